@@ -1,0 +1,38 @@
+"""Errors a user can act on.
+
+SamiEvalError            exit 1   something failed or is incomplete; a rerun resumes
+├── UsageError           exit 2   wrong usage, config or input file
+└── KeyMissingError      exit 4   an API key is missing or was refused
+
+Every one carries one line that says what was wrong (the literal in backticks), the file and line
+where there is one, and the next command to type.
+"""
+
+from __future__ import annotations
+
+
+class SamiEvalError(Exception):
+    """A failure with its hint and exit code.
+
+    where: "FILE" or "FILE:LINE", printed on a `-->` line.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "", where: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.where = where
+
+
+class UsageError(SamiEvalError):
+    """Wrong usage, configuration or input file."""
+
+    exit_code = 2
+
+
+class KeyMissingError(SamiEvalError):
+    """An API key is missing or was refused by the server."""
+
+    exit_code = 4

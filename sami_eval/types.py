@@ -1,0 +1,233 @@
+"""The data of sami-eval: what flows from prompts to one honest comparison.
+
+prompts --generate--> responses --judge--> verdicts --compare--> Comparison
+constitutions x prompts --contrast--> contrasts --align METHOD--> adapter --> a Model
+
+`None` means "not known", never "zero" and never "tie".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Winner = Literal["a", "b", "tie"]
+Order = Literal["a", "b"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One question: the user's messages, in order, and what is known about good answers.
+
+    turns: user messages, 1 or 2 in MT-Bench.
+    reference: one reference answer a turn, or None; an empty string is "no reference this turn".
+    principles: the constitution's principles as texts, in their weak (evaluation) phrasing.
+    temperature: the question's own sampling temperature; overrides its category's.
+    """
+
+    id: str
+    category: str
+    turns: tuple[str, ...]
+    reference: tuple[str, ...] | None = None
+    principles: tuple[str, ...] = ()
+    temperature: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Something that answers prompts: a base with or without an adapter, a server, or a record.
+
+    name: how tables call it, e.g. "sft+sami".
+    base: model folder, hub id, server-side model name, or the recorded file's path.
+    adapter: PEFT folder, or None.
+    engine: "local" (vLLM or transformers), "openai" (a server) or "recorded" (a file of answers).
+    fingerprint: SHA-256 of what the answers depend on besides prompt and sampling: base revision
+        and adapter weights. Renaming a model does not change it.
+    base_url: server address for "openai"; None is the client's default.
+    """
+
+    name: str
+    base: str
+    adapter: str | None = None
+    engine: Literal["local", "openai", "recorded"] = "local"
+    revision: str | None = None
+    chat_template: str | None = None
+    fingerprint: str = ""
+    base_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn. temperature 0 is greedy; top_p and seed then have no effect."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 1024
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A model's answer to a prompt.
+
+    turns: assistant messages, same length as the prompt's turns.
+    token_ids: the generated ids a turn, end-of-sequence token included where it was generated;
+        empty where the ids are not known (a server, a record).
+    finished: per turn, whether the model ended by itself; None where not known.
+    n_tokens: per turn; None where not known.
+    """
+
+    prompt_id: str
+    model: str
+    turns: tuple[str, ...]
+    token_ids: tuple[tuple[int, ...], ...] = ()
+    sample: int = 0
+    finished: tuple[bool | None, ...] = ()
+    n_tokens: tuple[int | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Who compares two responses, read from `judges/*.toml`.
+
+    kind: "pairwise" (a language model compares), "single" (it grades 1-10), "rules" (a program).
+    templates: user-message templates by name: "one", "two", "one-reference", "two-reference".
+    patterns: verdict -> regular expressions over the judge's reply; the last match wins.
+    sha256: of what the judge is asked (system, templates, sampling), not of patterns or comments.
+    """
+
+    name: str
+    kind: Literal["pairwise", "single", "rules"]
+    model: str | None
+    system: str
+    templates: Mapping[str, str]
+    patterns: Mapping[str, tuple[str, ...]]
+    temperature: float
+    max_tokens: int
+    sha256: str
+    principles: bool = False
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens a judgment took, as the server reported them."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One judgment of one turn in one order.
+
+    a, b: names of the contenders; `first` says which of them the judge saw first.
+    winner: already mapped back to a and b; None = no verdict, for `reason`.
+    score: probability that a is better (logprobs), or the rating difference; None without.
+    text: the judge's words. from_ledger: not asked again in this run.
+    """
+
+    prompt_id: str
+    turn: int
+    judge: str
+    a: str
+    b: str
+    first: Order
+    repeat: int
+    winner: Winner | None
+    score: float | None = None
+    reason: str | None = None
+    text: str = ""
+    model_reported: str | None = None
+    usage: Usage | None = None
+    from_ledger: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with its 95% interval. None where there are no data."""
+
+    value: float | None
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Turns counted for a against b, and what they say about the win rate.
+
+    win_rate: (wins + ties/2) / n_turns. interval and p_value treat the question as the unit.
+    p_adjusted: p_value after Holm's correction over the family it was tested in; equals p_value
+        for a family of one. significant follows p_adjusted at 5%.
+    questions_needed: for 80% power if win_rate were the true one; None at 50% or without data.
+    detectable: the smallest |win rate - 50%| this many questions find with 80% power.
+    consistency: share of turns judged in both orders that got the same winner in both.
+    first_position_rate: share of decided verdicts won by the response shown first.
+    unparsed: judgments without a verdict.
+    """
+
+    n_questions: int
+    n_turns: int
+    wins: int
+    ties: int
+    losses: int
+    win_rate: float | None
+    interval: tuple[float, float] | None
+    p_value: float | None
+    p_adjusted: float | None
+    significant: bool
+    questions_needed: int | None
+    detectable: float | None
+    consistency: Estimate
+    first_position_rate: Estimate
+    unparsed: int
+    n_verdicts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """Mean response length of both sides in tokens, and the win rate at equal length.
+
+    unit: "tokens" where every response's count is known, else "characters".
+    controlled: length-controlled win rate; value None where it could not be fitted.
+    """
+
+    mean_a: float | None
+    mean_b: float | None
+    unit: Literal["tokens", "characters"]
+    controlled: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """a against b on one task under one judge: the answer to "better, or noise?".
+
+    by_category: the same tally per category, p_adjusted by Holm over categories.
+    categories_p_value: permutation test of whether categories differ at all.
+    """
+
+    a: str
+    b: str
+    judge: str
+    total: Tally
+    by_category: Mapping[str, Tally]
+    categories_p_value: float | None
+    length: Length
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """One prompt answered under N >= 2 constitutions.
+
+    responses[i] was written under constitutions[i]. principles[i] holds, for constitution i, the
+    ids of its principles with a sign: "+writing.1" strong phrasing, "-writing.1" antithesis.
+    """
+
+    prompt: Prompt
+    constitutions: tuple[str, ...]
+    responses: tuple[Response, ...]
+    principles: tuple[tuple[str, ...], ...] = ()
+    rejected: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
