@@ -69,6 +69,51 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class Principle:
+    """One rule of a constitution, in three phrasings.
+
+    id: e.g. "writing.1". categories: prompt categories it is relevant for.
+    weak: shown at evaluation. strong and antithesis: contrasts are written under these.
+    """
+
+    id: str
+    categories: tuple[str, ...]
+    weak: str
+    strong: str
+    antithesis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One generation to run: the rendered prompt, who answers, and how tokens are drawn.
+
+    token_ids: the rendered prompt; empty for a server, which renders `messages` itself.
+    messages: (role, content) pairs.
+    sample: index among several draws for the same prompt; each draws its own random numbers.
+    """
+
+    model: Model
+    messages: tuple[tuple[str, str], ...]
+    token_ids: tuple[int, ...]
+    sampling: Sampling
+    sample: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What came back for one Request. None where the engine does not tell.
+
+    token_ids: generated ids, end-of-sequence included where generated; text excludes it.
+    finished: the model ended by itself or at a stop string, not at the token limit.
+    """
+
+    text: str
+    token_ids: tuple[int, ...] = ()
+    finished: bool | None = None
+    n_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """A model's answer to a prompt.
 
@@ -117,6 +162,21 @@ class Usage:
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A judge's raw reply as the ledger stores it; the verdict is parsed on reading.
+
+    failure: why there is no usable reply ("content filter", "too long for the judge", "API
+        failure: ..."), else None. finished: False where the reply was cut at the token limit.
+    """
+
+    text: str
+    model_reported: str | None = None
+    usage: Usage | None = None
+    finished: bool | None = None
+    failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

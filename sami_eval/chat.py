@@ -1,0 +1,94 @@
+"""From a constitution and turns to the token ids a model reads.
+
+A base with a chat template uses it; a base without one gets our plain format and its stop strings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Messages = tuple[tuple[str, str], ...]
+
+# Contrasts are written under this heading; training and evaluation show the bare constitution.
+INSIST = "Write a response that follows every one of these instructions:"
+
+PLAIN_NAMES = {"system": "Instructions", "user": "Human", "assistant": "Assistant"}
+PLAIN_STOP = ("\nHuman:", "\nInstructions:")
+
+
+def constitution_text(principles: Sequence[str]) -> str:
+    """Principles as a numbered list, one a line; empty for none."""
+    return "\n".join(f"{i}. {text}" for i, text in enumerate(principles, 1))
+
+
+def insist(constitution: str) -> str:
+    """The constitution under a heading that asks to follow it: for writing contrasts."""
+    return f"{INSIST}\n{constitution}"
+
+
+def conversation(turns: Sequence[str], answers: Sequence[str], system: str = "") -> Messages:
+    """User turns with the assistant's answers between them, under an optional system message.
+
+    The conversation ends with the first user turn that has no answer yet.
+    """
+    messages = [("system", system)] if system else []
+    for i, turn in enumerate(turns[: len(answers) + 1]):
+        messages.append(("user", turn))
+        if i < len(answers):
+            messages.append(("assistant", answers[i]))
+    return tuple(messages)
+
+
+def fold_system(messages: Messages) -> Messages:
+    """The system message put at the head of the first user turn."""
+    if not messages or messages[0][0] != "system":
+        return messages
+    (_, system), (role, user), *rest = messages
+    return ((role, f"{system}\n\n{user}"), *rest)
+
+
+def plain_text(messages: Messages) -> str:
+    """Our format for a base without a chat template, ending where the assistant speaks."""
+    parts = [f"{PLAIN_NAMES[role]}: {content.strip()}" for role, content in messages]
+    return "\n\n".join([*parts, "Assistant:"])
+
+
+def render_text(
+    tokenizer: PreTrainedTokenizerBase, messages: Messages, template: str | None = None
+) -> str:
+    """Messages as the model's own prompt text, up to where the assistant speaks."""
+    if template is None and tokenizer.chat_template is None:
+        return (tokenizer.bos_token or "") + plain_text(messages)
+
+    def apply(messages: Messages) -> str:
+        text = tokenizer.apply_chat_template(
+            [{"role": role, "content": content} for role, content in messages],
+            chat_template=template,
+            tokenize=False,
+            add_generation_prompt=True,
+        )
+        return str(text)
+
+    from jinja2.exceptions import TemplateError
+
+    try:
+        return apply(messages)
+    except TemplateError:
+        return apply(fold_system(messages))  # e.g. Gemma: "System role not supported"
+
+
+def render(
+    tokenizer: PreTrainedTokenizerBase, messages: Messages, template: str | None = None
+) -> tuple[int, ...]:
+    """Token ids of the prompt; special tokens come from the template alone, so never two BOS."""
+    text = render_text(tokenizer, messages, template)
+    return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def stop_strings(tokenizer: PreTrainedTokenizerBase, template: str | None = None) -> tuple[str, ...]:
+    """Where a base without a chat template must be stopped; nothing for one with a template."""
+    return PLAIN_STOP if template is None and tokenizer.chat_template is None else ()
