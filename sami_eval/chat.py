@@ -89,6 +89,8 @@ def render(
     return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def stop_strings(tokenizer: PreTrainedTokenizerBase, template: str | None = None) -> tuple[str, ...]:
+def stop_strings(
+    tokenizer: PreTrainedTokenizerBase, template: str | None = None
+) -> tuple[str, ...]:
     """Where a base without a chat template must be stopped; nothing for one with a template."""
     return PLAIN_STOP if template is None and tokenizer.chat_template is None else ()

@@ -1,0 +1,95 @@
+"""What long work shows while it runs: a rich bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+Advance = Callable[[int], None]
+LINE_EVERY_S = 5.0
+
+
+class Progress(Protocol):
+    """Shows how far a stage is."""
+
+    def track(self, description: str, total: int) -> AbstractContextManager[Advance]:
+        """Show a stage of `total` steps; the value given counts steps done."""
+
+    def say(self, text: str) -> None:
+        """Print one line for the user."""
+
+
+class _Silent:
+    @contextmanager
+    def track(self, description: str, total: int) -> Iterator[Advance]:
+        yield lambda n: None
+
+    def say(self, text: str) -> None:
+        pass
+
+
+class _Lines:
+    """For pipes and log files: one line every few seconds, one at the end."""
+
+    def say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    @contextmanager
+    def track(self, description: str, total: int) -> Iterator[Advance]:
+        start = shown = time.monotonic()
+        done = 0
+
+        def advance(n: int) -> None:
+            nonlocal done, shown
+            done += n
+            now = time.monotonic()
+            if now - shown >= LINE_EVERY_S and done < total:
+                shown = now
+                left = (now - start) / max(done, 1) * (total - done)
+                self.say(f"{description}  {done}/{total}, {left:.0f} s left")
+
+        yield advance
+        self.say(f"{description}  {done}/{total} in {time.monotonic() - start:.1f} s")
+
+
+class _Bars:
+    """For a terminal: one rich bar a stage, with rate and time left."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console = Console(stderr=True, highlight=False)
+
+    def say(self, text: str) -> None:
+        self._console.print(text, markup=False)
+
+    @contextmanager
+    def track(self, description: str, total: int) -> Iterator[Advance]:
+        from rich import progress
+
+        columns = (
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(bar_width=24),
+            progress.MofNCompleteColumn(),
+            progress.TimeElapsedColumn(),
+            progress.TextColumn("left"),
+            progress.TimeRemainingColumn(),
+        )
+        with progress.Progress(*columns, console=self._console) as bars:
+            task = bars.add_task(description, total=total)
+            yield lambda n: bars.advance(task, n)
+
+
+def silent() -> Progress:
+    """Shows nothing."""
+    return _Silent()
+
+
+def terminal(quiet: bool = False) -> Progress:
+    """Bars where stderr is a terminal, lines where it is not, nothing when quiet."""
+    if quiet:
+        return _Silent()
+    return _Bars() if sys.stderr.isatty() else _Lines()

@@ -1,0 +1,204 @@
+"""The ledger of everything expensive, in SQLite, and atomic writes of small files.
+
+A completion or a reply is stored the moment it exists, under the SHA-256 of what determines it, so
+a rerun asks only for what is missing and a kill loses at most what was in flight. A judge's raw
+reply is stored and parsed on reading.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.types import Completion, Reply, Usage
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS completions (
+    key TEXT PRIMARY KEY, model TEXT NOT NULL, text TEXT NOT NULL, token_ids TEXT NOT NULL,
+    finished INTEGER, n_tokens INTEGER, created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS replies (
+    key TEXT PRIMARY KEY, judge TEXT NOT NULL, text TEXT NOT NULL, model_reported TEXT,
+    prompt_tokens INTEGER, completion_tokens INTEGER, finished INTEGER, failure TEXT,
+    created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
+) WITHOUT ROWID;
+PRAGMA user_version = 1;
+"""
+_VERSION = 1
+_CHUNK = 500  # SQLite allows 999 variables a statement in old builds
+
+_Row = TypeVar("_Row")
+
+
+def _plain(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    raise TypeError(f"a key cannot hold {type(value).__name__}")
+
+
+def key(*parts: object) -> str:
+    """SHA-256 of the canonical JSON of the parts; dataclasses count by their fields."""
+    text = json.dumps(parts, default=_plain, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def disk_error(path: Path, error: OSError | sqlite3.Error) -> SamiEvalError:
+    """What to tell the user when the disk refuses: nothing stored so far is lost."""
+    return SamiEvalError(
+        f"cannot write `{path}`: {error}",
+        "free the disk or choose another place with --out, then run the same command: it resumes",
+    )
+
+
+def atomic_write(path: Path, text: str) -> None:
+    """Write a text file that is either the old one or the whole new one, never a part."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise disk_error(path, error) from None
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise disk_error(path, error) from None
+
+
+class Ledger:
+    """What has been generated and judged so far, in one SQLite file; safe for several processes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
+            self._prepare()
+        except (OSError, sqlite3.OperationalError) as error:
+            raise disk_error(path, error) from None
+        except sqlite3.DatabaseError as error:
+            raise UsageError(
+                f"`{path}` is not a ledger: {error}", "move it away; a new one is begun"
+            ) from None
+
+    def _prepare(self) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > _VERSION:
+            raise UsageError(
+                f"`{self.path}` was written by a newer sami-eval (ledger version {version})",
+                "pip install --upgrade sami-eval",
+            )
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        if version < _VERSION:
+            self._db.executescript(_SCHEMA)
+
+    def __enter__(self) -> Ledger:
+        """Use as a context manager; leaving closes the file."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; every row given so far is stored."""
+        self._db.close()
+
+    def _select(self, columns: str, table: str, keys: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+        wanted = list(dict.fromkeys(keys))
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = wanted[start : start + _CHUNK]
+            marks = ",".join("?" * len(chunk))
+            query = f"SELECT key, {columns} FROM {table} WHERE key IN ({marks})"
+            yield from self._db.execute(query, chunk)
+
+    def _insert(self, table: str, columns: str, rows: list[tuple[Any, ...]]) -> None:
+        if not rows:
+            return
+        marks = ",".join("?" * len(rows[0]))
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(
+                f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({marks})", rows
+            )
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise disk_error(self.path, error) from None
+
+    def completions(self, keys: Iterable[str]) -> dict[str, Completion]:
+        """The stored completions among the keys."""
+        rows = self._select("text, token_ids, finished, n_tokens", "completions", keys)
+        return {
+            row_key: Completion(text, tuple(json.loads(ids)), _truth(finished), n_tokens)
+            for row_key, text, ids, finished, n_tokens in rows
+        }
+
+    def add_completions(self, rows: Iterable[tuple[str, str, Completion]]) -> None:
+        """Store (key, model name, completion) rows in one transaction."""
+        self._insert(
+            "completions",
+            "key, model, text, token_ids, finished, n_tokens",
+            [
+                (k, name, c.text, json.dumps(c.token_ids), c.finished, c.n_tokens)
+                for k, name, c in rows
+            ],
+        )
+
+    def replies(self, keys: Iterable[str]) -> dict[str, Reply]:
+        """The stored judge replies among the keys."""
+        columns = "text, model_reported, prompt_tokens, completion_tokens, finished, failure"
+        return {
+            row_key: Reply(
+                text,
+                model,
+                None if n_in is None else Usage(n_in, n_out),
+                _truth(finished),
+                failure,
+            )
+            for row_key, text, model, n_in, n_out, finished, failure in self._select(
+                columns, "replies", keys
+            )
+        }
+
+    def add_replies(self, rows: Iterable[tuple[str, str, Reply]]) -> None:
+        """Store (key, judge name, reply) rows in one transaction."""
+        self._insert(
+            "replies",
+            "key, judge, text, model_reported, prompt_tokens, completion_tokens, finished, failure",
+            [
+                (
+                    k,
+                    judge,
+                    r.text,
+                    r.model_reported,
+                    r.usage.prompt_tokens if r.usage else None,
+                    r.usage.completion_tokens if r.usage else None,
+                    r.finished,
+                    r.failure,
+                )
+                for k, judge, r in rows
+            ],
+        )
+
+
+def _truth(value: int | None) -> bool | None:
+    return None if value is None else bool(value)
