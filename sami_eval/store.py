@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.types import Completion, Reply, Usage
@@ -35,8 +35,6 @@ PRAGMA user_version = 1;
 """
 _VERSION = 1
 _CHUNK = 500  # SQLite allows 999 variables a statement in old builds
-
-_Row = TypeVar("_Row")
 
 
 def _plain(value: object) -> object:

@@ -1,0 +1,189 @@
+"""Where prompts come from: the embedded world, a JSONL file (FastChat's or ours), the hub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sami_eval.errors import UsageError
+from sami_eval.types import Principle, Prompt
+
+FORMAT = (
+    'a line looks like {"question_id": 81, "category": "writing", "turns": ["...", "..."]}; '
+    "optional: reference (list of texts), principles (list of texts), required_temperature"
+)
+MTBENCH_HUB_ID = "HuggingFaceH4/mt_bench_prompts"
+MTBENCH_CATEGORIES = (
+    "writing",
+    "roleplay",
+    "reasoning",
+    "math",
+    "coding",
+    "extraction",
+    "stem",
+    "humanities",
+)
+TASKS = ("mtbench",)
+
+
+def read_lines(path: Path, hint: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a JSONL file with their "FILE:LINE"; blank lines are passed over."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"no file `{path}`", hint) from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise UsageError("not UTF-8 text", hint, f"{path}:{line}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read `{path}`: {error.strerror}", hint) from None
+    for number, line_text in enumerate(text.split("\n"), 1):
+        if not line_text.strip():
+            continue
+        where = f"{path}:{number}"
+        try:
+            row = json.loads(line_text)
+        except json.JSONDecodeError as error:
+            raise UsageError(f"not JSON: {error.msg}", hint, where) from None
+        if not isinstance(row, dict):
+            raise UsageError(f"`{line_text.strip()[:40]}` is not an object", hint, where)
+        yield where, row
+
+
+def read_prompts(path: Path) -> list[Prompt]:
+    """Prompts of a JSONL file in FastChat's question format or ours, in file order.
+
+    Raises UsageError with file and line for a bad field or an id that occurs twice.
+    """
+    prompts: dict[str, Prompt] = {}
+    for where, row in read_lines(path, FORMAT):
+        prompt = _prompt(row, where)
+        if prompt.id in prompts:
+            raise UsageError(f"question `{prompt.id}` occurs twice", "remove one of them", where)
+        prompts[prompt.id] = prompt
+    if not prompts:
+        raise UsageError("no prompts in the file", FORMAT, str(path))
+    return list(prompts.values())
+
+
+def _prompt(row: dict[str, Any], where: str) -> Prompt:
+    known = {
+        *("id", "question_id", "category", "turns", "reference"),
+        *("principles", "required_temperature", "temperature"),
+    }
+    unknown = sorted(set(row) - known)
+    if unknown:
+        raise UsageError(f"unknown field `{unknown[0]}`", FORMAT, where)
+    prompt_id = row.get("id", row.get("question_id"))
+    if isinstance(prompt_id, bool) or not isinstance(prompt_id, str | int) or prompt_id == "":
+        raise UsageError(f"`question_id` is `{prompt_id!r}`", FORMAT, where)
+    category = row.get("category")
+    if not isinstance(category, str) or not category:
+        raise UsageError(f"`category` is `{category!r}`", FORMAT, where)
+    turns = _texts(row, "turns", where)
+    if not turns or not all(turn.strip() for turn in turns):
+        raise UsageError("`turns` has no text", FORMAT, where)
+    reference = _texts(row, "reference", where) if row.get("reference") is not None else None
+    if reference is not None and len(reference) > len(turns):
+        raise UsageError(
+            f"`reference` has {len(reference)} texts for {len(turns)} turns", FORMAT, where
+        )
+    if reference is not None:
+        reference += ("",) * (len(turns) - len(reference))
+    principles = _texts(row, "principles", where) if row.get("principles") is not None else ()
+    return Prompt(str(prompt_id), category, turns, reference, principles, _temperature(row, where))
+
+
+def _texts(row: dict[str, Any], field: str, where: str) -> tuple[str, ...]:
+    value = row.get(field)
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise UsageError(f"`{field}` is `{str(value)[:60]}`, not a list of texts", FORMAT, where)
+    return tuple(value)
+
+
+def _temperature(row: dict[str, Any], where: str) -> float | None:
+    value = row.get("required_temperature", row.get("temperature"))
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 2:
+        raise UsageError(f"`required_temperature` is `{value!r}`", "a number from 0 to 2", where)
+    return float(value)
+
+
+def to_row(prompt: Prompt) -> dict[str, Any]:
+    """A prompt as a line of our JSONL; `read_prompts` gives it back."""
+    row: dict[str, Any] = {
+        "id": prompt.id,
+        "category": prompt.category,
+        "turns": list(prompt.turns),
+    }
+    if prompt.reference is not None:
+        row["reference"] = list(prompt.reference)
+    if prompt.principles:
+        row["principles"] = list(prompt.principles)
+    if prompt.temperature is not None:
+        row["temperature"] = prompt.temperature
+    return row
+
+
+def mtbench_from_hub() -> list[Prompt]:
+    """The 80 MT-Bench questions from the hub, under their original ids 81-160.
+
+    The hub's own prompt ids are others; its rows keep the original order, ten a category, which
+    is checked.
+    """
+    from datasets import load_dataset
+
+    rows = list(load_dataset(MTBENCH_HUB_ID, split="train"))
+    order = [category for category in MTBENCH_CATEGORIES for _ in range(10)]
+    if [row["category"] for row in rows] != order:
+        raise UsageError(
+            f"`{MTBENCH_HUB_ID}` no longer has its 80 questions in the original order",
+            "give the questions as a file: --prompts question.jsonl",
+        )
+    return [
+        Prompt(str(81 + i), row["category"], tuple(row["prompt"]), tuple(row["reference"]) or None)
+        for i, row in enumerate(rows)
+    ]
+
+
+def load_prompts(task: str, prompts_file: Path | None, embedded: bool) -> list[Prompt]:
+    """The prompts of a task: the file if one is given, else the embedded world's or the hub's."""
+    if task not in TASKS:
+        raise UsageError(f"unknown task `{task}`", f"known: {', '.join(TASKS)}; sami-eval ls tasks")
+    if prompts_file is not None:
+        return read_prompts(prompts_file)
+    if embedded:
+        from sami_eval import embedded as world
+
+        return world.prompts("evaluation")
+    return mtbench_from_hub()
+
+
+def limited(prompts: Sequence[Prompt], limit: int | None) -> list[Prompt]:
+    """The first `limit` prompts, taken from the categories in turn so that each is present."""
+    if limit is None or limit >= len(prompts):
+        return list(prompts)
+    rank: dict[str, int] = {}
+    ranked = []
+    for position, prompt in enumerate(prompts):
+        rank[prompt.category] = rank.get(prompt.category, 0) + 1
+        ranked.append((rank[prompt.category], position))
+    keep = {position for _, position in sorted(ranked)[:limit]}
+    return [prompt for position, prompt in enumerate(prompts) if position in keep]
+
+
+def with_principles(
+    prompts: Sequence[Prompt], principles: tuple[Principle, ...] | None
+) -> list[Prompt]:
+    """Prompts under another constitution: each gets its category's weak principles, or none."""
+    return [
+        replace(
+            prompt,
+            principles=tuple(p.weak for p in principles or () if prompt.category in p.categories),
+        )
+        for prompt in prompts
+    ]
