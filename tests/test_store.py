@@ -1,0 +1,127 @@
+"""The ledger keeps what exists, across processes and kills."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.store import Ledger, atomic_write, key
+from sami_eval.types import Completion, Reply, Sampling, Usage
+
+
+def test_completion_comes_back_as_it_was(tmp_path: Path) -> None:
+    completion = Completion("héllo", (1, 2, 3), True, 3)
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        ledger.add_completions([("k", "sft", completion)])
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        assert ledger.completions(["k", "absent"]) == {"k": completion}
+
+
+def test_unknown_stays_unknown(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        ledger.add_completions([("k", "sft", Completion("x"))])
+        ledger.add_replies([("r", "quality", Reply("y"))])
+        assert ledger.completions(["k"])["k"].finished is None
+        assert ledger.completions(["k"])["k"].n_tokens is None
+        assert ledger.replies(["r"])["r"] == Reply("y")
+
+
+def test_reply_comes_back_as_it_was(tmp_path: Path) -> None:
+    reply = Reply("[[A]]", "gpt-4o-2024", Usage(100, 7), False, "content filter")
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        ledger.add_replies([("r", "quality", reply)])
+        assert ledger.replies(["r"]) == {"r": reply}
+
+
+def test_more_keys_than_one_statement_takes(tmp_path: Path) -> None:
+    rows = [(str(i), "sft", Completion(str(i))) for i in range(1234)]
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        ledger.add_completions(rows)
+        assert len(ledger.completions(str(i) for i in range(2000))) == 1234
+
+
+def test_key_depends_on_each_part_and_on_nothing_else() -> None:
+    assert key("a", Sampling(seed=1)) == key("a", Sampling(seed=1))
+    assert key("a", Sampling(seed=1)) != key("a", Sampling(seed=2))
+    assert key("ab", "c") != key("a", "bc")
+    assert key((1, 2)) == key([1, 2])
+
+
+def test_two_ledgers_on_one_file_see_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with Ledger(path) as one, Ledger(path) as two:
+        one.add_completions([("1", "m", Completion("one"))])
+        two.add_completions([("2", "m", Completion("two"))])
+        assert set(one.completions(["1", "2"])) == set(two.completions(["1", "2"])) == {"1", "2"}
+
+
+def test_a_file_that_is_no_ledger_is_refused_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    path.write_text("not a database, " * 100)
+    with pytest.raises(UsageError, match="not a ledger"):
+        Ledger(path)
+    assert path.read_text().startswith("not a database")
+
+
+def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(UsageError, match="newer"):
+        Ledger(path)
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SamiEvalError, match="cannot write"):
+        Ledger(tmp_path / "file" / "ledger.db")
+    with pytest.raises(SamiEvalError, match="cannot write"):
+        atomic_write(tmp_path / "file" / "out.json", "{}")
+
+
+def test_atomic_write_leaves_no_temporary_file(tmp_path: Path) -> None:
+    atomic_write(tmp_path / "a" / "out.json", "1")
+    atomic_write(tmp_path / "a" / "out.json", "2")
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["out.json"]
+    assert (tmp_path / "a" / "out.json").read_text() == "2"
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from sami_eval.store import Ledger
+from sami_eval.types import Completion
+with Ledger(Path(sys.argv[1])) as ledger:
+    i = 0
+    while True:
+        ledger.add_completions([(str(i), "m", Completion(str(i)))])
+        print(i, flush=True)
+        i += 1
+"""
+
+
+def test_sigkill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    last = -1
+    while last < 50:
+        last = int(writer.stdout.readline())
+    os.kill(writer.pid, signal.SIGKILL)
+    rest = writer.stdout.read().split()
+    writer.stdout.close()
+    writer.wait()
+    last = int(rest[-1]) if rest else last
+    with Ledger(path) as ledger:
+        stored = ledger.completions(str(i) for i in range(last + 2))
+    assert {str(i) for i in range(last + 1)} <= set(stored)
