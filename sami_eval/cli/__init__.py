@@ -1,0 +1,126 @@
+"""The command line: one short function a command; data to stdout, the rest to stderr."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from types import TracebackType
+
+import typer
+from click.exceptions import Abort, ClickException
+
+from sami_eval import __version__
+from sami_eval.cli import (
+    align,
+    compare,
+    contrast,
+    doctor,
+    ls,
+    power,
+    show,
+)
+from sami_eval.errors import SamiEvalError, UsageError
+
+DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM)
+
+app = typer.Typer(
+    name="sami-eval",
+    help="Did this adapter make the model better, or is it noise?",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(compare.compare)
+app.command()(align.align)
+app.command()(contrast.contrast)
+app.command()(show.show)
+app.command()(ls.ls)
+app.command()(power.power)
+app.command()(doctor.doctor)
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"sami-eval {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Did this adapter make the model better, or is it noise?"""
+
+
+def _verbose() -> bool:
+    return any(argument in ("-v", "--verbose") for argument in sys.argv[1:])
+
+
+def report_error(error: SamiEvalError) -> None:
+    """Print what was wrong, where, and the next command to type."""
+    color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    red, plain = ("\033[1;31m", "\033[0m") if color else ("", "")
+    lines = [f"{red}error:{plain} {error.message}"]
+    if error.where:
+        lines.append(f"  --> {error.where}")
+    if error.hint:
+        lines += ["", f"hint: {error.hint}"]
+    print("\n".join(lines), file=sys.stderr)
+
+
+def _unforeseen(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if _verbose():
+        sys.__excepthook__(kind, error, trace)
+        return
+    text = " ".join(str(error).split())[:300]
+    report_error(
+        SamiEvalError(
+            f"this is a bug in sami-eval: {kind.__name__}: {text}",
+            "run the same command with -v and report what it prints; nothing stored is lost",
+        )
+    )
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    sys.excepthook = _unforeseen
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; returns the exit code."""
+    try:
+        code = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
+    except SamiEvalError as error:
+        if _verbose() and not isinstance(error, UsageError):
+            import traceback
+
+            traceback.print_exc()
+        report_error(error)
+        return error.exit_code
+    except ClickException as error:
+        hint = f"{' '.join(['sami-eval', *arguments[:1]])} --help"
+        report_error(UsageError(error.format_message(), hint))
+        return error.exit_code
+    except (KeyboardInterrupt, Abort):
+        print("\nstopped; what was finished is stored: the same command resumes", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        where = f"`{error.filename}`" if error.filename else "the disk"
+        hint = "free or choose another place, then run the same command: it resumes"
+        report_error(SamiEvalError(f"cannot write {where}: {error.strerror}", hint))
+        return 1
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,56 @@
+"""`sami-eval power`: how many questions for an effect, or which effect for so many."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sami_eval.cli.options import Json
+from sami_eval.errors import UsageError
+
+
+def power(
+    win_rate: Annotated[
+        float | None, typer.Option(help="True win rate to find, e.g. 0.57; ties count half.")
+    ] = None,
+    questions: Annotated[
+        int | None, typer.Option(min=1, help="Number of questions at hand.")
+    ] = None,
+    ties: Annotated[float, typer.Option(help="Expected share of ties.")] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Say how many questions find an effect, or which effect so many questions find."""
+    from sami_eval.cli.output import print_json
+    from sami_eval.stats import detectable, questions_needed
+
+    if win_rate is None and questions is None:
+        raise UsageError("nothing to compute", "sami-eval power --win-rate 0.57 --questions 80")
+    if not 0 <= ties < 1:
+        raise UsageError(f"`--ties` is `{ties}`", "a share from 0 to below 1")
+    if win_rate is not None and not ties / 2 <= win_rate <= 1 - ties / 2:
+        raise UsageError(
+            f"`--win-rate` is `{win_rate}`", f"a share from {ties / 2:g} to {1 - ties / 2:g}"
+        )
+    needed = None if win_rate is None else questions_needed(win_rate, ties=ties)
+    smallest = None if questions is None else detectable(questions, ties=ties)
+    if as_json:
+        print_json(
+            {
+                "schema": "sami-eval/power/1",
+                "win_rate": win_rate,
+                "questions": questions,
+                "ties": ties,
+                "questions_needed": needed,
+                "detectable": smallest,
+            }
+        )
+        return
+    at = "one verdict a question, 80% power, 5% two-sided"
+    if win_rate is not None and needed is None:
+        print("a win rate of 50% is no effect: no number of questions finds it")
+    elif win_rate is not None:
+        print(f"a true win rate of {win_rate:.1%} needs about {needed} questions ({at})")
+    if smallest is not None:
+        low, high = 0.5 - smallest, 0.5 + smallest
+        print(f"{questions} questions find a win rate beyond {low:.1%} or {high:.1%} ({at})")

@@ -1,0 +1,1 @@
+"""How a finished comparison is shown: terminal, JSON and files."""

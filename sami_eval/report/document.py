@@ -1,0 +1,194 @@
+"""A finished comparison as one JSON document: what `--json` prints and every other view reads.
+
+Schema "sami-eval/comparison/1". Rates are shares from 0 to 1, intervals [low, high] at 95%, and
+null means "not known".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from sami_eval.errors import UsageError
+from sami_eval.types import Comparison, Estimate, Length, Tally
+
+SCHEMA = "sami-eval/comparison/1"
+
+
+class LengthRow(TypedDict):
+    """Mean lengths of both sides and the win rate at equal length."""
+
+    a: float | None
+    b: float | None
+    unit: str
+    win_rate: float | None
+    interval: list[float] | None
+
+
+class TallyRow(TypedDict):
+    """`types.Tally` in JSON."""
+
+    n_questions: int
+    n_turns: int
+    wins: int
+    ties: int
+    losses: int
+    win_rate: float | None
+    interval: list[float] | None
+    p_value: float | None
+    p_adjusted: float | None
+    significant: bool
+    questions_needed: int | None
+    detectable: float | None
+    consistency: float | None
+    consistency_interval: list[float] | None
+    first_position_rate: float | None
+    first_position_interval: list[float] | None
+    unparsed: int
+    n_verdicts: int
+
+
+class ComparisonRow(TallyRow):
+    """One pair of contenders."""
+
+    a: str
+    b: str
+    length: LengthRow
+    by_category: dict[str, TallyRow]
+    categories_p_value: float | None
+
+
+class RankRow(TypedDict):
+    """One contender of a round robin; tied_with names those it cannot be told apart from."""
+
+    rank: int
+    model: str
+    strength: float
+    interval: list[float]
+    tied_with: list[str]
+
+
+class ContenderRow(TypedDict):
+    """One contender: the name in tables and what stands behind it."""
+
+    name: str
+    base: str
+    adapter: str | None
+    engine: str
+    fingerprint: str
+    n_cut: int
+
+
+class Calls(TypedDict):
+    """Judge calls: made now, and answered from the ledger."""
+
+    made: int
+    from_ledger: int
+
+
+class Document(TypedDict):
+    """Everything a table, a report or a reviewer needs."""
+
+    schema: Literal["sami-eval/comparison/1"]
+    task: str
+    judge: str
+    judge_model: str | None
+    orders: Literal["both", "one"]
+    rule: str
+    principles_shown: bool
+    embedded: bool
+    settings_key: str
+    settings: dict[str, Any]
+    run: str
+    date: str
+    contenders: list[ContenderRow]
+    comparisons: list[ComparisonRow]
+    ranking: list[RankRow]
+    cost_usd: float | None
+    calls: Calls
+    tokens: dict[str, int]
+    seconds: dict[str, float]
+    memory_mb: dict[str, float]
+    versions: dict[str, str]
+    command: str
+
+
+def _interval(interval: tuple[float, float] | None) -> list[float] | None:
+    return None if interval is None else [float(interval[0]), float(interval[1])]
+
+
+def tally_row(tally: Tally) -> TallyRow:
+    """A tally in JSON."""
+    consistency, first = tally.consistency, tally.first_position_rate
+    return {
+        "n_questions": tally.n_questions,
+        "n_turns": tally.n_turns,
+        "wins": tally.wins,
+        "ties": tally.ties,
+        "losses": tally.losses,
+        "win_rate": tally.win_rate,
+        "interval": _interval(tally.interval),
+        "p_value": tally.p_value,
+        "p_adjusted": tally.p_adjusted,
+        "significant": tally.significant,
+        "questions_needed": tally.questions_needed,
+        "detectable": tally.detectable,
+        "consistency": consistency.value,
+        "consistency_interval": _interval(consistency.interval),
+        "first_position_rate": first.value,
+        "first_position_interval": _interval(first.interval),
+        "unparsed": tally.unparsed,
+        "n_verdicts": tally.n_verdicts,
+    }
+
+
+def _length_row(length: Length) -> LengthRow:
+    controlled: Estimate = length.controlled
+    return {
+        "a": length.mean_a,
+        "b": length.mean_b,
+        "unit": length.unit,
+        "win_rate": controlled.value,
+        "interval": _interval(controlled.interval),
+    }
+
+
+def comparison_row(comparison: Comparison) -> ComparisonRow:
+    """One pair in JSON."""
+    return {
+        **tally_row(comparison.total),
+        "a": comparison.a,
+        "b": comparison.b,
+        "length": _length_row(comparison.length),
+        "by_category": {name: tally_row(t) for name, t in comparison.by_category.items()},
+        "categories_p_value": comparison.categories_p_value,
+    }
+
+
+def dump(document: Mapping[str, Any]) -> str:
+    """The document as indented JSON; NaN is a bug, not a value."""
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read_document(path: Path) -> Document:
+    """A saved document. Raises UsageError if it is not one."""
+    hint = "sami-eval ls runs"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read the run: {error}", hint, str(path)) from None
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if schema != SCHEMA:
+        raise UsageError(f"schema `{schema}` is not `{SCHEMA}`", hint, str(path))
+    missing = sorted(Document.__required_keys__ - set(data))
+    if missing:
+        raise UsageError(f"the run lacks `{missing[0]}`", hint, str(path))
+    document: Document = data
+    return document
+
+
+def pairs_of(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Every pair of contenders once, in the order they were named."""
+    return [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]

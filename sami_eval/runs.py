@@ -1,0 +1,121 @@
+"""Run folders: everything one comparison was made of, as files a person can read.
+
+runs/2026-11-23-mtbench-sami-dpo/
+    comparison.json   the document (report/document.py)
+    prompts.jsonl     the questions as asked
+    responses.jsonl   every contender's answers
+    verdicts.jsonl    every judgment with the judge's words
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from sami_eval.errors import UsageError
+from sami_eval.prompts import read_lines, to_row
+from sami_eval.report.document import Document, dump, read_document
+from sami_eval.store import atomic_write, disk_error
+from sami_eval.types import Prompt, Response, Usage, Verdict
+
+DOCUMENT = "comparison.json"
+NAME_LIMIT = 80
+
+
+def slug(text: str) -> str:
+    """A text as part of a folder name."""
+    return re.sub(r"[^A-Za-z0-9.+@_-]+", "-", Path(text).name or text).strip("-.") or "run"
+
+
+def choose_folder(root: Path, date: str, task: str, names: Sequence[str], settings: str) -> Path:
+    """The folder for a run: the same for the same settings on the same day, else a new one.
+
+    settings: hash of what the run was asked to do.
+    """
+    name = "-".join([date, slug(task), *map(slug, names)])[:NAME_LIMIT]
+    number = 1
+    while True:
+        folder = root / "runs" / (name if number == 1 else f"{name}-{number}")
+        document = folder / DOCUMENT
+        if not folder.exists() or not document.exists():
+            return folder
+        if _settings_of(document) == settings:
+            return folder
+        number += 1
+
+
+def _settings_of(document: Path) -> str | None:
+    try:
+        return read_document(document)["settings_key"]
+    except UsageError:
+        return None
+
+
+def claim(folder: Path) -> None:
+    """Make the folder and prove that it can be written, before anything is spent."""
+    probe = folder / ".writable"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        raise disk_error(folder, error) from None
+
+
+def save(
+    folder: Path,
+    document: Document,
+    prompts: Iterable[Prompt],
+    responses: Iterable[Response],
+    verdicts: Iterable[Verdict],
+) -> None:
+    """Write a run; the document last, so a folder that has it is complete."""
+    _write_rows(folder / "prompts.jsonl", map(to_row, prompts))
+    _write_rows(folder / "responses.jsonl", map(dataclasses.asdict, responses))
+    _write_rows(folder / "verdicts.jsonl", map(dataclasses.asdict, verdicts))
+    atomic_write(folder / DOCUMENT, dump(document))
+
+
+def _write_rows(path: Path, rows: Iterable[dict[str, object]]) -> None:
+    atomic_write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def read_verdicts(folder: Path) -> list[Verdict]:
+    """The verdicts of a run."""
+    verdicts = []
+    for where, row in read_lines(folder / "verdicts.jsonl", "sami-eval ls runs"):
+        try:
+            usage = Usage(**row["usage"]) if row.get("usage") else None
+            verdicts.append(Verdict(**{**row, "usage": usage}))
+        except (TypeError, KeyError) as error:
+            raise UsageError(f"not a verdict: {error}", "sami-eval ls runs", where) from None
+    return verdicts
+
+
+def list_runs(root: Path) -> list[tuple[Path, Document]]:
+    """Finished runs, oldest first."""
+    found = []
+    for path in (root / "runs").glob(f"*/{DOCUMENT}"):
+        try:
+            found.append((path.parent, read_document(path)))
+        except UsageError:
+            continue  # not ours, or of another version; `show` on it says so
+    return sorted(found, key=lambda item: (item[1]["date"], item[0].name))
+
+
+def find_run(spec: str | None, root: Path) -> Path:
+    """The folder of a run: a path, a name under runs/, or the latest."""
+    if spec is None:
+        runs = list_runs(root)
+        if not runs:
+            raise UsageError("there is no run yet", "sami-eval compare sami dpo --task mtbench")
+        return runs[-1][0]
+    for folder in (Path(spec), root / "runs" / spec, root / spec):
+        if (folder / DOCUMENT).is_file():
+            return folder
+        if folder.is_dir() and (folder / "responses.jsonl").is_file():
+            raise UsageError(f"run `{spec}` is not finished", "run its command again: it resumes")
+    raise UsageError(f"no run `{spec}`", "sami-eval ls runs")
