@@ -1,0 +1,289 @@
+"""The only file that talks HTTP: chat completions from any OpenAI-compatible server.
+
+Requests run side by side, up to `concurrency`. What the server calls temporary (408, 409, 429,
+5xx, a timeout, a dropped connection, a body that is no completion) is asked again a bounded number
+of times; the SDK's own retries are off so that the bound is ours. What can never succeed ends the
+run with the server's words; what concerns one conversation alone (a content filter, a conversation
+too long) becomes that reply's `failure`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from sami_eval import wire
+from sami_eval.errors import KeyMissingError, SamiEvalError, UsageError
+from sami_eval.progress import Progress
+from sami_eval.types import Model, Reply, Request
+
+if TYPE_CHECKING:
+    from openai import APIStatusError, AsyncOpenAI
+
+KEY_VARIABLE = "OPENAI_API_KEY"
+URL_VARIABLE = "OPENAI_BASE_URL"
+API_FAILURE = "API failure"  # opens the `failure` of a reply that is worth asking for again
+
+_OFFICIAL = "https://api.openai.com/v1"
+_TEMPORARY = (408, 409, 429)
+_GRACE_S = 10.0
+_RESUMES = "what is done is kept: run the same command again later"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """How to talk to a server.
+
+    base_url: for models that name none; None is OPENAI_BASE_URL, else OpenAI's own.
+    timeout_s: for one attempt, from the first byte sent to the last received.
+    max_retries: further attempts at one request; waits double from backoff_s to max_backoff_s.
+    longest_wait_s: a server that asks (Retry-After) for more ends the run.
+    give_up_after: so many requests in a row without a usable answer end the run.
+    """
+
+    base_url: str | None = None
+    concurrency: int = 16
+    timeout_s: float = 300.0
+    max_retries: int = 6
+    backoff_s: float = 0.5
+    max_backoff_s: float = 30.0
+    longest_wait_s: float = 300.0
+    give_up_after: int = 3
+
+
+class _Temporary(Exception):
+    """An attempt failed in a way that the next one may not; wait_s as the server asked."""
+
+    def __init__(self, why: str, wait_s: float = 0.0) -> None:
+        super().__init__(why)
+        self.why = why
+        self.wait_s = wait_s
+
+
+class _Adapted(Exception):
+    """The server does not take a parameter; the request is now phrased without it."""
+
+
+def server_of(model: Model, settings: ClientSettings) -> str:
+    """The address a model is asked at."""
+    return model.base_url or settings.base_url or os.environ.get(URL_VARIABLE) or _OFFICIAL
+
+
+def check_key(model: Model, settings: ClientSettings) -> None:
+    """Raise KeyMissingError where the server needs a key and there is none, or a mangled one.
+
+    Raises UsageError for an address that is none.
+    """
+    url, secret = server_of(model, settings), _secret()
+    address = urlsplit(url)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        raise UsageError(f"`{_masked(url)}` is no address", "--base-url http://127.0.0.1:8000/v1")
+    if secret and not (secret.isascii() and secret.isprintable() and " " not in secret):
+        raise KeyMissingError(
+            f"`{KEY_VARIABLE}` holds characters no key has", f"export {KEY_VARIABLE}=... once more"
+        )
+    host = address.hostname
+    if not secret and host.endswith(("openai.com", "openai.azure.com")):
+        raise KeyMissingError(
+            f"`{model.base}` is asked at `{host}`, which needs a key",
+            f"export {KEY_VARIABLE}=...  (or --base-url URL for a server of your own)",
+        )
+
+
+def _secret() -> str:
+    return os.environ.get(KEY_VARIABLE, "").strip()
+
+
+def _masked(text: str) -> str:
+    return wire.masked(text, _secret())
+
+
+def is_api_failure(reply: Reply) -> bool:
+    """Whether the server never answered: nothing to keep, to be asked again on the next run."""
+    return reply.failure is not None and reply.failure.startswith(API_FAILURE)
+
+
+def complete_all(
+    requests: Sequence[Request],
+    settings: ClientSettings,
+    on_reply: Callable[[int, Reply], None],
+    progress: Progress,
+) -> None:
+    """Ask for every request, several at once; on_reply(position, reply) the moment one arrives.
+
+    Ctrl-C, an error of the server's and one raised by on_reply end it; replies already handed
+    over stay so, and after an error those in flight are given a few seconds to arrive.
+    Raises KeyMissingError (401, 403), SamiEvalError (404, no quota left, server unreachable).
+    """
+    if not requests:
+        return
+    for model in dict.fromkeys(request.model for request in requests):
+        check_key(model, settings)
+    asyncio.run(_Exchange(settings, progress).run(requests, on_reply))
+
+
+class _Exchange:
+    """One call of complete_all: what its workers share."""
+
+    def __init__(self, settings: ClientSettings, progress: Progress) -> None:
+        self.settings = settings
+        self.progress = progress
+        self.clients: dict[str, AsyncOpenAI] = {}
+        self.unsupported: dict[str, set[str]] = {}  # model -> parameters its server refused
+        self.failed_in_a_row = 0
+        self.not_before = 0.0  # a Retry-After holds for every worker
+        self.stop = asyncio.Event()
+
+    async def run(
+        self, requests: Sequence[Request], on_reply: Callable[[int, Reply], None]
+    ) -> None:
+        """Let the workers empty the list; raise the first error after the others have stopped."""
+        queue = iter(enumerate(requests))
+        n_workers = min(max(self.settings.concurrency, 1), len(requests))
+        workers = [asyncio.create_task(self._work(queue, on_reply)) for _ in range(n_workers)]
+        try:
+            done, pending = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
+            self.stop.set()
+            if pending:
+                await asyncio.wait(pending, timeout=_GRACE_S)
+            failed = next((task for task in done if task.exception()), None)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+            for client in self.clients.values():
+                await client.close()
+        if failed is not None:
+            failed.result()
+
+    async def _work(
+        self, queue: Iterator[tuple[int, Request]], on_reply: Callable[[int, Reply], None]
+    ) -> None:
+        for position, request in queue:
+            reply = await self._ask(request)
+            if reply is None:
+                return
+            on_reply(position, reply)
+            if self.stop.is_set():
+                return
+
+    async def _ask(self, request: Request) -> Reply | None:
+        """The reply, its failure after the last attempt, or None where the run is being ended."""
+        why, attempts = "", 0
+        while attempts <= self.settings.max_retries:
+            if self.not_before and await self._stopped_while_waiting():
+                return None
+            try:
+                reply = await self._attempt(request)
+            except _Adapted:
+                continue
+            except _Temporary as failure:
+                why, attempts = failure.why, attempts + 1
+                if attempts > self.settings.max_retries:
+                    break
+                if await self._sleep(max(self._backoff(attempts), failure.wait_s)):
+                    return None
+            else:
+                self.failed_in_a_row = 0
+                return reply
+        return self._gave_up(request, why)
+
+    def _backoff(self, attempts: int) -> float:
+        longest = min(self.settings.max_backoff_s, self.settings.backoff_s * 2.0 ** (attempts - 1))
+        # Jitter spreads the load and changes no result, so it needs no seed.
+        return longest * random.uniform(0.5, 1.0)
+
+    async def _stopped_while_waiting(self) -> bool:
+        wait_s = self.not_before - time.monotonic()
+        return wait_s > 0 and await self._sleep(wait_s)
+
+    async def _sleep(self, wait_s: float) -> bool:
+        """Wait; True where the run is being ended meanwhile."""
+        try:
+            await asyncio.wait_for(self.stop.wait(), wait_s)
+        except TimeoutError:
+            return False
+        return True
+
+    def _gave_up(self, request: Request, why: str) -> Reply:
+        self.failed_in_a_row += 1
+        if self.failed_in_a_row >= self.settings.give_up_after:
+            url = _masked(server_of(request.model, self.settings))
+            raise SamiEvalError(f"`{url}` gives no usable answers: {why}", _RESUMES)
+        return Reply("", failure=f"{API_FAILURE}: {why}")
+
+    async def _attempt(self, request: Request) -> Reply:
+        import openai
+
+        body = wire.body(request, self.unsupported.get(request.model.base, set()))
+        timeout_s = self.settings.timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                # The raw text costs half the time of the SDK's typed objects, and a malformed body
+                # is then ours to notice.
+                text = await self._client(request.model).post(
+                    "/chat/completions", cast_to=str, body=body
+                )
+            return wire.read_completion(text)
+        except (TimeoutError, openai.APITimeoutError):
+            raise _Temporary(f"no answer within {timeout_s:g} s") from None
+        except wire.MalformedError as error:
+            raise _Temporary(_masked(str(error))) from None
+        except openai.APIConnectionError as error:
+            raise _Temporary(_masked(f"connection failed: {error.__cause__ or error}")) from None
+        except openai.APIStatusError as error:
+            return self._refused(error, request, body)
+
+    def _client(self, model: Model) -> AsyncOpenAI:
+        url = server_of(model, self.settings)
+        if url not in self.clients:
+            from openai import AsyncOpenAI
+
+            self.clients[url] = AsyncOpenAI(
+                api_key=_secret() or "none", base_url=url, max_retries=0, timeout=None
+            )
+        return self.clients[url]
+
+    def _refused(
+        self, error: APIStatusError, request: Request, body: Mapping[str, object]
+    ) -> Reply:
+        """What an error status means: a reply with a failure, another attempt, or the end."""
+        status, words = error.status_code, _masked(wire.words(error.body, error.message))
+        if status in (401, 403):
+            raise KeyMissingError(f"the server refused the key: {words}", f"check {KEY_VARIABLE}")
+        if status == 404:
+            hint = "check the model's name and --base-url"
+            raise SamiEvalError(f"`{request.model.base}`: {words}", hint)
+        if status == 402 or "insufficient_quota" in (error.code, error.type):
+            raise SamiEvalError(f"no quota left: {words}", _RESUMES)
+        if status in _TEMPORARY or status >= 500:
+            raise _Temporary(f"{status}: {words}", self._wait_asked(error, words))
+        parameter = wire.refused_parameter(error.param, words, body)
+        if parameter is not None:
+            self._leave_out(parameter, request.model.base)
+            raise _Adapted
+        why = wire.failure_of(error.code, words)
+        return Reply("", failure=why or f"{API_FAILURE}: {status}: {words}")
+
+    def _wait_asked(self, error: APIStatusError, words: str) -> float:
+        """Seconds by Retry-After, which then holds for every worker."""
+        wait_s = wire.retry_after_s(error.response.headers)
+        if wait_s > self.settings.longest_wait_s:
+            raise SamiEvalError(f"the server asks to wait {wait_s:.0f} s: {words}", _RESUMES)
+        if wait_s:
+            self.not_before = max(self.not_before, time.monotonic() + wait_s)
+        return wait_s
+
+    def _leave_out(self, parameter: str, model: str) -> None:
+        known = self.unsupported.setdefault(model, set())
+        if parameter in known:
+            return  # another request in flight has met it already
+        known.add(parameter)
+        instead = "max_completion_tokens" if parameter == "max_tokens" else "its own default"
+        self.progress.say(f"`{model}` does not take `{parameter}`: asked with {instead}")
