@@ -1,0 +1,134 @@
+"""Contrasts in, an adapter out: SFT, DPO, SAMI, and any method in one more file.
+
+A method is a module with a `train` function. The modules of `sami_eval/align/methods/` and the
+files of `./methods/` are the registry; a user's file wins over ours of the same name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Protocol, cast
+
+from sami_eval.align.options import Options
+from sami_eval.errors import UsageError
+from sami_eval.progress import Progress, silent
+from sami_eval.types import Contrast, Model
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BUNDLED = Path(__file__).with_name("methods")
+OWN = Path("methods")
+ADAPTERS = Path("adapters")
+
+
+class Method(Protocol):
+    """What a module of `methods/` offers."""
+
+    def train(
+        self,
+        contrasts: Sequence[Contrast],
+        base: Model,
+        options: Options,
+        out: Path,
+        progress: Progress,
+    ) -> Model:
+        """Train an adapter and save it as a PEFT folder.
+
+        base: where training starts; with `base.adapter` set, from that adapter's weights, which
+            are also the frozen reference.
+        out: an existing empty folder. It may hold `training.jsonl`, one line of metrics a step.
+        Returns base with `adapter` set to out.
+        """
+
+
+def methods(folder: Path = OWN) -> dict[str, Path]:
+    """Every method by name, with the file it comes from; nothing is imported."""
+    files = [*sorted(BUNDLED.glob("*.py")), *sorted(folder.glob("*.py"))]
+    return {file.stem: file for file in files if not file.stem.startswith("_")}
+
+
+def methods_in(spec: str, folder: Path = OWN) -> tuple[str, dict[str, Path]]:
+    """The recipe with methods given by path replaced by their names, and every method it may use.
+
+    Raises UsageError for a path that is no file.
+    """
+    known = methods(folder)
+    name, at, seeds = spec.partition("@")
+    links = name.split("+")
+    for i, link in enumerate(links):
+        if not link.endswith(".py"):
+            continue
+        file = Path(link)
+        if not file.is_file():
+            raise UsageError(f"no method file `{link}`", "see sami-eval ls methods")
+        links[i] = file.stem
+        known[file.stem] = file
+    return "+".join(links) + at + seeds, known
+
+
+def load_method(file: Path) -> Method:
+    """The module of a method, imported now. Raises UsageError where it has no `train`."""
+    if file.parent == BUNDLED:
+        module = importlib.import_module(f"sami_eval.align.methods.{file.stem}")
+    else:
+        module = _import(file)
+    if not callable(getattr(module, "train", None)):
+        raise UsageError(
+            f"method `{file.stem}` has no function `train`",
+            "define train(contrasts, base, options, out, progress) -> Model",
+            str(file),
+        )
+    return cast(Method, module)
+
+
+def _import(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"sami_eval_method_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"`{file}` is no Python file", "see sami-eval ls methods")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (SyntaxError, ImportError) as error:
+        raise UsageError(f"cannot import method: {error}", "", str(file)) from error
+    return module
+
+
+def sami_loss(logps: Tensor) -> Tensor:
+    """SAMI's loss of a contrast matrix in nats; see `align.loss.sami_loss`.
+
+    logps: (N, N) or (B, N, N); entry [i, j] is the log-probability of response j under
+    constitution i.
+    """
+    from sami_eval.align import loss
+
+    return loss.sami_loss(logps)
+
+
+def align(
+    recipe: str,
+    contrasts: Sequence[Contrast],
+    base: Model,
+    *,
+    out: Path | None = None,
+    adapters: Path = ADAPTERS,
+    seed: int = 0,
+    preset: str | None = None,
+    changes: dict[str, object] | None = None,
+    progress: Progress | None = None,
+) -> Model:
+    """Train a recipe's adapter on contrasts; missing earlier links are trained first.
+
+    out: the adapter's folder, by default `adapters/BASE/RECIPE@SEED`.
+    seed: where the recipe names none. preset: of `align/presets.toml`, by default the base's own.
+    changes: Options fields for the last link. An adapter trained on the same contrasts with the
+    same options is returned as it is.
+    """
+    from sami_eval.align import chain
+
+    work = chain.Work(base, adapters, seed, preset, progress or silent())
+    return chain.align(recipe, contrasts, work, out, changes or {})

@@ -1,0 +1,145 @@
+"""What an adapter remembers: `sami_eval.json` for programs, README.md for people."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from sami_eval import chat
+from sami_eval.align.options import Options
+from sami_eval.align.records import contrasts_hash, prompt_ids
+from sami_eval.errors import UsageError
+from sami_eval.store import atomic_write
+from sami_eval.types import Contrast, Model
+
+FILE = "sami_eval.json"
+SCHEMA = "sami-eval/adapter/1"
+WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
+PACKAGES = ("torch", "transformers", "peft", "trl")
+LOG = "training.jsonl"
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """What an adapter folder says about itself; None where there is none of ours.
+
+    Raises UsageError for a card that cannot be read.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read: {error}", "train the adapter again", str(path)) from None
+    if not isinstance(known, dict) or known.get("schema") != SCHEMA:
+        raise UsageError(
+            f"schema is not `{SCHEMA}`", "the adapter is of another sami-eval version", str(path)
+        )
+    return known
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 of an adapter's weights and shape, whatever its folder is called.
+
+    Raises UsageError where the folder holds no weights.
+    """
+    weights = next((folder / name for name in WEIGHTS if (folder / name).exists()), None)
+    if weights is None:
+        raise UsageError(f"no adapter weights in `{folder}`", "train the adapter again")
+    digest = hashlib.sha256(weights.read_bytes())
+    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    shape = {name: config.get(name) for name in ("r", "lora_alpha", "use_rslora", "use_dora")}
+    digest.update(json.dumps(shape, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def write(
+    folder: Path,
+    name: str,
+    facts: Mapping[str, Any],
+    contrasts: Sequence[Contrast],
+    base: Model,
+    options: Options,
+) -> None:
+    """Write both cards into a trained adapter's folder. facts: go into the JSON as they are."""
+    known = {
+        "schema": SCHEMA,
+        "recipe": name,
+        **facts,
+        "base": {"id": base.base, "revision": base.revision, "fingerprint": base.fingerprint},
+        "contrasts": {
+            "sha256": contrasts_hash(contrasts),
+            "n": sum(contrast.rejected is None for contrast in contrasts),
+            "prompt_ids": prompt_ids(contrasts),
+        },
+        "options": dataclasses.asdict(options),
+        "prompt": _prompt_format(base),
+        "metrics": _metrics(folder / LOG),
+        "versions": {package: version(package) for package in ("sami-eval", *PACKAGES)},
+    }
+    atomic_write(folder / FILE, json.dumps(known, indent=1, ensure_ascii=False) + "\n")
+    atomic_write(folder / "README.md", _readme(known))
+
+
+def _prompt_format(base: Model) -> dict[str, Any]:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(base.base, revision=base.revision)
+    templated = base.chat_template is not None or tokenizer.chat_template is not None
+    return {
+        "format": "chat template" if templated else "plain",
+        "chat_template": base.chat_template,
+        "stop": list(chat.stop_strings(tokenizer, base.chat_template)),
+        "eos_token": tokenizer.eos_token,
+    }
+
+
+def _metrics(log: Path) -> dict[str, Any]:
+    """The first and the last line of the training log."""
+    if not log.exists():
+        return {}
+    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    return {"first": rows[0], "last": rows[-1]} if rows else {}
+
+
+def _readme(known: Mapping[str, Any]) -> str:
+    options, base = known["options"], known["base"]
+    first, last = (known["metrics"].get(end, {}) for end in ("first", "last"))
+    table = "\n".join(
+        f"| {name} | {first[name]:.4g} | {value:.4g} |"
+        for name, value in last.items()
+        if isinstance(first.get(name), int | float) and isinstance(value, int | float)
+    )
+    return f"""---
+base_model: {base["id"]}
+library_name: peft
+pipeline_tag: text-generation
+tags: [sami-eval, lora, {", ".join(known["chain"])}]
+---
+
+# {known["recipe"]}
+
+A LoRA (rank {options["rank"]}, alpha {options["alpha"]}) trained by sami-eval.
+
+- base: `{base["id"]}`, revision `{base["revision"]}`
+- methods, in order: {", ".join(known["chain"])}
+- data: {known["contrasts"]["n"]} contrasts, SHA-256 `{known["contrasts"]["sha256"]}`
+- last method: learning rate {options["lr"]:g}, {options["schedule"]}, seed {options["seed"]},
+  batches of {options["batch_size"]} x {options["accumulation"]} contrasts
+- prompt format: {known["prompt"]["format"]}; responses end with `{known["prompt"]["eos_token"]}`
+
+| metric | first step | last step |
+|-|-|-|
+{table}
+
+Compare it with its base:
+
+    sami-eval compare PATH_OF_THIS_FOLDER base --base {base["id"]}
+
+Everything needed to train it again stands in `{FILE}`.
+"""

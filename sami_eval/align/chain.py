@@ -1,0 +1,215 @@
+"""Recipes to adapters: each link starts from the one before; a folder is complete or absent."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sami_eval.align import card, load_method, methods_in, options, recipes
+from sami_eval.align.options import Options
+from sami_eval.align.recipes import Recipe
+from sami_eval.align.records import contrasts_hash
+from sami_eval.errors import UsageError
+from sami_eval.progress import Progress
+from sami_eval.store import disk_error, key
+from sami_eval.types import Contrast, Model
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What all links of a recipe share.
+
+    adapters: the folder of trained adapters. seed: where a recipe names none.
+    preset: of Options; None is the one made for the base.
+    """
+
+    base: Model
+    adapters: Path
+    seed: int
+    preset: str | None
+    progress: Progress
+
+
+def folder(recipe: Recipe, base: Model, adapters: Path, seed: int) -> Path:
+    """Where a recipe's adapter lies: adapters/BASE/RECIPE@SEED."""
+    return adapters / _base_name(base) / f"{recipe.name}@{seed}"
+
+
+def _base_name(base: Model) -> str:
+    if options.preset_name(base) == "embedded":
+        return "embedded"
+    path = Path(base.base)
+    return path.resolve().name if path.exists() else base.base.replace("/", "--")
+
+
+def ensure(
+    spec: str, contrasts: Callable[[], Sequence[Contrast]], work: Work, train: bool = True
+) -> Model:
+    """The adapter of a recipe with one seed, with every link that is missing trained now.
+
+    contrasts: called only when something has to be trained.
+    Raises UsageError where a link is missing, or of another base, and train is False.
+    """
+    spec, files = methods_in(spec)
+    recipe = recipes.parse(spec, files)
+    seed, model, given = _seed(recipe, work.seed), work.base, None
+    for link in recipe.links():
+        out = folder(link, work.base, work.adapters, seed)
+        problem = _unusable(out, work.base)
+        if problem is None:
+            model = _adapted(work.base, link, out)
+            continue
+        if not train:
+            raise UsageError(problem, f"sami-eval align {link.name} --base {work.base.base}")
+        given = contrasts() if given is None else given
+        chosen = options.preset(_preset(work), link.chain[-1], seed)
+        model = _train_link(link, files, given, model, chosen, out, work)
+    return model
+
+
+def align(
+    spec: str,
+    contrasts: Sequence[Contrast],
+    work: Work,
+    out: Path | None,
+    changes: Mapping[str, object],
+) -> Model:
+    """Train a recipe's last link, unless the same training was done already.
+
+    Earlier links are taken where they exist and trained where they do not.
+    """
+    spec, files = methods_in(spec)
+    recipe = recipes.parse(spec, files)
+    if not recipe.chain:
+        raise UsageError("recipe `base` trains nothing", "name a method, e.g. `sami`")
+    seed = _seed(recipe, work.seed)
+    *earlier, last = recipe.links()
+    model = work.base
+    if earlier:
+        model = ensure(f"{earlier[-1].name}@{seed}", lambda: contrasts, work)
+    preset = options.preset(_preset(work), last.chain[-1], seed)
+    chosen = options.change(preset, **{**changes, "seed": seed})
+    out = out or folder(last, work.base, work.adapters, seed)
+    known = card.read(out)
+    if known is not None and known.get("training") == _training(contrasts, model, chosen, last):
+        work.progress.say(f"{last.name} is already trained on these contrasts: {out}")
+        return _adapted(work.base, last, out)
+    return _train_link(last, files, contrasts, model, chosen, out, work)
+
+
+def _seed(recipe: Recipe, default: int) -> int:
+    if len(recipe.seeds) > 1:
+        raise UsageError(
+            f"`{recipe.name}` is given `{len(recipe.seeds)}` seeds", "train them one at a time"
+        )
+    return recipe.seeds[0] if recipe.seeds else default
+
+
+def _preset(work: Work) -> str:
+    return work.preset or options.preset_name(work.base)
+
+
+def _adapted(base: Model, link: Recipe, out: Path) -> Model:
+    fingerprint = key("adapter", base.fingerprint, card.weights_hash(out))
+    return replace(base, name=link.name, adapter=str(out), fingerprint=fingerprint)
+
+
+def _unusable(out: Path, base: Model) -> str | None:
+    """Why the adapter in a folder is not to be used for this base, or None."""
+    known = card.read(out)
+    if known is None:
+        return f"no adapter `{out}`"
+    if known["base"]["fingerprint"] != base.fingerprint:
+        return f"adapter `{out}` was trained on another base than `{base.base}`"
+    return None
+
+
+def _training(contrasts: Sequence[Contrast], start: Model, chosen: Options, link: Recipe) -> str:
+    """SHA-256 of all that determines an adapter's weights on one machine."""
+    return key("training", link.chain, contrasts_hash(contrasts), start.fingerprint, chosen)
+
+
+def _train_link(
+    link: Recipe,
+    files: Mapping[str, Path],
+    contrasts: Sequence[Contrast],
+    start: Model,
+    chosen: Options,
+    out: Path,
+    work: Work,
+) -> Model:
+    _check_base(contrasts, work.base)
+    method = load_method(files[link.chain[-1]])
+    begin = replace(start, name=f"{link.name}@{chosen.seed}")
+    facts = {
+        "training": _training(contrasts, start, chosen, link),
+        "chain": list(link.chain),
+        "start": start.adapter and card.weights_hash(Path(start.adapter)),
+    }
+    with _complete_or_absent(out) as unfinished:
+        method.train(contrasts, begin, chosen, unfinished, work.progress)
+        card.write(unfinished, link.name, facts, contrasts, work.base, chosen)
+    return _adapted(work.base, link, out)
+
+
+def _check_base(contrasts: Sequence[Contrast], base: Model) -> None:
+    """Token ids of another base mean other text."""
+    for contrast in contrasts:
+        fingerprint = contrast.metadata.get("fingerprint")
+        if fingerprint and base.fingerprint and fingerprint != base.fingerprint:
+            raise UsageError(
+                f"the contrasts were written by `{contrast.metadata.get('base')}`, "
+                f"not by `{base.base}`",
+                f"sami-eval contrast --base {base.base}",
+            )
+
+
+@contextmanager
+def _complete_or_absent(out: Path) -> Iterator[Path]:
+    """An empty folder beside `out` that takes its place when the block ends well."""
+    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        _clear_leftovers(out)
+        unfinished.mkdir(parents=True)
+    except OSError as error:
+        raise disk_error(out, error) from error
+    try:
+        yield unfinished
+        _take_place(unfinished, out)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _take_place(unfinished: Path, out: Path) -> None:
+    old = out.with_name(f".{out.name}.old")
+    try:
+        if out.exists():
+            os.replace(out, old)
+        os.replace(unfinished, out)
+    except OSError as error:
+        raise disk_error(out, error) from error
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _clear_leftovers(out: Path) -> None:
+    """Folders of trainings that were killed."""
+    for left in out.parent.glob(f".{out.name}.*"):
+        owner = left.name.rpartition(".")[2]
+        if not (owner.isdigit() and _alive(int(owner))):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,203 @@
+"""Constitutions x prompts -> contrasts: one prompt answered under N different constitutions.
+
+Each constitution takes, for every principle relevant to the prompt's category, its strong phrasing
+or its antithesis (SAMI, arXiv 2404.14313).
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sami_eval import chat
+from sami_eval.align.records import contrasts_to_jsonl as contrasts_to_jsonl
+from sami_eval.align.records import read_contrasts as read_contrasts
+from sami_eval.constitutions import principles_for
+from sami_eval.errors import UsageError
+from sami_eval.store import key
+from sami_eval.types import (
+    Completion,
+    Contrast,
+    Model,
+    Principle,
+    Prompt,
+    Request,
+    Response,
+    Sampling,
+)
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Complete = Callable[[Sequence[Request]], Sequence[Completion]]
+
+# The temperature, top_p and token limit SAMI's authors generated their contrasts with.
+SAMPLING = Sampling(temperature=0.4, top_p=0.9, max_tokens=750)
+
+
+@dataclass(frozen=True, slots=True)
+class Constitution:
+    """A constitution's text and its signed principle ids, "+writing.1" or "-writing.1"."""
+
+    text: str
+    signs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a person wants to know about contrasts: how many were kept, and why not all.
+
+    rejected: reason -> count. by_category: category -> (accepted, written).
+    mean_tokens: of an accepted response; None where token counts are not known.
+    """
+
+    n: int
+    accepted: int
+    rejected: Mapping[str, int]
+    by_category: Mapping[str, tuple[int, int]]
+    mean_tokens: float | None
+
+
+def choose_prompts(prompts: Sequence[Prompt], limit: int | None, seed: int) -> list[Prompt]:
+    """Prompts drawn without replacement, in an order that depends on the seed and their ids."""
+    ids = Counter(prompt.id for prompt in prompts)
+    twice = next((prompt_id for prompt_id, count in ids.items() if count > 1), None)
+    if twice is not None:
+        raise UsageError(f"prompt id `{twice}` occurs twice", "give every prompt its own id")
+    return sorted(prompts, key=lambda prompt: key("prompt order", seed, prompt.id))[:limit]
+
+
+def constitutions(
+    prompt: Prompt, principles: Sequence[Principle], n: int, seed: int
+) -> tuple[Constitution, ...]:
+    """N constitutions for a prompt, no two of them asking for the same.
+
+    The draw depends on the seed and the prompt's id, not on the other prompts.
+    Raises UsageError where the category has too few principles for N different ones.
+    """
+    relevant = principles_for(prompt.category, tuple(principles))
+    if n < 2 or 2 ** len(relevant) < n:
+        raise UsageError(
+            f"category `{prompt.category}` has {len(relevant)} principles: "
+            f"no `{n}` different constitutions",
+            "a contrast needs at least 2, and no more than 2 to the number of principles",
+        )
+    rng = random.Random(key("constitutions", seed, prompt.id))
+    vectors = rng.sample(range(2 ** len(relevant)), n)
+    return tuple(_constitution(relevant, vector, rng) for vector in vectors)
+
+
+def _constitution(relevant: Sequence[Principle], vector: int, rng: random.Random) -> Constitution:
+    """Bit i of the vector set: principle i is turned into its antithesis."""
+    turned = [bool(vector >> i & 1) for i in range(len(relevant))]
+    order = rng.sample(range(len(relevant)), len(relevant))
+    texts = [relevant[i].antithesis if turned[i] else relevant[i].strong for i in order]
+    signs = tuple(f"{'-' if turned[i] else '+'}{relevant[i].id}" for i in order)
+    return Constitution(chat.constitution_text(texts), signs)
+
+
+def write_contrasts(
+    prompts: Sequence[Prompt],
+    principles: Sequence[Principle],
+    model: Model,
+    tokenizer: PreTrainedTokenizerBase | None,
+    complete: Complete,
+    *,
+    n: int = 2,
+    limit: int | None = None,
+    sampling: Sampling = SAMPLING,
+    seed: int = 0,
+) -> list[Contrast]:
+    """One contrast a prompt, the model's first-turn responses written under `chat.insist`.
+
+    tokenizer: renders the prompts; None for a server, which renders messages itself.
+    complete: runs the requests, e.g. `generate.complete` with a ledger: only what is missing.
+    A contrast no method should learn from keeps its reason in `rejected`.
+    """
+    chosen = choose_prompts(prompts, limit, seed)
+    drawn = [constitutions(prompt, principles, n, seed) for prompt in chosen]
+    requests = [
+        _request(prompt, constitution, model, tokenizer, sampling)
+        for prompt, several in zip(chosen, drawn, strict=True)
+        for constitution in several
+    ]
+    completions = iter(complete(requests))
+    return [
+        _contrast(prompt, several, [next(completions) for _ in several], model)
+        for prompt, several in zip(chosen, drawn, strict=True)
+    ]
+
+
+def _request(
+    prompt: Prompt,
+    constitution: Constitution,
+    model: Model,
+    tokenizer: PreTrainedTokenizerBase | None,
+    sampling: Sampling,
+) -> Request:
+    messages = chat.conversation(prompt.turns[:1], (), system=chat.insist(constitution.text))
+    ids = chat.render(tokenizer, messages, model.chat_template) if tokenizer else ()
+    return Request(model, messages, ids, sampling)
+
+
+def _contrast(
+    prompt: Prompt,
+    several: Sequence[Constitution],
+    completions: Sequence[Completion],
+    model: Model,
+) -> Contrast:
+    responses = tuple(
+        Response(
+            prompt.id,
+            model.name,
+            turns=(one.text,),
+            token_ids=(one.token_ids,) if one.token_ids else (),
+            finished=(one.finished,),
+            n_tokens=(one.n_tokens,),
+        )
+        for one in completions
+    )
+    return Contrast(
+        prompt,
+        tuple(constitution.text for constitution in several),
+        responses,
+        tuple(constitution.signs for constitution in several),
+        rejected=reason_to_reject(responses),
+        metadata={"base": model.base, "fingerprint": model.fingerprint},
+    )
+
+
+def reason_to_reject(responses: Sequence[Response]) -> str | None:
+    """Why no method should learn from these responses, or None."""
+    if any(False in response.finished for response in responses):
+        return "a response did not end by itself"
+    texts = [response.turns[-1].strip() for response in responses]
+    if not all(texts):
+        return "a response is empty"
+    if len(set(texts)) < len(texts):
+        return "two responses are identical"
+    return None
+
+
+def summarize(contrasts: Sequence[Contrast]) -> Summary:
+    """Counts of accepted and rejected contrasts."""
+    accepted = [contrast for contrast in contrasts if contrast.rejected is None]
+    written = Counter(contrast.prompt.category for contrast in contrasts)
+    kept = Counter(contrast.prompt.category for contrast in accepted)
+    lengths = list(_lengths(accepted))
+    return Summary(
+        n=len(contrasts),
+        accepted=len(accepted),
+        rejected=dict(Counter(c.rejected for c in contrasts if c.rejected).most_common()),
+        by_category={category: (kept[category], n) for category, n in sorted(written.items())},
+        mean_tokens=sum(lengths) / len(lengths) if lengths else None,
+    )
+
+
+def _lengths(contrasts: Sequence[Contrast]) -> Iterator[int]:
+    for contrast in contrasts:
+        for response in contrast.responses:
+            yield from (n for n in response.n_tokens if n is not None)

@@ -1,0 +1,62 @@
+"""Direct preference optimization: under each constitution its own response is the better one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from datasets import Dataset
+from trl.trainer.dpo_config import DPOConfig
+from trl.trainer.dpo_trainer import DPOTrainer
+
+from sami_eval.align import training
+from sami_eval.align.collate import encode_all, preference_rows
+from sami_eval.align.options import Options
+from sami_eval.progress import Progress
+from sami_eval.types import Contrast, Model
+
+
+class _Trainer(DPOTrainer):  # type: ignore[misc]
+    def _prepare_dataset(
+        self, dataset: Dataset, processing_class: object, args: DPOConfig, dataset_name: str
+    ) -> Dataset:
+        """Rows are token ids already: what was generated is what is trained on."""
+        return dataset
+
+    def _send_telemetry(self) -> None:
+        """Nothing leaves this machine."""
+
+
+def train(
+    contrasts: Sequence[Contrast], base: Model, options: Options, out: Path, progress: Progress
+) -> Model:
+    """Train on (own, other) pairs; the reference is the model the training starts from.
+
+    DPOTrainer copies the LoRA it is given into a frozen adapter "ref" (trl 1.16,
+    dpo_trainer.py, "PEFT model with a pretrained adapter"): after SFT the reference is the SFT
+    adapter, and for a fresh LoRA, which changes nothing yet, it is the base.
+    """
+    with training.session(base, options) as start:
+        encoded = encode_all(
+            start.tokenizer, contrasts, options, base.chat_template, start.ends, progress.say
+        )
+        steps, n = training.n_steps(options, len(encoded)), len(encoded[0].prompts)
+        rows = Dataset.from_list(
+            [
+                {"prompt_ids": [*prompt], "chosen_ids": [*own], "rejected_ids": [*other]}
+                for prompt, own, other in preference_rows(encoded)
+            ]
+        )
+        trainer = _Trainer(
+            model=start.model,
+            args=DPOConfig(
+                **training.arguments(options, steps, n * (n - 1), out),
+                max_length=None,
+                beta=options.beta,
+            ),
+            train_dataset=rows,
+            processing_class=start.tokenizer,
+        )
+        training.run(trainer, base.name, steps, out, progress)
+    return replace(base, adapter=str(out))

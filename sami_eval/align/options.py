@@ -1,0 +1,106 @@
+"""How an adapter is trained: every knob, and presets per kind of base and method."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sami_eval.errors import UsageError
+from sami_eval.types import Model
+
+PRESETS = Path(__file__).with_name("presets.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Knobs of one training; a method ignores what it has no use for.
+
+    lr: peak learning rate of AdamW. schedule: a name `transformers.get_scheduler` knows.
+    epochs: passes over the contrasts; steps, where given, overrides it.
+    batch_size: contrasts (not rows) a forward pass. accumulation: forward passes a step.
+    clip: largest gradient norm. warmup: share of the steps spent rising to lr.
+    rank, alpha, dropout, targets: the LoRA; targets is "all-linear" or module names with commas.
+    beta: DPO's weight of the reference. kl: SAMI's weight of the KL divergence from the
+        reference, per response token.
+    length_normalize: SAMI compares mean (not summed) token log-probabilities.
+    train_eos: the end of a response is trained too, so that the model learns to stop.
+    max_length: tokens of prompt and response; longer contrasts are left out and counted.
+    max_fall: SAMI stops once the log-probability of own responses has fallen by this many nats a
+        token below the reference: the sign of collapse.
+    checkpointing: recompute activations instead of storing them.
+    device: "cpu", or "auto" for the GPU where there is one. threads: of the CPU, 0 leaves them
+        alone; a fixed number makes the weights independent of the machine's core count.
+    """
+
+    lr: float = 2e-4
+    schedule: str = "linear"
+    epochs: float = 1.0
+    steps: int | None = None
+    batch_size: int = 4
+    accumulation: int = 1
+    clip: float = 1.0
+    warmup: float = 0.1
+    weight_decay: float = 0.0
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.0
+    targets: str = "all-linear"
+    beta: float = 0.1
+    kl: float = 0.1
+    length_normalize: bool = True
+    train_eos: bool = True
+    max_length: int = 2048
+    max_fall: float = 0.5
+    checkpointing: bool = True
+    device: Literal["auto", "cpu"] = "auto"
+    threads: int = 0
+    seed: int = 0
+
+
+def preset_name(base: Model) -> str:
+    """The preset made for a base: "embedded" for the one in this package, else "default"."""
+    from sami_eval.embedded import BASE_DIR
+
+    return "embedded" if Path(base.base) == BASE_DIR else "default"
+
+
+def preset(name: str, method: str, seed: int = 0) -> Options:
+    """A preset's options for a method; one it does not name gets the preset's common part.
+
+    Raises UsageError for an unknown preset.
+    """
+    presets = tomllib.loads(PRESETS.read_text(encoding="utf-8"))
+    if name not in presets:
+        known = ", ".join(f"`{known}`" for known in sorted(presets))
+        raise UsageError(f"no preset `{name}`", f"presets are {known}")
+    common = {key: value for key, value in presets[name].items() if not isinstance(value, dict)}
+    return check(Options(**{**common, **presets[name].get(method, {}), "seed": seed}))
+
+
+def change(options: Options, **changes: object) -> Options:
+    """Options with the values a user gave; None means "as it was"."""
+    given = {name: value for name, value in changes.items() if value is not None}
+    unknown = sorted(given.keys() - {field.name for field in dataclasses.fields(Options)})
+    if unknown:
+        raise UsageError(f"no option `{unknown[0]}`", "see sami-eval align --help")
+    return check(dataclasses.replace(options, **given))  # type: ignore[arg-type]
+
+
+def check(options: Options) -> Options:
+    """The options themselves. Raises UsageError for a value no training can have."""
+    positive = ("lr", "epochs", "batch_size", "accumulation", "clip", "rank", "alpha", "max_length")
+    for name in positive:
+        if not getattr(options, name) > 0:
+            raise UsageError(f"option `{name}` is `{getattr(options, name)}`; it must be above 0")
+    for name in ("kl", "beta", "weight_decay", "threads"):
+        if getattr(options, name) < 0:
+            raise UsageError(f"option `{name}` is `{getattr(options, name)}`; it is never negative")
+    for name in ("dropout", "warmup"):
+        if not 0 <= getattr(options, name) < 1:
+            raise UsageError(f"option `{name}` is `{getattr(options, name)}`; it is in [0, 1)")
+    if options.steps is not None and options.steps < 1:
+        raise UsageError(f"option `steps` is `{options.steps}`; it must be at least 1")
+    return options

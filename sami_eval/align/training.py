@@ -1,0 +1,201 @@
+"""What every method needs around its trainer: model, LoRA, arguments, progress, saving.
+
+Imports torch, transformers and peft: import it only where something is trained.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import random
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import peft
+import torch
+import transformers
+from transformers import PreTrainedTokenizerBase, TrainerCallback
+
+from sami_eval.align.options import Options
+from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.progress import Progress
+from sami_eval.types import Model
+
+LOG = "training.jsonl"
+TRAINED = "default"  # the adapter being trained, by PEFT's naming
+NOISY = ("transformers", "trl", "peft", "accelerate", "datasets", "torch", "huggingface_hub")
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a training starts: the base with a LoRA on it, fresh or the previous link's."""
+
+    model: peft.PeftModel
+    tokenizer: PreTrainedTokenizerBase
+    ends: frozenset[int]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Third-party warnings, bars and log lines stay off the user's terminal."""
+    levels = {name: logging.getLogger(name).level for name in NOISY}
+    bars = transformers.utils.logging.is_progress_bar_enabled()
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    transformers.utils.logging.disable_progress_bar()
+    with warnings.catch_warnings():
+        for name in NOISY:
+            warnings.filterwarnings("ignore", module=rf"{name}(\.|$)")
+        try:
+            yield
+        finally:
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)
+            if bars:
+                transformers.utils.logging.enable_progress_bar()
+
+
+@contextmanager
+def reproducible(options: Options) -> Iterator[None]:
+    """Random numbers from the seed, threads as told; the caller's are put back afterwards."""
+    threads, state = torch.get_num_threads(), random.getstate()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        with torch.random.fork_rng():
+            transformers.set_seed(options.seed)
+            yield
+    finally:
+        random.setstate(state)
+        torch.set_num_threads(threads)
+
+
+def on_gpu(options: Options) -> bool:
+    """Whether this training runs on a GPU."""
+    return options.device != "cpu" and torch.cuda.is_available()
+
+
+def start(base: Model, options: Options) -> Start:
+    """The base with a trainable LoRA: fresh, or a copy of `base.adapter`'s weights.
+
+    Raises UsageError for a tokenizer without an end-of-sequence token.
+    """
+    tokenizer = transformers.AutoTokenizer.from_pretrained(base.base, revision=base.revision)
+    if tokenizer.eos_token_id is None:
+        raise UsageError(
+            f"the tokenizer of `{base.base}` has no end-of-sequence token",
+            "responses could never end; set `eos_token` in its tokenizer_config.json",
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    plain = transformers.AutoModelForCausalLM.from_pretrained(
+        base.base,
+        revision=base.revision,
+        dtype=torch.bfloat16 if on_gpu(options) else torch.float32,
+        attn_implementation="sdpa",
+    )
+    return Start(_with_lora(plain, base, options), tokenizer, _ends(plain))
+
+
+def _ends(model: Any) -> frozenset[int]:
+    ends = model.generation_config.eos_token_id
+    return frozenset([ends] if isinstance(ends, int) else ends or [])
+
+
+def _with_lora(model: Any, base: Model, options: Options) -> peft.PeftModel:
+    if base.adapter is not None:
+        return peft.PeftModel.from_pretrained(model, base.adapter, is_trainable=True)
+    targets = options.targets if options.targets == "all-linear" else options.targets.split(",")
+    lora = peft.LoraConfig(
+        r=options.rank,
+        lora_alpha=options.alpha,
+        lora_dropout=options.dropout,
+        target_modules=targets,
+        task_type="CAUSAL_LM",
+    )
+    return peft.get_peft_model(model, lora)
+
+
+def n_steps(options: Options, n_contrasts: int) -> int:
+    """Optimizer steps of a training."""
+    if options.steps is not None:
+        return options.steps
+    a_step = options.batch_size * options.accumulation
+    return max(1, math.ceil(n_contrasts * options.epochs / a_step))
+
+
+def arguments(options: Options, steps: int, rows: int, out: Path) -> dict[str, Any]:
+    """The fields of TrainingArguments that all trainers share. rows: of one contrast."""
+    gpu = on_gpu(options)
+    return {
+        "output_dir": str(out),
+        "max_steps": steps,
+        "per_device_train_batch_size": options.batch_size * rows,
+        "gradient_accumulation_steps": options.accumulation,
+        "gradient_checkpointing": options.checkpointing,
+        "learning_rate": options.lr,
+        "lr_scheduler_type": options.schedule,
+        "warmup_steps": round(options.warmup * steps),
+        "weight_decay": options.weight_decay,
+        "max_grad_norm": options.clip,
+        "seed": options.seed,
+        "use_cpu": not gpu,
+        "bf16": gpu,
+        "dataloader_pin_memory": gpu,
+        "logging_steps": max(1, steps // 100),
+        "logging_nan_inf_filter": False,  # a NaN must be seen, not averaged away
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
+
+
+class Watch(TrainerCallback):  # type: ignore[misc]
+    """Advances the progress bar, writes the training log, stops when the loss is no number."""
+
+    def __init__(self, advance: Any, log: Path) -> None:
+        """advance: the progress bar's. log: a JSON-lines file."""
+        self._advance, self._log = advance, log
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """One optimizer step done."""
+        self._advance(1)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """Keep what the trainer reports."""
+        if not logs or "loss" not in logs:
+            return
+        if not math.isfinite(logs["loss"]):
+            raise not_a_number(f"step {state.global_step}")
+        with self._log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+
+
+def not_a_number(where: str) -> SamiEvalError:
+    """The error of a training whose loss is NaN or infinite."""
+    return SamiEvalError(f"the loss is not a number at {where}", "train with a lower --lr")
+
+
+def run(trainer: Any, what: str, steps: int, out: Path, progress: Progress) -> None:
+    """Train, and save the trained adapter alone into `out`."""
+    for callback in (transformers.PrinterCallback, transformers.ProgressCallback):
+        trainer.remove_callback(callback)
+    with progress.track(f"training {what}", total=steps) as advance:
+        trainer.add_callback(Watch(advance, out / LOG))
+        trainer.train()
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    model.save_pretrained(str(out), selected_adapters=[TRAINED])
+
+
+@contextmanager
+def session(base: Model, options: Options) -> Iterator[Start]:
+    """A quiet, seeded place to train in, with the model it starts from."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    with quiet(), reproducible(options):
+        yield start(base, options)

@@ -1,0 +1,84 @@
+"""A tiny random model with a byte-level tokenizer, and contrasts for it: nothing is downloaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sami_eval.align.options import Options
+from sami_eval.types import Contrast, Model, Prompt, Response
+
+CHAT = (
+    "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+QUICK = Options(
+    lr=5e-3,
+    steps=4,
+    batch_size=2,
+    rank=4,
+    alpha=8,
+    checkpointing=False,
+    device="cpu",
+    threads=1,
+    max_fall=10.0,
+)
+
+
+def tokenizer(template: str | None = CHAT, pad: str | None = "<pad>"):
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    symbols = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {text: i for i, text in enumerate(["<pad>", "<bos>", "<eos>", *symbols])}
+    # "ab" merges, so that tokenising across a border differs from joining ids.
+    vocabulary["ab"] = len(vocabulary)
+    raw = Tokenizer(models.BPE(vocab=vocabulary, merges=[("a", "b")]))
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=raw, bos_token="<bos>", eos_token="<eos>", pad_token=pad
+    )
+    fast.chat_template = template
+    return fast
+
+
+def save_base(folder: Path, pad: str | None = "<pad>") -> Model:
+    """A random Llama of 30 thousand weights, with its tokenizer."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    words = tokenizer(pad=pad)
+    config = LlamaConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=256,
+        tie_word_embeddings=True,
+        pad_token_id=words.pad_token_id,
+        bos_token_id=words.bos_token_id,
+        eos_token_id=words.eos_token_id,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        LlamaForCausalLM(config).save_pretrained(folder)
+    words.save_pretrained(folder)
+    return Model("base", str(folder), fingerprint="tiny")
+
+
+def contrast(number: int, *texts: str, rejected: str | None = None) -> Contrast:
+    """A contrast between "say aaa" and "say bbb" (and "say ccc")."""
+    texts = texts or ("aaa", "bbb")
+    prompt = Prompt(f"p{number}", "writing", (f"question {number}?", "again"))
+    return Contrast(
+        prompt,
+        tuple(f"1. say {text}" for text in texts),
+        tuple(
+            Response(prompt.id, "base", (f"{text}{number}",), finished=(True,)) for text in texts
+        ),
+        rejected=rejected,
+    )
+
+
+CONTRASTS = [contrast(number) for number in range(6)]

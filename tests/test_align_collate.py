@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from sami_eval import chat
+from sami_eval.align import options
+from sami_eval.align.collate import (
+    Encoded,
+    collate,
+    encode,
+    encode_all,
+    own_rows,
+    preference_rows,
+)
+from sami_eval.errors import UsageError
+from sami_eval.types import Response
+from tests.align_models import QUICK, contrast, tokenizer
+
+EOS = 2
+ONE = Encoded("p", prompts=((10, 11), (12,)), responses=((20, EOS), (30, 31, EOS)))
+
+
+def with_responses(one, *responses):
+    return replace(one, responses=tuple(responses))
+
+
+def test_prompts_stand_under_the_bare_constitution():
+    words, one = tokenizer(), contrast(1)
+    messages = (("system", "1. say bbb"), ("user", "question 1?"))
+    assert encode(words, one).prompts[1] == chat.render(words, messages)
+    assert words.decode(encode(words, one).prompts[1]) == (
+        "<system>1. say bbb<user>question 1?<assistant>"
+    )
+
+
+def test_generated_ids_are_trained_as_they_are():
+    words = tokenizer()
+    # "ab" is one token to the tokenizer; the model wrote two.
+    a, b = words.convert_tokens_to_ids(["a", "b"])
+    response = Response("p1", "base", ("ab",), ((a, b, EOS),), finished=(True,))
+    one = with_responses(contrast(1), response, contrast(1).responses[1])
+    assert encode(words, one).responses[0] == (a, b, EOS)
+    assert encode(words, one, train_eos=False).responses[0] == (a, b)
+
+
+def test_text_without_ids_is_tokenised_and_ended():
+    words = tokenizer()
+    ids = words.convert_tokens_to_ids
+    assert encode(words, contrast(1)).responses[0] == (*[ids("a")] * 3, ids("1"), EOS)
+
+
+def test_a_response_that_was_cut_gets_no_end():
+    words = tokenizer()
+    cut = Response("p1", "base", ("ab",), finished=(False,))
+    one = with_responses(contrast(1), cut, contrast(1).responses[1])
+    assert encode(words, one).responses[0] == (words.convert_tokens_to_ids("ab"),)
+
+
+def test_a_stop_string_in_the_ids_gives_way_to_the_text():
+    words = tokenizer(template=None)
+    ids = tuple(words(" yes\nHuman:")["input_ids"])
+    stopped = Response("p1", "base", ("yes",), (ids,), finished=(True,))
+    one = with_responses(contrast(1), stopped, contrast(1).responses[1])
+    assert words.decode(encode(words, one).responses[0]) == " yes<eos>"
+
+
+def test_another_end_token_of_the_model_is_kept():
+    words = tokenizer()
+    end_of_turn, a = words.convert_tokens_to_ids(["~", "a"])
+    response = Response("p1", "base", ("a",), ((a, end_of_turn),), finished=(True,))
+    one = with_responses(contrast(1), response, contrast(1).responses[1])
+    encoded = encode(words, one, ends=frozenset({end_of_turn}))
+    assert encoded.responses[0] == (a, end_of_turn)
+
+
+def test_a_second_turn_sees_the_first_response():
+    words = tokenizer()
+    two = [Response("p1", "base", (f"first {x}", x), finished=(True, True)) for x in "xy"]
+    encoded = encode(words, with_responses(contrast(1), *two))
+    assert words.decode(encoded.prompts[1]) == (
+        "<system>1. say bbb<user>question 1?<assistant>first y<user>again<assistant>"
+    )
+    assert words.decode(encoded.responses[1]) == "y<eos>"
+
+
+def test_all_rows_of_a_contrast_with_prompts_left_and_responses_right():
+    batch = collate([ONE], pad=0)
+    assert batch.input_ids.tolist() == [
+        [10, 11, 20, EOS, 0],
+        [10, 11, 30, 31, EOS],
+        [0, 12, 20, EOS, 0],
+        [0, 12, 30, 31, EOS],
+    ]
+    assert batch.attention_mask.tolist() == [
+        [1, 1, 1, 1, 0],
+        [1, 1, 1, 1, 1],
+        [0, 1, 1, 1, 0],
+        [0, 1, 1, 1, 1],
+    ]
+    assert batch.position_ids[2].tolist()[1:4] == [0, 1, 2]
+    assert batch.labels.tolist() == [[20, EOS, -100], [30, 31, EOS]] * 2
+
+
+def test_the_end_is_trained_even_where_it_pads():
+    batch = collate([ONE], pad=EOS)
+    assert batch.input_ids[0].tolist() == [10, 11, 20, EOS, EOS]
+    assert batch.labels[0].tolist() == [20, EOS, -100]
+    assert batch.attention_mask[0].tolist() == [1, 1, 1, 1, 0]
+
+
+def test_own_rows_of_a_batch_are_the_diagonals():
+    other = Encoded("q", prompts=((1,), (2,)), responses=((3,), (4,)))
+    batch = collate([ONE, other], pad=0)
+    assert batch.own == [0, 3, 4, 7]
+    assert batch.own_rows().input_ids[2].tolist()[1:3] == [1, 3]
+    assert torch.equal(batch.own_rows().labels, batch.labels[[0, 3, 4, 7]])
+
+
+def test_rows_for_sft_and_dpo():
+    three = Encoded("p", ((1,), (2,), (3,)), ((10,), (20,), (30,)))
+    assert own_rows([three]) == [((1,), (10,)), ((2,), (20,)), ((3,), (30,))]
+    assert preference_rows([three]) == [
+        ((1,), (10,), (20,)),
+        ((1,), (10,), (30,)),
+        ((2,), (20,), (10,)),
+        ((2,), (20,), (30,)),
+        ((3,), (30,), (10,)),
+        ((3,), (30,), (20,)),
+    ]
+
+
+def test_long_contrasts_are_left_out_and_counted():
+    said = []
+    words, long = tokenizer(), contrast(2, "a" * 60, "b" * 60)
+    limit = replace(QUICK, max_length=encode(words, contrast(1)).longest)
+    kept = encode_all(words, [contrast(1), long], limit, say=said.append)
+    assert [one.prompt_id for one in kept] == ["p1"]
+    assert said == [f"1 of 2 contrasts are longer than {limit.max_length} tokens: left out"]
+
+
+@pytest.mark.parametrize(
+    ("contrasts", "limit", "said"),
+    [
+        ([], 99, r"no contrast to train on \(0 given"),
+        ([contrast(1, rejected="a response is empty")], 99, "all of them rejected"),
+        ([contrast(1)], 5, "every contrast is longer than `5` tokens"),
+        ([contrast(1), contrast(2, "a", "b", "c")], 99, "hold `2, 3` constitutions"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused(contrasts, limit, said):
+    with pytest.raises(UsageError, match=said):
+        encode_all(tokenizer(), contrasts, replace(QUICK, max_length=limit))
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo", "sami", "a users own"])
+@pytest.mark.parametrize("name", ["default", "embedded"])
+def test_every_preset_is_valid_for_every_method(name, method):
+    assert options.preset(name, method, seed=3).seed == 3
+
+
+def test_an_unknown_preset_is_named():
+    with pytest.raises(UsageError, match="no preset `huge`"):
+        options.preset("huge", "sft")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"lr": 0.0}, "`lr` is `0.0`"),
+        ({"kl": -1.0}, "`kl` is `-1.0`"),
+        ({"warmup": 1.0}, "`warmup` is `1.0`"),
+        ({"steps": 0}, "`steps` is `0`"),
+        ({"rate": 1}, "no option `rate`"),
+    ],
+)
+def test_an_impossible_option_is_named(changes, said):
+    with pytest.raises(UsageError, match=said):
+        options.change(QUICK, **changes)
+
+
+def test_none_changes_nothing():
+    assert options.change(QUICK, lr=None, steps=7) == replace(QUICK, steps=7)
