@@ -154,6 +154,7 @@ class Judge:
     sha256: str
     principles: bool = False
     source: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +207,18 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome:
+    """What all judgments of one turn add up to: 1 is a win of a, 0 a loss, 0.5 a tie.
+
+    score: in between under the average rule. A turn without a verdict has no outcome.
+    """
+
+    prompt_id: str
+    turn: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """A figure with its 95% interval. None where there are no data."""
 
@@ -217,7 +230,8 @@ class Estimate:
 class Tally:
     """Turns counted for a against b, and what they say about the win rate.
 
-    win_rate: (wins + ties/2) / n_turns. interval and p_value treat the question as the unit.
+    win_rate: mean score; (wins + ties/2) / n_turns under the conservative rule. interval and
+        p_value treat the question as the unit.
     p_adjusted: p_value after Holm's correction over the family it was tested in; equals p_value
         for a family of one. significant follows p_adjusted at 5%.
     questions_needed: for 80% power if win_rate were the true one; None at 50% or without data.
@@ -265,6 +279,7 @@ class Comparison:
 
     by_category: the same tally per category, p_adjusted by Holm over categories.
     categories_p_value: permutation test of whether categories differ at all.
+    outcomes: one a turn that has one; what the tallies count and a round robin ranks by.
     """
 
     a: str
@@ -275,6 +290,7 @@ class Comparison:
     categories_p_value: float | None
     length: Length
     cost_usd: float | None = None
+    outcomes: tuple[Outcome, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,9 +107,11 @@ def test_after_the_last_retry_the_reply_is_an_api_failure() -> None:
 
 def test_a_server_that_never_answers_ends_the_run() -> None:
     settings = replace(QUICK, max_retries=1, concurrency=1)
-    with LoopbackJudge(saying(500, error("broken"))) as server:
-        with pytest.raises(SamiEvalError, match="gives no usable answers: 500: broken"):
-            ask(server, [request(str(i)) for i in range(50)], settings)
+    with (
+        LoopbackJudge(saying(500, error("broken"))) as server,
+        pytest.raises(SamiEvalError, match="gives no usable answers: 500: broken"),
+    ):
+        ask(server, [request(str(i)) for i in range(50)], settings)
     assert server.n_calls == 6  # three requests, twice each
 
 
@@ -125,9 +127,11 @@ def test_a_closed_port_ends_the_run() -> None:
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_key_exits_4_without_showing_it(status: int) -> None:
     body = error(f"Incorrect API key provided: {KEY}")
-    with LoopbackJudge(saying(status, body)) as server:
-        with pytest.raises(KeyMissingError, match="Incorrect API key") as caught:
-            ask(server, [request(str(i)) for i in range(40)])
+    with (
+        LoopbackJudge(saying(status, body)) as server,
+        pytest.raises(KeyMissingError, match="Incorrect API key") as caught,
+    ):
+        ask(server, [request(str(i)) for i in range(40)])
     assert KEY not in str(caught.value)
     assert "***" in str(caught.value)
     assert server.n_calls <= QUICK.concurrency
@@ -142,18 +146,22 @@ def test_a_refused_key_exits_4_without_showing_it(status: int) -> None:
     ],
 )
 def test_what_can_never_succeed_ends_the_run(status: int, body: bytes, words: str) -> None:
-    with LoopbackJudge(saying(status, body)) as server:
-        with pytest.raises(SamiEvalError, match=words) as caught:
-            ask(server, [request(str(i)) for i in range(40)])
+    with (
+        LoopbackJudge(saying(status, body)) as server,
+        pytest.raises(SamiEvalError, match=words) as caught,
+    ):
+        ask(server, [request(str(i)) for i in range(40)])
     assert caught.value.exit_code == 1
     assert server.n_calls <= QUICK.concurrency
 
 
 def test_a_wait_beyond_reason_ends_the_run() -> None:
     behaviour = Behaviour(fault_rate=1.0, faults=("429",), retry_after="86400")
-    with LoopbackJudge(behaviour) as server:
-        with pytest.raises(SamiEvalError, match="asks to wait 86400 s: slow down"):
-            ask(server, [request()])
+    with (
+        LoopbackJudge(behaviour) as server,
+        pytest.raises(SamiEvalError, match="asks to wait 86400 s: slow down"),
+    ):
+        ask(server, [request()])
 
 
 def test_replies_that_came_before_the_end_are_kept() -> None:

@@ -1,0 +1,100 @@
+"""What a judge's reply says. A verdict we cannot find is None with a reason, never a tie.
+
+Counting it as a tie would pull every win rate to 50%.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sami_eval import wire
+from sami_eval.types import Judge, Reply, Winner
+
+WINNERS: dict[str, Winner] = {"a": "a", "b": "b", "tie": "tie"}
+LOWEST, HIGHEST = 1.0, 10.0
+
+_FLAGS = re.DOTALL | re.IGNORECASE
+_THOUGHT = re.compile(r"<(think(?:ing)?)>.*?</\1>", _FLAGS)
+_ENDED = re.compile(r"\A.*</think(?:ing)?>", _FLAGS)  # opened by the chat template, unseen
+_UNENDED = re.compile(r"<think(?:ing)?>.*\Z", _FLAGS)
+_REFUSAL = re.compile(
+    r"\A\W*(i['’]?m (very )?sorry|i am (very )?sorry|sorry|i can(no|['’])t|i['’]m (not able|unable)"
+    r"|i am (not able|unable)|as an ai)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one reply says: a winner by position ("a" was shown first) or a rating, or why not."""
+
+    winner: Winner | None = None
+    rating: float | None = None
+    reason: str | None = None
+
+
+def parse_verdict(text: str, judge: Judge) -> Winner | None:
+    """The last explicit verdict outside <think>, by position: "a" is the response shown first.
+
+    None without one, for a single-answer judge too: see parse_rating.
+    """
+    found = _last_match(visible(text), judge)
+    return WINNERS.get(found[0]) if found else None
+
+
+def parse_rating(text: str, judge: Judge) -> float | None:
+    """The last explicit rating outside <think>; None without one or outside 1-10."""
+    found = _last_match(visible(text), judge)
+    return _in_range(found[1]) if found and found[0] == "rating" else None
+
+
+def visible(text: str) -> str:
+    """The reply without what the judge thought before it spoke."""
+    return _UNENDED.sub("", _ENDED.sub("", _THOUGHT.sub("", text)))
+
+
+def _last_match(text: str, judge: Judge) -> tuple[str, re.Match[str]] | None:
+    found = [
+        (name, match)
+        for name, patterns in judge.patterns.items()
+        for pattern in patterns
+        for match in re.finditer(pattern, text)
+    ]
+    return max(found, key=lambda item: item[1].span(), default=None)
+
+
+def _in_range(match: re.Match[str]) -> float | None:
+    try:
+        rating = float(match[1])
+    except (TypeError, ValueError):
+        return None
+    return rating if LOWEST <= rating <= HIGHEST else None
+
+
+def read_reply(reply: Reply, judge: Judge) -> Reading:
+    """The verdict or rating in a reply, or the reason that there is none."""
+    if reply.failure is not None:
+        too_long = reply.failure == wire.TOO_LONG
+        return Reading(reason="too long for the judge" if too_long else reply.failure)
+    said = visible(reply.text)
+    cut = reply.finished is False
+    found = _last_match(said, judge)
+    if found is None:
+        return Reading(reason="truncated" if cut else _silence(said, judge))
+    name, match = found
+    # Cut off in mid-sentence, an earlier verdict is not known to be the final one.
+    if cut and said[match.end() :].strip(" \n*_.\"'`"):
+        return Reading(reason="truncated")
+    if name != "rating":
+        return Reading(winner=WINNERS[name])
+    rating = _in_range(match)
+    return Reading(rating=rating, reason=None if rating is not None else "rating outside 1-10")
+
+
+def _silence(said: str, judge: Judge) -> str:
+    if not said.strip():
+        return "empty"
+    if _REFUSAL.search(said):
+        return wire.REFUSED
+    return "no rating" if judge.kind == "single" else "no verdict"
