@@ -1,0 +1,56 @@
+"""Statistics of verdicts and samples: pure functions, the question is the unit everywhere.
+
+Names are loaded on first use, so that importing this package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sami_eval.stats.intervals import win_rate as win_rate
+    from sami_eval.stats.length import length_controlled as length_controlled
+    from sami_eval.stats.passk import maj_at_k as maj_at_k
+    from sami_eval.stats.passk import pass_at_k as pass_at_k
+    from sami_eval.stats.power import detectable as detectable
+    from sami_eval.stats.power import questions_needed as questions_needed
+    from sami_eval.stats.ranking import Standing as Standing
+    from sami_eval.stats.ranking import bradley_terry as bradley_terry
+    from sami_eval.stats.tests import categories_p as categories_p
+    from sami_eval.stats.tests import holm as holm
+    from sami_eval.stats.tests import sign_flip_p as sign_flip_p
+
+_HOME = {
+    "win_rate": "intervals",
+    "length_controlled": "length",
+    "maj_at_k": "passk",
+    "pass_at_k": "passk",
+    "detectable": "power",
+    "questions_needed": "power",
+    "Standing": "ranking",
+    "bradley_terry": "ranking",
+    "categories_p": "tests",
+    "holm": "tests",
+    "sign_flip_p": "tests",
+}
+
+__all__ = [
+    "Standing",
+    "bradley_terry",
+    "categories_p",
+    "detectable",
+    "holm",
+    "length_controlled",
+    "maj_at_k",
+    "pass_at_k",
+    "questions_needed",
+    "sign_flip_p",
+    "win_rate",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,0 +1,97 @@
+"""Score intervals of a mean of scores in [0, 1] whose questions are clusters.
+
+rate       p    = sum of all scores / M          M turns of n questions
+variance   v    = sum_i (T_i - m_i p)^2 / M^2    T_i, m_i: score and turns of question i
+effect     d    = (v M^2 + K c) / (M p(1-p) + K)   c = sum m_i^2 / M,  K = z^2 c / 4
+size       n'   = M / d
+interval   Wilson's for p out of n'
+
+v is the linearised variance of a ratio over clusters (Kish 1965, Survey Sampling; Miller 2024,
+arXiv 2411.00640, for evaluations), n' the effective sample size put into a binomial interval as
+Korn and Graubard do (1998, Survey Methodology 24), the interval Wilson's (1927, JASA 22). d is
+below 1 where ties or disagreeing turns make the rate steadier than coin flips.
+
+K is our own: it adds z^2 (about 4) imaginary questions to the estimate of d, half won and half
+lost with all their turns. Without it d is 0/0 when one side wins everything and 0 when everything
+is a tie. With it n questions of ties only have the width z^2/(n + z^2) to first order, which is
+the score bound on the share of decided questions when none has been seen; and with one decided
+turn a question d is exactly 1. benchmarks/coverage.py measures the coverage of the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sami_eval.stats.errors import OutOfRangeError
+from sami_eval.types import Estimate
+
+Array = NDArray[np.float64]
+Scores = Mapping[str, Sequence[float]] | Sequence[Sequence[float]]
+
+Z = 1.959963984540054  # 97.5% point of the normal distribution
+
+
+def questions(scores_by_question: Scores) -> list[Sequence[float]]:
+    """The scores of each question that has any, in order.
+
+    Raises OutOfRangeError where a score is not in [0, 1].
+    """
+    rows = scores_by_question
+    kept = [row for row in (rows.values() if isinstance(rows, Mapping) else rows) if len(row)]
+    for row in kept:
+        for score in row:
+            if not 0 <= score <= 1:
+                raise OutOfRangeError(f"`{score}` is not a score", "scores lie between 0 and 1")
+    return kept
+
+
+def totals(scores_by_question: Scores) -> tuple[Array, Array]:
+    """Sum of scores and number of turns of each question that has any."""
+    kept = questions(scores_by_question)
+    return np.array([sum(row) for row in kept], float), np.array([len(row) for row in kept], float)
+
+
+def cluster_variance(sums: Array, counts: Array) -> Array:
+    """Variance of sum(sums)/sum(counts) with questions as clusters, along the last axis."""
+    n_turns = counts.sum(-1)
+    residuals = sums - (sums.sum(-1) / n_turns)[..., None] * counts
+    return np.asarray((residuals**2).sum(-1) / n_turns**2)
+
+
+def score_interval(rate: Array, variance: Array, counts: Array) -> tuple[Array, Array]:
+    """Wilson's interval at the effective sample size that `variance` gives (module docstring).
+
+    rate, variance: of any one shape. counts: turns a question; questions along the last axis.
+    """
+    n_turns = counts.sum(-1)
+    size = (counts**2).sum(-1) / n_turns
+    prior = Z**2 * size / 4
+    binomial = rate * (1 - rate)
+    effect = (variance * n_turns**2 + prior * size) / (n_turns * binomial + prior)
+    n = n_turns / effect
+    centre = (rate + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z * np.sqrt(binomial / n + Z**2 / (4 * n**2)) / (1 + Z**2 / n)
+    return np.clip(centre - half, 0, rate), np.clip(centre + half, rate, 1)
+
+
+def estimate(rate: float, variance: float, counts: Array) -> Estimate:
+    """A rate with the score interval that its variance over questions gives."""
+    low, high = score_interval(np.asarray(rate), np.asarray(variance), counts)
+    return Estimate(rate, (float(low), float(high)))
+
+
+def win_rate(scores_by_question: Scores) -> Estimate:
+    """Mean score of all turns with its 95% interval, questions as clusters.
+
+    scores_by_question: one sequence of scores in [0, 1] a question (1 win, 0.5 tie, 0 loss), or a
+        mapping from question to scores. Any proportion of yes (1) and no (0) will do as well.
+    Returns None for both where there is no score.
+    """
+    sums, counts = totals(scores_by_question)
+    if not len(sums):
+        return Estimate(None, None)
+    rate = float(sums.sum() / counts.sum())
+    return estimate(rate, float(cluster_variance(sums, counts)), counts)
