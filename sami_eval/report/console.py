@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,14 @@ from rich.text import Text
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from sami_eval.report.document import ComparisonRow, Document, TallyRow
+    from sami_eval.report.document import ComparisonRow, Document, RankRow, TallyRow
 
-LABEL_WIDTH = 22
+LABEL_WIDTH = 20
+NAME_WIDTH = 10
+EMBEDDED = (
+    "embedded base: a tiny model in a made-up world; these figures show that the machinery works "
+    "and say nothing about large models"
+)
 
 
 def percent(share: float | None) -> str:
@@ -37,7 +43,7 @@ def p_text(p: float | None) -> str:
     return f"p = {p:.3f}".replace("0.", ".") if p < 1 else "p = 1"
 
 
-def shorten(name: str, width: int = 14) -> str:
+def shorten(name: str, width: int = NAME_WIDTH) -> str:
     """A name cut in its middle: both the family and the ending stay readable."""
     if len(name) <= width:
         return name
@@ -49,12 +55,14 @@ def render(document: Document, verbose: bool = False) -> RenderableType:
     """The whole result: title, table or tables, and what they mean in words."""
     parts: list[RenderableType] = [Text(_title(document), style="bold"), Text()]
     if len(document["comparisons"]) == 1:
-        parts += [_category_table(document["comparisons"][0]), Text()]
-        parts += [*_pair_lines(document, document["comparisons"][0])]
+        row = document["comparisons"][0]
+        parts += [_category_table(row), Text(), *_pair_lines(row)]
     else:
         parts += [_ranking_table(document), Text(), _pairs_table(document), Text()]
         parts += [*_round_robin_lines(document)]
-    parts += [*_footer(document)]
+    parts += [Text(), _facts(list(_fact_rows(document)))]
+    if document["embedded"]:
+        parts += [Text(), Text(EMBEDDED, style="italic")]
     if verbose:
         parts += [Text(), _stage_table(document)]
     return Group(*parts)
@@ -108,19 +116,21 @@ def _pairs_table(document: Document) -> Table:
 
 
 def _ranking_table(document: Document) -> Table:
-    table = _plain_table("rank", "model", "strength", "95% CI", "not told apart from")
+    table = _plain_table("rank", "model", "strength", "95% CI", "ahead of the next")
     table.columns[1].justify = "left"
     table.columns[4].justify = "left"
     for row in document["ranking"]:
-        low, high = row["interval"]
-        table.add_row(
-            str(row["rank"]),
-            shorten(row["model"], 20),
-            f"{row['strength']:+.2f}",
-            f"{low:+.2f}–{high:+.2f}",
-            ", ".join(shorten(name) for name in row["tied_with"]) or "-",
-        )
+        strength = "-" if row["strength"] is None else f"{row['strength']:+.2f}"
+        interval = "-" if row["interval"] is None else "[{:+.2f}, {:+.2f}]".format(*row["interval"])
+        cells = (str(row["rank"]), shorten(row["model"], 20), strength, interval)
+        table.add_row(*cells, _ahead(row))
     return table
+
+
+def _ahead(row: RankRow) -> str:
+    if row["p_next"] is None:
+        return ""
+    return f"{'cannot be told apart' if row['tied_with_next'] else 'yes'} ({p_text(row['p_next'])})"
 
 
 def verdict_in_words(row: ComparisonRow) -> str:
@@ -139,11 +149,17 @@ def verdict_in_words(row: ComparisonRow) -> str:
     )
 
 
-def _line(label: str, text: str) -> Text:
-    return Text(f"{label:<{LABEL_WIDTH}}") + Text(text)
+def _facts(rows: Sequence[tuple[str, str]]) -> Table:
+    """Labels and texts in two columns; a long text folds under itself."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(width=LABEL_WIDTH, no_wrap=True)
+    grid.add_column(overflow="fold")
+    for row in rows:
+        grid.add_row(*map(Text, row))
+    return grid
 
 
-def _pair_lines(document: Document, row: ComparisonRow) -> Iterator[RenderableType]:
+def _pair_lines(row: ComparisonRow) -> Iterator[Text]:
     yield Text(verdict_in_words(row), style="bold")
     if row["categories_p_value"] is not None:
         differ = "differ" if row["categories_p_value"] < 0.05 else "do not differ"
@@ -153,54 +169,47 @@ def _pair_lines(document: Document, row: ComparisonRow) -> Iterator[RenderableTy
             f"{row['n_questions']} questions find a rate beyond "
             f"{percent(0.5 + row['detectable'])} with 80% power"
         )
-    yield Text(_seeds_sentence(row["a"], row["b"]))
-    yield Text()
-    if document["orders"] == "both" and row["consistency"] is not None:
-        share = f"{100 * row['consistency']:.0f}%"
-        yield _line("position consistency", f"{share} of turns got the same winner in both orders")
-    yield from _length_lines(row)
+    yield Text("interval covers the choice of questions, not training seeds" + _seeds_hint(row))
 
 
-def _length_lines(row: ComparisonRow) -> Iterator[RenderableType]:
-    length = row["length"]
-    if length["a"] is None or length["b"] is None:
-        return
-    text = f"{row['a']} {length['a']:.0f} {length['unit']}, {row['b']} {length['b']:.0f}"
-    if length["win_rate"] is not None:
-        text += f"; length-controlled win rate {percent(length['win_rate'])}"
-        text += f" [{interval_text(length['interval'])}]"
-    yield _line("length", text)
+def _seeds_hint(row: ComparisonRow) -> str:
+    names = [row["a"].split("@")[0], row["b"].split("@")[0]]
+    trained = [name for name in names if name != "base"]
+    if not all(re.fullmatch(r"[a-z0-9_+]+", name) for name in names) or not trained:
+        return ""
+    return f"\n  (other seeds: {', '.join(f'{name}@1' for name in trained)} and so on)"
 
 
-def _seeds_sentence(a: str, b: str) -> str:
-    pair = f"{a.split('@')[0]}@1,2,3 {b.split('@')[0]}@1,2,3"
-    return f"interval covers the choice of questions, not training seeds (try {pair})"
-
-
-def _round_robin_lines(document: Document) -> Iterator[RenderableType]:
+def _round_robin_lines(document: Document) -> Iterator[Text]:
     for row in document["comparisons"]:
         yield Text(f"{row['a']} : {row['b']}  {verdict_in_words(row)}")
     yield Text("intervals cover the choice of questions, not training seeds; p by Holm over pairs")
-    yield Text()
 
 
-def _footer(document: Document) -> Iterator[RenderableType]:
-    verdicts = sum(row["n_verdicts"] for row in document["comparisons"])
-    unparsed = sum(row["unparsed"] for row in document["comparisons"])
-    yield _line("unparsed verdicts", f"{unparsed} of {verdicts}")
+def _fact_rows(document: Document) -> Iterator[tuple[str, str]]:
+    comparisons = document["comparisons"]
+    if len(comparisons) == 1:
+        yield from _consistency_and_length(document, comparisons[0])
+    verdicts = sum(row["n_verdicts"] for row in comparisons)
+    yield "unparsed verdicts", f"{sum(row['unparsed'] for row in comparisons)} of {verdicts}"
     cut = {row["name"]: row["n_cut"] for row in document["contenders"] if row["n_cut"]}
     if cut:
-        counts = ", ".join(f"{name} {n}" for name, n in cut.items())
-        yield _line("cut at the token limit", counts)
-    yield _line("cost", _cost(document))
-    yield _line("saved", f"{document['run']}  (sami-eval show {document['run']})")
-    if document["embedded"]:
-        yield Text()
-        yield Text(
-            "embedded base: a tiny model in a made-up world; these figures show that the "
-            "machinery works and say nothing about large models",
-            style="italic",
-        )
+        yield "cut at token limit", ", ".join(f"{name} {n}" for name, n in cut.items())
+    yield "cost", _cost(document)
+    yield "saved", f"{document['run']}  (sami-eval show)"
+
+
+def _consistency_and_length(document: Document, row: ComparisonRow) -> Iterator[tuple[str, str]]:
+    if document["orders"] == "both" and row["consistency"] is not None:
+        share = f"{100 * row['consistency']:.0f}%"
+        yield "position consistency", f"{share} of turns got the same winner in both orders"
+    length = row["length"]
+    if length["a"] is not None and length["b"] is not None:
+        text = f"{row['a']} {length['a']:.0f} {length['unit']}, {row['b']} {length['b']:.0f}"
+        if length["win_rate"] is not None:
+            text += f"; length-controlled win rate {percent(length['win_rate'])}"
+            text += f" [{interval_text(length['interval'])}]"
+        yield "length", text
 
 
 def _cost(document: Document) -> str:

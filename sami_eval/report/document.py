@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from sami_eval.errors import UsageError
 from sami_eval.types import Comparison, Estimate, Length, Tally
+
+if TYPE_CHECKING:
+    from sami_eval.stats import Standing
 
 SCHEMA = "sami-eval/comparison/1"
 
@@ -61,13 +64,14 @@ class ComparisonRow(TallyRow):
 
 
 class RankRow(TypedDict):
-    """One contender of a round robin; tied_with names those it cannot be told apart from."""
+    """One contender of a round robin (stats/ranking.py); strength in nats."""
 
     rank: int
     model: str
-    strength: float
-    interval: list[float]
-    tied_with: list[str]
+    strength: float | None
+    interval: list[float] | None
+    p_next: float | None
+    tied_with_next: bool
 
 
 class ContenderRow(TypedDict):
@@ -165,6 +169,21 @@ def comparison_row(comparison: Comparison) -> ComparisonRow:
         "by_category": {name: tally_row(t) for name, t in comparison.by_category.items()},
         "categories_p_value": comparison.categories_p_value,
     }
+
+
+def rank_rows(standings: Sequence[Standing]) -> list[RankRow]:
+    """A ranking in JSON."""
+    return [
+        {
+            "rank": rank,
+            "model": standing.name,
+            "strength": standing.strength.value,
+            "interval": _interval(standing.strength.interval),
+            "p_next": standing.p_next,
+            "tied_with_next": standing.tied_with_next,
+        }
+        for rank, standing in enumerate(standings, 1)
+    ]
 
 
 def dump(document: Mapping[str, Any]) -> str:

@@ -1,0 +1,119 @@
+"""`sami-eval compare`: which of these models is better, or is it noise?"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from sami_eval.cli.options import (
+    Base,
+    BaseUrl,
+    Concurrency,
+    DryRun,
+    Engine,
+    EngineArg,
+    Json,
+    Limit,
+    Out,
+    PromptsFile,
+    Quiet,
+    Seed,
+    Verbose,
+)
+
+
+def compare(
+    contenders: Annotated[
+        list[str],
+        typer.Argument(help="Two or more: recipes, names, adapters, files, openai:NAME, hub ids."),
+    ],
+    task: Annotated[str | None, typer.Option(help="What they answer.")] = None,
+    prompts: PromptsFile = None,
+    constitutions: Annotated[
+        str | None, typer.Option(help="TOML file of principles for the prompts, or `none`.")
+    ] = None,
+    generate_with_principles: Annotated[
+        bool | None,
+        typer.Option(
+            "--generate-with-principles/--generate-without-principles",
+            help="Show the principles to the contenders. Default: where the prompts carry them.",
+        ),
+    ] = None,
+    base: Base = None,
+    train: Annotated[
+        bool, typer.Option("--train", help="Train missing adapters of a base of your own.")
+    ] = False,
+    judge: Annotated[
+        str | None, typer.Option(help="Judge name or file; see `sami-eval ls judges`.")
+    ] = None,
+    judge_model: Annotated[
+        str | None, typer.Option(help="openai:NAME, the model that judges.")
+    ] = None,
+    base_url: BaseUrl = None,
+    orders: Annotated[
+        Literal["both", "one"], typer.Option(help="Judge in both orders, or in one.")
+    ] = "both",
+    rule: Annotated[
+        Literal["conservative", "average"],
+        typer.Option(help="Orders that disagree: a tie, or the mean of both."),
+    ] = "conservative",
+    repeats: Annotated[int, typer.Option(min=1, help="Ask each judgment so many times.")] = 1,
+    max_unparsed: Annotated[
+        float, typer.Option(min=0, max=1, help="Exit 1 above this share without a verdict.")
+    ] = 0.02,
+    engine: Engine = "auto",
+    engine_arg: EngineArg = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer a turn.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(min=0, max=2, help="Overrides the categories' temperatures.")
+    ] = None,
+    limit: Limit = None,
+    seed: Seed = 0,
+    out: Out = None,
+    concurrency: Concurrency = 16,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Judge contenders pairwise and say whether the difference is real."""
+    from sami_eval import progress
+    from sami_eval.cli.output import print_document
+    from sami_eval.config import find_config
+    from sami_eval.run import Settings, describe, finish_code, run_comparison
+
+    settings = Settings(
+        contenders=tuple(contenders),
+        task=task,
+        prompts=prompts,
+        constitutions=constitutions,
+        generate_with_principles=generate_with_principles,
+        base=base,
+        train=train,
+        judge=judge,
+        judge_model=judge_model,
+        base_url=base_url,
+        orders=orders,
+        rule=rule,
+        repeats=repeats,
+        engine=engine,
+        engine_args=tuple(engine_arg or ()),
+        max_tokens=max_tokens,
+        temperature=temperature,
+        limit=limit,
+        seed=seed,
+        out=out,
+        concurrency=concurrency,
+    )
+    config = find_config(Path.cwd())
+    if dry_run:
+        print(describe(settings, config))
+        return
+    command = shlex.join(["sami-eval", *sys.argv[1:]])
+    document = run_comparison(settings, config, progress.terminal(quiet), command)
+    print_document(document, as_json, verbose)
+    finish_code(document, max_unparsed)

@@ -1,0 +1,85 @@
+"""`sami-eval ls`: what there is, each with the file it comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sami_eval.cli.options import Json
+from sami_eval.errors import UsageError
+
+Row = tuple[str, ...]
+
+
+def ls(
+    what: Annotated[str, typer.Argument(help="models | judges | tasks | methods | runs")],
+    as_json: Json = False,
+) -> None:
+    """List models, judges, tasks, methods or runs, each with where it comes from."""
+    from sami_eval.cli.output import print_json, print_table
+
+    listings = {
+        "models": _models,
+        "judges": _judges,
+        "tasks": _tasks,
+        "methods": _methods,
+        "runs": _runs,
+    }
+    if what not in listings:
+        raise UsageError(f"nothing to list under `{what}`", f"known: {', '.join(listings)}")
+    columns, rows = listings[what]()
+    if as_json:
+        items = [dict(zip(columns, row, strict=True)) for row in rows]
+        print_json({"schema": f"sami-eval/ls-{what}/1", what: items})
+        return
+    print_table("", rows, columns)
+
+
+def _models() -> tuple[Row, list[Row]]:
+    from sami_eval import models
+    from sami_eval.config import find_config
+
+    config = find_config(Path.cwd())
+    return ("name", "what", "where"), models.listing(config)
+
+
+def _judges() -> tuple[Row, list[Row]]:
+    from sami_eval import judge
+
+    return ("name", "kind", "what", "file"), judge.listing()
+
+
+def _tasks() -> tuple[Row, list[Row]]:
+    from sami_eval import prompts
+    from sami_eval.embedded import CONSTITUTION
+
+    rows: list[Row] = [
+        ("mtbench", "embedded base: our small world", str(CONSTITUTION.parent)),
+        ("mtbench", "any other base: the 80 MT-Bench questions", f"hub:{prompts.MTBENCH_HUB_ID}"),
+    ]
+    return ("name", "what", "where"), rows
+
+
+def _methods() -> tuple[Row, list[Row]]:
+    from sami_eval import align
+
+    return ("name", "what", "file"), align.listing()
+
+
+def _runs() -> tuple[Row, list[Row]]:
+    from sami_eval import runs
+    from sami_eval.config import find_config
+    from sami_eval.report.console import interval_text, percent
+
+    rows: list[Row] = []
+    for folder, document in runs.list_runs(find_config(Path.cwd()).root):
+        first = document["comparisons"][0]
+        result = f"{percent(first['win_rate'])} [{interval_text(first['interval'])}]"
+        names = " : ".join(row["name"] for row in document["contenders"])
+        if len(document["comparisons"]) > 1:
+            result = f"1. {document['ranking'][0]['model']}"
+        date = document["date"][:16].replace("T", " ")
+        rows.append((folder.name, date, document["task"], names, result))
+    return ("run", "date", "task", "contenders", "result"), rows
