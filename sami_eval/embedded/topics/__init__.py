@@ -1,0 +1,1 @@
+"""The world's categories: each module draws one random task."""
