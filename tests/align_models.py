@@ -56,7 +56,8 @@ def save_base(folder: Path, pad: str | None = "<pad>") -> Model:
         num_attention_heads=2,
         max_position_embeddings=256,
         tie_word_embeddings=True,
-        pad_token_id=words.pad_token_id,
+        initializer_range=0.2,  # 0.02 leaves all logits near 0: nothing could be learnt
+        pad_token_id=None,  # a padding token's row of the tied head would be all zeros
         bos_token_id=words.bos_token_id,
         eos_token_id=words.eos_token_id,
     )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sami_eval.align import load_method, methods, methods_in
+from sami_eval.align import find_methods, listing, load_method, methods_in
 from sami_eval.align.recipes import match, parse
 from sami_eval.errors import UsageError
 
@@ -73,14 +73,23 @@ def test_the_folder_listing_is_the_registry(tmp_path):
     own.mkdir()
     (own / "kto.py").write_text("def train(contrasts, base, options, out, progress): ...\n")
     (own / "_draft.py").write_text("raise SystemExit\n")
-    assert sorted(methods(own)) == ["dpo", "kto", "sami", "sft"]
-    assert methods(own)["kto"] == own / "kto.py"
+    assert sorted(find_methods(own)) == ["dpo", "kto", "sami", "sft"]
+    assert find_methods(own)["kto"] == own / "kto.py"
     assert callable(load_method(own / "kto.py").train)
+
+
+def test_the_listing_says_what_a_method_does_without_importing_it(tmp_path):
+    (tmp_path / "kto.py").write_text('"""Thumbs up or down.\n\nMore."""\nraise SystemExit\n')
+    (tmp_path / "odd.py").write_text("def train(:\n")
+    rows = {name: (what, file) for name, what, file in listing(tmp_path)}
+    assert rows["kto"] == ("Thumbs up or down.", str(tmp_path / "kto.py"))
+    assert rows["odd"][0].startswith("cannot be read: ")
+    assert "mutual information" in rows["sami"][0]
 
 
 def test_a_users_file_wins_over_ours(tmp_path):
     (tmp_path / "dpo.py").write_text("def train(contrasts, base, options, out, progress): ...\n")
-    assert methods(tmp_path)["dpo"] == tmp_path / "dpo.py"
+    assert find_methods(tmp_path)["dpo"] == tmp_path / "dpo.py"
 
 
 def test_a_method_may_be_given_by_its_path(tmp_path):

@@ -6,6 +6,7 @@ files of `./methods/` are the registry; a user's file wins over ours of the same
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 from collections.abc import Sequence
@@ -46,10 +47,22 @@ class Method(Protocol):
         """
 
 
-def methods(folder: Path = OWN) -> dict[str, Path]:
+def find_methods(folder: Path = OWN) -> dict[str, Path]:
     """Every method by name, with the file it comes from; nothing is imported."""
     files = [*sorted(BUNDLED.glob("*.py")), *sorted(folder.glob("*.py"))]
     return {file.stem: file for file in files if not file.stem.startswith("_")}
+
+
+def listing(folder: Path = OWN) -> list[tuple[str, str, str]]:
+    """(name, first line of its docstring, file) of every method; nothing is imported."""
+    rows = []
+    for name, file in find_methods(folder).items():
+        try:
+            text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+        except (OSError, SyntaxError, UnicodeDecodeError) as error:
+            text = f"cannot be read: {error}"
+        rows.append((name, text.partition("\n")[0], str(file)))
+    return rows
 
 
 def methods_in(spec: str, folder: Path = OWN) -> tuple[str, dict[str, Path]]:
@@ -57,7 +70,7 @@ def methods_in(spec: str, folder: Path = OWN) -> tuple[str, dict[str, Path]]:
 
     Raises UsageError for a path that is no file.
     """
-    known = methods(folder)
+    known = find_methods(folder)
     name, at, seeds = spec.partition("@")
     links = name.split("+")
     for i, link in enumerate(links):

@@ -1,0 +1,372 @@
+"""Real trainings of a random model of 30 thousand weights: seconds each."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from sami_eval.align import card, chain, find_methods, load_method, loss
+from sami_eval.align.collate import collate, encode
+from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.progress import silent
+from tests.align_models import CONTRASTS, QUICK, contrast, save_base
+
+
+class Said:
+    """A progress that remembers what it was told."""
+
+    def __init__(self):
+        self.lines = []
+        self.track = silent().track
+
+    def say(self, text):
+        self.lines.append(text)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return save_base(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def sft(base, tmp_path_factory):
+    """The base after a few steps of SFT: where chains start."""
+    return fit("sft", base, tmp_path_factory.mktemp("sft"), steps=8)
+
+
+def fit(method, base, out, contrasts=CONTRASTS, progress=None, **changes):
+    file = find_methods(Path("none"))[method]
+    options = replace(QUICK, **changes)
+    out.mkdir(parents=True, exist_ok=True)
+    return load_method(file).train(contrasts, base, options, out, progress or silent())
+
+
+def weights(model):
+    return load_file(Path(model.adapter) / "adapter_model.safetensors")
+
+
+def log(model):
+    lines = (Path(model.adapter) / "training.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def load(model):
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    plain = AutoModelForCausalLM.from_pretrained(model.base)
+    return PeftModel.from_pretrained(plain, model.adapter) if model.adapter else plain
+
+
+def matrix(model, one=CONTRASTS[0]):
+    """M of a contrast, row by row, each without padding: obviously right."""
+    from transformers import AutoTokenizer
+
+    encoded = encode(AutoTokenizer.from_pretrained(model.base), one)
+    network = load(model).eval()
+
+    def logp(prompt, response):
+        ids = torch.tensor([[*prompt, *response]])
+        logits = network(input_ids=ids).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+        return logits[range(len(response)), list(response)].mean().item()
+
+    return torch.tensor([[logp(p, r) for r in encoded.responses] for p in encoded.prompts])
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo", "sami"])
+def test_the_same_seed_gives_the_same_weights(method, base, tmp_path):
+    first = fit(method, base, tmp_path / "a")
+    torch.manual_seed(99)  # what happened before does not matter
+    again = fit(method, base, tmp_path / "b")
+    other = fit(method, base, tmp_path / "c", seed=1)
+    assert all(torch.equal(weights(first)[name], weights(again)[name]) for name in weights(first))
+    assert not all(
+        torch.equal(weights(first)[name], weights(other)[name]) for name in weights(first)
+    )
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo", "sami"])
+def test_training_leaves_random_numbers_and_threads_alone(method, base, tmp_path):
+    threads = torch.get_num_threads()
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    fit(method, base, tmp_path, steps=1)
+    assert torch.equal(torch.rand(1), expected)
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo", "sami"])
+def test_an_adapter_is_a_plain_peft_folder(method, base, tmp_path):
+    model = fit(method, base, tmp_path, steps=1)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".md") == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "training.jsonl",
+    ]
+    assert not any("ref" in name for name in weights(model))
+    assert load(model).peft_config["default"].r == QUICK.rank
+
+
+def test_sft_raises_own_log_probabilities(base, sft):
+    assert (matrix(sft).diagonal() > matrix(base).diagonal()).all()
+    assert log(sft)[-1]["loss"] < log(sft)[0]["loss"]
+
+
+def test_sfts_first_loss_is_the_mean_over_own_response_tokens(base, tmp_path):
+    one = contrast(1, "a", "bbbb")
+    first = log(fit("sft", base, tmp_path, [one], steps=1, batch_size=1))[0]["loss"]
+    own = matrix(base, one).diagonal()
+    # "a1" and its end are 3 tokens, "bbbb1" and its end 6.
+    assert first == pytest.approx(-(own[0] * 3 + own[1] * 6).item() / 9, rel=1e-4)
+
+
+def test_samis_first_loss_is_that_of_the_plain_matrix(base, tmp_path):
+    ragged = contrast(1, "a", "bbbb", "cc")
+    model = fit("sami", base, tmp_path, [ragged, contrast(2, "x", "y", "zzz")], steps=1)
+    expected = loss.sami_loss(
+        torch.stack([matrix(base, ragged), matrix(base, contrast(2, "x", "y", "zzz"))])
+    )
+    assert log(model)[0]["loss"] == pytest.approx(expected.item(), rel=1e-4)
+    assert log(model)[0]["kl"] == pytest.approx(0, abs=1e-6)
+
+
+def test_samis_loss_is_the_mean_over_accumulated_batches(base, tmp_path):
+    whole = fit("sami", base, tmp_path / "a", steps=1, batch_size=6)
+    split = fit("sami", base, tmp_path / "b", steps=1, batch_size=2, accumulation=3)
+    assert log(split)[0]["loss"] == pytest.approx(log(whole)[0]["loss"], rel=1e-5)
+    assert log(split)[0]["grad_norm"] == pytest.approx(log(whole)[0]["grad_norm"], rel=1e-3)
+
+
+def test_sami_raises_the_information_bound(sft, tmp_path):
+    model = fit("sami", sft, tmp_path, steps=12, lr=1e-2, kl=0.1)
+    first, last = log(model)[0], log(model)[-1]
+    assert last["information_bound"] > first["information_bound"] + 0.01
+    assert loss.information_bound(matrix(model)) > loss.information_bound(matrix(sft))
+    assert last["kl"] > 0
+    assert last["own_logps"] < 0
+
+
+def test_dpo_prefers_own_responses_more_than_its_start(sft, tmp_path):
+    model = fit("dpo", sft, tmp_path, steps=20, lr=2e-2)
+    assert log(model)[-1]["rewards/accuracies"] > 0.9
+
+    def margin(of):
+        return (of.diagonal().mean() - of.flip(1).diagonal().mean()).item()
+
+    assert margin(matrix(model)) > margin(matrix(sft))
+
+
+def test_dpos_reference_is_the_previous_link(sft, tmp_path):
+    # At the first step policy and reference are equal: the loss is log 2 and rewards are 0. With
+    # the disabled adapter as the reference they would not be.
+    first = log(fit("dpo", sft, tmp_path, steps=1))[0]
+    assert first["loss"] == pytest.approx(0.6931, abs=1e-4)
+    assert first["rewards/chosen"] == pytest.approx(0, abs=1e-5)
+
+
+def test_samis_reference_is_the_previous_link(sft, tmp_path):
+    first, *_, last = log(fit("sami", sft, tmp_path, steps=3))
+    assert first["kl"] == pytest.approx(0, abs=1e-6)
+    assert first["fall"] == pytest.approx(0, abs=1e-6)
+    assert last["kl"] > 1e-5
+
+
+def test_a_high_kl_weight_holds_the_model_at_its_start(sft, tmp_path):
+    free = fit("sami", sft, tmp_path / "free", steps=10, kl=0.0)
+    held = fit("sami", sft, tmp_path / "held", steps=10, kl=30.0)
+    assert log(held)[-1]["kl"] < log(free)[-1]["kl"] / 3
+
+
+def test_a_collapse_is_warned_of_and_stopped(sft, tmp_path):
+    said = Said()
+    with pytest.raises(SamiEvalError, match="SAMI collapses") as caught:
+        fit("sami", sft, tmp_path, progress=said, steps=200, lr=1e-2, kl=0.0, max_fall=0.2)
+    assert "--kl" in caught.value.hint
+    assert "own responses lost" in said.lines[0]
+    assert len(said.lines) == 1
+
+
+def test_a_loss_that_is_no_number_names_its_prompts(base, tmp_path):
+    broken = save_base(tmp_path / "broken")
+    from transformers import AutoModelForCausalLM
+
+    network = AutoModelForCausalLM.from_pretrained(broken.base)
+    network.model.norm.weight.data.fill_(float("nan"))
+    network.save_pretrained(broken.base)
+    with pytest.raises(SamiEvalError, match="not a number at prompts `p"):
+        fit("sami", broken, tmp_path / "sami")
+    for method in ("sft", "dpo"):
+        with pytest.raises(SamiEvalError, match="not a number at step 1"):
+            fit(method, broken, tmp_path / method)
+
+
+def test_the_head_is_taken_at_response_positions_alone(base):
+    from transformers import AutoTokenizer
+
+    from sami_eval.align.methods.sami import _response_logits
+
+    one = encode(AutoTokenizer.from_pretrained(base.base), contrast(1, "a", "bbbb"))
+    batch = collate([one], pad=0)
+    logits = _response_logits(load(base).eval(), batch)
+    assert logits.shape[:2] == batch.labels.shape
+    found = loss.response_logps(logits, batch.labels).view(2, 2)
+    assert torch.allclose(found, matrix(base, contrast(1, "a", "bbbb")), atol=1e-5)
+
+
+def test_a_base_whose_padding_is_its_end_still_learns_to_stop(tmp_path):
+    base = save_base(tmp_path / "base", pad="<eos>")
+    model = fit("sft", base, tmp_path / "sft", steps=60, lr=2e-2)
+    from transformers import AutoTokenizer
+
+    words = AutoTokenizer.from_pretrained(base.base)
+    one = encode(words, CONTRASTS[0])
+    ids = torch.tensor([[*one.prompts[0], *one.responses[0][:-1]]])
+
+    def end_probability(of):
+        return load(of).eval()(input_ids=ids).logits[0, -1].softmax(-1)[words.eos_token_id].item()
+
+    assert end_probability(model) > 5 * end_probability(base)
+
+
+def test_a_base_without_an_end_token_is_refused(tmp_path):
+    base = save_base(tmp_path / "base")
+    file = tmp_path / "base" / "tokenizer_config.json"
+    settings = json.loads(file.read_text())
+    del settings["eos_token"]
+    file.write_text(json.dumps(settings))
+    with pytest.raises(UsageError, match="no end-of-sequence token"):
+        fit("sft", base, tmp_path / "out")
+
+
+# Chains
+
+
+@pytest.fixture
+def work(base, tmp_path):
+    return chain.Work(base, tmp_path / "adapters", 0, "embedded", Said())
+
+
+def few(steps=2):
+    return {"steps": steps, "batch_size": 2, "max_fall": 10.0}
+
+
+def align(recipe, work, contrasts=CONTRASTS, **changes):
+    return chain.align(recipe, contrasts, work, None, few() | changes)
+
+
+def test_a_chain_trains_its_missing_links_and_starts_from_them(work, base):
+    model = align("sft+sami@3", work)
+    folder = work.adapters / Path(base.base).name
+    assert sorted(path.name for path in folder.iterdir()) == ["sft+sami@3", "sft@3"]
+    assert model.adapter == str(folder / "sft+sami@3")
+    assert model.name == "sft+sami"
+    known = card.read(folder / "sft+sami@3")
+    assert known["chain"] == ["sft", "sami"]
+    assert known["start"] == card.weights_hash(folder / "sft@3")
+    assert known["options"]["seed"] == 3
+    assert known["contrasts"]["prompt_ids"] == [f"p{i}" for i in range(6)]
+    assert known["prompt"] == {
+        "format": "chat template",
+        "chat_template": None,
+        "stop": [],
+        "eos_token": "<eos>",
+    }
+    assert set(known["metrics"]["last"]) >= {"loss", "kl", "row_accuracy", "column_accuracy"}
+
+
+def test_a_finished_training_is_not_repeated(work):
+    first = align("sft", work)
+    stamp = os.stat(Path(first.adapter) / "adapter_model.safetensors").st_mtime_ns
+    assert align("sft", work) == first
+    assert os.stat(Path(first.adapter) / "adapter_model.safetensors").st_mtime_ns == stamp
+    assert "already trained" in work.progress.lines[-1]
+
+
+def test_other_contrasts_or_options_train_again(work):
+    first = align("sft", work)
+    other = align("sft", work, contrasts=CONTRASTS[:4])
+    third = align("sft", work, contrasts=CONTRASTS[:4], lr=2e-3)
+    assert len({first.fingerprint, other.fingerprint, third.fingerprint}) == 3
+    assert first.adapter == other.adapter == third.adapter
+
+
+def test_ensure_takes_what_is_there_and_asks_for_no_contrasts(work):
+    trained = align("sft", work)
+
+    def never():
+        raise AssertionError("contrasts were written though nothing is missing")
+
+    assert chain.ensure("sft", never, work) == trained
+    assert chain.ensure("base", never, work) == work.base
+
+
+def test_ensure_without_training_names_the_command(work):
+    with pytest.raises(UsageError, match="no adapter") as caught:
+        chain.ensure("base+dpo", lambda: CONTRASTS, work, train=False)
+    assert "sami-eval align base+dpo --base" in caught.value.hint
+
+
+def test_an_adapter_of_another_base_is_refused_or_trained_again(work, base):
+    align("sft", work)
+    other = replace(work, base=replace(base, fingerprint="another"))
+    with pytest.raises(UsageError, match="another base"):
+        chain.ensure("sft", lambda: CONTRASTS, other, train=False)
+
+
+def test_contrasts_of_another_base_are_refused(work):
+    foreign = [replace(CONTRASTS[0], metadata={"base": "gpt", "fingerprint": "other"})]
+    with pytest.raises(UsageError, match="written by `gpt`"):
+        align("sft", work, contrasts=foreign)
+
+
+def test_a_failed_training_leaves_nothing_behind(work):
+    with pytest.raises(UsageError):
+        align("sft", work, contrasts=[contrast(1, rejected="a response is empty")])
+    assert list(work.adapters.rglob("*@*")) == []
+
+
+def test_the_leftovers_of_a_killed_training_are_cleared(work, base):
+    killed = work.adapters / Path(base.base).name / ".sft@0.999999999"
+    killed.mkdir(parents=True)
+    align("sft", work)
+    assert not killed.exists()
+
+
+def test_several_seeds_are_trained_one_at_a_time(work):
+    with pytest.raises(UsageError, match="`2` seeds"):
+        align("sami@1,2", work)
+
+
+def test_base_trains_nothing(work):
+    with pytest.raises(UsageError, match="trains nothing"):
+        align("base", work)
+
+
+def test_the_card_tells_how_to_compare(work):
+    model = align("base+dpo", work)
+    text = (Path(model.adapter) / "README.md").read_text()
+    assert "# base+dpo" in text
+    assert "sami-eval compare" in text
+    assert "| rewards/accuracies |" in text
+
+
+def test_a_fingerprint_follows_weights_not_folders(work, base, tmp_path):
+    model = align("sft", work)
+    moved = tmp_path / "moved"
+    os.rename(model.adapter, moved)
+    assert card.weights_hash(moved) == card.weights_hash(moved)
+    again = chain.align("sft", CONTRASTS, work, tmp_path / "elsewhere", few())
+    assert card.weights_hash(Path(again.adapter)) == card.weights_hash(moved)
+
+
+def test_a_card_of_another_version_is_refused(tmp_path):
+    (tmp_path / card.FILE).write_text('{"schema": "sami-eval/adapter/9"}')
+    with pytest.raises(UsageError, match="schema"):
+        card.read(tmp_path)
