@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +20,9 @@ from tests.loopback_judge import FAULTS, Answer, Behaviour, LoopbackJudge, compl
 
 KEY = "sk-very-secret-0123456789"
 JUDGE = Model("judge", "judge-1", engine="openai")
-QUICK = ClientSettings(timeout_s=0.25, backoff_s=0.001, max_backoff_s=0.002)
+QUICK = ClientSettings(timeout_s=30, backoff_s=0.001, max_backoff_s=0.002)
+HASTY = replace(QUICK, timeout_s=0.3)
+BRIEF = tuple(fault for fault in FAULTS if fault != "hang")  # seen without waiting for a timeout
 
 
 @pytest.fixture(autouse=True)
@@ -63,17 +66,33 @@ def test_a_reply_carries_text_model_usage_and_ending() -> None:
     assert (reply.usage.prompt_tokens, reply.usage.completion_tokens) == (100, 10)
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", BRIEF)
 def test_a_temporary_fault_is_asked_again(fault: str) -> None:
     behaviour = Behaviour(fault_rate=1.0, faults=(fault,), faults_in_a_row=2)
     with LoopbackJudge(behaviour) as server:
         replies = ask(server, comparisons(3))
     assert [call.fault for call in server.calls].count(fault) == 6  # twice each, then the reply
+    assert server.n_calls == 9
     assert all("[[" in reply.text for reply in replies.values())
 
 
+def test_a_server_that_hangs_is_asked_again() -> None:
+    with LoopbackJudge(Behaviour(fault_rate=1.0, faults=("hang",), faults_in_a_row=1)) as server:
+        reply = ask(server, comparisons(1), HASTY)[0]
+    assert server.n_calls >= 2
+    assert "[[" in reply.text
+
+
+def test_a_server_that_only_hangs_is_an_api_failure() -> None:
+    settings = replace(HASTY, max_retries=1)
+    with LoopbackJudge(Behaviour(fault_rate=1.0, faults=("hang",))) as server:
+        reply = ask(server, comparisons(1), settings)[0]
+    assert reply.failure == "API failure: no answer within 0.3 s"
+
+
 def test_replies_are_the_same_with_and_without_faults() -> None:
-    with LoopbackJudge() as calm, LoopbackJudge(Behaviour(fault_rate=0.3)) as stormy:
+    storm = Behaviour(fault_rate=0.3, faults=BRIEF)
+    with LoopbackJudge() as calm, LoopbackJudge(storm) as stormy:
         requests = comparisons(60)
         assert ask(stormy, requests) == ask(calm, requests)
     assert calm.n_calls == 60
@@ -173,6 +192,20 @@ def test_replies_that_came_before_the_end_are_kept() -> None:
         with pytest.raises(SamiEvalError, match="gone"):
             complete_all([request()] * 9, settings, replies.__setitem__, silent())
     assert sorted(replies) == [0, 1, 2, 3, 4]
+
+
+def test_ctrl_c_leaves_what_was_handed_over() -> None:
+    replies: dict[int, Reply] = {}
+
+    def interrupted(position: int, reply: Reply) -> None:
+        replies[position] = reply
+        if len(replies) == 5:
+            signal.raise_signal(signal.SIGINT)
+
+    with LoopbackJudge() as server, pytest.raises(KeyboardInterrupt):
+        settings = replace(QUICK, base_url=server.url, concurrency=2)
+        complete_all(comparisons(60), settings, interrupted, silent())
+    assert 5 <= len(replies) < 60
 
 
 def test_an_error_while_storing_ends_the_run() -> None:

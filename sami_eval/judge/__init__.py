@@ -2,7 +2,7 @@
 
 from sami_eval.judge.ask import IDENTICAL, judge_all, judge_model
 from sami_eval.judge.files import judge_files, judges_dirs, listing, read_judge
-from sami_eval.judge.render import render
+from sami_eval.judge.rendering import render
 from sami_eval.judge.verdicts import Reading, parse_rating, parse_verdict, read_reply
 
 __all__ = [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sami_eval import client
 from sami_eval.chat import Messages
 from sami_eval.errors import UsageError
-from sami_eval.judge.render import render, render_single
+from sami_eval.judge.rendering import render, render_single
 from sami_eval.judge.verdicts import Reading, read_reply
 from sami_eval.progress import Progress
 from sami_eval.store import Ledger, key

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sami_eval.errors import UsageError
-from sami_eval.judge.render import placeholders
+from sami_eval.judge.rendering import placeholders
 from sami_eval.store import key
 from sami_eval.types import Judge
 

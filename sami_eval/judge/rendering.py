@@ -81,8 +81,15 @@ def neutralise(text: str, judge: Judge, template: str) -> str:
 
     A judge that quotes it cannot be taken to have decided, and the text cannot end its own frame.
     """
-    text = _markers(template).sub(_quoted, text)
-    for pattern in (_THINK, *(p for group in judge.patterns.values() for p in group)):
+    verdicts = (pattern for group in judge.patterns.values() for pattern in group)
+    return _neutralised(text, (_THINK, *verdicts), template)
+
+
+@lru_cache(maxsize=4096)  # every text is shown in two orders, and again a repeat
+def _neutralised(text: str, verdicts: tuple[str, ...], template: str) -> str:
+    for markers in _markers(template):
+        text = markers.sub(_quoted, text)
+    for pattern in verdicts:
         verdict = _compiled(pattern)
         while verdict.search(text):
             text = verdict.sub(_spaced, text)
@@ -101,15 +108,16 @@ def _spaced(match: re.Match[str]) -> str:
 
 
 @lru_cache(maxsize=64)
-def _markers(template: str) -> re.Pattern[str]:
-    """Matches the template's marker lines: as written anywhere, or alone on a line in any dress."""
+def _markers(template: str) -> tuple[re.Pattern[str], ...]:
+    """Match the template's marker lines: as written anywhere, or alone on a line in any dress."""
     lines = {line.strip() for line in template.splitlines() if not placeholders(line)}
-    marks = [line for line in lines if line and not line[0].isalnum()]
-    as_written = [r"\s+".join(map(re.escape, mark.split())) for mark in marks]
-    words = [r"[\W_]+".join(_WORD.findall(mark)) for mark in marks]
-    alone = [rf"^[ \t]*{_DRESS}[ \t]*{w}[ \t]*{_DRESS}?[ \t]*$" for w in words if w]
-    forms = sorted([*as_written, *alone], key=len, reverse=True)
-    return re.compile("|".join(forms) or r"(?!)", re.I | re.M)
+    marks = sorted((m for m in lines if m and not m[0].isalnum()), key=len, reverse=True)
+    if not marks:
+        return ()
+    as_written = "|".join(r"\s+".join(map(re.escape, mark.split())) for mark in marks)
+    words = "|".join(r"[\W_]+".join(_WORD.findall(mark)) for mark in marks if _WORD.search(mark))
+    alone = rf"^[ \t]*{_DRESS}[ \t]*(?:{words})[ \t]*{_DRESS}[ \t]*$"
+    return re.compile(as_written, re.I), re.compile(alone, re.I | re.M)
 
 
 @lru_cache(maxsize=256)
