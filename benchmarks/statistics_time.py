@@ -12,7 +12,7 @@ import random
 import time
 from itertools import combinations
 
-from sami_eval.compare import compare, round_robin
+from sami_eval.comparison import compare, round_robin
 from sami_eval.types import Prompt, Response, Verdict
 
 N_QUESTIONS = 2_500

@@ -39,12 +39,15 @@ def choose_folder(root: Path, date: str, task: str, names: Sequence[str], settin
     number = 1
     while True:
         folder = root / "runs" / (name if number == 1 else f"{name}-{number}")
-        document = folder / DOCUMENT
-        if not folder.exists() or not document.exists():
-            return folder
-        if _settings_of(document) == settings:
+        if not is_another(folder, settings):
             return folder
         number += 1
+
+
+def is_another(folder: Path, settings: str) -> bool:
+    """Whether the folder holds a finished run of other settings."""
+    document = folder / DOCUMENT
+    return document.exists() and _settings_of(document) != settings
 
 
 def _settings_of(document: Path) -> str | None:

@@ -65,7 +65,7 @@ def compare(
     max_unparsed: Annotated[
         float, typer.Option(min=0, max=1, help="Exit 1 above this share without a verdict.")
     ] = 0.02,
-    engine: Engine = "auto",
+    engine: Engine = None,
     engine_arg: EngineArg = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer a turn.")] = None,
     temperature: Annotated[
@@ -84,7 +84,8 @@ def compare(
     from sami_eval import progress
     from sami_eval.cli.output import print_document
     from sami_eval.config import find_config
-    from sami_eval.run import Settings, describe, finish_code, run_comparison
+    from sami_eval.plan import Settings
+    from sami_eval.run import check_unparsed, describe, run_comparison
 
     settings = Settings(
         contenders=tuple(contenders),
@@ -116,4 +117,4 @@ def compare(
     command = shlex.join(["sami-eval", *sys.argv[1:]])
     document = run_comparison(settings, config, progress.terminal(quiet), command)
     print_document(document, as_json, verbose)
-    finish_code(document, max_unparsed)
+    check_unparsed(document, max_unparsed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -37,21 +38,23 @@ def ls(
     print_table("", rows, columns)
 
 
-def _models() -> tuple[Row, list[Row]]:
+def _models() -> tuple[Row, Sequence[Row]]:
     from sami_eval import models
     from sami_eval.config import find_config
 
     config = find_config(Path.cwd())
-    return ("name", "what", "where"), models.listing(config)
+    return ("name", "what", "where"), [
+        (listed.name, listed.what, listed.source) for listed in models.list_models(config)
+    ]
 
 
-def _judges() -> tuple[Row, list[Row]]:
+def _judges() -> tuple[Row, Sequence[Row]]:
     from sami_eval import judge
 
     return ("name", "kind", "what", "file"), judge.listing()
 
 
-def _tasks() -> tuple[Row, list[Row]]:
+def _tasks() -> tuple[Row, Sequence[Row]]:
     from sami_eval import prompts
     from sami_eval.embedded import CONSTITUTION
 
@@ -62,13 +65,13 @@ def _tasks() -> tuple[Row, list[Row]]:
     return ("name", "what", "where"), rows
 
 
-def _methods() -> tuple[Row, list[Row]]:
+def _methods() -> tuple[Row, Sequence[Row]]:
     from sami_eval import align
 
     return ("name", "what", "file"), align.listing()
 
 
-def _runs() -> tuple[Row, list[Row]]:
+def _runs() -> tuple[Row, Sequence[Row]]:
     from sami_eval import runs
     from sami_eval.config import find_config
     from sami_eval.report.console import interval_text, percent

@@ -14,7 +14,9 @@ Base = Annotated[
 Limit = Annotated[int | None, typer.Option(min=1, help="Use only so many prompts.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of sampling and resampling.")]
 Out = Annotated[Path | None, typer.Option(help="Where the result goes.")]
-Engine = Annotated[str, typer.Option(help="auto | vllm | hf: what generates locally.")]
+Engine = Annotated[
+    str | None, typer.Option(help="auto | vllm | hf: what generates locally. Default: auto.")
+]
 EngineArg = Annotated[
     list[str] | None, typer.Option(help="k=v passed to the engine; may be given again.")
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def print_document(document: Document, as_json: bool, verbose: bool) -> None:
         stdout_console().print(render(document, verbose))
 
 
-def print_table(title: str, rows: list[tuple[str, ...]], columns: tuple[str, ...]) -> None:
+def print_table(title: str, rows: Sequence[tuple[str, ...]], columns: tuple[str, ...]) -> None:
     """A plain listing, the last column folded to the width."""
     from rich import box
     from rich.table import Table

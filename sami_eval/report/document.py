@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 from sami_eval.errors import UsageError
 from sami_eval.types import Comparison, Estimate, Length, Tally
@@ -17,7 +17,7 @@ from sami_eval.types import Comparison, Estimate, Length, Tally
 if TYPE_CHECKING:
     from sami_eval.stats import Standing
 
-SCHEMA = "sami-eval/comparison/1"
+SCHEMA: Final = "sami-eval/comparison/1"
 
 
 class LengthRow(TypedDict):

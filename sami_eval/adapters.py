@@ -1,0 +1,132 @@
+"""Adapters on demand: a base writes contrasts, a recipe is trained on them.
+
+constitutions x prompts --contrast--> contrasts --align--> adapter
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sami_eval.align import ADAPTERS, chain
+from sami_eval.align.contrast import SAMPLING, contrasts_to_jsonl, write_contrasts
+from sami_eval.align.options import preset_name
+from sami_eval.align.recipes import Recipe
+from sami_eval.align.records import read_contrasts
+from sami_eval.config import Config
+from sami_eval.errors import UsageError
+from sami_eval.generate.engine import EngineChoice
+from sami_eval.models import Ensure
+from sami_eval.progress import Progress
+from sami_eval.store import Ledger, atomic_write
+from sami_eval.types import Contrast, Model, Principle, Prompt, Sampling
+
+FILE_NAME = "contrasts.jsonl"
+EMBEDDED_SAMPLING = Sampling(temperature=0.4, top_p=0.9, max_tokens=160)
+
+
+@dataclass(frozen=True, slots=True)
+class ContrastSettings:
+    """How contrasts are written. n: constitutions a prompt; limit: prompts drawn at most."""
+
+    n: int = 2
+    limit: int | None = None
+    sampling: Sampling = SAMPLING
+    seed: int = 0
+    engine: EngineChoice = field(default_factory=EngineChoice)
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Where adapters are made.
+
+    train: make a missing adapter of any base, not of the embedded one alone.
+    """
+
+    config: Config
+    ledger: Ledger
+    progress: Progress
+    engine: EngineChoice
+    train: bool = False
+
+
+def contrasts_of(
+    model: Model,
+    prompts: Sequence[Prompt],
+    principles: Sequence[Principle],
+    settings: ContrastSettings,
+    ledger: Ledger,
+    progress: Progress,
+) -> list[Contrast]:
+    """Contrasts written by a model; what the ledger holds is not generated again."""
+    from sami_eval.generate import Engines, complete
+    from sami_eval.generate.formats import format_of
+
+    if model.engine == "recorded":
+        raise UsageError(f"`{model.name}` is a record: it writes nothing", "name a model")
+    form = format_of(model) if model.engine == "local" else None
+    with Engines(settings.engine, progress) as engines:
+        return write_contrasts(
+            prompts,
+            principles,
+            model,
+            form and form.tokenizer,
+            lambda requests: complete(requests, ledger, engines, progress, "writing contrasts"),
+            n=settings.n,
+            limit=settings.limit,
+            sampling=settings.sampling,
+            seed=settings.seed,
+        )
+
+
+def embedded_contrasts(model: Model, shop: Workshop) -> list[Contrast]:
+    """The contrasts that the embedded recipes are trained on."""
+    from sami_eval import embedded
+    from sami_eval.constitutions import read_constitution
+
+    return contrasts_of(
+        model,
+        embedded.prompts("alignment"),
+        read_constitution(embedded.CONSTITUTION),
+        ContrastSettings(sampling=EMBEDDED_SAMPLING, engine=shop.engine),
+        shop.ledger,
+        shop.progress,
+    )
+
+
+def contrasts_for(base: Model, shop: Workshop) -> list[Contrast]:
+    """Contrasts to train a base on: the embedded world's, or the file beside its adapters.
+
+    Raises UsageError where there is no such file.
+    """
+    path = contrasts_path(base, shop.config.root)
+    if preset_name(base) == "embedded":
+        contrasts = embedded_contrasts(base, shop)
+        atomic_write(path, contrasts_to_jsonl(contrasts))
+        return contrasts
+    if not path.is_file():
+        raise UsageError(
+            f"no contrasts of `{base.base}` to train on",
+            f"sami-eval contrast --model {base.base} --constitutions FILE --prompts FILE "
+            f"--out {path}",
+        )
+    return read_contrasts(path)
+
+
+def contrasts_path(base: Model, root: Path) -> Path:
+    """Where a base's contrasts lie: beside its adapters."""
+    return chain.folder(Recipe(()), base, root / ADAPTERS, 0).with_name(FILE_NAME)
+
+
+def ensure_in(shop: Workshop) -> Ensure:
+    """What `models.resolve` calls for a recipe: its adapter, trained on the spot where allowed."""
+
+    def ensure(spec: str, base: Model) -> Model:
+        embedded = preset_name(base) == "embedded"
+        work = chain.Work(base, shop.config.root / ADAPTERS, 0, None, shop.progress)
+        return chain.ensure(
+            spec, lambda: contrasts_for(base, shop), work, train=embedded or shop.train
+        )
+
+    return ensure

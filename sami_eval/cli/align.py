@@ -1,0 +1,111 @@
+"""`sami-eval align`: contrasts in, an adapter out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sami_eval.cli.options import Base, DryRun, Out, Quiet
+from sami_eval.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sami_eval.align.options import Options
+    from sami_eval.types import Contrast
+
+
+def align(
+    recipe: Annotated[str, typer.Argument(help="sft | dpo | sami | base+sami | sft+sami+dpo ...")],
+    contrasts: Annotated[
+        Path | None,
+        typer.Option(help="Contrasts JSONL. Default: the file beside the base's adapters."),
+    ] = None,
+    base: Base = None,
+    out: Out = None,
+    seed: Annotated[int, typer.Option(min=0, help="Where the recipe names none.")] = 0,
+    preset: Annotated[str | None, typer.Option(help="Of align/presets.toml.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the contrasts.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Contrasts a batch.")] = None,
+    accumulation: Annotated[int | None, typer.Option(min=1, help="Batches a step.")] = None,
+    rank: Annotated[int | None, typer.Option(min=1, help="LoRA rank.")] = None,
+    alpha: Annotated[int | None, typer.Option(min=1, help="LoRA alpha.")] = None,
+    targets: Annotated[str | None, typer.Option(help="all-linear, or module names.")] = None,
+    beta: Annotated[float | None, typer.Option(min=0, help="DPO's beta.")] = None,
+    kl: Annotated[float | None, typer.Option(min=0, help="SAMI's KL weight.")] = None,
+    max_length: Annotated[int | None, typer.Option(min=1, help="Tokens of a row.")] = None,
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train an adapter; missing earlier links of the recipe are trained first."""
+    from sami_eval import adapters, models, progress
+    from sami_eval.align import ADAPTERS
+    from sami_eval.align import align as align_recipe
+    from sami_eval.align.options import change, preset_name
+    from sami_eval.align.options import preset as read_preset
+    from sami_eval.align.records import read_contrasts
+    from sami_eval.config import find_config
+    from sami_eval.generate import EngineChoice
+    from sami_eval.store import Ledger
+
+    changes: dict[str, object] = {
+        "lr": lr,
+        "steps": steps,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "accumulation": accumulation,
+        "rank": rank,
+        "alpha": alpha,
+        "targets": targets,
+        "beta": beta,
+        "kl": kl,
+        "max_length": max_length,
+    }
+    config = find_config(Path.cwd())
+    shown = progress.terminal(quiet)
+    model = models.resolve_base(base or config.defaults.get("base"), config)
+    method = recipe.partition("@")[0].split("+")[-1]
+    options = change(read_preset(preset or preset_name(model), method, seed), **changes)
+    with Ledger(config.ledger_path) as ledger:
+        shop = adapters.Workshop(config, ledger, shown, EngineChoice(), train=True)
+        if dry_run and contrasts is None and preset_name(model) == "embedded":
+            raise UsageError("`--dry-run` needs contrasts", "sami-eval contrast, then --contrasts")
+        given = read_contrasts(contrasts) if contrasts else adapters.contrasts_for(model, shop)
+    if dry_run:
+        print(describe(recipe, given, options))
+        return
+    trained = align_recipe(
+        recipe,
+        given,
+        model,
+        out=out,
+        adapters=config.root / ADAPTERS,
+        seed=seed,
+        preset=preset,
+        changes=changes,
+        progress=shown,
+    )
+    print(trained.adapter)
+
+
+def describe(recipe: str, contrasts: Sequence[Contrast], options: Options) -> str:
+    """What a training would do: contrasts, tokens, steps."""
+    accepted = [contrast for contrast in contrasts if contrast.rejected is None]
+    lengths = [
+        count or 0 for contrast in accepted for r in contrast.responses for count in r.n_tokens
+    ]
+    a_step = options.batch_size * options.accumulation
+    steps = options.steps or max(1, round(len(accepted) * options.epochs / a_step))
+    return "\n".join(
+        [
+            f"recipe     {recipe}, seed {options.seed}",
+            f"contrasts  {len(accepted)} of {len(contrasts)} accepted, "
+            f"{sum(lengths):,} response tokens",
+            f"steps      {steps} of {a_step} contrasts, learning rate {options.lr:g}",
+            f"adapter    LoRA rank {options.rank}, alpha {options.alpha}, on {options.targets}",
+        ]
+    )

@@ -1,0 +1,317 @@
+"""What a model is: the first of these that a spec matches.
+
+1. a name under `[models]` in sami-eval.toml
+2. a recipe (`base`, `sft`, `sami@1,2,3`): an adapter under adapters/ for the current base
+3. a folder with adapter_config.json, or a local model folder
+4. `openai:MODEL`: any compatible server
+5. a recorded file of answers
+6. a hub id, `ID@REVISION` for another than its main one
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sami_eval import fingerprints
+from sami_eval.align import ADAPTERS, card, chain, find_methods, methods_in, recipes
+from sami_eval.answers import read_answers
+from sami_eval.config import Config
+from sami_eval.errors import UsageError
+from sami_eval.progress import silent
+from sami_eval.store import key
+from sami_eval.types import Model
+
+# (recipe with one seed, base) -> its adapter on that base; raises UsageError where it is missing.
+Ensure = Callable[[str, Model], Model]
+
+SERVER = "openai:"
+ADAPTER_CONFIG = "adapter_config.json"
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
+_PATH_LIKE = (".json", ".jsonl", "/")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A line of `sami-eval ls models`. source: the file or folder it comes from."""
+
+    name: str
+    what: str
+    source: str
+
+
+def resolve_all(
+    specs: Sequence[str],
+    base: str | None = None,
+    *,
+    config: Config,
+    base_url: str | None = None,
+    ensure: Ensure | None = None,
+) -> list[Model]:
+    """The models of all specs, in order; a name that occurs again gets a number: `base (2)`."""
+    found: list[Model] = []
+    for spec in specs:
+        for model in resolve(spec, base, config=config, base_url=base_url, ensure=ensure):
+            taken = {other.name for other in found}
+            n = 2
+            name = model.name
+            while name in taken:
+                name, n = f"{model.name} ({n})", n + 1
+            found.append(replace(model, name=name))
+    return found
+
+
+def resolve(
+    spec: str,
+    base: str | None = None,
+    *,
+    config: Config,
+    base_url: str | None = None,
+    ensure: Ensure | None = None,
+) -> list[Model]:
+    """What a spec names: one model, several for seeds or a file with several models' answers.
+
+    base: what recipes stand on; None is the embedded base.
+    ensure: returns a recipe's adapter, training it where it is missing; by default a missing one
+        raises UsageError naming the `align` command.
+    """
+    if spec in config.models:
+        return [_named(spec, config, base_url)]
+    plain, files = methods_in(spec) if not spec.startswith(SERVER) else (spec, {})
+    recipe = recipes.match(plain, files)
+    if recipe is not None:
+        return _of_recipe(spec, recipe, resolve_base(base, config), ensure or _existing(config))
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        return [_of_folder(path, base, config)]
+    if spec.startswith(SERVER):
+        return [_of_server(spec, base_url)]
+    if path.is_file():
+        return _of_record(path)
+    return [_of_hub(spec, base, config)]
+
+
+def resolve_base(base: str | None, config: Config, revision: str | None = None) -> Model:
+    """The model that recipes stand on: the embedded one by default, a folder, a hub id.
+
+    Raises UsageError for what cannot carry an adapter.
+    """
+    if base is None:
+        from sami_eval import embedded
+
+        return _local(embedded.BASE_DIR, recipes.BASE)
+    if base in config.models:
+        model = _named(base, config, None)
+    elif Path(base).expanduser().is_dir():
+        model = _of_folder(Path(base).expanduser(), None, config)
+    else:
+        spec = f"{base}@{revision}" if revision and "@" not in base else base
+        model = _of_hub(spec, None, config)
+    if model.engine != "local" or model.adapter is not None:
+        raise UsageError(f"base `{base}` is not a plain model", "name a hub id or a model folder")
+    return replace(model, name=recipes.BASE)
+
+
+def _named(name: str, config: Config, base_url: str | None) -> Model:
+    row, where = config.models[name], str(config.path) if config.path else None
+    if "base" not in row and "adapter" not in row:
+        raise UsageError(f"model `{name}` has no `base`", 'write base = "..."', where)
+    if row.get("engine") == "openai" or row.get("base", "").startswith(SERVER):
+        spec = SERVER + row.get("base", "").removeprefix(SERVER)
+        return replace(_of_server(spec, row.get("base_url") or base_url), name=name)
+    if "adapter" in row:
+        model = _of_adapter(config.root / row["adapter"], row.get("base"), config)
+    else:
+        model = resolve_base(
+            _beside(row["base"], config.root), replace(config, models={}), row.get("revision")
+        )
+    template = _template(row["chat_template"], config.root) if "chat_template" in row else None
+    return replace(model, name=name, chat_template=template)
+
+
+def _beside(spec: str, root: Path) -> str:
+    """A folder given relative to the config file; else the spec as it is."""
+    return str(root / spec) if (root / spec).is_dir() else spec
+
+
+def _template(text: str, root: Path) -> str:
+    """A chat template given as text, or as a file (no template is a single line without {)."""
+    return text if "{" in text else (root / text).read_text(encoding="utf-8")
+
+
+def _existing(config: Config) -> Ensure:
+    def ensure(spec: str, base: Model) -> Model:
+        work = chain.Work(base, config.root / ADAPTERS, 0, None, silent())
+        return chain.ensure(spec, lambda: (), work, train=False)
+
+    return ensure
+
+
+def _of_recipe(spec: str, recipe: recipes.Recipe, base: Model, ensure: Ensure) -> list[Model]:
+    if not recipe.chain:
+        if recipe.seeds:
+            raise UsageError(f"`{spec}`: the base is not trained, it has no seeds", "write `base`")
+        return [base]
+    plain = spec.partition("@")[0]
+    if not recipe.seeds:
+        return [replace(ensure(plain, base), name=recipe.name)]
+    return [
+        replace(ensure(f"{plain}@{seed}", base), name=f"{recipe.name}@{seed}")
+        for seed in recipe.seeds
+    ]
+
+
+def _of_server(spec: str, base_url: str | None) -> Model:
+    name = spec.removeprefix(SERVER)
+    if not name:
+        raise UsageError(f"`{spec}` names no model", "e.g. `openai:gpt-4o`")
+    fingerprint = key("server", base_url, name)
+    return Model(name, name, engine="openai", fingerprint=fingerprint, base_url=base_url)
+
+
+def _of_record(path: Path) -> list[Model]:
+    names = dict.fromkeys(response.model for response in read_answers(path))
+    return [
+        Model(
+            name,
+            str(path),
+            engine="recorded",
+            fingerprint=fingerprints.record_fingerprint(path, name),
+        )
+        for name in names
+    ]
+
+
+def _of_folder(path: Path, base: str | None, config: Config) -> Model:
+    if (path / ADAPTER_CONFIG).is_file():
+        return _of_adapter(path, base, config)
+    if (path / "config.json").is_file():
+        return _local(path, path.resolve().name)
+    raise UsageError(
+        f"`{path}` holds no model", "a model folder has config.json, an adapter adapter_config.json"
+    )
+
+
+def _local(path: Path, name: str) -> Model:
+    if not (path / "config.json").is_file():
+        raise UsageError(f"`{path}` holds no model", "a model folder has config.json")
+    return Model(name, str(path), fingerprint=fingerprints.folder_fingerprint(path))
+
+
+def _of_adapter(path: Path, base: str | None, config: Config) -> Model:
+    """The adapter on the base it was trained on; a base of another fingerprint is refused."""
+    stated = _adapter_config(path)
+    known = (card.read(path) or {}).get("base", {})
+    trained_on = str(stated.get("base_model_name_or_path") or known.get("id") or "")
+    revision = known.get("revision") or stated.get("revision")
+    model = _base_of_adapter(path, base, trained_on, revision, known.get("fingerprint"), config)
+    return replace(
+        model,
+        name=path.resolve().name,
+        adapter=str(path),
+        fingerprint=key("adapter", model.fingerprint, card.weights_hash(path)),
+    )
+
+
+def _base_of_adapter(
+    path: Path,
+    base: str | None,
+    trained_on: str,
+    revision: str | None,
+    fingerprint: str | None,
+    config: Config,
+) -> Model:
+    if base is None:
+        default = resolve_base(None, config) if fingerprint else None
+        if default is not None and default.fingerprint == fingerprint:
+            return default  # the package may have moved since
+        if not trained_on:
+            raise UsageError(f"adapter `{path}` does not name its base", "name it with --base")
+        near = path / trained_on
+        model = resolve_base(str(near) if near.is_dir() else trained_on, config, revision)
+    else:
+        model = resolve_base(base, config, revision if base == trained_on else None)
+    same = model.fingerprint == fingerprint if fingerprint else _same(model, trained_on, revision)
+    if not same:
+        raise UsageError(
+            f"adapter `{path}` was trained on `{trained_on or fingerprint}`"
+            + (f" at revision `{revision}`" if revision else "")
+            + f", not on `{base or model.base}`",
+            "leave --base out, or name the adapter's own base",
+        )
+    return model
+
+
+def _same(model: Model, trained_on: str, revision: str | None) -> bool:
+    """By name, for an adapter without our card."""
+    if not trained_on or trained_on == model.base:
+        return revision is None or model.revision is None or model.revision.startswith(revision)
+    return Path(trained_on).exists() and Path(trained_on).resolve() == Path(model.base).resolve()
+
+
+def _adapter_config(path: Path) -> Mapping[str, Any]:
+    try:
+        stated = json.loads((path / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read: {error}", "", str(path / ADAPTER_CONFIG)) from None
+    if not isinstance(stated, dict):
+        raise UsageError("not an adapter config", "", str(path / ADAPTER_CONFIG))
+    return stated
+
+
+def _of_hub(spec: str, base: str | None, config: Config) -> Model:
+    repo, _, revision = spec.partition("@")
+    is_id = _HUB_ID.fullmatch(spec) is not None and not spec.endswith(_PATH_LIKE)
+    commit = fingerprints.hub_commit(repo, revision or None) if is_id else None
+    if commit is None:
+        raise _unknown(spec, config)
+    folder = _hub_adapter(repo, commit)
+    if folder is not None:
+        return replace(_of_adapter(folder, base, config), name=repo)
+    return Model(repo, repo, revision=commit, fingerprint=key("hub", repo, commit))
+
+
+def _hub_adapter(repo: str, commit: str) -> Path | None:
+    """The local copy of a hub repository that is an adapter, else None."""
+    from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        hf_hub_download(repo, ADAPTER_CONFIG, revision=commit)
+    except EntryNotFoundError:  # a missing cache entry included
+        return None
+    return Path(snapshot_download(repo, revision=commit))
+
+
+def _unknown(spec: str, config: Config) -> UsageError:
+    known = [listed.name for listed in list_models(config)]
+    close = difflib.get_close_matches(spec, known, n=2)
+    meant = f"did you mean {' or '.join(f'`{name}`' for name in close)}? " if close else ""
+    return UsageError(
+        f"unknown model `{spec}`",
+        f"{meant}it is no name in sami-eval.toml, no recipe ({', '.join(known)}), no folder, "
+        "no file, not `openai:MODEL`, and no hub id that is cached or can be reached",
+    )
+
+
+def list_models(config: Config) -> list[Listed]:
+    """What can be named without a path: [models], recipes, and the adapters trained so far."""
+    named = [
+        Listed(name, row.get("adapter") or row.get("base", ""), str(config.path))
+        for name, row in config.models.items()
+    ]
+    paths = find_methods()
+    plain = [Listed(recipes.BASE, "the base itself", "--base, by default the embedded one")]
+    for method, file in sorted(paths.items()):
+        recipe = recipes.parse(method, paths)
+        plain.append(Listed(method, f"recipe {recipe.name}", str(file)))
+    adapters = [
+        Listed(str(path.parent.relative_to(config.root)), "trained adapter", str(path.parent))
+        for path in sorted((config.root / ADAPTERS).glob(f"*/[!.]*/{ADAPTER_CONFIG}"))
+    ]
+    return [*named, *plain, *adapters]

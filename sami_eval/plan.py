@@ -1,0 +1,186 @@
+"""What a comparison will do, decided and checked before anything is spent."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from sami_eval import models, prompts
+from sami_eval.align.options import preset_name
+from sami_eval.client import ClientSettings, check_key
+from sami_eval.config import Config
+from sami_eval.constitutions import read_constitution
+from sami_eval.errors import UsageError
+from sami_eval.generate import EngineChoice, parse_arguments
+from sami_eval.generate import Settings as GenerateSettings
+from sami_eval.judge import judge_model, read_judge
+from sami_eval.store import key
+from sami_eval.types import Judge, Model, Order, Prompt
+
+MAX_TOKENS = 1024  # MT-Bench's limit for an answer
+EMBEDDED_MAX_TOKENS = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `sami-eval compare` was asked to do; None leaves a choice to config and defaults.
+
+    constitutions: file of principles for the prompts, or "none" to take their own away.
+    train: make missing adapters of a base of the user's own too.
+    """
+
+    contenders: tuple[str, ...]
+    task: str | None = None
+    prompts: Path | None = None
+    constitutions: str | None = None
+    generate_with_principles: bool | None = None
+    base: str | None = None
+    train: bool = False
+    judge: str | None = None
+    judge_model: str | None = None
+    base_url: str | None = None
+    orders: Literal["both", "one"] = "both"
+    rule: Literal["conservative", "average"] = "conservative"
+    repeats: int = 1
+    engine: str | None = None
+    engine_args: tuple[str, ...] = ()
+    max_tokens: int | None = None
+    temperature: float | None = None
+    limit: int | None = None
+    seed: int = 0
+    out: Path | None = None
+    concurrency: int = 16
+    retry_unparsed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything decided before anything is spent."""
+
+    settings: Settings
+    config: Config
+    task: str
+    base_spec: str | None
+    base: Model
+    embedded: bool
+    prompts: tuple[Prompt, ...]
+    principles_shown: bool
+    judge: Judge
+    generate: GenerateSettings
+    client: ClientSettings
+    notes: tuple[str, ...]
+
+    @property
+    def orders(self) -> tuple[Order, ...]:
+        """Which contender is shown first, order by order."""
+        return ("a", "b") if self.settings.orders == "both" else ("a",)
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of what is asked for: runs of the same key share a folder."""
+        facts = dataclasses.replace(self.settings, out=None, concurrency=1, prompts=None)
+        rows = [dataclasses.asdict(prompt) for prompt in self.prompts]
+        return key("run", facts, self.judge.sha256, self.base.fingerprint, rows)
+
+
+def make_plan(settings: Settings, config: Config) -> Plan:
+    """Decide and check everything that costs nothing. Raises UsageError, KeyMissingError."""
+    if len(settings.contenders) < 2:
+        raise UsageError(
+            f"`{' '.join(settings.contenders)}` is no pair: name at least two contenders",
+            "sami-eval compare sami dpo --task mtbench",
+        )
+    base_spec = settings.base or config.defaults.get("base")
+    base = models.resolve_base(base_spec, config)
+    embedded = preset_name(base) == "embedded"
+    task = settings.task or config.defaults.get("task", "mtbench")
+    asked, shown = _prompts(settings, task, embedded)
+    client = ClientSettings(
+        base_url=settings.base_url or config.defaults.get("base-url"),
+        concurrency=settings.concurrency,
+    )
+    judge, notes = _judge(settings, config, embedded, asked)
+    if judge.kind != "rules":
+        check_key(judge_model(judge), client)
+    return Plan(
+        settings,
+        config,
+        task,
+        base_spec,
+        base,
+        embedded,
+        tuple(asked),
+        shown,
+        judge,
+        _generate_settings(settings, config, embedded, shown, client),
+        client,
+        notes,
+    )
+
+
+def _prompts(settings: Settings, task: str, embedded: bool) -> tuple[list[Prompt], bool]:
+    """The prompts, and whether contenders see their principles: where they are the prompts' own."""
+    asked = prompts.load_prompts(task, settings.prompts, embedded)
+    asked = prompts.limited(asked, settings.limit)
+    shown = any(prompt.principles for prompt in asked)
+    if settings.constitutions == "none":
+        asked = prompts.with_principles(asked, None)
+    elif settings.constitutions is not None:
+        principles = read_constitution(Path(settings.constitutions))
+        asked, shown = prompts.with_principles(asked, principles), False
+        if not any(prompt.principles for prompt in asked):
+            raise UsageError(
+                f"no principle of `{settings.constitutions}` is for a category of these prompts",
+                f"categories: {', '.join(sorted({prompt.category for prompt in asked}))}",
+            )
+    if settings.generate_with_principles is not None:
+        shown = settings.generate_with_principles
+    return asked, shown and any(prompt.principles for prompt in asked)
+
+
+def _judge(
+    settings: Settings, config: Config, embedded: bool, asked: Sequence[Prompt]
+) -> tuple[Judge, tuple[str, ...]]:
+    name = settings.judge or config.defaults.get("judge")
+    notes: tuple[str, ...] = ()
+    model = settings.judge_model or config.defaults.get("judge-model")
+    with_principles = any(prompt.principles for prompt in asked)
+    if name is None and embedded and not model:
+        name = "rules"
+    elif name is None:
+        name = "principles" if with_principles else "quality"
+        notes = (f"judge `{name}`: the prompts carry {'' if with_principles else 'no '}principles",)
+    judge = read_judge(name)
+    if judge.kind == "rules":
+        return judge, notes
+    judge = replace(judge, model=model or judge.model)
+    if judge.model is None:
+        raise UsageError(
+            f"judge `{name}` needs a model", "--judge-model openai:gpt-4o, or --judge rules"
+        )
+    if judge.principles and not with_principles:
+        raise UsageError(
+            f"judge `{name}` judges by principles, and the prompts carry none",
+            "--constitutions FILE gives them principles; --judge quality needs none",
+        )
+    return judge, notes
+
+
+def _generate_settings(
+    settings: Settings, config: Config, embedded: bool, shown: bool, client: ClientSettings
+) -> GenerateSettings:
+    default_tokens = EMBEDDED_MAX_TOKENS if embedded else MAX_TOKENS
+    return GenerateSettings(
+        max_tokens=settings.max_tokens or default_tokens,
+        temperature=settings.temperature,
+        seed=settings.seed,
+        with_principles=shown,
+        engine=EngineChoice(
+            settings.engine or config.defaults.get("engine", "auto"),
+            parse_arguments(settings.engine_args),
+            client,
+        ),
+    )

