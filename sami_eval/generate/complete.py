@@ -1,0 +1,115 @@
+"""Requests to completions: what the ledger does not hold yet, and only that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from sami_eval.errors import SamiEvalError
+from sami_eval.generate.engine import Engines, base_of, request_key
+from sami_eval.generate.formats import format_of
+from sami_eval.progress import Advance, Progress
+from sami_eval.store import Ledger
+from sami_eval.types import Completion, Model, Request
+
+# Prompt and answer tokens of one batch, padding included: the key-value cache of an 8B model
+# takes some 17 GB at this size.
+PADDED_TOKENS = 131_072
+
+
+def complete(
+    requests: Sequence[Request],
+    ledger: Ledger,
+    engines: Engines,
+    progress: Progress,
+    description: str = "generating",
+) -> list[Completion]:
+    """The completions in request order; what is stored is not generated again.
+
+    Equal requests within a call are generated once. Each new completion is stored the moment the
+    engine hands it over.
+    """
+    keys = [request_key(engines.name_for(request.model), request) for request in requests]
+    unique = dict(zip(reversed(keys), reversed(requests), strict=True))
+    done = ledger.completions(unique)
+    with progress.track(description, total=len(unique)) as advance:
+        advance(len(done))
+        for group in _by_base(unique):
+            if all(key in done for key in group):
+                continue
+            _check_context(group.values())
+            engine = engines.open(_models(group))
+            for batch in cut(group, engine.batch_rows):
+                missing = {key: group[key] for key in batch if key not in done}
+                if missing:
+                    engine.generate(list(missing.values()), _keep(missing, done, ledger, advance))
+    return [done[key] for key in keys]
+
+
+def _by_base(unique: Mapping[str, Request]) -> list[dict[str, Request]]:
+    groups: dict[tuple[str, str | None, str], dict[str, Request]] = {}
+    for key, request in unique.items():
+        groups.setdefault(base_of(request.model), {})[key] = request
+    return list(groups.values())
+
+
+def _models(group: Mapping[str, Request]) -> list[Model]:
+    return list(dict.fromkeys(request.model for request in group.values()))
+
+
+def _check_context(requests: Iterable[Request]) -> None:
+    """Raise where a prompt leaves no room for an answer, before anything is generated."""
+    for request in requests:
+        context = format_of(request.model).context if request.model.engine == "local" else None
+        if context is not None and len(request.token_ids) >= context:
+            opening = request.messages[-1][1][:40] if request.messages else ""
+            raise SamiEvalError(
+                f"the prompt that ends with `{opening}` is {len(request.token_ids)} tokens long; "
+                f"the context of `{request.model.name}` is {context}",
+                "leave it out, or give earlier answers less room: --max-tokens",
+            )
+
+
+def _keep(
+    missing: Mapping[str, Request],
+    done: dict[str, Completion],
+    ledger: Ledger,
+    advance: Advance,
+) -> Callable[[Sequence[tuple[int, Completion]]], None]:
+    """What the engine calls: rows into the ledger, in one transaction, then into `done`."""
+    keys = list(missing)
+
+    def on_done(rows: Sequence[tuple[int, Completion]]) -> None:
+        ledger.add_completions(
+            [(keys[i], missing[keys[i]].model.name, completion) for i, completion in rows]
+        )
+        done.update((keys[i], completion) for i, completion in rows)
+        advance(len(rows))
+
+    return on_done
+
+
+def cut(group: Mapping[str, Request], batch_rows: int | None) -> list[list[str]]:
+    """Keys in batches of one adapter and of similar lengths.
+
+    The cut depends on the whole list, stored or not: a run that was killed and goes on repeats
+    the same batches, bit for bit.
+    """
+    if batch_rows is None:
+        return [list(group)]
+    batches: list[list[str]] = []
+    fingerprint, room = "", 0
+    # The longest come first: whoever runs out of memory learns it at once.
+    for key in sorted(group, key=lambda key: _order(key, group[key])):
+        request = group[key]
+        if room == 0 or request.model.fingerprint != fingerprint:
+            batches.append([])
+            fingerprint = request.model.fingerprint
+            tokens = len(request.token_ids) + request.sampling.max_tokens
+            room = max(1, min(batch_rows, PADDED_TOKENS // tokens))
+        batches[-1].append(key)
+        room -= 1
+    return batches
+
+
+def _order(key: str, request: Request) -> tuple[str, int, str]:
+    return (request.model.fingerprint, -len(request.token_ids), key)

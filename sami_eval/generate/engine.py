@@ -1,0 +1,158 @@
+"""What every engine is, which one is chosen, and the key a completion is stored under."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from sami_eval.client import ClientSettings
+from sami_eval.errors import UsageError
+from sami_eval.progress import Progress
+from sami_eval.store import key
+from sami_eval.types import Completion, Model, Request
+
+Done = Callable[[Sequence[tuple[int, Completion]]], None]
+
+LOCAL_ENGINES = ("auto", "vllm", "hf")
+# Below this width one thread is fastest, and vLLM's start costs more than it saves.
+TINY_HIDDEN_SIZE = 512
+
+
+class Engine(Protocol):
+    """Runs requests whose models share a base.
+
+    batch_rows: requests one `generate` call should get at most; None for all at once.
+    """
+
+    name: str
+    batch_rows: int | None
+
+    def generate(self, requests: Sequence[Request], on_done: Done) -> None:
+        """Run the requests; on_done(rows) gets (position, completion) the moment they exist."""
+
+    def serves(self, models: Sequence[Model]) -> bool:
+        """Whether these models can be run without a restart."""
+
+    def close(self) -> None:
+        """Free what the engine holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """What `--engine`, `--engine-arg k=v` and the client's flags say."""
+
+    name: str = "auto"
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    client: ClientSettings = field(default_factory=ClientSettings)
+
+    def __post_init__(self) -> None:
+        if self.name not in LOCAL_ENGINES:
+            raise UsageError(
+                f"unknown engine `{self.name}`",
+                f"known: {', '.join(LOCAL_ENGINES)}; a server is a model `openai:NAME`",
+            )
+
+
+def parse_arguments(pairs: Sequence[str]) -> dict[str, str]:
+    """`--engine-arg k=v` flags as a mapping."""
+    arguments = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise UsageError(f"`--engine-arg {pair}` is not k=v", "e.g. --engine-arg dtype=float16")
+        arguments[name.replace("-", "_")] = value
+    return arguments
+
+
+class Engines:
+    """The engine in use; another base's takes its place, and leaving the block frees it."""
+
+    def __init__(self, choice: EngineChoice, progress: Progress) -> None:
+        self.choice = choice
+        self.progress = progress
+        self._base: tuple[str, str | None, str] | None = None
+        self._engine: Engine | None = None
+
+    def __enter__(self) -> Engines:
+        """Use as a context manager."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Free the engine."""
+        self.close()
+
+    def close(self) -> None:
+        """Free the engine in use."""
+        if self._engine is not None:
+            self._engine.close()
+        self._base = self._engine = None
+
+    def name_for(self, model: Model) -> str:
+        """Which engine runs a model; nothing is started."""
+        if model.engine == "openai":
+            return "openai"
+        if self.choice.name != "auto":
+            return self.choice.name
+        has_vllm = importlib.util.find_spec("vllm") is not None
+        return "vllm" if has_vllm and not is_tiny(model) else "hf"
+
+    def open(self, models: Sequence[Model]) -> Engine:
+        """The engine for models that share a base, started if it is not the one in use."""
+        base = base_of(models[0])
+        if self._engine is None or self._base != base or not self._engine.serves(models):
+            self.close()
+            self._engine = self._start(models)
+            self._base = base
+        return self._engine
+
+    def _start(self, models: Sequence[Model]) -> Engine:
+        name, arguments = self.name_for(models[0]), self.choice.arguments
+        if name == "openai":
+            from sami_eval.generate.server import ServerEngine
+
+            return ServerEngine(self.choice.client, self.progress)
+        if name == "vllm":
+            from sami_eval.generate.vllm import VllmEngine
+
+            return VllmEngine(models, arguments, self.progress)
+        from sami_eval.generate.hf import HfEngine
+
+        return HfEngine(models[0], arguments)
+
+
+def base_of(model: Model) -> tuple[str, str | None, str]:
+    """What models must share to run in one engine; a server runs any of its models."""
+    if model.engine == "openai":
+        return (model.base_url or "", None, "openai")
+    return (model.base, model.revision, "local")
+
+
+def is_tiny(model: Model) -> bool:
+    """Whether a local base is narrower than TINY_HIDDEN_SIZE; False where that is not known."""
+    path = Path(model.base) / "config.json"
+    if not path.is_file():
+        return False
+    width = json.loads(path.read_text(encoding="utf-8")).get("hidden_size")
+    return isinstance(width, int) and width < TINY_HIDDEN_SIZE
+
+
+def request_key(engine: str, request: Request) -> str:
+    """The ledger key: SHA-256 of all that determines a completion; names do not.
+
+    Greedy local decoding draws nothing, so its seed, top_p and sample index do not count.
+    """
+    sampling, sample = request.sampling, request.sample
+    if engine != "openai" and sampling.temperature == 0:
+        sampling, sample = replace(sampling, top_p=1.0, seed=0), 0
+    prompt = request.token_ids or request.messages
+    return key("completion", engine, request.model.fingerprint, prompt, sampling, sample)

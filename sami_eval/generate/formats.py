@@ -1,0 +1,121 @@
+"""How a model is spoken to: its tokenizer, its template, where its answers end."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sami_eval import chat
+from sami_eval.align import card
+from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.types import Model
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+GENERIC = ("PreTrainedTokenizerFast", "TokenizersBackend")
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A model's prompt format.
+
+    template: overrides the tokenizer's own chat template; None leaves it.
+    stop: strings an answer is cut at. ends: end-of-sequence token ids.
+    context: tokens of prompt and answer the base can hold; None where it does not say.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    template: str | None
+    stop: tuple[str, ...]
+    ends: frozenset[int]
+    context: int | None
+
+    def render(self, messages: chat.Messages) -> tuple[int, ...]:
+        """Token ids of a conversation, up to where the model speaks."""
+        return chat.render(self.tokenizer, messages, self.template)
+
+    @property
+    def pad_id(self) -> int:
+        """What prompts are padded with; it is masked, so any id will do."""
+        return int(self.tokenizer.pad_token_id or 0)
+
+
+def format_of(model: Model) -> Format:
+    """The format of a local model; an adapter's own (its tokenizer, its card) wins."""
+    return _format(model.base, model.revision, model.adapter, model.chat_template)
+
+
+@functools.lru_cache(maxsize=64)
+def _format(
+    base: str, revision: str | None, adapter: str | None, chat_template: str | None
+) -> Format:
+    config = _settings(base, revision, "config.json")
+    config = {**config, **config.get("text_config", {})}
+    tokenizer = _tokenizer(base, revision, adapter)
+    size = config.get("vocab_size")
+    if adapter is not None and size is not None and len(tokenizer) > size:
+        raise SamiEvalError(
+            f"adapter `{adapter}` has {len(tokenizer)} tokens, its base only {size}",
+            "adapters with new tokens are not supported: merge it into its base first",
+        )
+    known = (card.read(Path(adapter)) or {}).get("prompt", {}) if adapter is not None else {}
+    template = chat_template or known.get("chat_template")
+    stop = known.get("stop") or chat.stop_strings(tokenizer, template)
+    said = _settings(base, revision, "generation_config.json").get("eos_token_id")
+    ends = _several(said if said is not None else config.get("eos_token_id"))
+    names = [tokenizer.eos_token, known.get("eos_token")]
+    ends += [tokenizer.convert_tokens_to_ids(name) for name in names if name is not None]
+    return Format(
+        tokenizer, template, tuple(stop), frozenset(ends), config.get("max_position_embeddings")
+    )
+
+
+def _several(ids: object) -> list[int]:
+    return [one for one in (ids if isinstance(ids, list) else [ids]) if isinstance(one, int)]
+
+
+def _settings(base: str, revision: str | None, name: str) -> dict[str, Any]:
+    """A JSON file of a local or cached model; empty where it has none.
+
+    Read without transformers' config classes, whose import takes seconds.
+    """
+    path = Path(base) / name
+    if not Path(base).is_dir():
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import EntryNotFoundError
+
+        try:
+            path = Path(hf_hub_download(base, name, revision=revision))
+        except EntryNotFoundError:
+            return {}
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise UsageError(
+            f"not a model's settings: {error}", "sami-eval doctor", str(path)
+        ) from None
+
+
+def _tokenizer(base: str, revision: str | None, adapter: str | None) -> PreTrainedTokenizerBase:
+    own = adapter is not None and (Path(adapter) / "tokenizer_config.json").is_file()
+    source, revision = (str(adapter), None) if own else (base, revision)
+    try:
+        if _settings(source, revision, "tokenizer_config.json").get("tokenizer_class") in GENERIC:
+            # AutoTokenizer finds the same class, but its import takes 4 s, torch included.
+            from transformers import PreTrainedTokenizerFast
+
+            return PreTrainedTokenizerFast.from_pretrained(source, revision=revision)
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(source, revision=revision)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise UsageError(
+            f"cannot read the tokenizer of `{source}`: {reason}", "sami-eval doctor"
+        ) from None

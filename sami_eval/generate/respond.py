@@ -1,0 +1,198 @@
+"""Prompts to responses: every contender, both turns, through one engine a base."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from sami_eval import chat
+from sami_eval.answers import read_answers
+from sami_eval.errors import UsageError
+from sami_eval.fingerprints import record_fingerprint
+from sami_eval.generate.complete import complete
+from sami_eval.generate.engine import EngineChoice, Engines, base_of
+from sami_eval.generate.formats import format_of
+from sami_eval.progress import Progress
+from sami_eval.store import Ledger
+from sami_eval.types import Completion, Model, Prompt, Request, Response, Sampling
+
+# MT-Bench's sampling temperatures by category; other categories are answered greedily.
+TEMPERATURES: Mapping[str, float] = {
+    "writing": 0.7,
+    "roleplay": 0.7,
+    "stem": 0.1,
+    "humanities": 0.1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How contenders answer.
+
+    temperature: overrides the prompts' own and their categories'; None leaves them.
+    samples: responses a prompt.
+    with_principles: show the prompt's principles to the contenders too, as the paper did.
+    """
+
+    max_tokens: int = 1024
+    temperature: float | None = None
+    top_p: float = 1.0
+    seed: int = 0
+    samples: int = 1
+    with_principles: bool = True
+    engine: EngineChoice = field(default_factory=EngineChoice)
+
+
+def respond(
+    prompts: Sequence[Prompt],
+    models: Sequence[Model],
+    settings: Settings,
+    ledger: Ledger,
+    progress: Progress,
+) -> dict[str, list[Response]]:
+    """Every model's responses by its name, in prompt order, samples of a prompt side by side.
+
+    All first turns of a base's contenders come in one pass, then all second turns, each after the
+    model's own first answer. A record may answer fewer turns; that is said.
+    """
+    by_model: dict[str, list[Response]] = {model.name: [] for model in models}
+    if len(by_model) < len(models):
+        raise ValueError("two models share a name")
+    with Engines(settings.engine, progress) as engines:
+        for group in _groups(models):
+            if group[0].engine == "recorded":
+                by_model[group[0].name] = _recorded(prompts, group[0], progress)
+            else:
+                by_model |= _generated(prompts, group, settings, engines, ledger, progress)
+    return by_model
+
+
+def _groups(models: Sequence[Model]) -> list[list[Model]]:
+    """Models by base, so that each base is loaded once; every record by itself."""
+    groups: dict[object, list[Model]] = {}
+    for model in models:
+        key = model.name if model.engine == "recorded" else base_of(model)
+        groups.setdefault(key, []).append(model)
+    return list(groups.values())
+
+
+@dataclass(slots=True)
+class _Dialogue:
+    """One prompt being answered by one model."""
+
+    prompt: Prompt
+    model: Model
+    sample: int
+    answers: list[Completion] = field(default_factory=list)
+
+    def request(self, settings: Settings) -> Request:
+        """The request for the next turn."""
+        system = chat.constitution_text(self.prompt.principles) if settings.with_principles else ""
+        said = [answer.text for answer in self.answers]
+        messages = chat.conversation(self.prompt.turns, said, system)
+        ids: tuple[int, ...] = ()
+        stop: tuple[str, ...] = ()
+        if self.model.engine == "local":
+            form = format_of(self.model)
+            ids, stop = form.render(messages), form.stop
+        sampling = Sampling(
+            temperature_of(self.prompt, settings),
+            settings.top_p,
+            settings.max_tokens,
+            stop,
+            settings.seed,
+        )
+        return Request(self.model, messages, ids, sampling, self.sample)
+
+    def response(self) -> Response:
+        """What was said, all turns."""
+        return Response(
+            self.prompt.id,
+            self.model.name,
+            turns=tuple(answer.text for answer in self.answers),
+            token_ids=tuple(answer.token_ids for answer in self.answers),
+            sample=self.sample,
+            finished=tuple(answer.finished for answer in self.answers),
+            n_tokens=tuple(answer.n_tokens for answer in self.answers),
+        )
+
+
+def temperature_of(prompt: Prompt, settings: Settings) -> float:
+    """The setting, else the prompt's own, else its category's in MT-Bench."""
+    if settings.temperature is not None:
+        return settings.temperature
+    if prompt.temperature is not None:
+        return prompt.temperature
+    return TEMPERATURES.get(prompt.category, 0.0)
+
+
+def _generated(
+    prompts: Sequence[Prompt],
+    models: Sequence[Model],
+    settings: Settings,
+    engines: Engines,
+    ledger: Ledger,
+    progress: Progress,
+) -> dict[str, list[Response]]:
+    dialogues = [
+        _Dialogue(prompt, model, sample)
+        for model in models
+        for prompt in prompts
+        for sample in range(settings.samples)
+    ]
+    n_turns = max((len(prompt.turns) for prompt in prompts), default=0)
+    for turn in range(n_turns):
+        open_ones = [one for one in dialogues if len(one.prompt.turns) > turn]
+        requests = [dialogue.request(settings) for dialogue in open_ones]
+        title = "generating" if n_turns == 1 else f"generating turn {turn + 1}"
+        completions = complete(requests, ledger, engines, progress, title)
+        for dialogue, completion in zip(open_ones, completions, strict=True):
+            dialogue.answers.append(completion)
+    by_model: dict[str, list[Response]] = {model.name: [] for model in models}
+    for dialogue in dialogues:
+        by_model[dialogue.model.name].append(dialogue.response())
+    return by_model
+
+
+def _recorded(prompts: Sequence[Prompt], model: Model, progress: Progress) -> list[Response]:
+    """The record's responses to the prompts, under the contender's name."""
+    answers: dict[str, list[Response]] = {}
+    for response in recorded_answers(model):
+        answers.setdefault(response.prompt_id, []).append(response)
+    missing = [prompt.id for prompt in prompts if prompt.id not in answers]
+    if missing:
+        raise UsageError(
+            f"`{model.base}` answers {len(prompts) - len(missing)} of {len(prompts)} questions; "
+            f"the first without an answer is `{missing[0]}`",
+            "give the questions it was made from: --prompts FILE, or --limit",
+        )
+    short = sum(len(answers[prompt.id][0].turns) < len(prompt.turns) for prompt in prompts)
+    if short:
+        progress.say(f"`{model.name}`: {short} of {len(prompts)} records answer not every turn")
+    return [
+        _trimmed(response, model, len(prompt.turns))
+        for prompt in prompts
+        for response in answers[prompt.id]
+    ]
+
+
+def recorded_answers(model: Model) -> list[Response]:
+    """The rows of a record that are this model's: told apart by fingerprint, not by name."""
+    path = Path(model.base)
+    return [
+        response
+        for response in read_answers(path)
+        if record_fingerprint(path, response.model) == model.fingerprint
+    ]
+
+
+def _trimmed(response: Response, model: Model, n_turns: int) -> Response:
+    return replace(
+        response,
+        model=model.name,
+        turns=response.turns[:n_turns],
+        token_ids=response.token_ids[:n_turns],
+        finished=response.finished[:n_turns],
+        n_tokens=response.n_tokens[:n_turns],
+    )

@@ -1,0 +1,51 @@
+"""From generated token ids to a completion: where it ends, what its text is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from sami_eval.types import Completion
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def read_completion(
+    tokenizer: PreTrainedTokenizerBase,
+    token_ids: Sequence[int],
+    ends: Collection[int],
+    stop: Sequence[str],
+) -> Completion:
+    """The completion of generated ids; text and ids are cut before the first stop string.
+
+    ends: end-of-sequence ids; the one generated last stays in token_ids, not in the text.
+    n_tokens does not count it.
+    """
+    ended = bool(token_ids) and token_ids[-1] in ends
+    spoken = tuple(token_ids[:-1] if ended else token_ids)
+    text = _decode(tokenizer, spoken)
+    cut = first_stop(text, stop)
+    if cut is None:
+        return Completion(text.strip(), tuple(token_ids), ended, len(spoken))
+    text = text[:cut]
+    kept = _ids_of(tokenizer, spoken, text)
+    return Completion(text.strip(), kept, True, len(kept))
+
+
+def first_stop(text: str, stop: Sequence[str]) -> int | None:
+    """Where the earliest stop string begins, or None."""
+    found = [at for at in (text.find(word) for word in stop) if at >= 0]
+    return min(found, default=None)
+
+
+def _decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
+    return str(tokenizer.decode(list(ids), skip_special_tokens=True))
+
+
+def _ids_of(tokenizer: PreTrainedTokenizerBase, ids: tuple[int, ...], text: str) -> tuple[int, ...]:
+    """The most leading ids whose text lies before the cut: a token across it is left out."""
+    n = len(ids)
+    while n and not text.startswith(_decode(tokenizer, ids[:n])):
+        n -= 1
+    return ids[:n]

@@ -1,0 +1,198 @@
+"""The vLLM engine: one LLM, a LoRA a request, every request handed over at once."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.generate.engine import Done, is_tiny, request_key
+from sami_eval.generate.formats import format_of
+from sami_eval.generate.text import read_completion
+from sami_eval.progress import Progress
+from sami_eval.types import Model, Request
+
+# The ranks vLLM has kernels for; a smaller adapter runs in the next larger one.
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+# What vLLM cannot serve: adapter_config field -> what it is called.
+UNSUPPORTED = {
+    "use_dora": "DoRA",
+    "modules_to_save": "modules_to_save",
+    "lora_bias": "a LoRA bias",
+    "layer_replication": "layer replication",
+    "alora_invocation_tokens": "activated LoRA",
+}
+CPU_CACHE_GIB = "2"
+
+
+class VllmEngine:
+    """All adapters of a base in one engine, mixed freely in its batches."""
+
+    name = "vllm"
+    batch_rows: int | None = None
+
+    def __init__(
+        self, models: Sequence[Model], arguments: Mapping[str, str], progress: Progress
+    ) -> None:
+        self._adapters = {
+            folder: i
+            for i, folder in enumerate(dict.fromkeys(m.adapter for m in models if m.adapter), 1)
+        }
+        rank = max_rank([Path(folder) for folder in self._adapters])
+        _prepare_environment()
+        self._seeded = _has_gpu()
+        if not self._seeded:
+            progress.say("vLLM on CPU draws without a seed: answers at temperature > 0 vary")
+        progress.say("starting vLLM (its first start takes a minute)")
+        self._llm = _start(models[0], len(self._adapters), rank, _parsed(arguments))
+
+    def serves(self, models: Sequence[Model]) -> bool:
+        """Only the adapters the engine was started with."""
+        return all(model.adapter is None or model.adapter in self._adapters for model in models)
+
+    def close(self) -> None:
+        """End vLLM's processes and free what they hold."""
+        import gc
+
+        self._llm.llm_engine.engine_core.shutdown()
+        del self._llm
+        gc.collect()
+
+    def generate(self, requests: Sequence[Request], on_done: Done) -> None:
+        """Run the requests together; each is handed over when it ends."""
+        engine = self._llm.llm_engine
+        waiting = {}
+        for i, request in enumerate(requests):
+            waiting[str(i)] = i
+            engine.add_request(
+                str(i),
+                {"prompt_token_ids": list(request.token_ids)},
+                self._sampling(request),
+                lora_request=self._lora(request.model),
+            )
+        try:
+            while engine.has_unfinished_requests():
+                ended = [output for output in engine.step() if output.finished]
+                rows = [(waiting.pop(output.request_id), output) for output in ended]
+                if rows:
+                    on_done([(i, _completion(requests[i], output)) for i, output in rows])
+        finally:
+            if waiting:
+                engine.abort_request(list(waiting), internal=False)
+
+    def _sampling(self, request: Request) -> Any:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        form, sampling = format_of(request.model), request.sampling
+        room = form.context - len(request.token_ids) if form.context else sampling.max_tokens
+        seed = int(request_key(self.name, request)[:15], 16) if self._seeded else None
+        return SamplingParams(
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            max_tokens=min(sampling.max_tokens, room),
+            stop=list(sampling.stop),
+            stop_token_ids=sorted(form.ends),
+            seed=seed if sampling.temperature > 0 else None,
+            skip_special_tokens=True,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+
+    def _lora(self, model: Model) -> Any:
+        from vllm.lora.request import LoRARequest
+
+        if model.adapter is None:
+            return None
+        number = self._adapters[model.adapter]
+        return LoRARequest(f"adapter{number}", number, os.path.abspath(model.adapter))
+
+
+def max_rank(adapters: Sequence[Path]) -> int:
+    """The rank an engine for these adapters needs, among those vLLM has.
+
+    Raises SamiEvalError for an adapter vLLM cannot serve.
+    """
+    needed = 1
+    for folder in adapters:
+        config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        for field, meaning in UNSUPPORTED.items():
+            if config.get(field):
+                raise _refused(folder, meaning)
+        if config.get("bias", "none") != "none":
+            raise _refused(folder, "trained biases")
+        rank = max([config["r"], *(config.get("rank_pattern") or {}).values()])
+        if rank > RANKS[-1]:
+            raise _refused(folder, f"rank {rank} (at most {RANKS[-1]})")
+        needed = max(needed, rank)
+    return next(rank for rank in RANKS if rank >= needed)
+
+
+def _refused(folder: Path, what: str) -> SamiEvalError:
+    return SamiEvalError(
+        f"vLLM cannot serve adapter `{folder}`: {what}",
+        "use --engine hf, or merge the adapter into its base",
+    )
+
+
+def _prepare_environment() -> None:
+    """Quiet logs, no usage report, room for the cache on CPU; what the user has set stays."""
+    defaults = {
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_CPU_KVCACHE_SPACE": CPU_CACHE_GIB,
+        "TORCH_CPP_LOG_LEVEL": "ERROR",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+def _has_gpu() -> bool:
+    try:
+        from vllm.platforms import current_platform
+    except ImportError as error:
+        raise UsageError(
+            f"vLLM cannot be imported: {error}", "pip install 'sami-eval[vllm]', or --engine hf"
+        ) from None
+    return not current_platform.is_cpu()
+
+
+def _parsed(arguments: Mapping[str, str]) -> dict[str, Any]:
+    """Engine arguments as JSON values where they are such, else as texts."""
+    parsed = {}
+    for name, text in arguments.items():
+        try:
+            parsed[name] = json.loads(text)
+        except json.JSONDecodeError:
+            parsed[name] = text
+    return parsed
+
+
+def _start(model: Model, n_adapters: int, rank: int, arguments: dict[str, Any]) -> Any:
+    from vllm import LLM
+
+    lora = {"enable_lora": True, "max_loras": n_adapters, "max_lora_rank": rank}
+    settings: dict[str, Any] = {
+        "model": model.base,
+        "revision": model.revision,
+        "use_tqdm_on_load": False,
+        # Compiling a tiny model takes longer than running it.
+        "enforce_eager": is_tiny(model),
+        **(lora if n_adapters else {}),
+        **arguments,
+    }
+    try:
+        return LLM(**settings)
+    except (RuntimeError, ValueError, TypeError, OSError) as error:
+        raise SamiEvalError(
+            f"vLLM does not start: {str(error).strip().splitlines()[-1]}",
+            "see its log with VLLM_LOGGING_LEVEL=INFO, or use --engine hf",
+        ) from None
+
+
+def _completion(request: Request, output: Any) -> Any:
+    form = format_of(request.model)
+    ids = list(output.outputs[0].token_ids)
+    return read_completion(form.tokenizer, ids, form.ends, request.sampling.stop)
