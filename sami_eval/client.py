@@ -96,6 +96,11 @@ def check_key(model: Model, settings: ClientSettings) -> None:
         )
 
 
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
 def _secret() -> str:
     return os.environ.get(KEY_VARIABLE, "").strip()
 
@@ -243,10 +248,16 @@ class _Exchange:
     def _client(self, model: Model) -> AsyncOpenAI:
         url = server_of(model, self.settings)
         if url not in self.clients:
-            from openai import AsyncOpenAI
+            from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
+            # A proxy of the environment's is no way to this very machine.
+            direct = DefaultAsyncHttpxClient(trust_env=False) if _is_loopback(url) else None
             self.clients[url] = AsyncOpenAI(
-                api_key=_secret() or "none", base_url=url, max_retries=0, timeout=None
+                api_key=_secret() or "none",
+                base_url=url,
+                max_retries=0,
+                timeout=None,
+                http_client=direct,
             )
         return self.clients[url]
 

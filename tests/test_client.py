@@ -202,9 +202,10 @@ def test_ctrl_c_leaves_what_was_handed_over() -> None:
         if len(replies) == 5:
             signal.raise_signal(signal.SIGINT)
 
-    with LoopbackJudge() as server, pytest.raises(KeyboardInterrupt):
+    with LoopbackJudge() as server:
         settings = replace(QUICK, base_url=server.url, concurrency=2)
-        complete_all(comparisons(60), settings, interrupted, silent())
+        with pytest.raises(KeyboardInterrupt):
+            complete_all(comparisons(60), settings, interrupted, silent())
     assert 5 <= len(replies) < 60
 
 
@@ -317,6 +318,13 @@ def test_a_server_of_ones_own_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delenv("OPENAI_API_KEY")
     with LoopbackJudge() as server:
         assert len(ask(server, comparisons(2))) == 2
+
+
+def test_a_proxy_is_not_asked_for_a_server_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with LoopbackJudge() as server:
+        assert len(ask(server, comparisons(1))) == 1
 
 
 def test_a_key_with_a_line_break_is_refused_before_it_is_sent(

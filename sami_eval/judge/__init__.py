@@ -1,11 +1,12 @@
 """Who compares responses: `judges/*.toml` -> Judge; render, ask, parse -> Verdict."""
 
-from sami_eval.judge.ask import IDENTICAL, judge_all, judge_model
+from sami_eval.judge.ask import BOTH, IDENTICAL, judge_all, judge_model
 from sami_eval.judge.files import judge_files, judges_dirs, listing, read_judge
 from sami_eval.judge.rendering import render
 from sami_eval.judge.verdicts import Reading, parse_rating, parse_verdict, read_reply
 
 __all__ = [
+    "BOTH",
     "IDENTICAL",
     "Reading",
     "judge_all",
