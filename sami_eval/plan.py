@@ -58,7 +58,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything decided before anything is spent."""
+    """Everything decided before anything is spent.
+
+    embedded: the task is the embedded world's, on the embedded base.
+    """
 
     settings: Settings
     config: Config
@@ -95,7 +98,7 @@ def make_plan(settings: Settings, config: Config) -> Plan:
         )
     base_spec = settings.base or config.defaults.get("base")
     base = models.resolve_base(base_spec, config)
-    embedded = preset_name(base) == "embedded"
+    embedded = preset_name(base) == "embedded" and settings.prompts is None
     task = settings.task or config.defaults.get("task", "mtbench")
     asked, shown = _prompts(settings, task, embedded)
     client = ClientSettings(

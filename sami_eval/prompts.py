@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ FORMAT = (
     'a line looks like {"question_id": 81, "category": "writing", "turns": ["...", "..."]}; '
     "optional: reference (list of texts), principles (list of texts), required_temperature"
 )
+FIRST_MTBENCH_ID = 81  # the paper numbers the MT-Bench questions from 0
 MTBENCH_HUB_ID = "HuggingFaceH4/mt_bench_prompts"
 MTBENCH_CATEGORIES = (
     "writing",
@@ -56,8 +58,11 @@ def read_lines(path: Path, hint: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def read_prompts(path: Path) -> list[Prompt]:
     """Prompts of a JSONL file in FastChat's question format or ours, in file order.
 
+    A `.json` file is read as the paper's responses, which hold questions and constitutions.
     Raises UsageError with file and line for a bad field or an id that occurs twice.
     """
+    if path.suffix == ".json":
+        return _paper_prompts(path)
     prompts: dict[str, Prompt] = {}
     for where, row in read_lines(path, FORMAT):
         prompt = _prompt(row, where)
@@ -95,6 +100,34 @@ def _prompt(row: dict[str, Any], where: str) -> Prompt:
         reference += ("",) * (len(turns) - len(reference))
     principles = _texts(row, "principles", where) if row.get("principles") is not None else ()
     return Prompt(str(prompt_id), category, turns, reference, principles, _temperature(row, where))
+
+
+def _paper_prompts(path: Path) -> list[Prompt]:
+    """Questions of the paper's response file: columns question, category and constitution."""
+    hint = 'the paper\'s format is {"question": {"0": "..."}, "category": {"0": "..."}, ...}'
+    try:
+        columns = json.loads(path.read_text(encoding="utf-8"))
+        questions, categories = columns["question"], columns["category"]
+        constitutions = columns.get("constitution", {})
+        return [
+            Prompt(
+                str(FIRST_MTBENCH_ID + int(number)),
+                str(categories[number]),
+                (str(question),),
+                principles=_unnumbered(str(constitutions.get(number, ""))),
+            )
+            for number, question in questions.items()
+        ]
+    except OSError as error:
+        raise UsageError(f"cannot read `{path}`: {error.strerror}", hint) from None
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UsageError(f"not the paper's responses: {error!r}", hint, str(path)) from None
+
+
+def _unnumbered(constitution: str) -> tuple[str, ...]:
+    """The principles of a numbered list, one a line."""
+    lines = (line.strip() for line in constitution.split("\n"))
+    return tuple(re.sub(r"^\d+\.\s*", "", line) for line in lines if line)
 
 
 def _texts(row: dict[str, Any], field: str, where: str) -> tuple[str, ...]:
@@ -145,7 +178,12 @@ def mtbench_from_hub() -> list[Prompt]:
             "give the questions as a file: --prompts question.jsonl",
         )
     return [
-        Prompt(str(81 + i), row["category"], tuple(row["prompt"]), tuple(row["reference"]) or None)
+        Prompt(
+            str(FIRST_MTBENCH_ID + i),
+            row["category"],
+            tuple(row["prompt"]),
+            tuple(row["reference"]) or None,
+        )
         for i, row in enumerate(rows)
     ]
 

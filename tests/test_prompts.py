@@ -45,6 +45,22 @@ def test_the_real_questions_are_80_in_8_categories() -> None:
     assert all(len(p.turns) == 2 for p in prompts)
 
 
+@pytest.mark.skipif(not SHARED.exists(), reason="the paper's responses are not here")
+def test_the_paper_s_responses_hold_the_questions_with_their_constitutions() -> None:
+    prompts = read_prompts(SHARED / "paper" / "SFT_responses.json")
+    assert [p.id for p in prompts] == [str(i) for i in range(81, 161)]
+    assert all(len(p.turns) == 1 and p.principles for p in prompts)
+    assert not any(text[0].isdigit() for p in prompts for text in p.principles)
+
+
+def test_a_json_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text('{"question": ["a"]}')
+    with pytest.raises(UsageError, match="not the paper's responses") as caught:
+        read_prompts(path)
+    assert caught.value.where == str(path)
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [

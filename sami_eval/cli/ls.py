@@ -35,7 +35,15 @@ def ls(
         items = [dict(zip(columns, row, strict=True)) for row in rows]
         print_json({"schema": f"sami-eval/ls-{what}/1", what: items})
         return
-    print_table("", rows, columns)
+    print_table("", [(*row[:-1], _short(row[-1])) for row in rows], columns)
+
+
+def _short(path: str) -> str:
+    """A path as seen from here."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return path
 
 
 def _models() -> tuple[Row, Sequence[Row]]:

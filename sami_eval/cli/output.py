@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import RenderableType
 
     from sami_eval.report.document import Document
 
 PLAIN_WIDTH = 80
 
 
-def stdout_console() -> Console:
-    """rich on stdout; 80 columns and no colour when piped."""
+def print_rich(shown: RenderableType) -> None:
+    """A rich renderable to stdout; 80 columns, no colour and no trailing blanks when piped."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else PLAIN_WIDTH
-    return Console(width=width, highlight=False, soft_wrap=False)
+    if sys.stdout.isatty():
+        Console(highlight=False).print(shown)
+        return
+    file = io.StringIO()
+    Console(width=PLAIN_WIDTH, highlight=False, color_system=None, file=file).print(shown)
+    print("\n".join(line.rstrip() for line in file.getvalue().rstrip("\n").split("\n")))
 
 
 def print_document(document: Document, as_json: bool, verbose: bool) -> None:
@@ -30,7 +35,7 @@ def print_document(document: Document, as_json: bool, verbose: bool) -> None:
     if as_json:
         sys.stdout.write(dump(document))
     else:
-        stdout_console().print(render(document, verbose))
+        print_rich(render(document, verbose))
 
 
 def print_table(title: str, rows: Sequence[tuple[str, ...]], columns: tuple[str, ...]) -> None:
@@ -43,7 +48,7 @@ def print_table(title: str, rows: Sequence[tuple[str, ...]], columns: tuple[str,
         table.add_column(column, overflow="fold", no_wrap=i == 0)
     for row in rows:
         table.add_row(*row)
-    stdout_console().print(table)
+    print_rich(table)
 
 
 def print_json(data: Mapping[str, object]) -> None:

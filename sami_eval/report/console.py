@@ -163,7 +163,8 @@ def _pair_lines(row: ComparisonRow) -> Iterator[Text]:
     yield Text(verdict_in_words(row), style="bold")
     if row["categories_p_value"] is not None:
         differ = "differ" if row["categories_p_value"] < 0.05 else "do not differ"
-        yield Text(f"categories {differ} beyond chance ({p_text(row['categories_p_value'])})")
+        chance = p_text(row["categories_p_value"])
+        yield Text(f"categories {differ} beyond chance ({chance}); their own p by Holm")
     if row["detectable"] is not None:
         yield Text(
             f"{row['n_questions']} questions find a rate beyond "
