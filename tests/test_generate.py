@@ -1,0 +1,284 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sami_eval import generate
+from sami_eval.config import Config
+from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.generate import EngineChoice, Engines, Settings, format_of, respond
+from sami_eval.generate.complete import cut
+from sami_eval.generate.engine import Done, Engine
+from sami_eval.generate.text import first_stop, read_completion
+from sami_eval.models import resolve_all
+from sami_eval.progress import silent
+from sami_eval.store import Ledger
+from sami_eval.types import Completion, Model, Prompt, Request, Sampling
+from tests.tiny_llama import byte_tokenizer, save_adapter, save_base
+
+HOT = Sampling(temperature=0.9, top_p=0.95, max_tokens=12)
+GREEDY = Sampling(max_tokens=12)
+TEXTS = ("Hi", "Tell me about bees.", "One two three four five six seven", "Why?", "A b c")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[Model]:
+    """base, and two adapters on it."""
+    root = tmp_path_factory.mktemp("models")
+    base = save_base(root / "base")
+    adapters = [save_adapter(root / f"adapter{seed}", base, seed) for seed in (1, 2)]
+    return resolve_all([str(path) for path in (base, *adapters)], config=Config(root))
+
+
+def requests_for(model: Model, sampling: Sampling, texts: Sequence[str] = TEXTS) -> list[Request]:
+    form = format_of(model)
+    asked = [(("user", text),) for text in texts]
+    return [Request(model, messages, form.render(messages), sampling) for messages in asked]
+
+
+def run(requests: Sequence[Request], ledger: Path, **arguments: str) -> list[Completion]:
+    with Ledger(ledger) as open_ledger, Engines(EngineChoice("hf", arguments), silent()) as engines:
+        return generate.complete(requests, open_ledger, engines, silent())
+
+
+@pytest.mark.parametrize("sampling", [HOT, GREEDY])
+def test_a_request_alone_says_what_it_says_in_a_batch(
+    models: list[Model], tmp_path: Path, sampling: Sampling
+) -> None:
+    requests = requests_for(models[0], sampling)
+    together = run(requests, tmp_path / "together.db")
+    alone = run(requests, tmp_path / "alone.db", batch_rows="1")
+    assert together == alone
+    assert len({completion.text for completion in together}) > 1
+
+
+@pytest.mark.parametrize("sampling", [HOT, GREEDY])
+def test_switched_adapters_say_what_they_say_alone(
+    models: list[Model], tmp_path: Path, sampling: Sampling
+) -> None:
+    each = [requests_for(model, sampling) for model in models]
+    mixed = [request for several in zip(*each, strict=True) for request in several]
+    together = run(mixed, tmp_path / "together.db")
+    for i, requests in enumerate(each):
+        assert together[i :: len(each)] == run(requests, tmp_path / f"{i}.db")
+    assert together[0].text != together[1].text != together[2].text
+
+
+def test_samples_of_a_prompt_differ_and_repeat(models: list[Model], tmp_path: Path) -> None:
+    one = requests_for(models[0], HOT, ["Hi"])[0]
+    requests = [replace(one, sample=sample) for sample in range(4)]
+    first = run(requests, tmp_path / "first.db")
+    assert first == run(requests, tmp_path / "second.db")
+    assert len({completion.text for completion in first}) == 4
+
+
+def test_the_hf_engine_agrees_with_transformers_own_greedy_decoding(
+    models: list[Model], tmp_path: Path
+) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    network = AutoModelForCausalLM.from_pretrained(models[0].base)
+    requests = requests_for(models[0], GREEDY)
+    for request, completion in zip(requests, run(requests, tmp_path / "l.db"), strict=True):
+        ids = torch.tensor([request.token_ids])
+        expected = network.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, do_sample=False
+        )
+        assert completion.token_ids == tuple(expected[0, ids.shape[1] :].tolist())
+
+
+class ScriptedEngine:
+    """Answers each request with its last message; dies after so many batches."""
+
+    name = "hf"
+    batch_rows: int | None = 2
+
+    def __init__(self, dies_after: int = 99) -> None:
+        self.batches: list[list[str]] = []
+        self.dies_after = dies_after
+
+    def serves(self, models: Sequence[Model]) -> bool:
+        return True
+
+    def close(self) -> None:
+        pass
+
+    def generate(self, requests: Sequence[Request], on_done: Done) -> None:
+        if len(self.batches) == self.dies_after:
+            raise KeyboardInterrupt
+        texts = [request.messages[-1][1] for request in requests]
+        self.batches.append(texts)
+        on_done([(i, Completion(text.upper())) for i, text in enumerate(texts)])
+
+
+class ScriptedEngines(Engines):
+    """The same scripted engine for every model."""
+
+    def __init__(self, engine: ScriptedEngine) -> None:
+        super().__init__(EngineChoice("hf"), silent())
+        self.scripted = engine
+
+    def open(self, models: Sequence[Model]) -> Engine:
+        return self.scripted
+
+
+def test_a_killed_run_asks_only_for_what_is_missing(models: list[Model], tmp_path: Path) -> None:
+    requests = requests_for(models[0], GREEDY)
+    killed, resumed = ScriptedEngine(dies_after=2), ScriptedEngine()
+    with Ledger(tmp_path / "l.db") as ledger:
+        with pytest.raises(KeyboardInterrupt):
+            generate.complete(requests, ledger, ScriptedEngines(killed), silent())
+        completions = generate.complete(requests, ledger, ScriptedEngines(resumed), silent())
+    assert [completion.text for completion in completions] == [text.upper() for text in TEXTS]
+    asked = [*killed.batches, *resumed.batches]
+    assert sorted(sum(asked, [])) == sorted(TEXTS)
+    # The last batch is the one a run without the kill would have made: 5 = 2 + 2 + 1.
+    assert [len(batch) for batch in asked] == [2, 2, 1]
+
+
+def test_equal_requests_are_generated_once(models: list[Model], tmp_path: Path) -> None:
+    request = requests_for(models[0], HOT, ["Hi"])[0]
+    renamed = replace(request, model=replace(models[0], name="another name"))
+    engine = ScriptedEngine()
+    with Ledger(tmp_path / "l.db") as ledger:
+        both = generate.complete([request, renamed], ledger, ScriptedEngines(engine), silent())
+    assert engine.batches == [["Hi"]]
+    assert both[0] == both[1]
+
+
+def test_a_greedy_key_ignores_what_greedy_ignores(models: list[Model]) -> None:
+    greedy = requests_for(models[0], GREEDY, ["Hi"])[0]
+    other = replace(greedy, sampling=replace(GREEDY, seed=7, top_p=0.5), sample=3)
+    assert generate.request_key("hf", greedy) == generate.request_key("hf", other)
+    assert generate.request_key("hf", greedy) != generate.request_key("vllm", greedy)
+    # A server's temperature 0 is no promise: its samples are kept apart.
+    assert generate.request_key("openai", greedy) != generate.request_key("openai", other)
+
+
+def test_batches_hold_one_adapter_and_few_padded_tokens(models: list[Model]) -> None:
+    long = replace(GREEDY, max_tokens=60_000)  # 2 rows fill 131,072 tokens
+    group = {
+        f"{model.name}{i}": request
+        for model in models[:2]
+        for i, request in enumerate(requests_for(model, long, TEXTS[:3]))
+    }
+    batches = cut(group, batch_rows=64)
+    assert sorted(len(batch) for batch in batches) == [1, 1, 2, 2]
+    assert all(len({group[key].model for key in batch}) == 1 for batch in batches)
+
+
+def test_a_row_ends_at_its_end_of_sequence_token() -> None:
+    tokenizer = byte_tokenizer()
+    hi = tokenizer("hi")["input_ids"]
+    assert read_completion(tokenizer, [*hi, 1], {1}, ()) == Completion("hi", (*hi, 1), True, 2)
+
+
+def test_a_row_cut_at_the_token_limit_is_not_finished() -> None:
+    tokenizer = byte_tokenizer()
+    hi = tuple(tokenizer("hi")["input_ids"])
+    assert read_completion(tokenizer, hi, {1}, ()) == Completion("hi", hi, False, 2)
+
+
+def test_text_and_tokens_are_cut_before_a_stop_string() -> None:
+    tokenizer = byte_tokenizer()
+    ids = tokenizer("hi\nHuman: and")["input_ids"]
+    completion = read_completion(tokenizer, ids, {1}, ("\nInstructions:", "\nHuman:"))
+    assert completion == Completion("hi", tuple(ids[:2]), True, 2)
+    assert first_stop("none", ("\nHuman:",)) is None
+
+
+def test_a_stop_string_ends_decoding(models: list[Model], tmp_path: Path) -> None:
+    request = requests_for(models[0], GREEDY, ["Hi"])[0]
+    whole = run([request], tmp_path / "l.db")[0]
+    stop = whole.text[3:5]
+    stopped = replace(request, sampling=replace(GREEDY, stop=(stop,)))
+    completion = run([stopped], tmp_path / "l.db")[0]
+    assert completion.text == whole.text[: whole.text.index(stop)].strip()
+    assert completion.finished
+    assert completion.n_tokens is not None
+    assert completion.n_tokens < 12
+
+
+def test_a_prompt_longer_than_the_context_is_refused(models: list[Model], tmp_path: Path) -> None:
+    requests = requests_for(models[0], GREEDY, ["many words " * 40])
+    with pytest.raises(SamiEvalError, match=r"`many words .*` is 4\d\d tokens long.* is 256"):
+        run(requests, tmp_path / "l.db")
+
+
+def test_an_answer_ends_where_the_context_ends(models: list[Model], tmp_path: Path) -> None:
+    requests = requests_for(models[0], replace(GREEDY, max_tokens=1000), ["x" * 200])
+    completion = run(requests, tmp_path / "l.db")[0]
+    assert len(requests[0].token_ids) + len(completion.token_ids) <= 256
+
+
+def test_the_second_turn_follows_the_models_own_first_answer(
+    models: list[Model], tmp_path: Path
+) -> None:
+    prompts = [Prompt("1", "math", ("Hi", "Again")), Prompt("2", "math", ("Why?",))]
+    with Ledger(tmp_path / "l.db") as ledger:
+        by_model = respond(prompts, models, Settings(max_tokens=8), ledger, silent())
+    assert list(by_model) == [model.name for model in models]
+    two, one = by_model["base"]
+    assert (len(two.turns), len(one.turns)) == (2, 1)
+    assert len(two.finished) == len(two.token_ids) == 2
+    messages = (("user", "Hi"), ("assistant", two.turns[0]), ("user", "Again"))
+    form = format_of(models[0])
+    again = Request(
+        models[0], messages, form.render(messages), Sampling(max_tokens=8, stop=form.stop)
+    )
+    assert run([again], tmp_path / "other.db")[0].text == two.turns[1]
+
+
+def test_principles_are_shown_unless_told_otherwise(models: list[Model], tmp_path: Path) -> None:
+    prompts = [Prompt("1", "math", ("Hi",), principles=("Be brief.",))]
+    with Ledger(tmp_path / "l.db") as ledger:
+        texts = [
+            respond(prompts, models[:1], settings, ledger, silent())["base"][0].turns
+            for settings in (Settings(max_tokens=8), Settings(max_tokens=8, with_principles=False))
+        ]
+    assert texts[0] != texts[1]
+
+
+@pytest.mark.parametrize(
+    ("category", "own", "setting", "expected"),
+    [
+        ("writing", None, None, 0.7),
+        ("stem", None, None, 0.1),
+        ("coding", None, None, 0.0),
+        ("gsm", None, None, 0.0),
+        ("writing", 0.3, None, 0.3),
+        ("writing", 0.3, 0.9, 0.9),
+        ("writing", 0.3, 0.0, 0.0),
+    ],
+)
+def test_temperature_is_the_settings_the_prompts_or_the_categorys(
+    category: str, own: float | None, setting: float | None, expected: float
+) -> None:
+    prompt = Prompt("1", category, ("Hi",), temperature=own)
+    assert generate.temperature_of(prompt, Settings(temperature=setting)) == expected
+
+
+def test_an_unknown_engine_is_named() -> None:
+    with pytest.raises(UsageError, match="unknown engine `tgi`"):
+        EngineChoice("tgi")
+    with pytest.raises(UsageError, match="`--engine-arg dtype` is not k=v"):
+        generate.parse_arguments(["dtype"])
+
+
+def test_an_unknown_engine_argument_is_named(models: list[Model], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no argument `colour`"):
+        run(requests_for(models[0], GREEDY), tmp_path / "l.db", colour="red")
+    with pytest.raises(UsageError, match="`batch_rows=0`"):
+        run(requests_for(models[0], GREEDY), tmp_path / "l.db", batch_rows="0")
+
+
+def test_an_adapter_that_does_not_fit_is_refused(models: list[Model], tmp_path: Path) -> None:
+    wide = save_base(tmp_path / "wide", head_size=32)
+    adapter = save_adapter(tmp_path / "adapter", wide, seed=1)
+    forced = replace(models[0], adapter=str(adapter), fingerprint="forced")
+    with pytest.raises(SamiEvalError, match="does not fit its base"):
+        run(requests_for(forced, GREEDY), tmp_path / "l.db")
