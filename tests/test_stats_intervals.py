@@ -1,0 +1,134 @@
+"""The interval of a rate whose questions are clusters."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import sami_eval.stats
+from sami_eval.stats import win_rate
+from sami_eval.types import Estimate
+
+Z = 1.959964
+SCORES = st.lists(
+    st.lists(st.sampled_from((0.0, 0.5, 1.0)), min_size=1, max_size=3), min_size=1, max_size=30
+)
+
+
+def width(estimate: Estimate) -> float:
+    assert estimate.interval is not None
+    return estimate.interval[1] - estimate.interval[0]
+
+
+def test_one_decided_turn_a_question_has_wilsons_interval() -> None:
+    from scipy.stats import binomtest
+
+    ours = win_rate([[1.0]] * 46 + [[0.0]] * 34)
+    wilson = binomtest(46, 80).proportion_ci(method="wilson")
+    assert ours.value == 0.575
+    assert ours.interval == pytest.approx((wilson.low, wilson.high))  # [.466, .677]
+
+
+def test_turns_that_always_agree_count_once() -> None:
+    # Effect (v M^2 + K c)/(M pq + K) with v M^2 = 4 * 80 pq, M = 160, c = 2: exactly 2.
+    assert win_rate([[1, 1]] * 46 + [[0, 0]] * 34).interval == pytest.approx(
+        win_rate([[1.0]] * 46 + [[0.0]] * 34).interval
+    )
+
+
+def test_a_hand_computed_interval_with_ties() -> None:
+    # 43 wins, 6 ties, 31 losses: p = 46/80 = .575, p(1-p) = .244375, K = z^2/4 = .96036.
+    # v M^2 = 43 * .425^2 + 6 * .075^2 + 31 * .575^2 = 18.05
+    # effect = (18.05 + .96036)/(19.55 + .96036) = .92687, n' = 86.312
+    # centre = (.575 + 3.84146/172.624)/(1 + 3.84146/86.312) = .57180
+    # half = 1.959964 sqrt(.244375/86.312 + 3.84146/(4 * 86.312^2))/1.044507 = .10209
+    estimate = win_rate([[1.0]] * 43 + [[0.5]] * 6 + [[0.0]] * 31)
+    assert estimate.interval == pytest.approx((0.5718 - 0.10209, 0.5718 + 0.10209), abs=1e-4)
+
+
+def test_ties_narrow_the_interval() -> None:
+    assert width(win_rate([[1.0], [0.5], [0.5], [0.0]] * 20)) < width(win_rate([[1.0], [0.0]] * 40))
+
+
+def test_winning_everything_still_has_a_width() -> None:
+    estimate = win_rate([[1.0, 1.0]] * 80)
+    assert estimate.value == 1
+    # As for 80 of 80 independent questions: [1/(1 + z^2/80), 1].
+    assert estimate.interval == pytest.approx((1 / (1 + Z**2 / 80), 1))
+    assert win_rate([[0.0, 0.0]] * 80).interval == pytest.approx((0, 1 - 1 / (1 + Z**2 / 80)))
+
+
+def test_ties_only_leave_room_for_decided_questions_not_seen() -> None:
+    estimate = win_rate([[0.5, 0.5]] * 80)
+    assert estimate.value == 0.5
+    # z^2 / sqrt(n^2 + n z^2 + z^4), about z^2/(n + z^2): the bound on unseen decided questions.
+    assert width(estimate) == pytest.approx(Z**2 / (80**2 + 80 * Z**2 + Z**4) ** 0.5, abs=1e-6)
+
+
+def test_one_question_has_an_interval() -> None:
+    estimate = win_rate([[1.0]])
+    assert estimate.interval == pytest.approx((1 / (1 + Z**2), 1), abs=1e-6)
+
+
+def test_no_scores_have_no_rate() -> None:
+    assert win_rate([]) == Estimate(None, None)
+    assert win_rate({"q1": []}) == Estimate(None, None)
+
+
+def test_a_mapping_and_its_values_are_the_same_data() -> None:
+    assert win_rate({"q1": [1, 0.5], "q2": [0]}) == win_rate([[1, 0.5], [0]])
+
+
+def test_a_score_outside_0_to_1_is_refused() -> None:
+    with pytest.raises(ValueError, match="`7` is not a score"):
+        win_rate([[7]])
+
+
+@given(SCORES)
+@settings(deadline=None)
+def test_swapping_sides_mirrors_the_interval(scores: list[list[float]]) -> None:
+    ours, theirs = win_rate(scores), win_rate([[1 - s for s in row] for row in scores])
+    assert ours.value is not None
+    assert ours.interval is not None
+    assert theirs.value == pytest.approx(1 - ours.value)
+    assert theirs.interval == pytest.approx((1 - ours.interval[1], 1 - ours.interval[0]))
+
+
+@given(SCORES)
+@settings(deadline=None)
+def test_the_interval_holds_the_rate_inside_0_to_1_with_a_width(scores: list[list[float]]) -> None:
+    estimate = win_rate(scores)
+    assert estimate.value is not None
+    assert estimate.interval is not None
+    low, high = estimate.interval
+    assert 0 <= low <= estimate.value <= high <= 1
+    assert high - low > 0.01
+
+
+def test_public_names_load_on_first_use() -> None:
+    assert all(callable(getattr(sami_eval.stats, name)) for name in sami_eval.stats.__all__)
+    with pytest.raises(AttributeError):
+        sami_eval.stats.nothing_of_the_kind  # noqa: B018
+
+
+def test_importing_the_package_imports_no_numpy() -> None:
+    code = "import sys, sami_eval.stats; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_coverage_and_false_positives_hold_in_simulation() -> None:
+    script = Path(__file__).parents[1] / "benchmarks" / "coverage.py"
+    run = subprocess.run(
+        [sys.executable, str(script), "--replicates", "8000"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "72 of 72 cells pass" in run.stdout

@@ -1,0 +1,90 @@
+"""pass@k and maj@k against every draw enumerated."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import combinations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sami_eval.errors import UsageError
+from sami_eval.stats import maj_at_k, pass_at_k
+
+
+def enumerated_pass(n: int, c: int, k: int) -> float:
+    draws = list(combinations([1] * c + [0] * (n - c), k))
+    return sum(any(draw) for draw in draws) / len(draws)
+
+
+def enumerated_maj(answers: list[str | None], gold: str, k: int) -> float:
+    credit, n_draws = Fraction(0), 0
+    for draw in combinations(answers, k):
+        votes = [answer for answer in draw if answer is not None]
+        most = max((votes.count(answer) for answer in votes), default=0)
+        winners = {answer for answer in votes if votes.count(answer) == most}
+        credit += Fraction(gold in winners, max(len(winners), 1))
+        n_draws += 1
+    return float(credit / n_draws)
+
+
+def test_pass_at_k_by_hand() -> None:
+    assert pass_at_k(2, 1, 1) == 0.5
+    assert pass_at_k(4, 2, 2) == 1 - 1 / 6  # C(2,2)/C(4,2)
+    assert pass_at_k(5, 0, 3) == 0
+    assert pass_at_k(5, 5, 1) == 1
+    assert pass_at_k(5, 3, 3) == 1 - 0  # two wrong ones cannot fill three places
+
+
+@given(st.data())
+def test_pass_at_k_equals_all_draws_enumerated(data: st.DataObject) -> None:
+    n = data.draw(st.integers(1, 9))
+    c, k = data.draw(st.integers(0, n)), data.draw(st.integers(1, n))
+    assert pass_at_k(n, c, k) == pytest.approx(enumerated_pass(n, c, k))
+
+
+@pytest.mark.parametrize(("n", "c", "k"), [(4, 2, 5), (4, 2, 0), (4, 5, 1), (4, -1, 1), (0, 0, 1)])
+def test_pass_at_k_refuses_what_it_cannot_estimate(n: int, c: int, k: int) -> None:
+    with pytest.raises(ValueError, match="`"):
+        pass_at_k(n, c, k)
+
+
+def test_k_beyond_the_samples_is_wrong_usage_too() -> None:
+    with pytest.raises(UsageError, match="k is `5` but there are `4` samples"):
+        pass_at_k(4, 2, 5)
+    with pytest.raises(UsageError, match="k is `3` but there are `2` samples"):
+        maj_at_k(["7", "8"], "7", 3)
+
+
+def test_three_right_of_seven_outvote_four_different_wrong_ones() -> None:
+    assert maj_at_k(["5", "5", "5", "1", "2", "3", "4"], "5", 7) == 1
+
+
+def test_a_tied_vote_shares_its_credit() -> None:
+    assert maj_at_k(["5", "5", "6", "6"], "5", 4) == 0.5
+    assert maj_at_k(["5", "6", "7"], "5", 3) == pytest.approx(1 / 3)
+
+
+def test_no_answer_casts_no_vote() -> None:
+    assert maj_at_k(["5", None, None], "5", 3) == 1
+    assert maj_at_k([None, None], "5", 2) == 0
+
+
+def test_maj_at_1_is_pass_at_1() -> None:
+    assert maj_at_k(["5", "5", "6", None], "5", 1) == pass_at_k(4, 2, 1)
+
+
+def test_equal_values_are_one_vote() -> None:
+    assert maj_at_k([Fraction(1000), 1000, 1000.0, 7, 7], 1000, 5) == 1
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b", "c", "d", None]), min_size=1, max_size=9),
+    st.data(),
+)
+def test_maj_at_k_equals_all_draws_enumerated(
+    answers: list[str | None], data: st.DataObject
+) -> None:
+    k = data.draw(st.integers(1, len(answers)))
+    assert maj_at_k(answers, "a", k) == pytest.approx(enumerated_maj(answers, "a", k))
