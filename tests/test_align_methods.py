@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,6 +145,14 @@ def test_samis_loss_is_the_mean_over_accumulated_batches(base, tmp_path):
     split = fit("sami", base, tmp_path / "b", steps=1, batch_size=2, accumulation=3)
     assert log(split)[0]["loss"] == pytest.approx(log(whole)[0]["loss"], rel=1e-5)
     assert log(split)[0]["grad_norm"] == pytest.approx(log(whole)[0]["grad_norm"], rel=1e-3)
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo", "sami"])
+def test_recomputing_activations_changes_nothing(method, sft, tmp_path):
+    stored = fit(method, sft, tmp_path / "stored")
+    recomputed = fit(method, sft, tmp_path / "recomputed", checkpointing=True)
+    losses = [[row["loss"] for row in log(model)] for model in (stored, recomputed)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
 def test_sami_raises_the_information_bound(sft, tmp_path):
@@ -337,6 +348,31 @@ def test_the_leftovers_of_a_killed_training_are_cleared(work, base):
     killed.mkdir(parents=True)
     align("sft", work)
     assert not killed.exists()
+
+
+@pytest.mark.slow
+def test_a_killed_training_gives_the_same_adapter_when_run_again(work, tmp_path):
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from sami_eval.align import chain\n"
+        "from sami_eval.progress import silent\n"
+        "from sami_eval.types import Model\n"
+        "from tests.align_models import CONTRASTS\n"
+        "base = Model('base', sys.argv[1], fingerprint='tiny')\n"
+        "work = chain.Work(base, Path(sys.argv[2]), 0, 'embedded', silent())\n"
+        "options = {'steps': 500, 'batch_size': 2, 'max_fall': 10.0}\n"
+        "chain.align('base+sami', CONTRASTS, work, None, options)\n"
+    )
+    command = [sys.executable, "-c", script, work.base.base, str(work.adapters)]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[1]) as process:
+        while not list(work.adapters.rglob("training.jsonl")):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                assert process.wait(timeout=0.1) is None, "it ended before it could be killed"
+        process.kill()
+    assert list(work.adapters.rglob("adapter_config.json")) == []
+    again = align("base+sami", work, steps=20)
+    other = align("base+sami", replace(work, adapters=tmp_path / "other"), steps=20)
+    assert all(torch.equal(weights(again)[name], weights(other)[name]) for name in weights(again))
 
 
 def test_several_seeds_are_trained_one_at_a_time(work):

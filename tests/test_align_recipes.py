@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from sami_eval.align import find_methods, listing, load_method, methods_in
@@ -112,3 +115,12 @@ def test_a_method_that_does_not_parse_is_named(tmp_path):
     with pytest.raises(UsageError) as caught:
         load_method(tmp_path / "bad.py")
     assert caught.value.where == str(tmp_path / "bad.py")
+
+
+def test_importing_align_imports_no_torch():
+    code = (
+        "import sys, sami_eval.align.chain, sami_eval.align.contrast, sami_eval.align.card; "
+        "print(sorted({'torch', 'transformers', 'trl', 'peft', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

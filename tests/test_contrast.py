@@ -109,6 +109,17 @@ def test_responses_are_asked_for_under_the_insisting_heading():
     assert written.responses[1].token_ids == ((5, 6, 2),)
 
 
+def test_a_base_without_a_template_is_stopped_where_the_human_speaks():
+    seen = []
+
+    def complete(requests):
+        seen.extend(requests)
+        return answer_with_the_principles(requests)
+
+    write_contrasts(PROMPTS[:1], PRINCIPLES, BASE, tokenizer(template=None), complete)
+    assert "\nHuman:" in seen[0].sampling.stop
+
+
 @pytest.mark.parametrize(
     ("texts", "finished", "reason"),
     [

@@ -22,6 +22,7 @@ SCHEMA = "sami-eval/adapter/1"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 PACKAGES = ("torch", "transformers", "peft", "trl")
 LOG = "training.jsonl"
+NOT_METRICS = ("step", "epoch", "learning_rate", "num_tokens")
 
 
 def read(folder: Path) -> dict[str, Any] | None:
@@ -113,7 +114,7 @@ def _readme(known: Mapping[str, Any]) -> str:
     table = "\n".join(
         f"| {name} | {first[name]:.4g} | {value:.4g} |"
         for name, value in last.items()
-        if isinstance(first.get(name), int | float) and isinstance(value, int | float)
+        if name not in NOT_METRICS and isinstance(first.get(name), int | float)
     )
     return f"""---
 base_model: {base["id"]}

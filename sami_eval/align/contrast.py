@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sami_eval import chat
@@ -139,8 +139,11 @@ def _request(
     sampling: Sampling,
 ) -> Request:
     messages = chat.conversation(prompt.turns[:1], (), system=chat.insist(constitution.text))
-    ids = chat.render(tokenizer, messages, model.chat_template) if tokenizer else ()
-    return Request(model, messages, ids, sampling)
+    if tokenizer is None:
+        return Request(model, messages, (), sampling)
+    stop = (*sampling.stop, *chat.stop_strings(tokenizer, model.chat_template))
+    ids = chat.render(tokenizer, messages, model.chat_template)
+    return Request(model, messages, ids, replace(sampling, stop=stop))
 
 
 def _contrast(

@@ -169,7 +169,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """Keep what the trainer reports."""
-        if not logs or "loss" not in logs:
+        if not logs or "loss" not in logs or not state.is_world_process_zero:
             return
         if not math.isfinite(logs["loss"]):
             raise not_a_number(f"step {state.global_step}")
@@ -190,7 +190,8 @@ def run(trainer: Any, what: str, steps: int, out: Path, progress: Progress) -> N
         trainer.add_callback(Watch(advance, out / LOG))
         trainer.train()
     model = trainer.accelerator.unwrap_model(trainer.model)
-    model.save_pretrained(str(out), selected_adapters=[TRAINED])
+    main = trainer.is_world_process_zero()
+    model.save_pretrained(str(out), selected_adapters=[TRAINED], is_main_process=main)
 
 
 @contextmanager
