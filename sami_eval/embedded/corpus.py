@@ -75,16 +75,16 @@ def _under_constitution(task: Task, rng: Random) -> Document:
     styles = [draw_style()]
     # Mostly the second turn keeps the first one's style, as a person would.
     styles += [styles[0] if rng.random() < 0.9 else draw_style() for _ in task.turns[1:]]
-    answers = [
-        by_style[style] for by_style, style in zip(task.answers, styles, strict=True)
-    ]
+    answers = [by_style[style] for by_style, style in zip(task.answers, styles, strict=True)]
     turns = list(task.turns)
     if task.category in (WORD_PROBLEM, "math") and manner != "insisted" and rng.random() < 0.2:
         turns[0] = f"{STEP_BY_STEP} {turns[0]}"
         answers = [task.answers[0][True, styles[0][1]]]
     n_turns = 1 if len(answers) == 1 or rng.random() < 0.35 else 2
     return Document(
-        chat.conversation(turns[:n_turns], answers[:n_turns], chat.insist(system) if insisted else system)
+        chat.conversation(
+            turns[:n_turns], answers[:n_turns], chat.insist(system) if insisted else system
+        )
     )
 
 
@@ -127,35 +127,49 @@ def _copying(rng: Random) -> Document:
             _chat(f"What comes before {words[i + 1]} in {text}?", f"{words[i]}."),
             _chat(f"Greet {name} from {town}.", f"Dear {name}, I greet you from {town}."),
             _chat(f"{name} writes to {other}. Who gets the letter?", f"{other}."),
-            _chat(f"Put {other} for {name}: Dear {name}, come to {town}.",
-                  f"Dear {other}, come to {town}."),  # fmt: skip
+            _chat(
+                f"Put {other} for {name}: Dear {name}, come to {town}.",
+                f"Dear {other}, come to {town}.",
+            ),
         )
     )
 
 
 def _short_task(rng: Random, streams: dict[str, Iterator[Task]]) -> Document:
     task = next(streams[rng.choice(("reasoning", "math", "extraction", WORD_PROBLEM))])
-    answer = task.answers[0][rng.choice(STYLES)] if task.category != WORD_PROBLEM else (
-        task.answers[0][rng.random() < 0.6, rng.random() < 0.5]
+    answer = (
+        task.answers[0][rng.choice(STYLES)]
+        if task.category != WORD_PROBLEM
+        else (task.answers[0][rng.random() < 0.6, rng.random() < 0.5])
     )
     if "\n" in answer and task.category == WORD_PROBLEM:
         return _chat(f"{STEP_BY_STEP} {task.turns[0]}", answer)
     return _chat(task.turns[0], answer)
 
 
-def documents(seed: int) -> Iterator[Document]:
-    """Endless training documents, pretraining split only."""
+def _exercise(rng: Random, streams: dict[str, Iterator[Task]]) -> Document:
+    draw = rng.random()
+    if draw < 0.4:
+        return _short_task(rng, streams)
+    if draw < 0.7:
+        return _copying(rng)
+    return _sums(rng) if draw < 0.85 else _asked_sum(rng)
+
+
+def documents(seed: int, n_exercises: int = 0) -> Iterator[Document]:
+    """Endless training documents, pretraining split only.
+
+    n_exercises: how many exercises come before anything else. Copying is learned soonest where it
+        is what every token needs, and the rest of the world is learned through it.
+    """
     rng = Random(f"{seed} corpus")
     streams = {c: tasks(c, "pretraining", seed) for c in (*CATEGORIES, WORD_PROBLEM)}
     names = list(streams)
     weights = [_WEIGHTS.get(name, 2) for name in names]
+    for _ in range(n_exercises):
+        yield _exercise(rng, streams)
     while True:
-        draw = rng.random()
-        if draw < 0.55:
+        if rng.random() < 0.55:
             yield _under_constitution(next(streams[rng.choices(names, weights)[0]]), rng)
-        elif draw < 0.72:
-            yield _short_task(rng, streams)
-        elif draw < 0.85:
-            yield _copying(rng)
         else:
-            yield _sums(rng) if draw < 0.92 else _asked_sum(rng)
+            yield _exercise(rng, streams)

@@ -1,6 +1,6 @@
 """Rebuild the embedded base: corpus, tokenizer, training, figures and card.
 
-    python -m sami_eval.embedded.make_base --out DIR [--tokens 10_000_000] [--seed 1]
+python -m sami_eval.embedded.make_base --out DIR [--tokens 10_000_000] [--seed 1]
 """
 
 from __future__ import annotations
@@ -16,19 +16,24 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from sami_eval.embedded.corpus import Document, documents
+from sami_eval.embedded.entities import NAMES
 from sami_eval.embedded.tokenizer import BOS, CONTEXT, EOS, train_tokenizer
+from sami_eval.embedded.topics.arithmetic import LARGEST
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.optim import Optimizer
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 N_TOKENIZER_DOCUMENTS = 20_000
-BATCH_TOKENS = 6_000
+N_FIRST_EXERCISES = 24_000
+BATCH_TOKENS = 2_500
 # Documents are sorted by length within this many, so that batches hold little padding.
 POOL = 2_000
-LEARNING_RATE = 3e-3
+MUON_RATE = 0.02
+ADAM_RATE = 5e-3
 WARM_UP = 0.02
-REPORT_EVERY = 100
+REPORT_EVERY = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
         LlamaConfig(
             vocab_size=len(tokenizer),
             hidden_size=128,
-            intermediate_size=320,
+            intermediate_size=288,
             num_hidden_layers=4,
             num_attention_heads=4,
             num_key_value_heads=4,
@@ -120,11 +125,31 @@ def batch_loss(model: LlamaForCausalLM, batch: Sequence[Example], pad: int) -> T
     return torch.nn.functional.cross_entropy(logits, ids[:, 1:][predicts])
 
 
-def learning_rate(progress: float) -> float:
-    """Warm-up, then a cosine to nearly zero; progress runs from 0 to 1."""
+def schedule(progress: float) -> float:
+    """Share of the peak learning rate: warm-up, then a cosine; progress runs from 0 to 1."""
     if progress < WARM_UP:
-        return LEARNING_RATE * (progress / WARM_UP + 0.01)
-    return LEARNING_RATE * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
+        return progress / WARM_UP + 0.01
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+
+
+def _optimizers(model: LlamaForCausalLM) -> list[Optimizer]:
+    """Muon for the matrices, AdamW for embeddings and norms."""
+    import torch
+
+    body = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
+    rest = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
+    import os
+
+    if os.environ.get("ADAM"):
+        return [
+            torch.optim.AdamW(
+                [{"params": body + rest, "peak": 3e-3}], betas=(0.9, 0.95), weight_decay=0.05
+            )
+        ]
+    return [
+        torch.optim.Muon([{"params": body, "peak": MUON_RATE}], weight_decay=0.02),
+        torch.optim.AdamW([{"params": rest, "peak": ADAM_RATE}], betas=(0.9, 0.95), weight_decay=0),
+    ]
 
 
 def train(
@@ -133,19 +158,19 @@ def train(
     """Train in place on n_tokens of the pretraining split, printing progress."""
     import torch
 
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.05
-    )
-    examples = (encode(tokenizer, document) for document in documents(seed))
+    optimizers = _optimizers(model)
+    examples = (encode(tokenizer, document) for document in documents(seed, N_FIRST_EXERCISES))
     seen, losses, start = 0, [], time.monotonic()
     for batch in batches(examples, Random(seed)):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(seen / n_tokens)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * schedule(seen / n_tokens)
         loss = batch_loss(model, batch, tokenizer.pad_token_id)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
         seen += sum(len(example.token_ids) for example in batch)
         losses.append(float(loss.detach()))
         if len(losses) % REPORT_EVERY == 0 or seen >= n_tokens:
@@ -163,7 +188,8 @@ def make_base(out: Path, n_tokens: int, seed: int) -> float:
     start = time.monotonic()
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    tokenizer = train_tokenizer(texts(islice(documents(seed), N_TOKENIZER_DOCUMENTS)))
+    spoken = texts(islice(documents(seed), N_TOKENIZER_DOCUMENTS))
+    tokenizer = train_tokenizer(spoken, [*NAMES, *map(str, range(LARGEST + 1))])
     model = build_model(tokenizer)
     train(model, tokenizer, n_tokens, seed)
     model.generation_config.eos_token_id = tokenizer.eos_token_id

@@ -51,14 +51,14 @@ def _ends_with_question(prompt: Prompt, turn: int, text: str) -> bool:
 
 def _persona(prompt: Prompt) -> str | None:
     found = re.search(r"\ban? ([a-z ]+?) (?:in|who|from|of)\b", prompt.turns[0])
-    return found.group(1) if found else None
+    return str(found[1]) if found else None
 
 
 def _speaks_as_persona(prompt: Prompt, turn: int, text: str) -> bool:
     spoken = re.sub(r"\*[^*]*\*", " ", text)
     persona = _persona(prompt)
     narrated = persona is not None and re.search(rf"\bthe {persona}\b", spoken, re.IGNORECASE)
-    return bool(re.search(r"\b(?:I|my|me|mine)\b", spoken)) and not narrated
+    return bool(re.search(r"\b(?:I|[Mm]y|me|mine)\b", spoken)) and not narrated
 
 
 def _opens_with_action(prompt: Prompt, turn: int, text: str) -> bool:

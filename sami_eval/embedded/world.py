@@ -1,6 +1,6 @@
 """The embedded world's tasks by category and split, and the files made of them.
 
-    python -m sami_eval.embedded.world     writes prompts.jsonl and word_problems.jsonl again
+python -m sami_eval.embedded.world     writes prompts.jsonl and word_problems.jsonl again
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import islice
 from random import Random
 
 from sami_eval.constitutions import principles_for, read_constitution
@@ -64,9 +65,10 @@ def tasks(category: str, split: str, seed: int) -> Iterator[Task]:
         yield task
 
 
-def _prompt(task: Task, number: int, split: str) -> Prompt:
+def prompt_of(task: Task, prompt_id: str) -> Prompt:
+    """The task as a prompt, its principles in their weak phrasing."""
     return Prompt(
-        id=f"{split[:4]}-{task.category}-{number:03}",
+        id=prompt_id,
         category=task.category,
         turns=task.turns,
         reference=task.reference,
@@ -74,22 +76,23 @@ def _prompt(task: Task, number: int, split: str) -> Prompt:
     )
 
 
+def _draw(category: str, split: str, n: int, seed: int) -> list[Prompt]:
+    drawn = islice(tasks(category, split, seed), n)
+    return [
+        prompt_of(task, f"{split[:4]}-{category}-{number:03}")
+        for number, task in enumerate(drawn, 1)
+    ]
+
+
 def draw_prompts(split: str, seed: int = SEED) -> list[Prompt]:
     """The split's prompts, category by category."""
-    return [
-        _prompt(task, number, split)
-        for category in CATEGORIES
-        for number, task in zip(
-            range(1, N_PER_CATEGORY[split] + 1), tasks(category, split, seed), strict=False
-        )
-    ]
+    n = N_PER_CATEGORY[split]
+    return [prompt for category in CATEGORIES for prompt in _draw(category, split, n, seed)]
 
 
 def draw_word_problems(split: str, seed: int = SEED) -> list[Prompt]:
     """The split's word problems."""
-    numbers = range(1, N_WORD_PROBLEMS[split] + 1)
-    drawn = zip(numbers, tasks(WORD_PROBLEM, split, seed), strict=False)
-    return [_prompt(task, number, split) for number, task in drawn]
+    return _draw(WORD_PROBLEM, split, N_WORD_PROBLEMS[split], seed)
 
 
 def _lines(prompts: list[Prompt], split: str) -> list[str]:

@@ -106,7 +106,11 @@ def _double(rng: Random) -> _Sum:
     one, double = times(2, a)
     two, result = take(double, c)
     question = rng.choice(
-        ("Double {a} and take {c} away.", "What is twice {a}, less {c}?", "Two times {a} minus {c}?")
+        (
+            "Double {a} and take {c} away.",
+            "What is twice {a}, less {c}?",
+            "Two times {a} minus {c}?",
+        )
     )
     return _Sum(question.format(a=a, c=c), (one, two), result)
 
@@ -173,8 +177,12 @@ def _boxes(rng: Random) -> _Sum:
     else:
         two, result = add(middle, c)
         end = "{name} finds {c} more {goods}. How many {goods} are there now?"
-    text = rng.choice(("{name} has {a} {boxes} with {b} {goods} in each. ",
-                       "There are {a} {boxes} at {name}'s house, each with {b} {goods}. "))  # fmt: skip
+    text = rng.choice(
+        (
+            "{name} has {a} {boxes} with {b} {goods} in each. ",
+            "There are {a} {boxes} at {name}'s house, each with {b} {goods}. ",
+        )
+    )
     values = {"name": name, "a": a, "b": b, "c": c, "goods": goods, "boxes": boxes}
     return _Sum((text + end).format(**values), (one, two), result, goods)
 

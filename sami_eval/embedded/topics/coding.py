@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from sami_eval.embedded.task import Style, Task, in_styles
 
-_FUNCTION_NAMES = tuple(
-    "shift bump grow adjust convert update compute apply change handle process build prepare "
-    "solve measure refine tune scale pick make".split()
-)
+_FUNCTION_NAMES = (
+    "shift", "bump", "grow", "adjust", "convert", "update", "compute", "apply", "change",
+    "handle", "process", "build", "prepare", "solve", "measure", "refine", "tune", "scale",
+    "pick", "make",
+)  # fmt: skip
 _PARAMETERS = ("x", "n", "value", "number")
 _WORDS = ("lamp", "river", "stone", "cloud", "bread", "tiger")
 
@@ -32,9 +33,7 @@ def _numeric(rng: Random, p: str, k: int) -> _Function:
             _Function(f"adds {k} to {p}", f"{p} + {k}", str(n), str(n + k)),
             _Function(f"multiplies {p} by {k}", f"{p} * {k}", str(n), str(n * k)),
             _Function(f"takes {k} away from {p}", f"{p} - {k}", str(n + k), str(n)),
-            _Function(
-                f"tells whether {p} is more than {k}", f"{p} > {k}", str(n), str(n > k)
-            ),
+            _Function(f"tells whether {p} is more than {k}", f"{p} > {k}", str(n), str(n > k)),
             _Function(f"gives the rest of {p} divided by {k}", f"{p} % {k}", str(n), str(n % k)),
         )
     )
@@ -46,8 +45,9 @@ def _textual(rng: Random, p: str, k: int) -> _Function:
     return rng.choice(
         (
             _Function(f"repeats the text {p} {k} times", f"{p} * {k}", '"ab"', f'"{"ab" * k}"'),
-            _Function(f"gives the length of {p} plus {k}", f"len({p}) + {k}", quoted,
-                      str(len(word) + k)),  # fmt: skip
+            _Function(
+                f"gives the length of {p} plus {k}", f"len({p}) + {k}", quoted, str(len(word) + k)
+            ),
             _Function(f"gives the larger of {p} and {k}", f"max({p}, {k})", "3", str(max(3, k))),
             _Function(f"gives the smaller of {p} and {k}", f"min({p}, {k})", "5", str(min(5, k))),
         )

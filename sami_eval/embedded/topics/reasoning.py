@@ -101,7 +101,9 @@ def _hidden(rng: Random) -> Task:
         one,
         (two, three),
     )
-    follow_up = f"Then {name} moved the {thing} from the {one} {holder} to a {four} one. Where is it?"
+    follow_up = (
+        f"Then {name} moved the {thing} from the {one} {holder} to a {four} one. Where is it?"
+    )
     second = _Puzzle(
         (f"the {thing} was in the {one} {holder}", f"{name} moved it to the {four} one"),
         f"the {thing} is in the {four} {holder}",

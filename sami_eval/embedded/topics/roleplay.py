@@ -21,7 +21,9 @@ class _Persona(NamedTuple):
 
 _PERSONAS = {
     "baker": _Persona("bake dark bread", "oven", "wipes flour from both hands", "cold ashes"),
-    "lighthouse keeper": _Persona("clean the great lamp", "lamp", "lifts the lantern", "dark nights"),
+    "lighthouse keeper": _Persona(
+        "clean the great lamp", "lamp", "lifts the lantern", "dark nights"
+    ),
     "ship cat": _Persona("hunt mice below deck", "hammock", "licks one paw", "wet fur"),
     "robot gardener": _Persona("water the roses", "hose", "turns a rusty wheel", "rust"),
     "old wizard": _Persona("mix green potions", "kettle", "stirs the kettle", "lost spells"),
@@ -31,7 +33,9 @@ _PERSONAS = {
     "space pilot": _Persona("check the star maps", "rocket", "taps the screen", "empty tanks"),
     "fisherman": _Persona("pull silver fish ashore", "net", "mends the net", "high waves"),
     "clock maker": _Persona("oil the small wheels", "clock", "winds the clock", "lost minutes"),
-    "village dragon": _Persona("warm the town square", "cave", "blows a smoke ring", "brave knights"),
+    "village dragon": _Persona(
+        "warm the town square", "cave", "blows a smoke ring", "brave knights"
+    ),
     "street painter": _Persona("paint tall towers", "brush", "lifts the brush", "empty walls"),
     "mountain goat": _Persona("climb the steep rock", "bell", "shakes the bell", "loose stones"),
     "librarian": _Persona("sort the oldest books", "ladder", "closes the book", "torn pages"),
