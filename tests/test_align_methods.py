@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from sami_eval.align import card, chain, find_methods, load_method, loss
 from sami_eval.align.collate import collate, encode
+from sami_eval.align.records import prompt_hash
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.progress import silent
 from tests.align_models import CONTRASTS, QUICK, contrast, save_base
@@ -282,7 +283,7 @@ def test_a_chain_trains_its_missing_links_and_starts_from_them(work, base):
     assert known["chain"] == ["sft", "sami"]
     assert known["start"] == card.weights_hash(folder / "sft@3")
     assert known["options"]["seed"] == 3
-    assert known["contrasts"]["prompt_ids"] == [f"p{i}" for i in range(6)]
+    assert known["contrasts"]["prompts"] == sorted(prompt_hash(c.prompt) for c in CONTRASTS)
     assert known["prompt"] == {
         "format": "chat template",
         "chat_template": None,

@@ -12,7 +12,7 @@ from typing import Any
 
 from sami_eval import chat
 from sami_eval.align.options import Options
-from sami_eval.align.records import contrasts_hash, prompt_ids
+from sami_eval.align.records import contrasts_hash, prompt_hash
 from sami_eval.errors import UsageError
 from sami_eval.store import atomic_write
 from sami_eval.types import Contrast, Model
@@ -68,6 +68,7 @@ def write(
     options: Options,
 ) -> None:
     """Write both cards into a trained adapter's folder. facts: go into the JSON as they are."""
+    accepted = [contrast for contrast in contrasts if contrast.rejected is None]
     known = {
         "schema": SCHEMA,
         "recipe": name,
@@ -75,8 +76,8 @@ def write(
         "base": {"id": base.base, "revision": base.revision, "fingerprint": base.fingerprint},
         "contrasts": {
             "sha256": contrasts_hash(contrasts),
-            "n": sum(contrast.rejected is None for contrast in contrasts),
-            "prompt_ids": prompt_ids(contrasts),
+            "n": len(accepted),
+            "prompts": sorted({prompt_hash(contrast.prompt) for contrast in accepted}),
         },
         "options": dataclasses.asdict(options),
         "prompt": _prompt_format(base),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,6 @@ def _texts(row: dict[str, Any], name: str, where: str) -> tuple[str, ...]:
     return tuple(values)
 
 
-def prompt_ids(contrasts: Sequence[Contrast]) -> list[str]:
-    """Ids of the prompts a training saw: a comparison on one of them would flatter the adapter."""
-    return sorted({contrast.prompt.id for contrast in contrasts if contrast.rejected is None})
+def prompt_hash(prompt: Prompt) -> str:
+    """What identifies a prompt's words, whatever its id."""
+    return key("prompt", prompt.turns)[:16]
