@@ -6,6 +6,7 @@ python -m sami_eval.embedded.make_base --out DIR [--tokens 10_000_000] [--seed 1
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from sami_eval.embedded.corpus import Document, documents
 from sami_eval.embedded.entities import NAMES
+from sami_eval.embedded.measure import measure
 from sami_eval.embedded.tokenizer import BOS, CONTEXT, EOS, train_tokenizer
 from sami_eval.embedded.topics.arithmetic import LARGEST
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
+N_TOKENS = 10_000_000
 N_TOKENIZER_DOCUMENTS = 20_000
 N_FIRST_EXERCISES = 24_000
 BATCH_TOKENS = 2_500
@@ -34,6 +37,19 @@ MUON_RATE = 0.02
 ADAM_RATE = 5e-3
 WARM_UP = 0.02
 REPORT_EVERY = 50
+CARD = """# The embedded base
+
+A Llama of 0.9 million parameters, trained from nothing on the embedded world's pretraining split.
+Figures from it show that the machinery works and say nothing about large models.
+
+Made by `{command}`: {tokens:,} tokens, {minutes:.0f} minutes on one core.
+
+Development prompts, greedy unless said; adherence is to the weak principles:
+
+| shown | figure | value |
+|-|-|-|
+{rows}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +182,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * schedule(seen / n_tokens)
         loss = batch_loss(model, batch, tokenizer.pad_token_id)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
             optimizer.step()
@@ -181,8 +197,29 @@ def train(
             return
 
 
-def make_base(out: Path, n_tokens: int, seed: int) -> float:
-    """Train a base and save it with its tokenizer; returns the seconds it took."""
+def write_card(out: Path, n_tokens: int, seed: int, seconds: float) -> None:
+    """Write card.json and README.md: how the base was made and what it measures."""
+    command = f"python -m sami_eval.embedded.make_base --out DIR --tokens {n_tokens} --seed {seed}"
+    measured = measure(out)
+    card = {
+        "command": command,
+        "seconds_on_one_core": round(seconds),
+        "training_tokens": n_tokens,
+        "seed": seed,
+        "development": measured,
+    }
+    (out / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    rows = [
+        f"| {shown} | {name} | {value} |"
+        for shown, values in measured.items()
+        for name, value in values.items()
+    ]
+    text = CARD.format(command=command, minutes=seconds / 60, tokens=n_tokens, rows="\n".join(rows))
+    (out / "README.md").write_text(text, encoding="utf-8")
+
+
+def make_base(out: Path, n_tokens: int, seed: int) -> None:
+    """Train a base and save it with its tokenizer and card."""
     import torch
 
     start = time.monotonic()
@@ -192,21 +229,20 @@ def make_base(out: Path, n_tokens: int, seed: int) -> float:
     tokenizer = train_tokenizer(spoken, [*NAMES, *map(str, range(LARGEST + 1))])
     model = build_model(tokenizer)
     train(model, tokenizer, n_tokens, seed)
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
-    return time.monotonic() - start
+    write_card(out, n_tokens, seed, time.monotonic() - start)
+    print((out / "README.md").read_text(encoding="utf-8"))
 
 
 def main() -> None:
     """Read the arguments and make the base."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--tokens", type=int, default=10_000_000)
+    parser.add_argument("--tokens", type=int, default=N_TOKENS)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    seconds = make_base(arguments.out, arguments.tokens, arguments.seed)
-    print(f"saved {arguments.out} after {seconds:.0f} s")
+    make_base(arguments.out, arguments.tokens, arguments.seed)
 
 
 if __name__ == "__main__":

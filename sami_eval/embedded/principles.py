@@ -22,7 +22,7 @@ def _lines(text: str) -> list[str]:
 
 def _last_sentence(text: str) -> str:
     sentences = re.split(r"(?<=[.!?])\s+", text.strip())
-    return sentences[-1]
+    return str(sentences[-1])
 
 
 def _n_words(text: str) -> int:
@@ -63,7 +63,7 @@ def _speaks_as_persona(prompt: Prompt, turn: int, text: str) -> bool:
 
 def _opens_with_action(prompt: Prompt, turn: int, text: str) -> bool:
     found = re.match(r"\*([^*\n]{3,80})\*\s*(.*)", text.strip(), re.DOTALL)
-    return bool(found) and _n_words(found[1]) >= 2 and _n_words(found[2]) >= 3 if found else False
+    return found is not None and _n_words(found[1]) >= 2 and _n_words(found[2]) >= 3
 
 
 def _steps_then_concludes(prompt: Prompt, turn: int, text: str) -> bool:
@@ -103,7 +103,7 @@ def _final_answer_line(prompt: Prompt, turn: int, text: str) -> bool:
 
 def _fenced_code(prompt: Prompt, turn: int, text: str) -> bool:
     found = re.search(r"^```(?:python|py)?\n(.*?)\n```", text, re.DOTALL | re.MULTILINE)
-    return bool(found) and found[1].lstrip().startswith("def ") if found else False
+    return found is not None and found[1].lstrip().startswith("def ")
 
 
 def _example_call(prompt: Prompt, turn: int, text: str) -> bool:
