@@ -140,8 +140,15 @@ def _beside(spec: str, root: Path) -> str:
 
 
 def _template(text: str, root: Path) -> str:
-    """A chat template given as text, or as a file (no template is a single line without {)."""
-    return text if "{" in text else (root / text).read_text(encoding="utf-8")
+    """A chat template given as text, which holds a {, or as a file."""
+    if "{" in text:
+        return text
+    try:
+        return (root / text).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"cannot read chat template `{root / text}`: {error}", "chat_template = a file or text"
+        ) from None
 
 
 def _existing(config: Config) -> Ensure:

@@ -83,10 +83,14 @@ class Plan:
 
     @property
     def key(self) -> str:
-        """SHA-256 of what is asked for: runs of the same key share a folder."""
-        facts = dataclasses.replace(self.settings, out=None, concurrency=1, prompts=None)
+        """SHA-256 of what is asked for, defaults filled in: runs of one key share a folder."""
+        asked = self.settings
+        chosen = (asked.contenders, asked.orders, asked.rule, asked.repeats)
         rows = [dataclasses.asdict(prompt) for prompt in self.prompts]
-        return key("run", facts, self.judge.sha256, self.base.fingerprint, rows)
+        generate = replace(self.generate, engine=EngineChoice(self.generate.engine.name))
+        judge = (self.judge.sha256, self.judge.model)
+        facts = (self.base.fingerprint, asked.engine_args, dataclasses.asdict(generate))
+        return key("run", self.task, chosen, rows, judge, facts)
 
 
 def make_plan(settings: Settings, config: Config) -> Plan:
@@ -164,9 +168,11 @@ def _judge(
         raise UsageError(
             f"judge `{name}` needs a model", "--judge-model openai:gpt-4o, or --judge rules"
         )
-    if judge.principles and not with_principles:
+    bare = [prompt for prompt in asked if not prompt.principles]
+    if judge.principles and bare:
         raise UsageError(
-            f"judge `{name}` judges by principles, and the prompts carry none",
+            f"judge `{name}` judges by principles, and {len(bare)} of {len(asked)} prompts carry "
+            f"none, the first of them `{bare[0].id}` ({bare[0].category})",
             "--constitutions FILE gives them principles; --judge quality needs none",
         )
     return judge, notes

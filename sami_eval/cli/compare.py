@@ -65,6 +65,9 @@ def compare(
     max_unparsed: Annotated[
         float, typer.Option(min=0, max=1, help="Exit 1 above this share without a verdict.")
     ] = 0.02,
+    retry_unparsed: Annotated[
+        bool, typer.Option("--retry-unparsed", help="Ask again where there is no verdict.")
+    ] = False,
     engine: Engine = None,
     engine_arg: EngineArg = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer a turn.")] = None,
@@ -101,6 +104,7 @@ def compare(
         orders=orders,
         rule=rule,
         repeats=repeats,
+        retry_unparsed=retry_unparsed,
         engine=engine,
         engine_args=tuple(engine_arg or ()),
         max_tokens=max_tokens,

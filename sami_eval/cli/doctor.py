@@ -23,7 +23,11 @@ def doctor(as_json: Json = False) -> None:
         print_json({"schema": "sami-eval/doctor/1", "checks": rows, "works": not broken})
     else:
         rows_text = [
-            (check.name, check.state, check.found + (f"  ({check.hint})" if check.hint else ""))
+            (
+                check.name,
+                check.state,
+                check.found + (f"  ({check.hint})" if check.hint and check.state != "ok" else ""),
+            )
             for check in checks
         ]
         print_table("", rows_text, ("what", "", "found"))

@@ -87,10 +87,8 @@ def _runs() -> tuple[Row, Sequence[Row]]:
     rows: list[Row] = []
     for folder, document in runs.list_runs(find_config(Path.cwd()).root):
         first = document["comparisons"][0]
-        result = f"{percent(first['win_rate'])} [{interval_text(first['interval'])}]"
-        names = " : ".join(row["name"] for row in document["contenders"])
+        result = f"{first['a']} {percent(first['win_rate'])} [{interval_text(first['interval'])}]"
         if len(document["comparisons"]) > 1:
-            result = f"1. {document['ranking'][0]['model']}"
-        date = document["date"][:16].replace("T", " ")
-        rows.append((folder.name, date, document["task"], names, result))
-    return ("run", "date", "task", "contenders", "result"), rows
+            result = f"1. {document['ranking'][0]['model']} of {len(document['contenders'])}"
+        rows.append((result, document["date"][11:16], folder.name))
+    return ("result", "at", "run"), rows

@@ -145,7 +145,7 @@ def verdict_in_words(row: ComparisonRow) -> str:
         return "not significant at 5%; no difference to look for at a rate of 50%"
     return (
         f"not significant at 5%; if {percent(row['win_rate'])} were the true rate, "
-        f"80% power would need about {row['questions_needed']} questions"
+        f"80% power would need about {row['questions_needed']:,} questions"
     )
 
 
