@@ -5,7 +5,7 @@ second turn copies the first with that probability, else it is drawn anew). Prin
 interval of `sami_eval.stats.win_rate` covers the true rate and, where that rate is 50%, how often
 `sami_eval.stats.sign_flip_p` is at most .05. Beside it the naive way: turns as if independent, with
 Wald's interval. Exits with 1 where coverage leaves 93-97.5% (n >= 80), falls below 92% (n = 10),
-or false positives pass 5.5%.
+or false positives pass 5.5%. Where 90% of turns are ties, only the lower limits hold.
 
     python benchmarks/coverage.py [--replicates 20000] [--seed 0]
 """
@@ -26,6 +26,7 @@ from sami_eval.stats.tests import sign_flip_tails
 SIZES = (10, 80, 400)
 CORRELATIONS = (0.0, 0.3, 0.7, 1.0)
 RATES = ((0.5, 0.0), (0.57, 0.0), (0.9, 0.0), (0.5, 0.3), (0.57, 0.3), (0.8, 0.3))
+MOSTLY_TIES = ((0.5, 0.9), (0.525, 0.9), (0.55, 0.9))  # too few decided turns to cover exactly
 TURNS = 2
 CHUNK = 2_000
 
@@ -66,7 +67,7 @@ def measure(
     n: int, correlation: float, rate: float, ties: float, replicates: int, seed: int
 ) -> tuple[float, float, float | None]:
     """Coverage of ours and of the naive interval, and the false-positive rate at 50%."""
-    rng = np.random.default_rng([seed, n, int(10 * correlation), int(100 * rate), int(10 * ties)])
+    rng = np.random.default_rng([seed, n, int(10 * correlation), int(1000 * rate), int(10 * ties)])
     counts, ours, naive, false = np.full(n, float(TURNS)), [], [], []
     for _ in range(replicates // CHUNK):
         sums = draw(rng, n, correlation, rate, ties)
@@ -78,8 +79,9 @@ def measure(
     return np.mean(ours), np.mean(naive), np.mean(false) if false else None
 
 
-def is_good(n: int, coverage: float, false_positives: float | None) -> bool:
+def is_good(n: int, ties: float, coverage: float, false_positives: float | None) -> bool:
     low, high = (0.93, 0.975) if n >= 80 else (0.92, 1.0)
+    high = 1.0 if ties >= 0.9 else high
     return low <= coverage <= high and (false_positives is None or false_positives <= 0.055)
 
 
@@ -88,20 +90,21 @@ def main() -> int:
     parser.add_argument("--replicates", type=int, default=20_000, help=f"multiple of {CHUNK}")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    cells = list(product(SIZES, CORRELATIONS, RATES + MOSTLY_TIES))
     started, n_bad = time.perf_counter(), 0
     print("   n  turn corr   rate   ties  coverage  naive  p<=.05")
-    for n, correlation, (rate, ties) in product(SIZES, CORRELATIONS, RATES):
+    for n, correlation, (rate, ties) in cells:
         cell = (n, correlation, rate, ties)
         coverage, naive, false = measure(*cell, options.replicates, options.seed)
-        bad = not is_good(n, coverage, false)
+        bad = not is_good(n, ties, coverage, false)
         n_bad += bad
         print(
             f"{n:>4} {correlation:>10} {rate:>6} {ties:>6} {coverage:>9.2%} {naive:>6.1%}"
             f"{'' if false is None else f'{false:>8.2%}'}{' FAILS' if bad else ''}"
         )
-    n_cells = len(SIZES) * len(CORRELATIONS) * len(RATES)
     seconds = time.perf_counter() - started
-    print(f"{n_cells - n_bad} of {n_cells} cells pass; {options.replicates} draws, {seconds:.0f} s")
+    n_good = len(cells) - n_bad
+    print(f"{n_good} of {len(cells)} cells pass; {options.replicates} draws, {seconds:.0f} s")
     return 1 if n_bad else 0
 
 
