@@ -1,4 +1,4 @@
-"""Verdicts become outcomes, outcomes become a comparison."""
+"""Verdicts become one comparison: counts, consistency, categories, length, round robin."""
 
 from __future__ import annotations
 
@@ -21,44 +21,11 @@ from sami_eval.comparison import (
 )
 from sami_eval.errors import UsageError
 from sami_eval.judge import IDENTICAL
-from sami_eval.types import Comparison, Estimate, Order, Prompt, Response, Verdict, Winner
+from sami_eval.types import Comparison, Estimate, Order, Verdict, Winner
+from tests.judgments import both_orders, prompts, responses, verdict
 
 PAPER = Path(__file__).parents[2] / "shared" / "data" / "paper" / "DPO_vs_SFT_verdicts.json"
 WINNERS: Sequence[Winner | None] = ("a", "b", "tie", None)
-
-
-def verdict(
-    winner: Winner | None,
-    first: Order = "a",
-    question: str = "q1",
-    turn: int = 0,
-    judge: str = "quality",
-    repeat: int = 0,
-    score: float | None = None,
-    text: str = "",
-) -> Verdict:
-    return Verdict(
-        question, turn, judge, "sami", "dpo", first, repeat, winner, score=score, text=text
-    )
-
-
-def both_orders(one: Winner | None, other: Winner | None, question: str = "q1") -> list[Verdict]:
-    return [verdict(one, "a", question), verdict(other, "b", question)]
-
-
-def scores(*args: object, **kwargs: object) -> list[float]:
-    return [outcome.score for outcome in fold(*args, **kwargs)]  # type: ignore[arg-type]
-
-
-def prompts(*categories: str) -> list[Prompt]:
-    return [Prompt(f"q{i}", category, ("?", "?")) for i, category in enumerate(categories, 1)]
-
-
-def responses(model: str, n: int, words: int = 5, n_tokens: int | None = None) -> list[Response]:
-    return [
-        Response(f"q{i}", model, ("x" * words, "x" * words), n_tokens=(n_tokens, n_tokens))
-        for i in range(1, n + 1)
-    ]
 
 
 def judged(*winners: Winner | None, categories: Sequence[str] = ()) -> Comparison:
@@ -67,85 +34,6 @@ def judged(*winners: Winner | None, categories: Sequence[str] = ()) -> Compariso
     n = len(winners)
     asked = prompts(*(categories or ["writing"] * n))
     return compare(asked, responses("sami", n), responses("dpo", n), verdicts)
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "expected"),
-    [
-        ("a", "a", [1.0]),
-        ("b", "b", [0.0]),
-        ("a", "b", [0.5]),
-        ("b", "a", [0.5]),
-        ("a", "tie", [0.5]),
-        ("tie", "b", [0.5]),
-        ("tie", "tie", [0.5]),
-        ("a", None, []),
-        (None, "tie", []),
-        (None, None, []),
-    ],
-)
-def test_only_orders_that_agree_are_a_win(
-    one: Winner | None, other: Winner | None, expected: list[float]
-) -> None:
-    assert scores(both_orders(one, other)) == expected
-
-
-def test_the_average_rule_scores_the_mean_of_both_orders() -> None:
-    assert scores(both_orders("a", "tie"), rule="average") == [0.75]
-    assert scores(both_orders("a", "b"), rule="average") == [0.5]
-    assert scores(both_orders("b", "b"), rule="average") == [0]
-    assert scores(both_orders("a", None), rule="average") == []
-
-
-def test_one_order_counts_alone_where_only_one_was_asked() -> None:
-    assert scores([verdict("a"), verdict("b", question="q2")]) == [1, 0]
-    assert scores([verdict("a", "a"), verdict("b", "b", question="q2")]) == [1, 0]
-    assert scores([verdict(None)]) == []
-
-
-def test_a_turn_that_misses_the_other_order_has_no_outcome() -> None:
-    found = fold([*both_orders("a", "a"), verdict("a", question="q2")])
-    assert [outcome.prompt_id for outcome in found] == ["q1"]
-
-
-def test_repeats_fold_by_majority_within_an_order() -> None:
-    in_a = [verdict(w, "a", repeat=i) for i, w in enumerate(("a", "a", "b"))]
-    in_b = [verdict(w, "b", repeat=i) for i, w in enumerate(("a", None, "a"))]
-    assert scores([*in_a, *in_b]) == [1]
-
-
-def test_repeats_without_a_majority_are_a_tie() -> None:
-    repeats = [verdict("a", repeat=0), verdict("b", repeat=1)]
-    assert scores(repeats) == [0.5]
-    assert scores([*repeats, verdict("a", "b")]) == [0.5]
-
-
-def test_judges_fold_by_majority_after_their_orders() -> None:
-    verdicts = [
-        verdict(winner, first, judge=judge)
-        for judge, winner in (("one", "a"), ("two", "a"), ("three", "b"))
-        for first in ("a", "b")
-    ]
-    assert scores(verdicts) == [1]
-    assert scores([v for v in verdicts if v.judge != "one"]) == [0.5]  # one each: no majority
-
-
-def test_a_judge_without_a_verdict_leaves_the_others_to_decide() -> None:
-    silent = [verdict(None, "a", judge="silent"), verdict("b", "b", judge="silent")]
-    assert scores([*both_orders("a", "a"), *silent]) == [1]
-
-
-def test_probabilities_count_only_when_asked_for() -> None:
-    verdicts = [verdict("a", "a", score=0.9), verdict("a", "b", score=0.6)]
-    assert scores(verdicts, rule="average", probabilities=True) == pytest.approx([0.75])
-    assert scores(verdicts, rule="average") == [1]
-    assert scores(verdicts) == [1]
-
-
-def test_each_turn_has_its_own_outcome() -> None:
-    second = [verdict("b", first, turn=1) for first in ("a", "b")]
-    found = fold([*both_orders("a", "a"), *second])
-    assert [(o.prompt_id, o.turn, o.score) for o in found] == [("q1", 0, 1), ("q1", 1, 0)]
 
 
 def test_consistency_is_the_share_of_turns_with_the_same_winner_in_both_orders() -> None:
@@ -170,7 +58,7 @@ def test_identical_responses_say_nothing_about_consistency() -> None:
     unasked = [verdict("tie", first, "q2", text=IDENTICAL) for first in ("a", "b")]
     assert consistency(unasked) == Estimate(None, None)
     assert consistency([*both_orders("a", "b"), *unasked]).value == 0
-    assert scores(unasked) == [0.5]
+    assert [outcome.score for outcome in fold(unasked)] == [0.5]
 
 
 def test_first_position_rate_counts_decided_verdicts_only() -> None:
