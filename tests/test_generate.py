@@ -135,7 +135,7 @@ def test_a_killed_run_asks_only_for_what_is_missing(models: list[Model], tmp_pat
         completions = generate.complete(requests, ledger, ScriptedEngines(resumed), silent())
     assert [completion.text for completion in completions] == [text.upper() for text in TEXTS]
     asked = [*killed.batches, *resumed.batches]
-    assert sorted(sum(asked, [])) == sorted(TEXTS)
+    assert sorted(text for batch in asked for text in batch) == sorted(TEXTS)
     # The last batch is the one a run without the kill would have made: 5 = 2 + 2 + 1.
     assert [len(batch) for batch in asked] == [2, 2, 1]
 

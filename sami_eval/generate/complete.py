@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from sami_eval.errors import SamiEvalError
 from sami_eval.generate.engine import Engines, base_of, request_key
@@ -26,8 +27,9 @@ def complete(
     """The completions in request order; what is stored is not generated again.
 
     Equal requests within a call are generated once. Each new completion is stored the moment the
-    engine hands it over.
+    engine hands it over. A local base without a chat template is stopped at its format's strings.
     """
+    requests = [_with_stop(request) for request in requests]
     keys = [request_key(engines.name_for(request.model), request) for request in requests]
     unique = dict(zip(reversed(keys), reversed(requests), strict=True))
     done = ledger.completions(unique)
@@ -43,6 +45,13 @@ def complete(
                 if missing:
                     engine.generate(list(missing.values()), _keep(missing, done, ledger, advance))
     return [done[key] for key in keys]
+
+
+def _with_stop(request: Request) -> Request:
+    if request.model.engine != "local" or request.sampling.stop:
+        return request
+    stop = format_of(request.model).stop
+    return replace(request, sampling=replace(request.sampling, stop=stop))
 
 
 def _by_base(unique: Mapping[str, Request]) -> list[dict[str, Request]]:

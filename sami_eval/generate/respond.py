@@ -91,17 +91,13 @@ class _Dialogue:
         system = chat.constitution_text(self.prompt.principles) if settings.with_principles else ""
         said = [answer.text for answer in self.answers]
         messages = chat.conversation(self.prompt.turns, said, system)
-        ids: tuple[int, ...] = ()
-        stop: tuple[str, ...] = ()
-        if self.model.engine == "local":
-            form = format_of(self.model)
-            ids, stop = form.render(messages), form.stop
+        local = self.model.engine == "local"
+        ids = format_of(self.model).render(messages) if local else ()
         sampling = Sampling(
             temperature_of(self.prompt, settings),
             settings.top_p,
             settings.max_tokens,
-            stop,
-            settings.seed,
+            seed=settings.seed,
         )
         return Request(self.model, messages, ids, sampling, self.sample)
 

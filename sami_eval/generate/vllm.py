@@ -47,7 +47,9 @@ class VllmEngine:
         if not self._seeded:
             progress.say("vLLM on CPU draws without a seed: answers at temperature > 0 vary")
         progress.say("starting vLLM (its first start takes a minute)")
-        self._llm = _start(models[0], len(self._adapters), rank, _parsed(arguments))
+        self._llm = _start(
+            models[0], len(self._adapters), rank, _parsed(arguments), on_cpu=not self._seeded
+        )
 
     def serves(self, models: Sequence[Model]) -> bool:
         """Only the adapters the engine was started with."""
@@ -144,6 +146,7 @@ def _prepare_environment() -> None:
         "VLLM_NO_USAGE_STATS": "1",
         "VLLM_CPU_KVCACHE_SPACE": CPU_CACHE_GIB,
         "TORCH_CPP_LOG_LEVEL": "ERROR",
+        "PYTHONWARNINGS": "ignore::FutureWarning",
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
@@ -170,16 +173,24 @@ def _parsed(arguments: Mapping[str, str]) -> dict[str, Any]:
     return parsed
 
 
-def _start(model: Model, n_adapters: int, rank: int, arguments: dict[str, Any]) -> Any:
+def _start(
+    model: Model, n_adapters: int, rank: int, arguments: dict[str, Any], on_cpu: bool
+) -> Any:
     from vllm import LLM
 
-    lora = {"enable_lora": True, "max_loras": n_adapters, "max_lora_rank": rank}
+    # vLLM's CPU kernels give a row without an adapter the one in the last slot (index -1 of the
+    # stacked weights; vLLM 0.32, lora/ops/torch_ops/lora_ops.py): one more slot stays all zeros.
+    n_slots = n_adapters + on_cpu
+    lora = {"enable_lora": True, "max_loras": n_slots, "max_lora_rank": rank}
+    tiny = is_tiny(model)
     settings: dict[str, Any] = {
         "model": model.base,
         "revision": model.revision,
         "use_tqdm_on_load": False,
         # Compiling a tiny model takes longer than running it.
-        "enforce_eager": is_tiny(model),
+        "enforce_eager": tiny,
+        # As in the hf engine; "auto" would round the weights of a float32 model to bfloat16.
+        "dtype": "float32" if on_cpu and tiny else "auto",
         **(lora if n_adapters else {}),
         **arguments,
     }
