@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sami_eval.align.options import Options
+from sami_eval.progress import silent
 from sami_eval.types import Contrast, Model, Prompt, Response
 
 CHAT = (
@@ -83,3 +84,20 @@ def contrast(number: int, *texts: str, rejected: str | None = None) -> Contrast:
 
 
 CONTRASTS = [contrast(number) for number in range(6)]
+
+
+class Said:
+    """A progress that remembers what it was told."""
+
+    def __init__(self):
+        self.lines = []
+        self.track = silent().track
+
+    def say(self, text):
+        self.lines.append(text)
+
+
+def weights(model):
+    from safetensors.torch import load_file
+
+    return load_file(Path(model.adapter) / "adapter_model.safetensors")

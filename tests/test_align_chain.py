@@ -1,0 +1,172 @@
+"""Recipes to adapters, on a random model of 30 thousand weights."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from sami_eval.align import card, chain
+from sami_eval.align.records import prompt_hash
+from sami_eval.errors import UsageError
+from tests.align_models import CONTRASTS, Said, contrast, save_base, weights
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return save_base(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def work(base, tmp_path):
+    return chain.Work(base, tmp_path / "adapters", 0, "embedded", Said())
+
+
+def few(steps=2):
+    return {"steps": steps, "batch_size": 2, "max_fall": 10.0}
+
+
+def align(recipe, work, contrasts=CONTRASTS, **changes):
+    return chain.align(recipe, contrasts, work, None, few() | changes)
+
+
+def test_a_chain_trains_its_missing_links_and_starts_from_them(work, base):
+    model = align("sft+sami@3", work)
+    folder = work.adapters / Path(base.base).name
+    assert sorted(path.name for path in folder.iterdir()) == ["sft+sami@3", "sft@3"]
+    assert model.adapter == str(folder / "sft+sami@3")
+    assert model.name == "sft+sami"
+    known = card.read(folder / "sft+sami@3")
+    assert known["chain"] == ["sft", "sami"]
+    assert known["start"] == card.weights_hash(folder / "sft@3")
+    assert known["options"]["seed"] == 3
+    assert known["contrasts"]["prompts"] == sorted(prompt_hash(c.prompt) for c in CONTRASTS)
+    assert known["prompt"] == {
+        "format": "chat template",
+        "chat_template": None,
+        "stop": [],
+        "eos_token": "<eos>",
+    }
+    assert set(known["metrics"]["last"]) >= {"loss", "kl", "row_accuracy", "column_accuracy"}
+
+
+def test_a_finished_training_is_not_repeated(work):
+    first = align("sft", work)
+    stamp = os.stat(Path(first.adapter) / "adapter_model.safetensors").st_mtime_ns
+    assert align("sft", work) == first
+    assert os.stat(Path(first.adapter) / "adapter_model.safetensors").st_mtime_ns == stamp
+    assert "already trained" in work.progress.lines[-1]
+
+
+def test_other_contrasts_or_options_train_again(work):
+    first = align("sft", work)
+    other = align("sft", work, contrasts=CONTRASTS[:4])
+    third = align("sft", work, contrasts=CONTRASTS[:4], lr=2e-3)
+    assert len({first.fingerprint, other.fingerprint, third.fingerprint}) == 3
+    assert first.adapter == other.adapter == third.adapter
+
+
+def test_ensure_takes_what_is_there_and_asks_for_no_contrasts(work):
+    trained = align("sft", work)
+
+    def never():
+        raise AssertionError("contrasts were written though nothing is missing")
+
+    assert chain.ensure("sft", never, work) == trained
+    assert chain.ensure("base", never, work) == work.base
+
+
+def test_ensure_without_training_names_the_command(work):
+    with pytest.raises(UsageError, match="no adapter") as caught:
+        chain.ensure("base+dpo", lambda: CONTRASTS, work, train=False)
+    assert "sami-eval align base+dpo --base" in caught.value.hint
+
+
+def test_an_adapter_of_another_base_is_refused_or_trained_again(work, base):
+    align("sft", work)
+    other = replace(work, base=replace(base, fingerprint="another"))
+    with pytest.raises(UsageError, match="another base"):
+        chain.ensure("sft", lambda: CONTRASTS, other, train=False)
+
+
+def test_contrasts_of_another_base_are_refused(work):
+    foreign = [replace(CONTRASTS[0], metadata={"base": "gpt", "fingerprint": "other"})]
+    with pytest.raises(UsageError, match="written by `gpt`"):
+        align("sft", work, contrasts=foreign)
+
+
+def test_a_failed_training_leaves_nothing_behind(work):
+    with pytest.raises(UsageError):
+        align("sft", work, contrasts=[contrast(1, rejected="a response is empty")])
+    assert list(work.adapters.rglob("*@*")) == []
+
+
+def test_the_leftovers_of_a_killed_training_are_cleared(work, base):
+    killed = work.adapters / Path(base.base).name / ".sft@0.999999999"
+    killed.mkdir(parents=True)
+    align("sft", work)
+    assert not killed.exists()
+
+
+@pytest.mark.slow
+def test_a_killed_training_gives_the_same_adapter_when_run_again(work, tmp_path):
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from sami_eval.align import chain\n"
+        "from sami_eval.progress import silent\n"
+        "from sami_eval.types import Model\n"
+        "from tests.align_models import CONTRASTS\n"
+        "base = Model('base', sys.argv[1], fingerprint='tiny')\n"
+        "work = chain.Work(base, Path(sys.argv[2]), 0, 'embedded', silent())\n"
+        "options = {'steps': 500, 'batch_size': 2, 'max_fall': 10.0}\n"
+        "chain.align('base+sami', CONTRASTS, work, None, options)\n"
+    )
+    command = [sys.executable, "-c", script, work.base.base, str(work.adapters)]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[1]) as process:
+        while not list(work.adapters.rglob("training.jsonl")):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                assert process.wait(timeout=0.1) is None, "it ended before it could be killed"
+        process.kill()
+    assert list(work.adapters.rglob("adapter_config.json")) == []
+    again = align("base+sami", work, steps=20)
+    other = align("base+sami", replace(work, adapters=tmp_path / "other"), steps=20)
+    assert all(torch.equal(weights(again)[name], weights(other)[name]) for name in weights(again))
+
+
+def test_several_seeds_are_trained_one_at_a_time(work):
+    with pytest.raises(UsageError, match="`2` seeds"):
+        align("sami@1,2", work)
+
+
+def test_base_trains_nothing(work):
+    with pytest.raises(UsageError, match="trains nothing"):
+        align("base", work)
+
+
+def test_the_card_tells_how_to_compare(work):
+    model = align("base+dpo", work)
+    text = (Path(model.adapter) / "README.md").read_text()
+    assert "# base+dpo" in text
+    assert "sami-eval compare" in text
+    assert "| rewards/accuracies |" in text
+
+
+def test_a_fingerprint_follows_weights_not_folders(work, base, tmp_path):
+    model = align("sft", work)
+    moved = tmp_path / "moved"
+    os.rename(model.adapter, moved)
+    assert card.weights_hash(moved) == card.weights_hash(moved)
+    again = chain.align("sft", CONTRASTS, work, tmp_path / "elsewhere", few())
+    assert card.weights_hash(Path(again.adapter)) == card.weights_hash(moved)
+
+
+def test_a_card_of_another_version_is_refused(tmp_path):
+    (tmp_path / card.FILE).write_text('{"schema": "sami-eval/adapter/9"}')
+    with pytest.raises(UsageError, match="schema"):
+        card.read(tmp_path)
