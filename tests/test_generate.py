@@ -140,6 +140,38 @@ def test_a_killed_run_asks_only_for_what_is_missing(models: list[Model], tmp_pat
     assert [len(batch) for batch in asked] == [2, 2, 1]
 
 
+class MortalEngines(Engines):
+    """Real engines that are interrupted after so many batches."""
+
+    def __init__(self, choice: EngineChoice, n_batches: int) -> None:
+        super().__init__(choice, silent())
+        self.left = n_batches
+
+    def open(self, models: Sequence[Model]) -> Engine:
+        engine = super().open(models)
+        generate_batch = engine.generate
+
+        def mortal(requests: Sequence[Request], on_done: Done) -> None:
+            if self.left == 0:
+                raise KeyboardInterrupt
+            self.left -= 1
+            generate_batch(requests, on_done)
+
+        engine.generate = mortal  # type: ignore[method-assign]
+        return engine
+
+
+def test_a_resumed_run_says_what_an_unbroken_one_says(models: list[Model], tmp_path: Path) -> None:
+    requests = [request for model in models for request in requests_for(model, HOT)]
+    choice = EngineChoice("hf", {"batch_rows": "2"})
+    with Ledger(tmp_path / "l.db") as ledger:
+        with MortalEngines(choice, 4) as engines, pytest.raises(KeyboardInterrupt):
+            generate.complete(requests, ledger, engines, silent())
+        with Engines(choice, silent()) as engines:
+            resumed = generate.complete(requests, ledger, engines, silent())
+    assert resumed == run(requests, tmp_path / "unbroken.db", batch_rows="2")
+
+
 def test_equal_requests_are_generated_once(models: list[Model], tmp_path: Path) -> None:
     request = requests_for(models[0], HOT, ["Hi"])[0]
     renamed = replace(request, model=replace(models[0], name="another name"))
