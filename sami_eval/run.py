@@ -92,13 +92,16 @@ def _shown(folder: Path, config: Config) -> str:
 
 
 def _contenders(plan: Plan, ledger: Ledger, progress: Progress) -> list[Model]:
+    # A name that means nothing is said before the adapters of the others are trained.
+    _resolved(plan, lambda spec, base: base)
     shop = Workshop(plan.config, ledger, progress, plan.generate.engine, plan.settings.train)
+    return _resolved(plan, ensure_in(shop))
+
+
+def _resolved(plan: Plan, ensure: models.Ensure) -> list[Model]:
+    specs, url = plan.settings.contenders, plan.client.base_url
     found = models.resolve_all(
-        plan.settings.contenders,
-        plan.base_spec,
-        config=plan.config,
-        base_url=plan.client.base_url,
-        ensure=ensure_in(shop),
+        specs, plan.base_spec, config=plan.config, base_url=url, ensure=ensure
     )
     for model in found:
         if model.engine == "openai":

@@ -8,7 +8,6 @@ import sys
 from types import TracebackType
 
 import typer
-from click.exceptions import Abort, ClickException
 
 from sami_eval import __version__
 from sami_eval.cli import (
@@ -22,6 +21,11 @@ from sami_eval.cli import (
 )
 from sami_eval.errors import SamiEvalError, UsageError
 
+# typer carries click inside from 0.26 on and stands on the click package before; either way its own
+# exceptions lead to click's.
+_ClickError: type[typer.BadParameter] = next(
+    one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException"
+)
 DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM)
 
 app = typer.Typer(
@@ -106,11 +110,11 @@ def run(arguments: list[str]) -> int:
             traceback.print_exc()
         report_error(error)
         return error.exit_code
-    except ClickException as error:
+    except _ClickError as error:
         hint = f"{' '.join(['sami-eval', *arguments[:1]])} --help"
         report_error(UsageError(error.format_message(), hint))
         return error.exit_code
-    except (KeyboardInterrupt, Abort):
+    except (KeyboardInterrupt, typer.Abort):
         print("\nstopped; what was finished is stored: the same command resumes", file=sys.stderr)
         return 130
     except BrokenPipeError:

@@ -43,7 +43,7 @@ def align(
 ) -> None:
     """Train an adapter; missing earlier links of the recipe are trained first."""
     from sami_eval import adapters, models, progress
-    from sami_eval.align import ADAPTERS
+    from sami_eval.align import ADAPTERS, methods_in, recipes
     from sami_eval.align import align as align_recipe
     from sami_eval.align.options import change, preset_name
     from sami_eval.align.options import preset as read_preset
@@ -68,8 +68,11 @@ def align(
     config = find_config(Path.cwd())
     shown = progress.terminal(quiet)
     model = models.resolve_base(base or config.defaults.get("base"), config)
-    method = recipe.partition("@")[0].split("+")[-1]
-    options = change(read_preset(preset or preset_name(model), method, seed), **changes)
+    plain, files = methods_in(recipe)
+    chain = recipes.parse(plain, files).chain
+    if not chain:
+        raise UsageError("recipe `base` trains nothing", "name a method, e.g. `sami`")
+    options = change(read_preset(preset or preset_name(model), chain[-1], seed), **changes)
     with Ledger(config.ledger_path) as ledger:
         shop = adapters.Workshop(config, ledger, shown, EngineChoice(), train=True)
         if dry_run and contrasts is None and preset_name(model) == "embedded":
