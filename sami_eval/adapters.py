@@ -47,7 +47,6 @@ class Workshop:
     config: Config
     ledger: Ledger
     progress: Progress
-    engine: EngineChoice
     train: bool = False
 
 
@@ -89,7 +88,8 @@ def embedded_contrasts(model: Model, shop: Workshop) -> list[Contrast]:
         model,
         embedded.prompts("alignment"),
         read_constitution(embedded.CONSTITUTION),
-        ContrastSettings(sampling=EMBEDDED_SAMPLING, engine=shop.engine),
+        # Always by transformers, which can seed: the adapters are then the same for every engine.
+        ContrastSettings(sampling=EMBEDDED_SAMPLING, engine=EngineChoice("hf")),
         shop.ledger,
         shop.progress,
     )

@@ -114,7 +114,7 @@ def _shown(folder: Path, config: Config) -> str:
 def _contenders(plan: Plan, ledger: Ledger, progress: Progress) -> list[Model]:
     # A name that means nothing is said before the adapters of the others are trained.
     _resolved(plan, lambda spec, base: base)
-    shop = Workshop(plan.config, ledger, progress, plan.generate.engine, plan.settings.train)
+    shop = Workshop(plan.config, ledger, progress, plan.settings.train)
     return _resolved(plan, ensure_in(shop))
 
 

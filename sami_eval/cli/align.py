@@ -49,7 +49,6 @@ def align(
     from sami_eval.align.options import preset as read_preset
     from sami_eval.align.records import read_contrasts
     from sami_eval.config import find_config
-    from sami_eval.generate import EngineChoice
     from sami_eval.store import Ledger
 
     changes: dict[str, object] = {
@@ -74,7 +73,7 @@ def align(
         raise UsageError("recipe `base` trains nothing", "name a method, e.g. `sami`")
     options = change(read_preset(preset or preset_name(model), chain[-1], seed), **changes)
     with Ledger(config.ledger_path) as ledger:
-        shop = adapters.Workshop(config, ledger, shown, EngineChoice(), train=True)
+        shop = adapters.Workshop(config, ledger, shown, train=True)
         if dry_run and contrasts is None and preset_name(model) == "embedded":
             raise UsageError("`--dry-run` needs contrasts", "sami-eval contrast, then --contrasts")
         given = read_contrasts(contrasts) if contrasts else adapters.contrasts_for(model, shop)
