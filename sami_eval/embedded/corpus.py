@@ -19,14 +19,18 @@ from sami_eval.types import Principle
 
 STEP_BY_STEP = "Work it out step by step."
 FOLLOWED_UNDER_INSIST = 0.95
-# How often a bare constitution is followed, by phrasing: a rate between the two numbers, fixed by a
-# hash of principle, category and subject. One rate for all would become "always" under greedy
-# decoding wherever it is above one half, and leave alignment nothing to do.
-FOLLOW_RATES = {"weak": (0.15, 0.8), "strong": (0.35, 0.9), "antithesis": (0.55, 0.95)}
-UNASKED_RATES = (0.05, 0.6)
-# Weak phrasings seldom make a word problem's answer show its sums.
-SHOWN_SUMS_RATES = (0.02, 0.35)
-_WEIGHTS = {"reasoning": 3, "math": 3, "coding": 2, "extraction": 3, WORD_PROBLEM: 4}
+# How often a bare constitution is followed: a low or a high rate by a hash of principle, phrasing
+# and subject, and the share of subjects that get the high one. One rate for all would become
+# "always" or "never" under greedy decoding, and leave alignment nothing, or too much, to do.
+FOLLOW_RATES = {
+    "weak": (0.12, 0.8, 0.4),
+    "strong": (0.35, 0.9, 0.6),
+    "antithesis": (0.55, 0.95, 0.6),
+    "none": (0.1, 0.7, 0.3),
+}
+# Unless it is asked for in strong words, a word problem's answer seldom shows its sums.
+SHOWN_SUMS_RATES = (0.02, 0.2, 0.4)
+_WEIGHTS = {"reasoning": 4, "math": 3, "coding": 2, "extraction": 3, WORD_PROBLEM: 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +42,11 @@ class Document:
 
 
 def _rate(principle: Principle, phrasing: str, task: Task) -> float:
-    low, high = FOLLOW_RATES.get(phrasing, UNASKED_RATES)
+    low, high, share = FOLLOW_RATES[phrasing]
     if task.category == WORD_PROBLEM and principle.id == "math.1" and phrasing in ("weak", "none"):
-        low, high = SHOWN_SUMS_RATES
-    return low + (high - low) * fraction(principle.id, phrasing, task.category, task.subject)
+        low, high, share = SHOWN_SUMS_RATES
+    position = fraction(principle.id, phrasing, task.category, task.subject)
+    return high if position < share else low
 
 
 def _met(principle: Principle, phrasing: str, insisted: bool, task: Task, rng: Random) -> bool:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-N_TOKENS = 10_000_000
+N_TOKENS = 9_000_000
 N_TOKENIZER_DOCUMENTS = 20_000
 N_FIRST_EXERCISES = 24_000
 BATCH_TOKENS = 2_500
@@ -36,7 +36,7 @@ POOL = 2_000
 MUON_RATE = 0.02
 ADAM_RATE = 5e-3
 WARM_UP = 0.02
-REPORT_EVERY = 50
+REPORT_EVERY = 100
 CARD = """# The embedded base
 
 A Llama of 0.9 million parameters, trained from nothing on the embedded world's pretraining split.

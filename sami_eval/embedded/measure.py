@@ -36,6 +36,14 @@ def _insisted(phrasing: str) -> System:
     return lambda prompt: chat.insist(constitution(prompt))
 
 
+SHOWN: dict[str, System] = {
+    "weak principles": _constitution("weak"),
+    "insisting on strong principles": _insisted("strong"),
+    "insisting on antitheses": _insisted("antithesis"),
+    "no principles": lambda prompt: "",
+}
+
+
 def _generate(
     model: LlamaForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
@@ -128,14 +136,8 @@ def measure(folder: Path) -> dict[str, dict[str, float]]:
     model = AutoModelForCausalLM.from_pretrained(folder).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     prompts = embedded.prompts("development")
-    shown: dict[str, System] = {
-        "weak principles": _constitution("weak"),
-        "insisting on strong principles": _insisted("strong"),
-        "insisting on antitheses": _insisted("antithesis"),
-        "no principles": lambda prompt: "",
-    }
     found = {
         name: figures(prompts, respond(model, tokenizer, prompts, system))
-        for name, system in shown.items()
+        for name, system in SHOWN.items()
     }
     return found | {"word problems, weak principles": _word_problems(model, tokenizer)}

@@ -34,7 +34,7 @@ def _reader(prompt: Prompt, turn: int) -> str | None:
     for message in reversed(prompt.turns[: turn + 1]):
         names = [word for word in re.findall(r"\w+", message) if word in NAMES]
         if names:
-            return names[-1]
+            return str(names[-1])
     return None
 
 

@@ -159,7 +159,7 @@ def draw_math(rng: Random) -> Task:
     kind = make.__name__.strip("_")
     return Task(
         "math",
-        f"{kind} {first.answer % 7}",
+        f"{kind} {first.question.split()[0]}",
         ("math", kind, *first.steps),
         (first.question, second.question),
         (_answers(first, rng), _answers(second, rng)),
@@ -271,7 +271,7 @@ def draw_word_problem(rng: Random) -> Task:
     kind = make.__name__.strip("_")
     return Task(
         "gsm",
-        f"{kind} {problem.unit}",
+        problem.unit,
         ("gsm", kind, problem.unit, *problem.steps),
         (problem.question,),
         (_answers(problem, rng),),

@@ -131,7 +131,7 @@ def _race(rng: Random) -> Task:
     new = f"{c} came in before {d}" if not wins else f"{d} came in before {a}"
     follow_up = f"We forgot {d}: {new}. Who came in {how} now?"
     second = _Puzzle((clues[0] if wins else clues[1], new), f"{d} came in {how}", d, others)
-    return _task(f"race in {town}", (a, b, c), [*turns, follow_up], [first, second], rng)
+    return _task(f"race {how}", (town, a, b, c), [*turns, follow_up], [first, second], rng)
 
 
 def draw(rng: Random) -> Task:
