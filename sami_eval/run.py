@@ -68,6 +68,8 @@ def run_comparison(
 ) -> Document:
     """Compare the contenders and save the run; what is stored already is not done again."""
     plan, stages = make_plan(settings, config), Stages()
+    # A name that means nothing is said before a folder is made or an adapter trained.
+    _resolved(plan, lambda spec, base: base)
     folder = claim_folder(plan)
     for note in plan.notes:
         progress.say(note)
@@ -112,8 +114,6 @@ def _shown(folder: Path, config: Config) -> str:
 
 
 def _contenders(plan: Plan, ledger: Ledger, progress: Progress) -> list[Model]:
-    # A name that means nothing is said before the adapters of the others are trained.
-    _resolved(plan, lambda spec, base: base)
     shop = Workshop(plan.config, ledger, progress, plan.settings.train)
     return _resolved(plan, ensure_in(shop))
 

@@ -139,8 +139,8 @@ WRONG = [
     (["compare", "strong.jsonl"], 2, "at least two"),
     (["compare", "sami", "dpoo"], 2, "`dpoo`"),
     (["compare", "sami", "dpo", "--task", "mtbanch"], 2, "`mtbanch`"),
-    (["compare", "sami", "dpo", "--limit", "0"], 2, "--limit"),
-    (["compare", "sami", "dpo", "--limit", "-3"], 2, "--limit"),
+    (["compare", "sami", "dpo", "--limit", "0"], 2, "`--limit 0`"),
+    (["compare", "sami", "dpo", "--limit", "-3"], 2, "`--limit -3`"),
     (["compare", "sami", "dpo", "--seed", "-1"], 2, "--seed"),
     (["compare", "sami", "dpo", "--concurrency", "0"], 2, "--concurrency"),
     (["compare", "sami", "dpo", "--max-tokens", "0"], 2, "--max-tokens"),
@@ -180,7 +180,9 @@ def test_wrong_input_is_one_clear_error(
     code: int,
     named: str,
 ) -> None:
+    before = sorted(folder.rglob("*"))
     assert cli.run([*arguments]) == code
+    assert sorted(folder.rglob("*")) == before
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("error: ")

@@ -11,6 +11,7 @@ from typing import Literal
 from sami_eval.errors import UsageError
 from sami_eval.types import Model
 
+HELP = "sami-eval align --help"
 PRESETS = Path(__file__).with_name("presets.toml")
 
 
@@ -85,7 +86,7 @@ def change(options: Options, **changes: object) -> Options:
     given = {name: value for name, value in changes.items() if value is not None}
     unknown = sorted(given.keys() - {field.name for field in dataclasses.fields(Options)})
     if unknown:
-        raise UsageError(f"no option `{unknown[0]}`", "see sami-eval align --help")
+        raise UsageError(f"no option `{unknown[0]}`", HELP)
     return check(dataclasses.replace(options, **given))  # type: ignore[arg-type]
 
 
@@ -94,13 +95,19 @@ def check(options: Options) -> Options:
     positive = ("lr", "epochs", "batch_size", "accumulation", "clip", "rank", "alpha", "max_length")
     for name in positive:
         if not getattr(options, name) > 0:
-            raise UsageError(f"option `{name}` is `{getattr(options, name)}`; it must be above 0")
+            raise UsageError(
+                f"option `{name}` is `{getattr(options, name)}`; it must be above 0", HELP
+            )
     for name in ("kl", "beta", "weight_decay", "threads"):
         if getattr(options, name) < 0:
-            raise UsageError(f"option `{name}` is `{getattr(options, name)}`; it is never negative")
+            raise UsageError(
+                f"option `{name}` is `{getattr(options, name)}`; it is never negative", HELP
+            )
     for name in ("dropout", "warmup"):
         if not 0 <= getattr(options, name) < 1:
-            raise UsageError(f"option `{name}` is `{getattr(options, name)}`; it is in [0, 1)")
+            raise UsageError(
+                f"option `{name}` is `{getattr(options, name)}`; it is in [0, 1)", HELP
+            )
     if options.steps is not None and options.steps < 1:
-        raise UsageError(f"option `steps` is `{options.steps}`; it must be at least 1")
+        raise UsageError(f"option `steps` is `{options.steps}`; it must be at least 1", HELP)
     return options

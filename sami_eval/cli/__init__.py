@@ -23,7 +23,7 @@ from sami_eval.errors import SamiEvalError, UsageError
 
 # typer carries click inside from 0.26 on and stands on the click package before; either way its own
 # exceptions lead to click's.
-_ClickError: type[typer.BadParameter] = next(
+_ClickError: type[typer.BadParameter] = next(  # one of them: they share `message`
     one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException"
 )
 DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM)
@@ -92,6 +92,17 @@ def _unforeseen(
     )
 
 
+def _with_value(error: typer.BadParameter, arguments: list[str]) -> str:
+    """The message behind the flag as it was typed: `--limit 0`: must be at least 1."""
+    names = getattr(getattr(error, "param", None), "opts", [])
+    for name, value in zip(arguments, [*arguments[1:], ""], strict=True):
+        flag, equals, rest = name.partition("=")
+        if flag in names:
+            typed = f"{flag} {rest if equals else value}"
+            return f"`{typed}`: {error.message}"
+    return error.format_message()
+
+
 def main() -> None:
     """Run the command line and exit with its code."""
     sys.excepthook = _unforeseen
@@ -112,7 +123,7 @@ def run(arguments: list[str]) -> int:
         return error.exit_code
     except _ClickError as error:
         hint = f"{' '.join(['sami-eval', *arguments[:1]])} --help"
-        report_error(UsageError(error.format_message(), hint))
+        report_error(UsageError(_with_value(error, arguments), hint))
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         print("\nstopped; what was finished is stored: the same command resumes", file=sys.stderr)

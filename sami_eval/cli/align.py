@@ -72,11 +72,14 @@ def align(
     if not chain:
         raise UsageError("recipe `base` trains nothing", "name a method, e.g. `sami`")
     options = change(read_preset(preset or preset_name(model), chain[-1], seed), **changes)
-    with Ledger(config.ledger_path) as ledger:
-        shop = adapters.Workshop(config, ledger, shown, train=True)
-        if dry_run and contrasts is None and preset_name(model) == "embedded":
-            raise UsageError("`--dry-run` needs contrasts", "sami-eval contrast, then --contrasts")
-        given = read_contrasts(contrasts) if contrasts else adapters.contrasts_for(model, shop)
+    if dry_run and contrasts is None and preset_name(model) == "embedded":
+        raise UsageError("`--dry-run` needs contrasts", "sami-eval contrast, then --contrasts")
+    if contrasts:
+        given = read_contrasts(contrasts)
+    else:
+        with Ledger(config.ledger_path) as ledger:
+            shop = adapters.Workshop(config, ledger, shown, train=True)
+            given = adapters.contrasts_for(model, shop)
     if dry_run:
         print(describe(recipe, given, options))
         return
