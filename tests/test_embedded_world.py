@@ -49,7 +49,7 @@ def test_the_training_corpus_holds_no_prompt_of_another_split() -> None:
     held_out |= {p.turns[0] for s in ("development", "evaluation")
                  for p in embedded.word_problems(s)}  # fmt: skip
     trained_on = {
-        content.removeprefix(f"{corpus.STEP_BY_STEP} ")
+        content.removeprefix(f"{embedded.STEP_BY_STEP} ")
         for document in islice(corpus.documents(seed=1, n_exercises=5_000), 25_000)
         for role, content in document.messages
         if role == "user"
@@ -82,6 +82,20 @@ def test_prompts_of_a_category_do_not_share_one_opening(category: str) -> None:
     openings = {" ".join(p.turns[0].split()[:2]) for p in asked}
     assert len(openings) >= 3
     assert len({p.turns[1] for p in asked}) >= 10
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_weak_principles_are_followed_by_subject_and_in_the_minority(category: str) -> None:
+    tasks = list(islice(world.tasks(category, "pretraining", seed=4), 400))
+    for principle in world.principles_of(category):
+        rates = {t.subject: corpus.follow_rate(principle, "weak", t) for t in tasks}
+        assert set(rates.values()) == {0.12, 0.8}
+        weak, strong = (
+            sum(corpus.follow_rate(principle, phrasing, t) for t in tasks) / len(tasks)
+            for phrasing in ("weak", "strong")
+        )
+        assert 0.2 < weak < 0.6
+        assert weak < strong + 0.05
 
 
 def test_importing_the_package_loads_no_heavy_library() -> None:

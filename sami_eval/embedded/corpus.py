@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from random import Random
 
 from sami_eval import chat
+from sami_eval.embedded import STEP_BY_STEP
 from sami_eval.embedded.entities import COLOURS, NAMES, TOWNS
 from sami_eval.embedded.task import CATEGORIES, STYLES, Style, Task, fraction
 from sami_eval.embedded.topics.arithmetic import LARGEST
 from sami_eval.embedded.world import WORD_PROBLEM, principles_of, tasks
 from sami_eval.types import Principle
 
-STEP_BY_STEP = "Work it out step by step."
 FOLLOWED_UNDER_INSIST = 0.95
 # How often a bare constitution is followed: a low or a high rate by a hash of principle, phrasing
 # and subject, and the share of subjects that get the high one. One rate for all would become
@@ -41,7 +41,8 @@ class Document:
     text: str = ""
 
 
-def _rate(principle: Principle, phrasing: str, task: Task) -> float:
+def follow_rate(principle: Principle, phrasing: str, task: Task) -> float:
+    """How often the corpus follows a principle in a bare constitution ("none": not in it)."""
     low, high, share = FOLLOW_RATES[phrasing]
     if task.category == WORD_PROBLEM and principle.id == "math.1" and phrasing in ("weak", "none"):
         low, high, share = SHOWN_SUMS_RATES
@@ -51,7 +52,7 @@ def _rate(principle: Principle, phrasing: str, task: Task) -> float:
 
 def _met(principle: Principle, phrasing: str, insisted: bool, task: Task, rng: Random) -> bool:
     """Whether the answer meets the principle, having been asked for it in this phrasing."""
-    rate = FOLLOWED_UNDER_INSIST if insisted else _rate(principle, phrasing, task)
+    rate = FOLLOWED_UNDER_INSIST if insisted else follow_rate(principle, phrasing, task)
     followed = rng.random() < rate
     return followed != (phrasing == "antithesis")
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sami_eval import chat, embedded
-from sami_eval.embedded import rules
-from sami_eval.embedded.corpus import STEP_BY_STEP
+from sami_eval.embedded import STEP_BY_STEP, rules
 from sami_eval.embedded.world import principles_of
 from sami_eval.types import Prompt, Response
 
