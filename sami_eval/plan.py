@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from sami_eval import models, prompts
+from sami_eval import models, prompts, references
 from sami_eval.align.options import preset_name
 from sami_eval.client import ClientSettings, check_key
 from sami_eval.config import Config
@@ -29,12 +29,15 @@ class Settings:
     """What `sami-eval compare` was asked to do; None leaves a choice to config and defaults.
 
     constitutions: file of principles for the prompts, or "none" to take their own away.
+    references, fix_references: files of reference answers; what the second holds wins.
     train: make missing adapters of a base of the user's own too.
     """
 
     contenders: tuple[str, ...]
     task: str | None = None
     prompts: Path | None = None
+    references: Path | None = None
+    fix_references: Path | None = None
     constitutions: str | None = None
     generate_with_principles: bool | None = None
     base: str | None = None
@@ -104,7 +107,9 @@ def make_plan(settings: Settings, config: Config) -> Plan:
     base = models.resolve_base(base_spec, config)
     embedded = preset_name(base) == "embedded" and settings.prompts is None
     task = settings.task or config.defaults.get("task", "mtbench")
-    asked, shown = _prompts(settings, task, embedded)
+    asked = prompts.load_prompts(task, settings.prompts, embedded)
+    asked, wrong = references.load(asked, settings.references, settings.fix_references)
+    asked, shown = _prompts(settings, asked)
     client = ClientSettings(
         base_url=settings.base_url or config.defaults.get("base-url"),
         concurrency=settings.concurrency,
@@ -112,6 +117,7 @@ def make_plan(settings: Settings, config: Config) -> Plan:
     judge, notes = _judge(settings, config, embedded, asked)
     if judge.kind != "rules":
         check_key(judge_model(judge), client)
+    warning = references.warning(asked, judge, wrong)
     return Plan(
         settings,
         config,
@@ -124,13 +130,12 @@ def make_plan(settings: Settings, config: Config) -> Plan:
         judge,
         _generate_settings(settings, config, embedded, shown, client),
         client,
-        notes,
+        (*notes, warning) if warning else notes,
     )
 
 
-def _prompts(settings: Settings, task: str, embedded: bool) -> tuple[list[Prompt], bool]:
+def _prompts(settings: Settings, asked: list[Prompt]) -> tuple[list[Prompt], bool]:
     """The prompts, and whether contenders see their principles: where they are the prompts' own."""
-    asked = prompts.load_prompts(task, settings.prompts, embedded)
     asked = prompts.limited(asked, settings.limit)
     shown = any(prompt.principles for prompt in asked)
     if settings.constitutions == "none":

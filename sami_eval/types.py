@@ -141,6 +141,7 @@ class Judge:
     templates: user-message templates by name: "one", "two", "one-reference", "two-reference".
     patterns: verdict -> regular expressions over the judge's reply; the last match wins.
     sha256: of what the judge is asked (system, templates, sampling), not of patterns or comments.
+    systems: system messages by template name, where a template has one of its own.
     """
 
     name: str
@@ -155,6 +156,7 @@ class Judge:
     principles: bool = False
     source: str = ""
     description: str = ""
+    systems: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +213,13 @@ class Outcome:
     """What all judgments of one turn add up to: 1 is a win of a, 0 a loss, 0.5 a tie.
 
     score: in between under the average rule. A turn without a verdict has no outcome.
+    seeds: training seeds of a and b, 0 where a side is one model.
     """
 
     prompt_id: str
     turn: int
     score: float
+    seeds: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,12 +278,31 @@ class Length:
 
 
 @dataclass(frozen=True, slots=True)
+class Seeds:
+    """The training seeds a comparison covers.
+
+    a, b: of each side; empty where that side is one model.
+    paired: seed i of a met seed i of b only; else every seed met every seed.
+    win_rates: of each pair of seeds that met, with the interval over questions alone.
+    questions_only: the win rate of all, with the interval had these been the only seeds.
+    """
+
+    a: tuple[int, ...]
+    b: tuple[int, ...]
+    paired: bool
+    win_rates: Mapping[tuple[int, int], Estimate]
+    questions_only: Estimate
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """a against b on one task under one judge: the answer to "better, or noise?".
 
     by_category: the same tally per category, p_adjusted by Holm over categories.
     categories_p_value: permutation test of whether categories differ at all.
     outcomes: one a turn that has one; what the tallies count and a round robin ranks by.
+    seeds: None where both sides are one model; else the total's interval and p-value, and the
+        categories', cover questions and training seeds.
     """
 
     a: str
@@ -291,6 +314,7 @@ class Comparison:
     length: Length
     cost_usd: float | None = None
     outcomes: tuple[Outcome, ...] = ()
+    seeds: Seeds | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,12 @@ def compare(
     ],
     task: Annotated[str | None, typer.Option(help="What they answer.")] = None,
     prompts: PromptsFile = None,
+    references: Annotated[
+        Path | None, typer.Option(help="Reference answers in MT-Bench's format.")
+    ] = None,
+    fix_references: Annotated[
+        Path | None, typer.Option(help="References in the same format that replace wrong ones.")
+    ] = None,
     constitutions: Annotated[
         str | None, typer.Option(help="TOML file of principles for the prompts, or `none`.")
     ] = None,
@@ -94,6 +100,8 @@ def compare(
         contenders=tuple(contenders),
         task=task,
         prompts=prompts,
+        references=references,
+        fix_references=fix_references,
         constitutions=constitutions,
         generate_with_principles=generate_with_principles,
         base=base,

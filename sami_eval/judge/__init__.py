@@ -2,7 +2,7 @@
 
 from sami_eval.judge.ask import BOTH, IDENTICAL, judge_all, judge_model
 from sami_eval.judge.files import judge_files, judges_dirs, listing, read_judge
-from sami_eval.judge.rendering import render
+from sami_eval.judge.rendering import render, shows_reference
 from sami_eval.judge.verdicts import Reading, parse_rating, parse_verdict, read_reply
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "read_judge",
     "read_reply",
     "render",
+    "shows_reference",
 ]

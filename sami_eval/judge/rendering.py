@@ -40,16 +40,22 @@ def render_single(judge: Judge, prompt: Prompt, turn: int, response: Response) -
 def _messages(
     judge: Judge, prompt: Prompt, turn: int, answers: dict[str, Response]
 ) -> chat.Messages:
-    template = judge.templates[_template_name(judge, prompt, turn)]
+    name = _template_name(judge, prompt, turn)
+    template, system = judge.templates[name], judge.systems.get(name, judge.system)
     fields = {"question": prompt.turns[turn], "constitution": _constitution(judge, prompt)}
     fields |= {f"question_{i}": text for i, text in enumerate(prompt.turns, 1)}
     fields |= {f"ref_answer_{i}": t or "(none)" for i, t in enumerate(prompt.reference or (), 1)}
-    for name, response in answers.items():
+    for field, response in answers.items():
         texts = [neutralise(text, judge, template) for text in response.turns[: turn + 1]]
-        fields |= {name: texts[turn]} | {f"{name}_{i}": text for i, text in enumerate(texts, 1)}
+        fields |= {field: texts[turn]} | {f"{field}_{i}": text for i, text in enumerate(texts, 1)}
     # One pass: braces inside an answer are text, not placeholders.
     content = _PLACEHOLDER.sub(lambda match: fields[match[1]], template)
-    return (("system", judge.system), ("user", content)) if judge.system else (("user", content),)
+    return (("system", system), ("user", content)) if system else (("user", content),)
+
+
+def shows_reference(judge: Judge, prompt: Prompt, turn: int) -> bool:
+    """Whether the judge is shown the prompt's reference at this turn."""
+    return bool(judge.templates) and _template_name(judge, prompt, turn).endswith("-reference")
 
 
 def _template_name(judge: Judge, prompt: Prompt, turn: int) -> str:
