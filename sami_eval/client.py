@@ -10,27 +10,25 @@ too long) becomes that reply's `failure`.
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from sami_eval import wire
-from sami_eval.errors import KeyMissingError, SamiEvalError, UsageError
+from sami_eval import endpoint, wire
+from sami_eval.budget import Limits
+from sami_eval.endpoint import KEY_VARIABLE, masked
+from sami_eval.errors import KeyMissingError, SamiEvalError
 from sami_eval.progress import Progress
-from sami_eval.types import Model, Reply, Request
+from sami_eval.types import Model, Reply, Request, Usage
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI
 
-KEY_VARIABLE = "OPENAI_API_KEY"
-URL_VARIABLE = "OPENAI_BASE_URL"
 API_FAILURE = "API failure"  # opens the `failure` of a reply that is worth asking for again
 
-_OFFICIAL = "https://api.openai.com/v1"
 _TEMPORARY = (408, 409, 429)
 _GRACE_S = 10.0
 _RESUMES = "what is done is kept: run the same command again later"
@@ -45,6 +43,7 @@ class ClientSettings:
     max_retries: further attempts at one request; waits double from backoff_s to max_backoff_s.
     longest_wait_s: a server that asks (Retry-After) for more ends the run.
     give_up_after: so many requests in a row without a usable answer end the run.
+    limits: money and pace, shared by all that is asked with these settings.
     """
 
     base_url: str | None = None
@@ -55,58 +54,29 @@ class ClientSettings:
     max_backoff_s: float = 30.0
     longest_wait_s: float = 300.0
     give_up_after: int = 3
+    limits: Limits = field(default_factory=Limits)
 
 
 class _Temporary(Exception):
-    """An attempt failed in a way that the next one may not; wait_s as the server asked."""
+    """An attempt failed in a way that the next one may not; wait_s as the server asked.
 
-    def __init__(self, why: str, wait_s: float = 0.0) -> None:
+    unseen: its end was not seen, so that the server may have answered, and may bill it.
+    """
+
+    def __init__(self, why: str, wait_s: float = 0.0, unseen: bool = False) -> None:
         super().__init__(why)
         self.why = why
         self.wait_s = wait_s
+        self.unseen = unseen
 
 
 class _Adapted(Exception):
     """The server does not take a parameter; the request is now phrased without it."""
 
 
-def server_of(model: Model, settings: ClientSettings) -> str:
-    """The address a model is asked at."""
-    return model.base_url or settings.base_url or os.environ.get(URL_VARIABLE) or _OFFICIAL
-
-
 def check_key(model: Model, settings: ClientSettings) -> None:
-    """Raise KeyMissingError where the server needs a key and there is none, or a mangled one.
-
-    Raises UsageError for an address that is none.
-    """
-    url, secret = server_of(model, settings), _secret()
-    address = urlsplit(url)
-    if address.scheme not in ("http", "https") or not address.hostname:
-        raise UsageError(f"`{_masked(url)}` is no address", "--base-url http://127.0.0.1:8000/v1")
-    if secret and not (secret.isascii() and secret.isprintable() and " " not in secret):
-        raise KeyMissingError(
-            f"`{KEY_VARIABLE}` holds characters no key has", f"export {KEY_VARIABLE}=... once more"
-        )
-    host = address.hostname
-    if not secret and host.endswith(("openai.com", "openai.azure.com")):
-        raise KeyMissingError(
-            f"`{model.base}` is asked at `{host}`, which needs a key",
-            f"export {KEY_VARIABLE}=...  (or --base-url URL for a server of your own)",
-        )
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
-
-
-def _secret() -> str:
-    return os.environ.get(KEY_VARIABLE, "").strip()
-
-
-def _masked(text: str) -> str:
-    return wire.masked(text, _secret())
+    """Raise KeyMissingError where the key is missing or mangled, UsageError for no address."""
+    endpoint.check(model, settings.base_url)
 
 
 def is_api_failure(reply: Reply) -> bool:
@@ -124,13 +94,25 @@ def complete_all(
 
     Ctrl-C, an error of the server's and one raised by on_reply end it; replies already handed
     over stay so, and after an error those in flight are given a few seconds to arrive.
-    Raises KeyMissingError (401, 403), SamiEvalError (404, no quota left, server unreachable).
+    Raises KeyMissingError (401, 403), SamiEvalError (404, no quota left, server unreachable),
+    BudgetError before a call that could pass the budget's limit.
     """
     if not requests:
         return
     for model in dict.fromkeys(request.model for request in requests):
         check_key(model, settings)
-    asyncio.run(_Exchange(settings, progress).run(requests, on_reply))
+    # A notebook runs a loop in this thread already, and a thread has room for one.
+    _outside_a_loop(lambda: asyncio.run(_Exchange(settings, progress).run(requests, on_reply)))
+
+
+def _outside_a_loop(work: Callable[[], None]) -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        work()
+    else:
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(work).result()
 
 
 class _Exchange:
@@ -144,6 +126,7 @@ class _Exchange:
         self.failed_in_a_row = 0
         self.not_before = 0.0  # a Retry-After holds for every worker
         self.stop = asyncio.Event()
+        self.settled = asyncio.Event()  # set, and a new one begun, whenever a call has ended
 
     async def run(
         self, requests: Sequence[Request], on_reply: Callable[[int, Reply], None]
@@ -182,10 +165,10 @@ class _Exchange:
         """The reply, its failure after the last attempt, or None where the run is being ended."""
         why, attempts = "", 0
         while attempts <= self.settings.max_retries:
-            if self.not_before and await self._stopped_while_waiting():
+            if not await self._admitted(request):
                 return None
             try:
-                reply = await self._attempt(request)
+                reply = await self._settled_attempt(request)
             except _Adapted:
                 continue
             except _Temporary as failure:
@@ -204,9 +187,38 @@ class _Exchange:
         # Jitter spreads the load and changes no result, so it needs no seed.
         return longest * random.uniform(0.5, 1.0)
 
-    async def _stopped_while_waiting(self) -> bool:
-        wait_s = self.not_before - time.monotonic()
-        return wait_s > 0 and await self._sleep(wait_s)
+    async def _admitted(self, request: Request) -> bool:
+        """Wait for the money and the turn to ask; False where the run is being ended."""
+        limits = self.settings.limits
+        while not limits.budget.reserve(request):
+            await self.settled.wait()
+            if self.stop.is_set():
+                return False
+        wait_s = max(limits.wait_s(request), self.not_before - time.monotonic())
+        if wait_s > 0 and await self._sleep(wait_s):
+            self._settle(request, Usage())
+            return False
+        return True
+
+    async def _settled_attempt(self, request: Request) -> Reply:
+        usage: Usage | None = None
+        try:
+            reply = await self._attempt(request)
+            usage = reply.usage or (Usage() if reply.failure else None)
+            return reply
+        except _Temporary as failure:
+            usage = None if failure.unseen else Usage()
+            raise
+        except (_Adapted, SamiEvalError):
+            usage = Usage()
+            raise
+        finally:
+            self._settle(request, usage)
+
+    def _settle(self, request: Request, usage: Usage | None) -> None:
+        self.settings.limits.settle(request, usage)
+        self.settled.set()
+        self.settled = asyncio.Event()
 
     async def _sleep(self, wait_s: float) -> bool:
         """Wait; True where the run is being ended meanwhile."""
@@ -219,7 +231,7 @@ class _Exchange:
     def _gave_up(self, request: Request, why: str) -> Reply:
         self.failed_in_a_row += 1
         if self.failed_in_a_row >= self.settings.give_up_after:
-            url = _masked(server_of(request.model, self.settings))
+            url = masked(endpoint.address_of(request.model, self.settings.base_url))
             raise SamiEvalError(f"`{url}` gives no usable answers: {why}", _RESUMES)
         return Reply("", failure=f"{API_FAILURE}: {why}")
 
@@ -237,35 +249,26 @@ class _Exchange:
                 )
             return wire.read_completion(text)
         except (TimeoutError, openai.APITimeoutError):
-            raise _Temporary(f"no answer within {timeout_s:g} s") from None
+            raise _Temporary(f"no answer within {timeout_s:g} s", unseen=True) from None
         except wire.MalformedError as error:
-            raise _Temporary(_masked(str(error))) from None
+            raise _Temporary(masked(str(error)), unseen=True) from None
         except openai.APIConnectionError as error:
-            raise _Temporary(_masked(f"connection failed: {error.__cause__ or error}")) from None
+            why = masked(f"connection failed: {error.__cause__ or error}")
+            raise _Temporary(why, unseen=True) from None
         except openai.APIStatusError as error:
             return self._refused(error, request, body)
 
     def _client(self, model: Model) -> AsyncOpenAI:
-        url = server_of(model, self.settings)
+        url = endpoint.address_of(model, self.settings.base_url)
         if url not in self.clients:
-            from openai import AsyncOpenAI, DefaultAsyncHttpxClient
-
-            # A proxy of the environment's is no way to this very machine.
-            direct = DefaultAsyncHttpxClient(trust_env=False) if _is_loopback(url) else None
-            self.clients[url] = AsyncOpenAI(
-                api_key=_secret() or "none",
-                base_url=url,
-                max_retries=0,
-                timeout=None,
-                http_client=direct,
-            )
+            self.clients[url] = endpoint.connect(url)
         return self.clients[url]
 
     def _refused(
         self, error: APIStatusError, request: Request, body: Mapping[str, object]
     ) -> Reply:
         """What an error status means: a reply with a failure, another attempt, or the end."""
-        status, words = error.status_code, _masked(wire.words(error.body, error.message))
+        status, words = error.status_code, masked(wire.words(error.body, error.message))
         if status in (401, 403):
             raise KeyMissingError(f"the server refused the key: {words}", f"check {KEY_VARIABLE}")
         if status == 404:

@@ -81,7 +81,10 @@ class Ledger:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
+            # A reply may arrive in the client's thread; no two threads ever write at once.
+            self._db = sqlite3.connect(
+                path, timeout=60, isolation_level=None, check_same_thread=False
+            )
             self._prepare()
         except (OSError, sqlite3.OperationalError) as error:
             raise disk_error(path, error) from None

@@ -1,0 +1,176 @@
+"""What calls may cost and did cost, and how fast they may come.
+
+A call is reserved at the most it could cost before it is sent and settled on the usage its server
+reports, so calls in flight cannot add up to more than the limit. Nothing here talks or waits.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from sami_eval.config import Price
+from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.types import Request, Usage
+
+# Tokenizers of today write English and code at 3 to 4 bytes a token, other scripts at 2 or more.
+BYTES_A_TOKEN = 2
+TOKENS_A_MESSAGE = 8  # role and separators
+
+
+class BudgetError(SamiEvalError):
+    """The next call could pass `--max-cost`."""
+
+
+def most_tokens(request: Request) -> Usage:
+    """The tokens a request could take: its prompt estimated high from bytes, and its limit."""
+    prompt = sum(_prompt_tokens(role, text) for role, text in request.messages)
+    return Usage(prompt, request.sampling.max_tokens)
+
+
+def _prompt_tokens(role: str, text: str) -> int:
+    n_bytes = len(role) + len(text.encode("utf-8", "replace"))
+    return TOKENS_A_MESSAGE + math.ceil(n_bytes / BYTES_A_TOKEN)
+
+
+def total(usages: Iterable[Usage]) -> Usage:
+    """Usages added up."""
+    several = list(usages)
+    return Usage(
+        sum(usage.prompt_tokens for usage in several),
+        sum(usage.completion_tokens for usage in several),
+    )
+
+
+def cost_usd(usage: Usage, price: Price) -> float:
+    """What tokens cost."""
+    return (usage.prompt_tokens * price.input + usage.completion_tokens * price.output) / 1e6
+
+
+def dollars(amount: float) -> str:
+    """An amount as text; small ones keep the digits that tell them from nothing."""
+    return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}"
+
+
+class Budget:
+    """What one run has spent and reserved, by the price table; limit_usd None is no limit.
+
+    used: the usage reported so far, by model.
+    """
+
+    def __init__(
+        self, prices: Mapping[str, Price] | None = None, limit_usd: float | None = None
+    ) -> None:
+        self.prices = prices or {}
+        self.limit_usd = limit_usd
+        self.used: dict[str, Usage] = {}
+        self._reserved_usd = 0.0
+        self._unseen_usd = 0.0
+        self._n_in_flight = 0
+
+    def check(self, models: Iterable[str]) -> None:
+        """Raise UsageError where there is a limit and a model's price is not known."""
+        for model in models:
+            if self.limit_usd is not None and model not in self.prices:
+                raise UsageError(
+                    f"`--max-cost` needs the price of `{model}`",
+                    f'in sami-eval.toml: [prices."{model}"] input = 2.5, output = 10.0 '
+                    "(USD per million tokens)",
+                )
+
+    @property
+    def spent_usd(self) -> float | None:
+        """The price of the usage reported; None where a price is not known."""
+        if any(model not in self.prices for model in self.used):
+            return None
+        return sum(cost_usd(usage, self.prices[model]) for model, usage in self.used.items())
+
+    def reserve(self, request: Request) -> bool:
+        """Set aside the most a call could cost; False where calls in flight must settle first.
+
+        Raises BudgetError where the limit could be passed and nothing in flight can change that.
+        """
+        most = self._most_usd(request)
+        gone = (self.spent_usd or 0.0) + self._unseen_usd
+        if self.limit_usd is not None and gone + self._reserved_usd + most > self.limit_usd:
+            if self._n_in_flight:
+                return False
+            raise BudgetError(
+                f"stopped at {dollars(gone)}: the next call could cost {dollars(most)} "
+                f"and pass `--max-cost {self.limit_usd:g}`",
+                "what is done is kept: the same command goes on from here, with a limit of its own",
+            )
+        self._n_in_flight += 1
+        self._reserved_usd += most
+        return True
+
+    def settle(self, request: Request, usage: Usage | None) -> None:
+        """End a reservation with the usage reported.
+
+        usage: None where the call's end was not seen: the server may bill all of it, so all of it
+            stays counted against the limit.
+        """
+        self._n_in_flight -= 1
+        most = self._most_usd(request)
+        self._reserved_usd = self._reserved_usd - most if self._n_in_flight else 0.0
+        if usage is None:
+            self._unseen_usd += most
+        elif usage != Usage():
+            model = request.model.base
+            self.used[model] = total([self.used.get(model, Usage()), usage])
+
+    def _most_usd(self, request: Request) -> float:
+        price = self.prices.get(request.model.base)
+        return cost_usd(most_tokens(request), price) if price else 0.0
+
+    def note(self) -> str:
+        """Cost so far, for a progress line; empty where nothing is known to say."""
+        spent = self.spent_usd if self.used else None
+        return "" if spent is None else dollars(spent)
+
+
+class Pace:
+    """A token bucket of so many a minute whose depth is one take: no minute holds a burst."""
+
+    def __init__(self, a_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds_each = 60 / a_minute
+        self._clock = clock
+        self._free_at = -math.inf
+
+    def take(self, amount: float) -> float:
+        """Use up an amount; the seconds to wait before it may be spent."""
+        now = self._clock()
+        start = max(now, self._free_at)
+        self._free_at = start + amount * self._seconds_each
+        return start - now
+
+    def give_back(self, amount: float) -> None:
+        """What was taken and turned out not to be needed; a negative amount takes more."""
+        self._free_at -= amount * self._seconds_each
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one run's calls share, contenders and judges alike."""
+
+    budget: Budget = field(default_factory=Budget)
+    requests: Pace | None = None
+    tokens: Pace | None = None
+
+    def wait_s(self, request: Request) -> float:
+        """Take a request's turn; the seconds until it comes."""
+        by_requests = self.requests.take(1) if self.requests else 0.0
+        by_tokens = self.tokens.take(_size(most_tokens(request))) if self.tokens else 0.0
+        return max(by_requests, by_tokens)
+
+    def settle(self, request: Request, usage: Usage | None) -> None:
+        """A call has ended with this usage, None where its end was not seen."""
+        self.budget.settle(request, usage)
+        if self.tokens and usage is not None:
+            self.tokens.give_back(_size(most_tokens(request)) - _size(usage))
+
+
+def _size(usage: Usage) -> int:
+    return usage.prompt_tokens + usage.completion_tokens
