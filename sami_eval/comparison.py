@@ -6,20 +6,21 @@ Pure: what it returns depends on its arguments alone.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
 from sami_eval.errors import UsageError
 from sami_eval.judge import IDENTICAL
+from sami_eval.lengths import length
 from sami_eval.types import (
     Comparison,
     Estimate,
-    Length,
     Outcome,
     Prompt,
     Response,
+    Seeds,
     Tally,
     Verdict,
     Winner,
@@ -29,16 +30,22 @@ if TYPE_CHECKING:
     from sami_eval.stats import Standing
 
 Rule = Literal["conservative", "average"]
-Turn = tuple[str, int]  # prompt id, turn
+SeedOf = Mapping[str, int]  # training seed of each model of a contender that has several
 
 POINTS: Mapping[Winner, float] = {"a": 1.0, "tie": 0.5, "b": 0.0}
 SIGNIFICANT = 0.05
 
 
 def fold(
-    verdicts: Iterable[Verdict], rule: Rule = "conservative", *, probabilities: bool = False
+    verdicts: Iterable[Verdict],
+    rule: Rule = "conservative",
+    *,
+    probabilities: bool = False,
+    seed_of: SeedOf | None = None,
 ) -> tuple[Outcome, ...]:
-    """One outcome a turn: repeats by majority, then the two orders by `rule`, then the judges.
+    """One outcome a turn and pair of training seeds.
+
+    Repeats by majority, then the two orders by `rule`, then the judges.
 
     conservative: two orders that agree on a winner are a win; anything else is a tie (MT-Bench,
         arXiv 2306.05685, section 3.4). Judges by majority.
@@ -47,25 +54,27 @@ def fold(
     An order without a verdict leaves a judge's turn out. A turn that was asked in one order only,
     when no turn was asked in both, counts by that order alone.
     """
-    turns = _by_turn(verdicts)
+    turns = _by_turn(verdicts, seed_of or {})
     both = any(len(orders) == 2 for judges in turns.values() for orders in judges.values())
     outcomes = []
-    for (prompt_id, turn), judges in turns.items():
+    for (prompt_id, turn, seeds), judges in turns.items():
         scores = [_of_judge(orders, both, rule, probabilities) for orders in judges.values()]
         known = [score for score in scores if score is not None]
         if known:
             score = fmean(known) if rule == "average" else _plurality(known, tie=0.5)
-            outcomes.append(Outcome(prompt_id, turn, score))
+            outcomes.append(Outcome(prompt_id, turn, score, seeds))
     return tuple(outcomes)
 
 
 Orders = dict[str, list[Verdict]]  # who was seen first -> repeats
+Key = tuple[str, int, tuple[int, int]]  # prompt id, turn, seeds of a and b
 
 
-def _by_turn(verdicts: Iterable[Verdict]) -> dict[Turn, dict[str, Orders]]:
-    turns: dict[Turn, dict[str, Orders]] = defaultdict(lambda: defaultdict(dict))
+def _by_turn(verdicts: Iterable[Verdict], seed_of: SeedOf) -> dict[Key, dict[str, Orders]]:
+    turns: dict[Key, dict[str, Orders]] = defaultdict(lambda: defaultdict(dict))
     for verdict in verdicts:
-        orders = turns[verdict.prompt_id, verdict.turn][verdict.judge]
+        seeds = seed_of.get(verdict.a, 0), seed_of.get(verdict.b, 0)
+        orders = turns[verdict.prompt_id, verdict.turn, seeds][verdict.judge]
         orders.setdefault(verdict.first, []).append(verdict)
     return turns
 
@@ -108,28 +117,32 @@ def compare(
     probabilities: bool = False,
     seed: int = 0,
     cost_usd: float | None = None,
+    seed_of: SeedOf | None = None,
 ) -> Comparison:
     """Everything that verdicts on a and b say, with intervals; see `fold` for rule.
 
     names: of a and b; taken from the verdicts where not given.
     seed: of the permutation test of categories and of the bootstrap behind the length control.
+    seed_of: training seeds by model name, where verdicts are on several seeds of a or b.
     Raises UsageError where verdicts are of other contenders or prompts.
     """
     a, b = names or _names(responses_a, responses_b, verdicts)
-    _check(prompts, verdicts, a, b)
+    seed_of = seed_of or {}
+    _check(prompts, verdicts, {a, b, *seed_of})
     category = {prompt.id: prompt.category for prompt in prompts}
-    outcomes = fold(verdicts, rule, probabilities=probabilities)
+    outcomes = fold(verdicts, rule, probabilities=probabilities, seed_of=seed_of)
     groups = _by_category(category, verdicts, outcomes)
     return Comparison(
         a,
         b,
         ", ".join(dict.fromkeys(verdict.judge for verdict in verdicts)),
-        tally(verdicts, outcomes, seed),
-        correct({name: tally(*group, seed) for name, group in groups.items()}),
+        tally(verdicts, outcomes, seed, seed_of),
+        correct({name: tally(*group, seed, seed_of) for name, group in groups.items()}),
         _categories_p({name: group[1] for name, group in groups.items()}, seed),
-        _length(prompts, responses_a, responses_b, outcomes, seed),
+        length(category, (responses_a, responses_b), outcomes, seed, seed_of),
         cost_usd,
         outcomes,
+        _seeds(outcomes),
     )
 
 
@@ -144,12 +157,12 @@ def _names(
     )
 
 
-def _check(prompts: Sequence[Prompt], verdicts: Iterable[Verdict], a: str, b: str) -> None:
+def _check(prompts: Sequence[Prompt], verdicts: Iterable[Verdict], names: Container[str]) -> None:
     known = {prompt.id for prompt in prompts}
     for verdict in verdicts:
-        if (verdict.a, verdict.b) != (a, b):
+        if verdict.a not in names or verdict.b not in names:
             raise UsageError(
-                f"a verdict on `{verdict.a}` and `{verdict.b}` among those on `{a}` and `{b}`",
+                f"a verdict on `{verdict.a}` and `{verdict.b}` among those on other contenders",
                 "compare one pair at a time",
             )
         if verdict.prompt_id not in known:
@@ -182,14 +195,54 @@ def by_question(outcomes: Iterable[Outcome]) -> dict[str, list[float]]:
     return dict(scores)
 
 
-def tally(verdicts: Sequence[Verdict], outcomes: Sequence[Outcome], seed: int = 0) -> Tally:
-    """Counts of one family of turns with all that follows from them."""
+def by_seeds(outcomes: Iterable[Outcome]) -> dict[tuple[int, int], dict[str, list[float]]]:
+    """Scores by the training seeds of both sides, then by question."""
+    groups: dict[tuple[int, int], list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        groups[outcome.seeds].append(outcome)
+    return {seeds: by_question(group) for seeds, group in groups.items()}
+
+
+def _rate(outcomes: Sequence[Outcome], seed: int) -> tuple[Estimate, float | None]:
+    """Win rate and p-value over questions, and over training seeds where there are several."""
     from sami_eval.stats.intervals import win_rate
-    from sami_eval.stats.power import power_of
+    from sami_eval.stats.seeds import win_rate_over_seeds
     from sami_eval.stats.tests import sign_flip_p
 
+    scores = by_seeds(outcomes)
+    if len(scores) > 1:
+        return win_rate_over_seeds(scores, seed)
+    return win_rate(by_question(outcomes)), sign_flip_p(by_question(outcomes), seed)
+
+
+def _seeds(outcomes: Sequence[Outcome]) -> Seeds | None:
+    from sami_eval.stats.intervals import win_rate
+    from sami_eval.stats.seeds import is_paired
+
+    scores = by_seeds(outcomes)
+    if len(scores) < 2:
+        return None
+    of_a, of_b = (tuple(dict.fromkeys(side)) for side in zip(*scores, strict=True))
+    rates = {seeds: win_rate(rows) for seeds, rows in scores.items()}
+    total = win_rate(by_question(outcomes))
+    return Seeds(_several(of_a), _several(of_b), is_paired(scores), rates, total)
+
+
+def _several(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    return () if seeds == (0,) else seeds
+
+
+def tally(
+    verdicts: Sequence[Verdict],
+    outcomes: Sequence[Outcome],
+    seed: int = 0,
+    seed_of: SeedOf | None = None,
+) -> Tally:
+    """Counts of one family of turns with all that follows from them."""
+    from sami_eval.stats.power import power_of
+
     scores = by_question(outcomes)
-    rate, p_value = win_rate(scores), sign_flip_p(scores, seed)
+    rate, p_value = _rate(outcomes, seed)
     needed, smallest = power_of(scores)
     return Tally(
         n_questions=len(scores),
@@ -204,14 +257,14 @@ def tally(verdicts: Sequence[Verdict], outcomes: Sequence[Outcome], seed: int = 
         significant=p_value is not None and p_value <= SIGNIFICANT,
         questions_needed=needed,
         detectable=smallest,
-        consistency=consistency(verdicts),
+        consistency=consistency(verdicts, seed_of),
         first_position_rate=first_position_rate(verdicts),
         unparsed=sum(verdict.winner is None for verdict in verdicts),
         n_verdicts=len(verdicts),
     )
 
 
-def consistency(verdicts: Iterable[Verdict]) -> Estimate:
+def consistency(verdicts: Iterable[Verdict], seed_of: SeedOf | None = None) -> Estimate:
     """Share of turns with a verdict in both orders that have the same one in both; by question.
 
     Each judge's turn counts; repeats by majority; identical responses, which are not asked, do
@@ -221,7 +274,7 @@ def consistency(verdicts: Iterable[Verdict]) -> Estimate:
 
     same: dict[str, list[float]] = defaultdict(list)
     asked = (verdict for verdict in verdicts if verdict.text != IDENTICAL)
-    for (prompt_id, _), judges in _by_turn(asked).items():
+    for (prompt_id, _, _), judges in _by_turn(asked, seed_of or {}).items():
         for orders in judges.values():
             scores = [_of_order(repeats) for repeats in orders.values()]
             if len(scores) == 2 and None not in scores:
@@ -257,49 +310,6 @@ def _categories_p(outcomes: Mapping[str, Sequence[Outcome]], seed: int) -> float
     from sami_eval.stats.tests import categories_p
 
     return categories_p({name: by_question(group) for name, group in outcomes.items()}, seed)
-
-
-def _length(
-    prompts: Sequence[Prompt],
-    responses_a: Iterable[Response],
-    responses_b: Iterable[Response],
-    outcomes: Sequence[Outcome],
-    seed: int,
-) -> Length:
-    from sami_eval.stats.length import length_controlled
-
-    category = {prompt.id: prompt.category for prompt in prompts}
-    sides = [
-        [r for r in side if r.prompt_id in category and r.sample == 0]
-        for side in (responses_a, responses_b)
-    ]
-    in_tokens = all(_knows_tokens(response) for side in sides for response in side)
-    of_a, of_b = (_turn_lengths(side, in_tokens) for side in sides)
-    measured = of_a.keys() & of_b.keys()
-    rows = [o for o in outcomes if (o.prompt_id, o.turn) in measured]
-    keys = [(row.prompt_id, row.turn) for row in rows]
-    controlled = length_controlled(
-        [row.score for row in rows],
-        [row.prompt_id for row in rows],
-        [of_a[key] - of_b[key] for key in keys],
-        [category[row.prompt_id] for row in rows],
-        seed,
-    )
-    mean_a, mean_b = (fmean(side.values()) if side else None for side in (of_a, of_b))
-    return Length(mean_a, mean_b, "tokens" if in_tokens else "characters", controlled)
-
-
-def _knows_tokens(response: Response) -> bool:
-    return len(response.n_tokens) == len(response.turns) and None not in response.n_tokens
-
-
-def _turn_lengths(responses: Iterable[Response], in_tokens: bool) -> dict[Turn, int]:
-    lengths: dict[Turn, int] = {}
-    for response in responses:
-        for turn, text in enumerate(response.turns):
-            n_tokens = response.n_tokens[turn] if in_tokens else None
-            lengths[response.prompt_id, turn] = len(text) if n_tokens is None else n_tokens
-    return lengths
 
 
 def correct_pairs(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:

@@ -54,16 +54,30 @@ def resolve_all(
     ensure: Ensure | None = None,
 ) -> list[Model]:
     """The models of all specs, in order; a name that occurs again gets a number: `base (2)`."""
-    found: list[Model] = []
+    each = resolve_each(specs, base, config=config, base_url=base_url, ensure=ensure)
+    return [model for several in each for model in several]
+
+
+def resolve_each(
+    specs: Sequence[str],
+    base: str | None = None,
+    *,
+    config: Config,
+    base_url: str | None = None,
+    ensure: Ensure | None = None,
+) -> list[list[Model]]:
+    """As `resolve_all`, the models of each spec in a list of their own."""
+    taken: set[str] = set()
+    each: list[list[Model]] = []
     for spec in specs:
+        each.append([])
         for model in resolve(spec, base, config=config, base_url=base_url, ensure=ensure):
-            taken = {other.name for other in found}
-            n = 2
-            name = model.name
+            n, name = 2, model.name
             while name in taken:
                 name, n = f"{model.name} ({n})", n + 1
-            found.append(replace(model, name=name))
-    return found
+            taken.add(name)
+            each[-1].append(replace(model, name=name))
+    return each
 
 
 def resolve(

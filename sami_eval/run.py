@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import importlib.metadata
+import itertools
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from sami_eval.client import check_key
 from sami_eval.comparison import compare as compare_pair
 from sami_eval.comparison import correct_pairs, round_robin
 from sami_eval.config import Config, Price, find_config
+from sami_eval.contenders import Contender, contenders, games, n_games, pairs, seed_of, seeds_of
 from sami_eval.embedded import BASE_DIR
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.generate import respond
@@ -30,7 +32,6 @@ from sami_eval.report.document import (
     ContenderRow,
     Document,
     comparison_row,
-    pairs_of,
     rank_rows,
 )
 from sami_eval.stages import Stages
@@ -75,14 +76,15 @@ def run_comparison(
         progress.say(note)
     with Ledger(config.ledger_path) as ledger:
         with stages.stage("adapters"):
-            contenders = _contenders(plan, ledger, progress)
+            sides = _contenders(plan, ledger, progress)
         with stages.stage("generating"):
-            responses = respond(plan.prompts, contenders, plan.generate, ledger, progress)
+            answering = [model for side in sides for model in side.models]
+            responses = respond(plan.prompts, answering, plan.generate, ledger, progress)
             plan = dataclasses.replace(plan, prompts=_answered(plan.prompts, responses))
         with stages.stage("judging"):
-            verdicts = _judge_pairs(plan, responses, ledger, progress)
+            verdicts = _judge_pairs(plan, sides, responses, ledger, progress)
     with stages.stage("statistics"):
-        document = _document(plan, contenders, responses, verdicts)
+        document = _document(plan, sides, responses, verdicts)
     document |= {
         "run": _shown(folder, config),
         "command": command,
@@ -113,20 +115,20 @@ def _shown(folder: Path, config: Config) -> str:
     return str(folder.relative_to(config.root) if inside else folder)
 
 
-def _contenders(plan: Plan, ledger: Ledger, progress: Progress) -> list[Model]:
+def _contenders(plan: Plan, ledger: Ledger, progress: Progress) -> list[Contender]:
     shop = Workshop(plan.config, ledger, progress, plan.settings.train)
     return _resolved(plan, ensure_in(shop))
 
 
-def _resolved(plan: Plan, ensure: models.Ensure) -> list[Model]:
+def _resolved(plan: Plan, ensure: models.Ensure) -> list[Contender]:
     specs, url = plan.settings.contenders, plan.client.base_url
-    found = models.resolve_all(
+    each = models.resolve_each(
         specs, plan.base_spec, config=plan.config, base_url=url, ensure=ensure
     )
-    for model in found:
+    for model in itertools.chain(*each):
         if model.engine == "openai":
             check_key(model, plan.client)
-    return found
+    return contenders(specs, each, plan.config)
 
 
 def _answered(prompts: Sequence[Prompt], responses: Responses) -> tuple[Prompt, ...]:
@@ -143,13 +145,19 @@ def _first_turns(prompt: Prompt, n: int) -> Prompt:
     return dataclasses.replace(prompt, turns=prompt.turns[:n], reference=reference)
 
 
-def _judge_pairs(plan: Plan, responses: Responses, ledger: Ledger, progress: Progress) -> Verdicts:
+def _judge_pairs(
+    plan: Plan,
+    sides: Sequence[Contender],
+    responses: Responses,
+    ledger: Ledger,
+    progress: Progress,
+) -> Verdicts:
     return {
-        (a, b): judge_all(
+        (a.name, b.name): judge_all(
             plan.judge,
             plan.prompts,
-            responses[a],
-            responses[b],
+            responses[a.name],
+            responses[b.name],
             plan.orders,
             plan.settings.repeats,
             ledger=ledger,
@@ -157,29 +165,33 @@ def _judge_pairs(plan: Plan, responses: Responses, ledger: Ledger, progress: Pro
             progress=progress,
             retry_unparsed=plan.settings.retry_unparsed,
         )
-        for a, b in pairs_of(list(responses))
+        for pair in pairs(sides)
+        for a, b in games(*pair)
     }
 
 
-def _compare(plan: Plan, responses: Responses, verdicts: Verdicts) -> list[Comparison]:
+def _compare(
+    plan: Plan, sides: Sequence[Contender], responses: Responses, verdicts: Verdicts
+) -> list[Comparison]:
     return [
         compare_pair(
             plan.prompts,
-            responses[a],
-            responses[b],
-            several,
-            names=(a, b),
+            [response for model in a.models for response in responses[model.name]],
+            [response for model in b.models for response in responses[model.name]],
+            [verdict for x, y in games(a, b) for verdict in verdicts[x.name, y.name]],
+            names=(a.name, b.name),
             rule=plan.settings.rule,
             seed=plan.settings.seed,
+            seed_of=seed_of(a, b),
         )
-        for (a, b), several in verdicts.items()
+        for a, b in pairs(sides)
     ]
 
 
 def _document(
-    plan: Plan, contenders: Sequence[Model], responses: Responses, verdicts: Verdicts
+    plan: Plan, sides: Sequence[Contender], responses: Responses, verdicts: Verdicts
 ) -> Document:
-    comparisons = correct_pairs(_compare(plan, responses, verdicts))
+    comparisons = correct_pairs(_compare(plan, sides, responses, verdicts))
     made = [v for several in verdicts.values() for v in several if v.usage and not v.from_ledger]
     stored = sum(verdict.from_ledger for several in verdicts.values() for verdict in several)
     tokens = {
@@ -195,12 +207,16 @@ def _document(
         "orders": plan.settings.orders,
         "rule": plan.settings.rule,
         "principles_shown": plan.principles_shown,
-        "embedded": any(model.base == str(BASE_DIR) for model in contenders),
+        "embedded": any(model.base == str(BASE_DIR) for side in sides for model in side.models),
         "settings_key": plan.key,
         "settings": _settings_row(plan),
         "run": "",
         "date": datetime.datetime.now().isoformat(timespec="seconds"),
-        "contenders": [_contender_row(model, responses[model.name]) for model in contenders],
+        "contenders": [
+            _contender_row(side, model, responses[model.name])
+            for side in sides
+            for model in side.models
+        ],
         "comparisons": [comparison_row(comparison) for comparison in comparisons],
         "ranking": rank_rows(round_robin(comparisons, plan.settings.seed)),
         "cost_usd": _cost(plan.config.prices.get(asked or ""), tokens, asked),
@@ -228,9 +244,10 @@ def _settings_row(plan: Plan) -> dict[str, object]:
     }
 
 
-def _contender_row(model: Model, responses: Sequence[Response]) -> ContenderRow:
+def _contender_row(side: Contender, model: Model, responses: Sequence[Response]) -> ContenderRow:
     return {
         "name": model.name,
+        "contender": side.name,
         "base": model.base,
         "adapter": model.adapter,
         "engine": model.engine,
@@ -273,8 +290,8 @@ def describe(settings: Settings, config: Config) -> str:
     """What a run would do, as text; nothing is done."""
     plan = make_plan(settings, config)
     n_turns = sum(len(prompt.turns) for prompt in plan.prompts)
-    n = len(settings.contenders)
-    calls = n * (n - 1) // 2 * n_turns * len(plan.orders) * settings.repeats
+    n = sum(max(1, len(seeds_of(spec, config))) for spec in settings.contenders)
+    calls = n_games(settings.contenders, config) * n_turns * len(plan.orders) * settings.repeats
     lines = [
         f"task        {plan.task}: {len(plan.prompts)} questions, {n_turns} turns",
         f"base        {plan.base.base}",

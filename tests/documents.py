@@ -57,6 +57,7 @@ def comparison(a: str, b: str, p: float | None = 0.22) -> ComparisonRow:
             "humanities": tally(58, 38, 44, 0.03),
         },
         "categories_p_value": 0.41,
+        "seeds": None,
     }
 
 
@@ -64,6 +65,7 @@ def contender(name: str) -> ContenderRow:
     """A contender."""
     return {
         "name": name,
+        "contender": name,
         "base": "some/base",
         "adapter": None,
         "engine": "local",

@@ -175,7 +175,7 @@ def test_lengths_without_responses_are_not_known() -> None:
 
 def test_verdicts_on_another_pair_are_refused() -> None:
     other = Verdict("q1", 0, "quality", "sami", "sft", "a", 0, "a")
-    with pytest.raises(UsageError, match="`sami` and `sft` among those on `sami` and `dpo`"):
+    with pytest.raises(UsageError, match="`sami` and `sft` among those on other"):
         compare(prompts("math"), [], [], [verdict("a"), other])
 
 

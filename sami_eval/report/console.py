@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich import box
 from rich.console import Group
@@ -14,7 +14,13 @@ from rich.text import Text
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from sami_eval.report.document import ComparisonRow, Document, RankRow, TallyRow
+    from sami_eval.report.document import (
+        ComparisonRow,
+        Document,
+        RankRow,
+        SeedsRow,
+        TallyRow,
+    )
 
 LABEL_WIDTH = 20
 NAME_WIDTH = 10
@@ -146,6 +152,7 @@ def verdict_in_words(row: ComparisonRow) -> str:
     return (
         f"not significant at 5%; if {percent(row['win_rate'])} were the true rate, "
         f"80% power would need about {row['questions_needed']:,} questions"
+        + (" with these very seeds" if row["seeds"] else "")
     )
 
 
@@ -170,7 +177,39 @@ def _pair_lines(row: ComparisonRow) -> Iterator[Text]:
             f"{row['n_questions']} questions find a rate beyond "
             f"{percent(0.5 + row['detectable'])} with 80% power"
         )
-    yield Text("interval covers the choice of questions, not training seeds" + _seeds_hint(row))
+    yield Text(_coverage(row))
+
+
+def _coverage(row: ComparisonRow) -> str:
+    seeds = row["seeds"]
+    if seeds is None:
+        return "interval covers the choice of questions, not training seeds" + _seeds_hint(row)
+    if seeds["paired"]:
+        return (
+            f"interval covers the choice of questions and {len(seeds['a'])} training seeds "
+            "(the first of one against the first of the other, and so on)"
+        )
+    sides = [f"{len(of)} of {row[side]}" for side, of in _sides(seeds)]
+    return (
+        f"interval covers the choice of questions and training seeds ({', '.join(sides)}; "
+        "every model of one against every model of the other)"
+    )
+
+
+def _sides(seeds: SeedsRow) -> Iterator[tuple[Literal["a", "b"], list[int]]]:
+    if seeds["a"]:
+        yield "a", seeds["a"]
+    if seeds["b"]:
+        yield "b", seeds["b"]
+
+
+def _seed_rates(seeds: SeedsRow) -> str:
+    """Win rates by seed, "1 55.0%, 2 61.2%"; by pair of seeds where seeds differ, "1:4 ..."."""
+    return ", ".join(
+        f"{':'.join(str(seed) for seed in dict.fromkeys((row['a'], row['b'])) if seed is not None)}"
+        f" {percent(row['win_rate'])}"
+        for row in seeds["win_rates"]
+    )
 
 
 def _seeds_hint(row: ComparisonRow) -> str:
@@ -184,13 +223,25 @@ def _seeds_hint(row: ComparisonRow) -> str:
 def _round_robin_lines(document: Document) -> Iterator[Text]:
     for row in document["comparisons"]:
         yield Text(f"{row['a']} : {row['b']}  {verdict_in_words(row)}")
-    yield Text("intervals cover the choice of questions, not training seeds; p by Holm over pairs")
+    if any(row["seeds"] is not None for row in document["comparisons"]):
+        yield Text(
+            "intervals cover the choice of questions, and training seeds where a contender has "
+            "several; those of strengths do not; p by Holm over pairs"
+        )
+    else:
+        yield Text(
+            "intervals cover the choice of questions, not training seeds; p by Holm over pairs"
+        )
 
 
 def _fact_rows(document: Document) -> Iterator[tuple[str, str]]:
     comparisons = document["comparisons"]
     if len(comparisons) == 1:
         yield from _consistency_and_length(document, comparisons[0])
+    for row in comparisons:
+        if row["seeds"] is not None:
+            label = "win rate by seed" if len(comparisons) == 1 else f"{row['a']} : {row['b']}"
+            yield shorten(label, LABEL_WIDTH), _seed_rates(row["seeds"])
     verdicts = sum(row["n_verdicts"] for row in comparisons)
     yield "unparsed verdicts", f"{sum(row['unparsed'] for row in comparisons)} of {verdicts}"
     cut = {row["name"]: row["n_cut"] for row in document["contenders"] if row["n_cut"]}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 from sami_eval.errors import UsageError
-from sami_eval.types import Comparison, Estimate, Length, Tally
+from sami_eval.types import Comparison, Estimate, Length, Seeds, Tally
 
 if TYPE_CHECKING:
     from sami_eval.stats import Standing
@@ -53,14 +53,34 @@ class TallyRow(TypedDict):
     n_verdicts: int
 
 
+class SeedRow(TypedDict):
+    """Win rate of one pair of training seeds; null where that side is one model."""
+
+    a: int | None
+    b: int | None
+    win_rate: float | None
+    interval: list[float] | None
+
+
+class SeedsRow(TypedDict):
+    """`types.Seeds` in JSON; its intervals cover questions alone."""
+
+    a: list[int]
+    b: list[int]
+    paired: bool
+    win_rates: list[SeedRow]
+    questions_interval: list[float] | None
+
+
 class ComparisonRow(TallyRow):
-    """One pair of contenders."""
+    """One pair of contenders; seeds: null where both sides are one model."""
 
     a: str
     b: str
     length: LengthRow
     by_category: dict[str, TallyRow]
     categories_p_value: float | None
+    seeds: SeedsRow | None
 
 
 class RankRow(TypedDict):
@@ -75,9 +95,10 @@ class RankRow(TypedDict):
 
 
 class ContenderRow(TypedDict):
-    """One contender: the name in tables and what stands behind it."""
+    """One model: its name, the contender it belongs to, and what stands behind it."""
 
     name: str
+    contender: str
     base: str
     adapter: str | None
     engine: str
@@ -168,6 +189,25 @@ def comparison_row(comparison: Comparison) -> ComparisonRow:
         "length": _length_row(comparison.length),
         "by_category": {name: tally_row(t) for name, t in comparison.by_category.items()},
         "categories_p_value": comparison.categories_p_value,
+        "seeds": None if comparison.seeds is None else _seeds_row(comparison.seeds),
+    }
+
+
+def _seeds_row(seeds: Seeds) -> SeedsRow:
+    return {
+        "a": list(seeds.a),
+        "b": list(seeds.b),
+        "paired": seeds.paired,
+        "win_rates": [
+            {
+                "a": a if seeds.a else None,
+                "b": b if seeds.b else None,
+                "win_rate": rate.value,
+                "interval": _interval(rate.interval),
+            }
+            for (a, b), rate in seeds.win_rates.items()
+        ],
+        "questions_interval": _interval(seeds.questions_only.interval),
     }
 
 
@@ -205,6 +245,8 @@ def read_document(path: Path) -> Document:
     if missing:
         raise UsageError(f"the run lacks `{missing[0]}`", hint, str(path))
     document: Document = data
+    for row in document["comparisons"]:
+        row.setdefault("seeds", None)  # a run from before seeds were compared
     return document
 
 

@@ -63,19 +63,27 @@ def cluster_variance(sums: Array, counts: Array) -> Array:
     return np.asarray((residuals**2).sum(-1) / n_turns**2)
 
 
-def score_interval(rate: Array, variance: Array, counts: Array) -> tuple[Array, Array]:
-    """Wilson's interval at the effective sample size that `variance` gives (module docstring).
-
-    rate, variance: of any one shape. counts: turns a question; questions along the last axis.
-    """
+def effective_size(rate: Array, variance: Array, counts: Array) -> Array:
+    """The number of independent turns that are worth as much (n' of the module docstring)."""
     n_turns = counts.sum(-1)
     size = (counts**2).sum(-1) / n_turns
     prior = Z**2 * size / 8
     binomial = rate * (1 - rate)
     effect = (variance * n_turns**2 + prior * size) / (n_turns * binomial + prior)
-    n = n_turns / effect
-    centre = (rate + Z**2 / (2 * n)) / (1 + Z**2 / n)
-    half = Z * np.sqrt(binomial / n + Z**2 / (4 * n**2)) / (1 + Z**2 / n)
+    return np.asarray(n_turns / effect)
+
+
+def score_interval(
+    rate: Array, variance: Array, counts: Array, z: float = Z
+) -> tuple[Array, Array]:
+    """Wilson's interval at the effective sample size that `variance` gives (module docstring).
+
+    rate, variance: of any one shape. counts: turns a question; questions along the last axis.
+    z: how many standard errors wide, for another level or for a variance that is itself uncertain.
+    """
+    n = effective_size(rate, variance, counts)
+    centre = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
     return np.clip(centre - half, 0, rate), np.clip(centre + half, rate, 1)
 
 
