@@ -90,9 +90,10 @@ class Plan:
         asked = self.settings
         chosen = (asked.contenders, asked.orders, asked.rule, asked.repeats)
         rows = [dataclasses.asdict(prompt) for prompt in self.prompts]
-        generate = replace(self.generate, engine=EngineChoice(self.generate.engine.name))
+        generate = {f.name: getattr(self.generate, f.name) for f in dataclasses.fields(self.generate)}
+        generate["engine"] = self.generate.engine.name
         judge = (self.judge.sha256, self.judge.model)
-        facts = (self.base.fingerprint, asked.engine_args, dataclasses.asdict(generate))
+        facts = (self.base.fingerprint, asked.engine_args, generate)
         return key("run", self.task, chosen, rows, judge, facts)
 
 
