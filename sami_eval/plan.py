@@ -16,7 +16,7 @@ from sami_eval.constitutions import read_constitution
 from sami_eval.errors import UsageError
 from sami_eval.generate import EngineChoice, parse_arguments
 from sami_eval.generate import Settings as GenerateSettings
-from sami_eval.judge import judge_model, read_judge
+from sami_eval.judge import judge_model, judge_prompts_kind, read_judge, read_judge_prompts
 from sami_eval.store import key
 from sami_eval.types import Judge, Model, Order, Prompt
 
@@ -29,6 +29,7 @@ class Settings:
     """What `sami-eval compare` was asked to do; None leaves a choice to config and defaults.
 
     constitutions: file of principles for the prompts, or "none" to take their own away.
+    judge_prompts: FastChat's judge_prompts.jsonl, to judge by instead of a judge file.
     references, fix_references: files of reference answers; what the second holds wins.
     train: make missing adapters of a base of the user's own too.
     """
@@ -44,6 +45,7 @@ class Settings:
     train: bool = False
     judge: str | None = None
     judge_model: str | None = None
+    judge_prompts: Path | None = None
     base_url: str | None = None
     orders: Literal["both", "one"] = "both"
     rule: Literal["conservative", "average"] = "conservative"
@@ -90,7 +92,9 @@ class Plan:
         asked = self.settings
         chosen = (asked.contenders, asked.orders, asked.rule, asked.repeats)
         rows = [dataclasses.asdict(prompt) for prompt in self.prompts]
-        generate = {f.name: getattr(self.generate, f.name) for f in dataclasses.fields(self.generate)}
+        generate = {
+            f.name: getattr(self.generate, f.name) for f in dataclasses.fields(self.generate)
+        }
         generate["engine"] = self.generate.engine.name
         judge = (self.judge.sha256, self.judge.model)
         facts = (self.base.fingerprint, asked.engine_args, generate)
@@ -157,31 +161,41 @@ def _prompts(settings: Settings, asked: list[Prompt]) -> tuple[list[Prompt], boo
 def _judge(
     settings: Settings, config: Config, embedded: bool, asked: Sequence[Prompt]
 ) -> tuple[Judge, tuple[str, ...]]:
-    name = settings.judge or config.defaults.get("judge")
     notes: tuple[str, ...] = ()
     model = settings.judge_model or config.defaults.get("judge-model")
-    with_principles = any(prompt.principles for prompt in asked)
-    if name is None and embedded and not model:
-        name = "rules"
-    elif name is None:
-        name = "principles" if with_principles else "quality"
-        notes = (f"judge `{name}`: the prompts carry {'' if with_principles else 'no '}principles",)
-    judge = read_judge(name)
+    if settings.judge_prompts is not None:
+        kind = judge_prompts_kind(settings.judge)
+        judge = read_judge_prompts(settings.judge_prompts, kind)
+    else:
+        with_principles = any(prompt.principles for prompt in asked)
+        name = settings.judge or config.defaults.get("judge")
+        judge, notes = _named_judge(name, embedded and not model, with_principles)
     if judge.kind == "rules":
         return judge, notes
     judge = replace(judge, model=model or judge.model)
     if judge.model is None:
         raise UsageError(
-            f"judge `{name}` needs a model", "--judge-model openai:gpt-4o, or --judge rules"
+            f"judge `{judge.name}` needs a model", "--judge-model openai:gpt-4o, or --judge rules"
         )
     bare = [prompt for prompt in asked if not prompt.principles]
     if judge.principles and bare:
         raise UsageError(
-            f"judge `{name}` judges by principles, and {len(bare)} of {len(asked)} prompts carry "
-            f"none, the first of them `{bare[0].id}` ({bare[0].category})",
+            f"judge `{judge.name}` judges by principles, and {len(bare)} of {len(asked)} prompts "
+            f"carry none, the first of them `{bare[0].id}` ({bare[0].category})",
             "--constitutions FILE gives them principles; --judge quality needs none",
         )
     return judge, notes
+
+
+def _named_judge(
+    name: str | None, by_rules: bool, with_principles: bool
+) -> tuple[Judge, tuple[str, ...]]:
+    """The judge of this name, else the one that fits the prompts, which is said."""
+    if name is not None or by_rules:
+        return read_judge(name or "rules"), ()
+    name = "principles" if with_principles else "quality"
+    note = f"judge `{name}`: the prompts carry {'' if with_principles else 'no '}principles"
+    return read_judge(name), (note,)
 
 
 def _generate_settings(

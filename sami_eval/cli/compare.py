@@ -59,6 +59,12 @@ def compare(
     judge_model: Annotated[
         str | None, typer.Option(help="openai:NAME, the model that judges.")
     ] = None,
+    judge_prompts: Annotated[
+        Path | None,
+        typer.Option(
+            help="FastChat's judge_prompts.jsonl: pair-v2, or single-v1 by --judge single."
+        ),
+    ] = None,
     base_url: BaseUrl = None,
     orders: Annotated[
         Literal["both", "one"], typer.Option(help="Judge in both orders, or in one.")
@@ -108,6 +114,7 @@ def compare(
         train=train,
         judge=judge,
         judge_model=judge_model,
+        judge_prompts=judge_prompts,
         base_url=base_url,
         orders=orders,
         rule=rule,

@@ -1,6 +1,7 @@
 """Who compares responses: `judges/*.toml` -> Judge; render, ask, parse -> Verdict."""
 
 from sami_eval.judge.ask import BOTH, IDENTICAL, judge_all, judge_model
+from sami_eval.judge.fastchat import judge_prompts_kind, read_judge_prompts
 from sami_eval.judge.files import judge_files, judges_dirs, listing, read_judge
 from sami_eval.judge.rendering import render, shows_reference
 from sami_eval.judge.verdicts import Reading, parse_rating, parse_verdict, read_reply
@@ -12,11 +13,13 @@ __all__ = [
     "judge_all",
     "judge_files",
     "judge_model",
+    "judge_prompts_kind",
     "judges_dirs",
     "listing",
     "parse_rating",
     "parse_verdict",
     "read_judge",
+    "read_judge_prompts",
     "read_reply",
     "render",
     "shows_reference",

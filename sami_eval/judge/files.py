@@ -210,18 +210,23 @@ def _table(file: _File, row: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value
 
 
-def _templates(file: _File, data: Mapping[str, Any], kind: str, principles: bool) -> dict[str, str]:
-    """The templates, each with the placeholders it cannot do without and no others."""
+def needed_placeholders(kind: str, principles: bool) -> dict[str, set[str]]:
+    """What each template of a kind of judge must show, and may."""
     one, two = (
         {*question, *answers, *(("constitution",) if principles else ())}
         for question, answers in zip((_TURN_1, _TURN_2), _ANSWERS[kind], strict=True)
     )
-    needed = {
+    return {
         "one": one,
         "two": two,
         "one-reference": one.union(_REFERENCES[0]),
         "two-reference": two.union(_REFERENCES[1]),
     }
+
+
+def _templates(file: _File, data: Mapping[str, Any], kind: str, principles: bool) -> dict[str, str]:
+    """The templates, each with the placeholders it cannot do without and no others."""
+    needed = needed_placeholders(kind, principles)
     table = _table(file, data, "templates")
     file.known(table, tuple(needed), "templates")
     for name in ("one", "two"):
