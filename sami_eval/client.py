@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from sami_eval import endpoint, wire
 from sami_eval.budget import Limits
-from sami_eval.endpoint import KEY_VARIABLE, masked
+from sami_eval.endpoint import masked
 from sami_eval.errors import KeyMissingError, SamiEvalError
 from sami_eval.progress import Progress
 from sami_eval.types import Model, Reply, Request, Usage
@@ -261,7 +261,7 @@ class _Exchange:
     def _client(self, model: Model) -> AsyncOpenAI:
         url = endpoint.address_of(model, self.settings.base_url)
         if url not in self.clients:
-            self.clients[url] = endpoint.connect(url)
+            self.clients[url] = endpoint.connect(url, model.engine)
         return self.clients[url]
 
     def _refused(
@@ -270,7 +270,8 @@ class _Exchange:
         """What an error status means: a reply with a failure, another attempt, or the end."""
         status, words = error.status_code, masked(wire.words(error.body, error.message))
         if status in (401, 403):
-            raise KeyMissingError(f"the server refused the key: {words}", f"check {KEY_VARIABLE}")
+            variable = endpoint.key_variable(request.model)
+            raise KeyMissingError(f"the server refused the key: {words}", f"check {variable}")
         if status == 404:
             hint = "check the model's name and --base-url"
             raise SamiEvalError(f"`{request.model.base}`: {words}", hint)

@@ -15,12 +15,18 @@ if TYPE_CHECKING:
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 URL_VARIABLE = "OPENAI_BASE_URL"
+# Azure OpenAI has an endpoint of one's own, which no --base-url changes, and dated versions.
+AZURE_KEY_VARIABLE = "AZURE_OPENAI_API_KEY"
+AZURE_URL_VARIABLE = "AZURE_OPENAI_ENDPOINT"
+AZURE_VERSION_VARIABLE = "OPENAI_API_VERSION"
 
 _OFFICIAL = "https://api.openai.com/v1"
 
 
 def address_of(model: Model, base_url: str | None) -> str:
     """The address a model is asked at: its own, the one given, the environment's, OpenAI's."""
+    if model.engine == "azure":
+        return model.base_url or os.environ.get(AZURE_URL_VARIABLE, "")
     return model.base_url or base_url or os.environ.get(URL_VARIABLE) or _OFFICIAL
 
 
@@ -29,28 +35,60 @@ def check(model: Model, base_url: str | None) -> None:
 
     Raises UsageError for an address that is none.
     """
-    url, secret = address_of(model, base_url), _secret()
+    url, variable = address_of(model, base_url), key_variable(model)
+    secret = _secret(variable)
+    if model.engine == "azure":
+        _check_azure(model, url)
     address = urlsplit(url)
     if address.scheme not in ("http", "https") or not address.hostname:
         raise UsageError(f"`{masked(url)}` is no address", "--base-url http://127.0.0.1:8000/v1")
     if secret and not (secret.isascii() and secret.isprintable() and " " not in secret):
         raise KeyMissingError(
-            f"`{KEY_VARIABLE}` holds characters no key has", f"export {KEY_VARIABLE}=... once more"
+            f"`{variable}` holds characters no key has", f"export {variable}=... once more"
         )
     host = address.hostname
-    if not secret and host.endswith(("openai.com", "openai.azure.com")):
+    azure = model.engine == "azure"
+    if not secret and (azure or host.endswith(("openai.com", "openai.azure.com"))):
         raise KeyMissingError(
             f"`{model.base}` is asked at `{host}`, which needs a key",
-            f"export {KEY_VARIABLE}=...  (or --base-url URL for a server of your own)",
+            f"export {variable}=..."
+            + ("" if azure else "  (or --base-url URL for a server of your own)"),
         )
 
 
-def connect(url: str) -> AsyncOpenAI:
+def key_variable(model: Model) -> str:
+    """The environment variable that holds the model's key."""
+    return AZURE_KEY_VARIABLE if model.engine == "azure" else KEY_VARIABLE
+
+
+def _check_azure(model: Model, url: str) -> None:
+    """Raise UsageError where the endpoint or the API version of a deployment is not known."""
+    examples = {
+        AZURE_URL_VARIABLE: (url, "https://NAME.openai.azure.com"),
+        AZURE_VERSION_VARIABLE: (os.environ.get(AZURE_VERSION_VARIABLE, ""), "2024-10-21"),
+    }
+    for variable, (value, example) in examples.items():
+        if not value:
+            raise UsageError(
+                f"`azure:{model.base}` needs {variable}", f"e.g. export {variable}={example}"
+            )
+
+
+def connect(url: str, engine: str = "openai") -> AsyncOpenAI:
     """A client for one address, without retries and timeouts of its own."""
-    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+    from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAsyncHttpxClient
 
     # A proxy of the environment's is no way to this very machine.
     direct = DefaultAsyncHttpxClient(trust_env=False) if _is_loopback(url) else None
+    if engine == "azure":
+        return AsyncAzureOpenAI(
+            api_key=_secret(AZURE_KEY_VARIABLE),
+            azure_endpoint=url,
+            api_version=os.environ[AZURE_VERSION_VARIABLE],
+            max_retries=0,
+            timeout=None,
+            http_client=direct,
+        )
     return AsyncOpenAI(
         api_key=_secret() or "none", base_url=url, max_retries=0, timeout=None, http_client=direct
     )
@@ -62,9 +100,11 @@ def _is_loopback(url: str) -> bool:
 
 
 def masked(text: str) -> str:
-    """Text without the key."""
-    return wire.masked(text, _secret())
+    """Text without the keys."""
+    for variable in (KEY_VARIABLE, AZURE_KEY_VARIABLE):
+        text = wire.masked(text, _secret(variable))
+    return text
 
 
-def _secret() -> str:
-    return os.environ.get(KEY_VARIABLE, "").strip()
+def _secret(variable: str = KEY_VARIABLE) -> str:
+    return os.environ.get(variable, "").strip()

@@ -41,7 +41,8 @@ class Model:
     name: how tables call it, e.g. "sft+sami".
     base: model folder, hub id, server-side model name, or the recorded file's path.
     adapter: PEFT folder, or None.
-    engine: "local" (vLLM or transformers), "openai" (a server) or "recorded" (a file of answers).
+    engine: "local" (vLLM or transformers), "openai" (a server), "azure" (a deployment of Azure
+        OpenAI) or "recorded" (a file of answers).
     fingerprint: SHA-256 of what the answers depend on besides prompt and sampling: base revision
         and adapter weights. Renaming a model does not change it.
     base_url: server address for "openai"; None is the client's default.
@@ -50,7 +51,7 @@ class Model:
     name: str
     base: str
     adapter: str | None = None
-    engine: Literal["local", "openai", "recorded"] = "local"
+    engine: Literal["local", "openai", "azure", "recorded"] = "local"
     revision: str | None = None
     chat_template: str | None = None
     fingerprint: str = ""

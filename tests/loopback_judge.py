@@ -53,11 +53,12 @@ class Behaviour:
 
 @dataclass(frozen=True)
 class Call:
-    """One attempt that arrived: the request's body and headers, and the fault it met, if any."""
+    """One attempt that arrived: its body, headers and path, and the fault it met, if any."""
 
     body: dict[str, Any]
     headers: Mapping[str, str]
     fault: str | None
+    path: str = ""
 
 
 def draw(*parts: object) -> float:
@@ -181,16 +182,16 @@ class LoopbackJudge:
         self._at_once += 1
         self.most_at_once = max(self.most_at_once, self._at_once)
         try:
-            return await self._answer(raw, headers, writer)
+            return await self._answer(raw, headers, writer, path=head[0].split(" ")[1])
         finally:
             self._at_once -= 1
 
     async def _answer(
-        self, raw: bytes, headers: Mapping[str, str], writer: asyncio.StreamWriter
+        self, raw: bytes, headers: Mapping[str, str], writer: asyncio.StreamWriter, path: str
     ) -> bool:
         body = json.loads(raw)
         fault = self._fault(raw)
-        self.calls.append(Call(body, headers, fault))
+        self.calls.append(Call(body, headers, fault, path))
         if self.behaviour.latency_s:
             await asyncio.sleep(self.behaviour.latency_s)
         if fault in ("reset", "hang"):

@@ -57,10 +57,13 @@ class _Judgment:
 def judge_model(judge: Judge) -> Model:
     """The server-side model a judge is asked at. Raises UsageError where it names none."""
     engine, _, name = (judge.model or "").partition(":")
-    if engine != "openai" or not name:
-        asked = f"`{judge.model}`" if judge.model else "no model"
-        raise UsageError(f"judge `{judge.name}` has {asked}", "--judge-model openai:NAME")
-    return Model(name, name, engine="openai")
+    if name and engine == "openai":
+        return Model(name, name, engine="openai")
+    if name and engine == "azure":
+        return Model(name, name, engine="azure")
+    asked = f"`{judge.model}`" if judge.model else "no model"
+    hint = "--judge-model openai:NAME or azure:DEPLOYMENT"
+    raise UsageError(f"judge `{judge.name}` has {asked}", hint)
 
 
 def judge_all(
