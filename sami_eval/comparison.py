@@ -81,7 +81,7 @@ def _by_turn(verdicts: Iterable[Verdict], seed_of: SeedOf) -> dict[Key, dict[str
 
 def _of_judge(orders: Orders, both: bool, rule: Rule, probabilities: bool) -> float | None:
     use_scores = probabilities and rule == "average"
-    scores = [_of_order(repeats, use_scores) for repeats in orders.values()]
+    scores = [majority(repeats, use_scores) for repeats in orders.values()]
     known = [score for score in scores if score is not None]
     if len(known) < (2 if both else 1):
         return None
@@ -90,8 +90,8 @@ def _of_judge(orders: Orders, both: bool, rule: Rule, probabilities: bool) -> fl
     return known[0] if len(set(known)) == 1 else 0.5
 
 
-def _of_order(repeats: Sequence[Verdict], use_scores: bool = False) -> float | None:
-    """Majority of the repeats that have a verdict; no majority is a tie."""
+def majority(repeats: Sequence[Verdict], use_scores: bool = False) -> float | None:
+    """What most of one order's repeats say, as a score of a; no majority is a tie."""
     parsed = [verdict for verdict in repeats if verdict.winner is not None]
     if not parsed:
         return None
@@ -276,7 +276,7 @@ def consistency(verdicts: Iterable[Verdict], seed_of: SeedOf | None = None) -> E
     asked = (verdict for verdict in verdicts if verdict.text != IDENTICAL)
     for (prompt_id, _, _), judges in _by_turn(asked, seed_of or {}).items():
         for orders in judges.values():
-            scores = [_of_order(repeats) for repeats in orders.values()]
+            scores = [majority(repeats) for repeats in orders.values()]
             if len(scores) == 2 and None not in scores:
                 same[prompt_id].append(float(scores[0] == scores[1]))
     return win_rate(same)

@@ -12,8 +12,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sami_eval.errors import UsageError
 from sami_eval.prompts import read_lines, to_row
@@ -89,14 +90,39 @@ def _write_rows(path: Path, rows: Iterable[dict[str, object]]) -> None:
 
 def read_verdicts(folder: Path) -> list[Verdict]:
     """The verdicts of a run."""
-    verdicts = []
-    for where, row in read_lines(folder / "verdicts.jsonl", "sami-eval ls runs"):
-        try:
-            usage = Usage(**row["usage"]) if row.get("usage") else None
-            verdicts.append(Verdict(**{**row, "usage": usage}))
-        except (TypeError, KeyError) as error:
-            raise UsageError(f"not a verdict: {error}", "sami-eval ls runs", where) from None
-    return verdicts
+    rows = read_lines(folder / "verdicts.jsonl", "sami-eval ls runs")
+    return [to_verdict(row, where) for where, row in rows]
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+_GOOD: Mapping[str, Callable[[object], bool]] = {
+    **dict.fromkeys(("prompt_id", "judge", "a", "b"), _is_name),
+    **dict.fromkeys(("turn", "repeat"), _is_count),
+    "winner": lambda value: value is None or (_is_name(value) and value in ("a", "b", "tie")),
+    "first": lambda value: _is_name(value) and value in ("a", "b"),
+    "text": lambda value: isinstance(value, str),
+}
+
+
+def to_verdict(row: dict[str, Any], where: str) -> Verdict:
+    """A line of verdicts.jsonl. Raises UsageError for a field that is none of a verdict's."""
+    hint = "verdicts are written by sami-eval show RUN --verdicts FILE"
+    row = {"repeat": 0, **row}
+    wrong = [field for field, is_good in _GOOD.items() if not is_good(row.get(field, ""))]
+    if wrong:
+        raise UsageError(f"`{wrong[0]}` is `{row.get(wrong[0])!r}`", hint, where)
+    try:
+        usage = Usage(**row["usage"]) if row.get("usage") else None
+        return Verdict(**{**row, "usage": usage})
+    except TypeError as error:
+        raise UsageError(f"not a verdict: {error}", hint, where) from None
 
 
 def list_runs(root: Path) -> list[tuple[Path, Document]]:

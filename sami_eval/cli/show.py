@@ -2,33 +2,115 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sami_eval.cli.options import Json, Verbose
 
+if TYPE_CHECKING:
+    from sami_eval.report.document import Document
+    from sami_eval.types import Verdict
+
 
 def show(
-    run: Annotated[str | None, typer.Argument(help="Run folder or name; default: latest.")] = None,
+    run: Annotated[
+        str | None,
+        typer.Argument(help="Run folder or name, or a file of verdicts; default: latest run."),
+    ] = None,
     as_json: Json = False,
     unparsed: Annotated[
         bool, typer.Option("--unparsed", help="List the judgments without a verdict.")
     ] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="The table in Markdown.")] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="The table in LaTeX (booktabs).")] = False,
+    csv: Annotated[Path | None, typer.Option(help="Write the scores of each question.")] = None,
+    verdicts: Annotated[Path | None, typer.Option(help="Write every verdict, JSON lines.")] = None,
+    fastchat: Annotated[
+        Path | None, typer.Option(help="Write FastChat's model_judgment/ into this folder.")
+    ] = None,
+    lm_eval: Annotated[Path | None, typer.Option(help="Write lm-eval's results JSON.")] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Print a finished run again; calls no model."""
+    """Print or export a finished run, or verdicts judged elsewhere; calls no model."""
     from sami_eval import runs
     from sami_eval.cli.output import print_document
     from sami_eval.config import find_config
+    from sami_eval.report import export
+    from sami_eval.report.document import dump, read_document
+
+    if run is not None and Path(run).is_file():
+        _refuse_exports(run, [unparsed, csv, verdicts, fastchat])
+        folder, document = None, _read_file(Path(run))
+    else:
+        folder = runs.find_run(run, find_config(Path.cwd()).root)
+        document = read_document(folder / runs.DOCUMENT)
+    if lm_eval is not None:
+        _write(lm_eval, dump(export.lm_eval(document)))
+    if folder is not None and (csv or verdicts or fastchat):
+        _export(document, folder, csv, verdicts, fastchat)
+    if unparsed and folder is not None:
+        _print_unparsed(folder)
+    elif markdown or latex:
+        sys.stdout.write(export.markdown(document) if markdown else export.latex(document))
+    elif as_json or not (csv or verdicts or fastchat or lm_eval):
+        print_document(document, as_json, verbose)
+
+
+def _refuse_exports(file: str, asked: list[object]) -> None:
+    from sami_eval.errors import UsageError
+
+    if any(asked):
+        raise UsageError(
+            f"`{file}` is a file of verdicts, not a run: it cannot be exported again",
+            "--json, --markdown, --latex and --lm-eval work for it too",
+        )
+
+
+def _read_file(path: Path) -> Document:
+    """A run's own comparison.json, or verdicts that were judged elsewhere."""
+    from sami_eval import runs
+    from sami_eval.imports import read_verdict_file
     from sami_eval.report.document import read_document
 
-    folder = runs.find_run(run, find_config(Path.cwd()).root)
-    if unparsed:
-        _print_unparsed(folder)
-        return
-    print_document(read_document(folder / runs.DOCUMENT), as_json, verbose)
+    return read_document(path) if path.name == runs.DOCUMENT else read_verdict_file(path)
+
+
+def _export(
+    document: Document,
+    folder: Path,
+    csv: Path | None,
+    verdicts: Path | None,
+    fastchat: Path | None,
+) -> None:
+    from sami_eval import runs
+    from sami_eval.prompts import read_prompts
+    from sami_eval.report import export
+
+    judged: list[Verdict] = runs.read_verdicts(folder)
+    if csv is not None:
+        category = {p.id: p.category for p in read_prompts(folder / "prompts.jsonl")}
+        _write(csv, export.csv_text(document, judged, category))
+    if verdicts is not None:
+        _write(verdicts, export.verdict_lines(judged))
+    if fastchat is not None:
+        rows = export.fastchat_pairs(document, judged)
+        path = fastchat / "model_judgment" / export.judge_file(document)
+        _write(path, export.json_lines(rows))
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file, and say where."""
+    from sami_eval.store import atomic_write, disk_error
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(path.parent, error) from None
+    atomic_write(path, text)
+    print(path, file=sys.stderr)
 
 
 def _print_unparsed(folder: Path) -> None:

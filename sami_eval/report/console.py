@@ -152,7 +152,8 @@ def verdict_in_words(row: ComparisonRow) -> str:
     return (
         f"not significant at 5%; if {percent(row['win_rate'])} were the true rate, "
         f"80% power would need about {row['questions_needed']:,} questions"
-        + (" with these very seeds" if row["seeds"] else "")
+        + (" with as many ties" if row["ties"] else "")
+        + (" and these very seeds" if row["seeds"] else "")
     )
 
 
@@ -248,7 +249,10 @@ def _fact_rows(document: Document) -> Iterator[tuple[str, str]]:
     if cut:
         yield "cut at token limit", ", ".join(f"{name} {n}" for name, n in cut.items())
     yield "cost", _cost(document)
-    yield "saved", f"{document['run']}  (sami-eval show)"
+    yield (
+        "saved" if document["settings_key"] else "read from",
+        f"{document['run']}  (sami-eval show)",
+    )
 
 
 def _consistency_and_length(document: Document, row: ComparisonRow) -> Iterator[tuple[str, str]]:
@@ -268,6 +272,8 @@ def _cost(document: Document) -> str:
     calls, tokens = document["calls"], document["tokens"]
     if document["judge_model"] is None:
         return "nothing; the judge is a program"
+    if not calls["made"] + calls["from_ledger"] and document["cost_usd"] == 0:
+        return "nothing; no judge was called"
     price = "unknown price" if document["cost_usd"] is None else f"${document['cost_usd']:.2f}"
     total = calls["made"] + calls["from_ledger"]
     return (

@@ -1,0 +1,224 @@
+"""Verdicts that were judged elsewhere become a document like any other.
+
+| file                  | holds                                                                  |
+|-----------------------|------------------------------------------------------------------------|
+| the paper's, .json    | A_vs_B_verdicts.json: a list of [verdict, length of b, length of a];    |
+|                       | 1 is a win of A, 0 of B, 0.5 a tie; lengths in tokens                   |
+| FastChat's, .jsonl    | model_judgment/*_pair.jsonl                                            |
+| ours, .jsonl          | verdicts.jsonl of a run folder, or `show RUN --verdicts FILE`          |
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from sami_eval import __version__
+from sami_eval.comparison import compare, correct_pairs, round_robin
+from sami_eval.errors import UsageError
+from sami_eval.prompts import FIRST_MTBENCH_ID, MTBENCH_CATEGORIES, read_lines
+from sami_eval.report.document import SCHEMA, Document, comparison_row, rank_rows
+from sami_eval.report.export import ERROR, ONE_ORDER
+from sami_eval.runs import to_verdict
+from sami_eval.types import Order, Prompt, Response, Verdict, Winner
+
+PAPER_HINT = "the paper's verdicts are A_vs_B_verdicts.json: [[1, 361, 334], [0.5, 95, 62], ...]"
+PAIR_HINT = (
+    'a line of FastChat\'s pair judgments has "question_id", "model_1", "model_2", "g1_winner", '
+    '"g2_winner" (model_1, model_2, tie or error) and "turn"'
+)
+_PAPER: dict[float, Winner] = {1: "a", 0.5: "tie", 0: "b"}
+Responses = dict[str, list[Response]]
+
+
+def read_verdict_file(path: Path) -> Document:
+    """The comparison that a file of verdicts holds.
+
+    Raises UsageError with file and line for a bad field, a turn judged twice, or no verdict.
+    """
+    if path.suffix == ".json":
+        verdicts, responses = _paper(path)
+        judge = ("recorded", path.name)
+    else:
+        verdicts, responses = list(_lines(path)), {}
+        judge = (", ".join(dict.fromkeys(v.judge for v in verdicts)), path.name)
+    if not verdicts:
+        raise UsageError("no verdicts in the file", PAIR_HINT, str(path))
+    return _document(path, verdicts, responses, judge)
+
+
+def _paper(path: Path) -> tuple[list[Verdict], Responses]:
+    """The verdicts and, for their lengths, empty responses."""
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise UsageError(f"not JSON: {error.msg}", PAPER_HINT, f"{path}:{error.lineno}") from None
+    except UnicodeDecodeError:
+        raise UsageError("not UTF-8 text", PAPER_HINT, str(path)) from None
+    except OSError as error:
+        raise UsageError(f"cannot read `{path}`: {error.strerror}", PAPER_HINT) from None
+    if not isinstance(rows, list) or not rows:
+        raise UsageError("not a list of verdicts", PAPER_HINT, str(path))
+    a, b = _paper_names(path)
+    verdicts: list[Verdict] = []
+    responses: Responses = {a: [], b: []}
+    for number, row in enumerate(rows):
+        score, of_b, of_a = _paper_row(row, number, path)
+        question = str(FIRST_MTBENCH_ID + number)
+        verdicts.append(Verdict(question, 0, "recorded", a, b, "a", 0, _PAPER[score]))
+        for name, n_tokens in ((a, of_a), (b, of_b)):
+            responses[name].append(Response(question, name, ("",), n_tokens=(n_tokens,)))
+    return verdicts, responses
+
+
+def _paper_names(path: Path) -> tuple[str, str]:
+    a, vs, b = path.stem.removesuffix("_verdicts").partition("_vs_")
+    return (a, b) if vs and a and b and a != b else ("a", "b")
+
+
+def _paper_row(row: object, number: int, path: Path) -> tuple[float, int, int]:
+    if not isinstance(row, list) or len(row) != 3:
+        raise UsageError(f"verdict {number} is `{str(row)[:40]}`", PAPER_HINT, str(path))
+    score, *lengths = row
+    if type(score) not in (int, float) or score not in _PAPER:
+        raise UsageError(f"verdict {number} is `{score!r}`, not 0, 0.5 or 1", PAPER_HINT, str(path))
+    for length in lengths:
+        if type(length) is not int or length < 0:
+            raise UsageError(f"verdict {number} has length `{length!r}`", PAPER_HINT, str(path))
+    return score, *lengths
+
+
+def _lines(path: Path) -> Iterator[Verdict]:
+    seen: dict[tuple[object, ...], str] = {}
+    sides: set[tuple[str, str]] = set()
+    for where, row in read_lines(path, PAIR_HINT):
+        ours = "prompt_id" in row
+        for verdict in [to_verdict(row, where)] if ours else _fastchat(row, where, sides):
+            judgment = (verdict.judge, verdict.first, verdict.repeat)
+            key = (*_pair(verdict), verdict.prompt_id, verdict.turn, *judgment)
+            if key in seen:
+                raise UsageError(
+                    f"question `{verdict.prompt_id}`, turn {verdict.turn + 1} is judged twice, "
+                    f"before at {seen[key]}",
+                    "FastChat appends to the file when it is run again; remove one of the lines",
+                    where,
+                )
+            seen[key] = where
+            yield verdict
+
+
+def _pair(verdict: Verdict) -> tuple[str, str]:
+    return verdict.a, verdict.b
+
+
+def _fastchat(row: dict[str, Any], where: str, sides: set[tuple[str, str]]) -> list[Verdict]:
+    """Both orders' verdicts of a line; the first line of two models says which is a."""
+    question, one, other = (_name(row, field, where) for field in _NAMES)
+    turn = row.get("turn")
+    if type(turn) is not int or turn < 1:
+        raise UsageError(f"`turn` is `{turn!r}`, not 1, 2, ...", PAIR_HINT, where)
+    if one == other:
+        raise UsageError(f"`{one}` is compared with itself", PAIR_HINT, where)
+    turned = (other, one) in sides
+    a, b = (other, one) if turned else (one, other)
+    sides.add((a, b))
+    judge = row.get("judge")
+    name = str(judge[0]) if isinstance(judge, list) and judge else "judge"
+    winner_of = {"model_1": "b" if turned else "a", "model_2": "a" if turned else "b"}
+    verdicts = []
+    for game, shown_first in (("g1", one), ("g2", other)):
+        text = str(row.get(f"{game}_judgment", ""))
+        if text == ONE_ORDER:
+            continue
+        said = row.get(f"{game}_winner")
+        if not isinstance(said, str) or said not in (*winner_of, "tie", ERROR):
+            raise UsageError(f"`{game}_winner` is `{said!r}`", PAIR_HINT, where)
+        winner: Any = winner_of.get(said, None if said == ERROR else "tie")
+        first: Order = "a" if shown_first == a else "b"
+        reason = "recorded as an error" if winner is None else None
+        verdicts.append(
+            Verdict(question, turn - 1, name, a, b, first, 0, winner, reason=reason, text=text)
+        )
+    return verdicts
+
+
+_NAMES = ("question_id", "model_1", "model_2")
+
+
+def _name(row: dict[str, Any], field: str, where: str) -> str:
+    value = row.get(field)
+    kinds = str | int if field == "question_id" else str
+    if isinstance(value, bool) or not isinstance(value, kinds) or value == "":
+        raise UsageError(f"`{field}` is `{value!r}`", PAIR_HINT, where)
+    return str(value)
+
+
+def _prompts(verdicts: Sequence[Verdict]) -> list[Prompt]:
+    """The questions judged, in order; MT-Bench's 80 have its categories, others none."""
+    n_turns: dict[str, int] = {}
+    for verdict in verdicts:
+        n_turns[verdict.prompt_id] = max(n_turns.get(verdict.prompt_id, 0), verdict.turn + 1)
+    known = set(map(str, range(FIRST_MTBENCH_ID, FIRST_MTBENCH_ID + 80)))
+    of_mtbench = set(n_turns) == known
+    return [
+        Prompt(
+            question,
+            MTBENCH_CATEGORIES[(int(question) - FIRST_MTBENCH_ID) // 10] if of_mtbench else "all",
+            ("",) * n,
+        )
+        for question, n in n_turns.items()
+    ]
+
+
+def _document(
+    path: Path, verdicts: Sequence[Verdict], responses: Responses, judge: tuple[str, str]
+) -> Document:
+    prompts = _prompts(verdicts)
+    groups = {pair: list(rows) for pair, rows in groupby(sorted(verdicts, key=_pair), key=_pair)}
+    comparisons = correct_pairs(
+        [
+            compare(prompts, responses.get(a, []), responses.get(b, []), groups[a, b], names=(a, b))
+            for a, b in dict.fromkeys(map(_pair, verdicts))
+        ]
+    )
+    changed = datetime.datetime.fromtimestamp(path.stat().st_mtime)
+    names = dict.fromkeys(name for verdict in verdicts for name in _pair(verdict))
+    return {
+        "schema": SCHEMA,
+        "task": "mtbench" if prompts[0].category != "all" else "imported",
+        "judge": judge[0],
+        "judge_model": judge[1],
+        "orders": "both" if len({verdict.first for verdict in verdicts}) == 2 else "one",
+        "rule": "conservative",
+        "principles_shown": False,
+        "embedded": False,
+        "settings_key": "",
+        "settings": {},
+        "run": str(path),
+        "date": changed.isoformat(timespec="seconds"),
+        "contenders": [
+            {
+                "name": name,
+                "contender": name,
+                "base": str(path),
+                "adapter": None,
+                "engine": "recorded",
+                "fingerprint": "",
+                "n_cut": 0,
+            }
+            for name in names
+        ],
+        "comparisons": [comparison_row(comparison) for comparison in comparisons],
+        "ranking": rank_rows(round_robin(comparisons)),
+        "cost_usd": 0.0,
+        "calls": {"made": 0, "from_ledger": 0},
+        "tokens": {"prompt": 0, "completion": 0},
+        "seconds": {},
+        "memory_mb": {},
+        "versions": {"sami-eval": __version__},
+        "command": "",
+    }

@@ -1,0 +1,262 @@
+"""A finished run in other tools' formats; every figure is the document's.
+
+| to        | what                                                                         |
+|-----------|------------------------------------------------------------------------------|
+| FastChat  | model_judgment/*_pair.jsonl, which its own summary counts as we do            |
+| CSV       | one line a pair of contenders, seeds and question                             |
+| lm-eval   | its results schema, one task a pair of contenders                             |
+| Markdown, LaTeX | the table                                                              |
+| JSON lines | every verdict                                                                |
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import datetime
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sami_eval.comparison import Rule, fold, majority
+from sami_eval.errors import UsageError
+from sami_eval.report.console import interval_text, p_text, percent
+from sami_eval.report.document import ComparisonRow, Document, TallyRow
+from sami_eval.stats.intervals import Z
+from sami_eval.types import Order, Outcome, Verdict
+
+ONE_ORDER = "not asked: judged in one order"
+ERROR = "error"
+_WINNERS: Mapping[float, str] = {1.0: "model_1", 0.5: "tie", 0.0: "model_2"}
+
+
+def contender_of(document: Document) -> dict[str, str]:
+    """The contender of each model: itself, or the recipe of which it is one seed."""
+    return {row["name"]: row.get("contender", row["name"]) for row in document["contenders"]}
+
+
+def seed_of(document: Document, row: ComparisonRow) -> dict[str, int]:
+    """Training seeds of the models of a pair, where a side has several."""
+    seeds = row["seeds"]
+    if seeds is None:
+        return {}
+    of = contender_of(document)
+    sides = ((row["a"], seeds["a"]), (row["b"], seeds["b"]))
+    return {
+        model: seed
+        for side, several in sides
+        for model, seed in zip([m for m in of if of[m] == side], several, strict=False)
+    }
+
+
+def of_pair(document: Document, row: ComparisonRow, verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """The verdicts on two contenders."""
+    of = contender_of(document)
+    return [v for v in verdicts if (of.get(v.a, v.a), of.get(v.b, v.b)) == (row["a"], row["b"])]
+
+
+def fastchat_pairs(document: Document, verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """Lines of FastChat's pair judgments: a line a turn and pair, g2's winner mapped back.
+
+    Repeats are one judgment by majority. A turn asked in one order only has that order's winner
+    twice, and says so in g2_judgment. Seeds of a contender go under the contender's name.
+    Raises UsageError for the average rule, which FastChat's summary does not know.
+    """
+    if document["rule"] != "conservative":
+        raise UsageError(
+            f"FastChat's summary has no rule `{document['rule']}`", "--csv or --verdicts hold all"
+        )
+    return [
+        _fastchat_pair(document, row, several)
+        for row in document["comparisons"]
+        for several in _by_turn(of_pair(document, row, verdicts))
+    ]
+
+
+def _by_turn(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
+    turns: dict[tuple[str, int, str, str], list[Verdict]] = {}
+    for v in verdicts:
+        turns.setdefault((v.prompt_id, v.turn, v.a, v.b), []).append(v)
+    return list(turns.values())
+
+
+def _fastchat_pair(
+    document: Document, row: ComparisonRow, verdicts: Sequence[Verdict]
+) -> dict[str, Any]:
+    one, other = (_game(verdicts, first) for first in ("a", "b"))
+    if document["orders"] == "one" or not any(v.first == "b" for v in verdicts):
+        other = one[0], ONE_ORDER
+    first = verdicts[0]
+    return {
+        "question_id": _number(first.prompt_id),
+        "model_1": row["a"],
+        "model_2": row["b"],
+        "g1_winner": one[0],
+        "g2_winner": other[0],
+        "judge": [document["judge_model"] or document["judge"], document["judge"]],
+        "g1_user_prompt": "",
+        "g1_judgment": one[1],
+        "g2_user_prompt": "",
+        "g2_judgment": other[1],
+        "turn": first.turn + 1,
+        "tstamp": datetime.datetime.fromisoformat(document["date"]).timestamp(),
+    }
+
+
+def _game(verdicts: Sequence[Verdict], first: Order) -> tuple[str, str]:
+    """Winner and words of one order."""
+    repeats = [verdict for verdict in verdicts if verdict.first == first]
+    score = majority(repeats)
+    texts = "\n\n".join(verdict.text for verdict in repeats)
+    return ERROR if score is None else _WINNERS[score], texts
+
+
+def _number(prompt_id: str) -> int | str:
+    return int(prompt_id) if prompt_id.isascii() and prompt_id.isdigit() else prompt_id
+
+
+def judge_file(document: Document) -> str:
+    """The name of FastChat's file of pair judgments: its judge's model, or our judge."""
+    name = document["judge_model"] or document["judge"]
+    return re.sub(r"[^A-Za-z0-9.+_-]+", "-", name) + "_pair.jsonl"
+
+
+def json_lines(rows: Iterable[Mapping[str, Any]]) -> str:
+    """One JSON object a line."""
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def verdict_lines(verdicts: Iterable[Verdict]) -> str:
+    """Every verdict as JSON lines; `sami-eval show FILE` reads them."""
+    return json_lines(map(dataclasses.asdict, verdicts))
+
+
+def csv_text(document: Document, verdicts: Sequence[Verdict], category: Mapping[str, str]) -> str:
+    """Scores a question: of its turns with an outcome, their wins, ties, losses and mean."""
+    file = io.StringIO()
+    out = csv.writer(file, lineterminator="\n")
+    counts = ("n_turns", "wins", "ties", "losses", "score")
+    out.writerow(("a", "b", "seed_a", "seed_b", "question_id", "category", *counts))
+    for row in document["comparisons"]:
+        for question, outcomes in _questions(document, row, verdicts):
+            several = row["seeds"] is not None
+            seeds = outcomes[0].seeds if several else ("", "")
+            names = (row["a"], row["b"], *seeds, question, category.get(question, ""))
+            out.writerow((*names, *_counts([outcome.score for outcome in outcomes])))
+    return file.getvalue()
+
+
+def _questions(
+    document: Document, row: ComparisonRow, verdicts: Sequence[Verdict]
+) -> Iterator[tuple[str, list[Outcome]]]:
+    several = of_pair(document, row, verdicts)
+    rule: Rule = "average" if document["rule"] == "average" else "conservative"
+    groups: dict[tuple[str, tuple[int, int]], list[Outcome]] = {}
+    for outcome in fold(several, rule, seed_of=seed_of(document, row)):
+        groups.setdefault((outcome.prompt_id, outcome.seeds), []).append(outcome)
+    for (question, _), outcomes in groups.items():
+        yield question, outcomes
+
+
+def _counts(scores: Sequence[float]) -> tuple[int, int, int, int, float]:
+    won, lost = sum(s > 0.5 for s in scores), sum(s < 0.5 for s in scores)
+    return len(scores), won, len(scores) - won - lost, lost, sum(scores) / len(scores)
+
+
+def table(document: Document) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the table, full names: categories of a pair, else every pair."""
+    first = document["comparisons"][0]
+    figures = ["win rate", "95% CI", "p"]
+    if len(document["comparisons"]) > 1:
+        rows = [_cells(f"{r['a']} : {r['b']}", r, adjusted=True) for r in document["comparisons"]]
+        return ["pair", "turns", "win", "tie", "loss", *figures], rows
+    rows = [_cells(name, row, adjusted=True) for name, row in first["by_category"].items()]
+    header = ["category", "turns", first["a"], "tie", first["b"], *figures]
+    return header, [*rows, _cells("all", first, adjusted=False)]
+
+
+def _cells(name: str, row: TallyRow, adjusted: bool) -> list[str]:
+    counts = [str(row[key]) for key in ("n_turns", "wins", "ties", "losses")]
+    p = p_text(row["p_adjusted"] if adjusted else row["p_value"])
+    p = p.removeprefix("p = ").removeprefix("p ")
+    return [name, *counts, percent(row["win_rate"]), interval_text(row["interval"]), p]
+
+
+def markdown(document: Document) -> str:
+    """The table in Markdown."""
+    header, rows = table(document)
+    marks = ["---", *["---:"] * (len(header) - 1)]
+    lines = [header, marks, *rows]
+    return (
+        "\n".join("| " + " | ".join(c.replace("|", r"\|") for c in r) + " |" for r in lines) + "\n"
+    )
+
+
+_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+
+
+def latex(document: Document) -> str:
+    """The table in LaTeX; needs booktabs."""
+    header, rows = table(document)
+    lines = [" & ".join(map(_escaped, row)) + r" \\" for row in [header, *rows]]
+    rule = [] if len(document["comparisons"]) > 1 else [r"\midrule"]
+    body = [lines[0], r"\midrule", *lines[1:-1], *rule, lines[-1]]
+    columns = "l" + "r" * (len(header) - 1)
+    begin, end = rf"\begin{{tabular}}{{{columns}}}", r"\end{tabular}"
+    return "\n".join([begin, r"\toprule", *body, r"\bottomrule", end]) + "\n"
+
+
+def _escaped(text: str) -> str:
+    found = re.sub(r"[\\~^&%$#_{}<>]", lambda m: _LATEX.get(m[0], _mark(m[0])), text)
+    return found.replace("–", "--")
+
+
+def _mark(character: str) -> str:
+    return f"${character}$" if character in "<>" else f"\\{character}"
+
+
+def lm_eval(document: Document) -> dict[str, Any]:
+    """The comparisons in lm-eval's results schema, each pair a task, win_rate its metric.
+
+    win_rate_stderr: the interval's width in normal standard errors (half of it over 1.96).
+    """
+    pairs = {f"{document['task']}:{r['a']}:{r['b']}": r for r in document["comparisons"]}
+    settings = {"judge": document["judge"], "judge_model": document["judge_model"]}
+    settings |= {"orders": document["orders"], "rule": document["rule"]}
+    return {
+        "results": {name: _metrics(name, row) for name, row in pairs.items()},
+        "group_subtasks": {name: [] for name in pairs},
+        "configs": {
+            name: {"task": name, "output_type": "generate_until", "metadata": settings}
+            for name in pairs
+        },
+        "versions": dict.fromkeys(pairs, 1),
+        "n-shot": dict.fromkeys(pairs, 0),
+        "higher_is_better": {name: {"win_rate": True} for name in pairs},
+        "n-samples": {
+            name: {"original": row["n_questions"], "effective": row["n_questions"]}
+            for name, row in pairs.items()
+        },
+        "config": {
+            "model": "sami-eval",
+            "model_args": ",".join(dict.fromkeys(r["contender"] for r in document["contenders"])),
+            "limit": document["settings"].get("limit"),
+        },
+        "date": datetime.datetime.fromisoformat(document["date"]).timestamp(),
+        "total_evaluation_time_seconds": str(sum(document["seconds"].values())),
+    }
+
+
+def _metrics(name: str, row: ComparisonRow) -> dict[str, Any]:
+    interval = row["interval"]
+    return {
+        "alias": name,
+        "win_rate,none": "N/A" if row["win_rate"] is None else row["win_rate"],
+        "win_rate_stderr,none": (interval[1] - interval[0]) / (2 * Z) if interval else "N/A",
+        "win_rate_low,none": interval[0] if interval else "N/A",
+        "win_rate_high,none": interval[1] if interval else "N/A",
+        "p_value,none": "N/A" if row["p_value"] is None else row["p_value"],
+        **{f"{key},none": row[key] for key in ("wins", "ties", "losses", "n_turns")},
+    }
