@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from sami_eval import models, prompts, references
+from sami_eval import models, prompts, questions, references
 from sami_eval.align.options import preset_name
 from sami_eval.client import ClientSettings, check_key
 from sami_eval.config import Config
@@ -112,7 +112,9 @@ def make_plan(settings: Settings, config: Config) -> Plan:
     base = models.resolve_base(base_spec, config)
     embedded = preset_name(base) == "embedded" and settings.prompts is None
     task = settings.task or config.defaults.get("task", "mtbench")
-    asked = prompts.load_prompts(task, settings.prompts, embedded)
+    asked, embedded, said = questions.load(
+        task, settings.prompts, embedded, settings.contenders, config
+    )
     asked, wrong = references.load(asked, settings.references, settings.fix_references)
     asked, shown = _prompts(settings, asked)
     client = ClientSettings(
@@ -135,7 +137,7 @@ def make_plan(settings: Settings, config: Config) -> Plan:
         judge,
         _generate_settings(settings, config, embedded, shown, client),
         client,
-        (*notes, warning) if warning else notes,
+        (*said, *notes, *((warning,) if warning else ())),
     )
 
 
