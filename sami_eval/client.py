@@ -14,7 +14,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sami_eval import endpoint, wire
@@ -238,7 +238,8 @@ class _Exchange:
     async def _attempt(self, request: Request) -> Reply:
         import openai
 
-        body = wire.body(request, self.unsupported.get(request.model.base, set()))
+        left_out = set(self.unsupported.get(request.model.base, ()))
+        body = wire.body(request, left_out)
         timeout_s = self.settings.timeout_s
         try:
             async with asyncio.timeout(timeout_s):
@@ -247,7 +248,7 @@ class _Exchange:
                 text = await self._client(request.model).post(
                     "/chat/completions", cast_to=str, body=body
                 )
-            return wire.read_completion(text)
+            return replace(wire.read_completion(text), left_out=tuple(sorted(left_out)))
         except (TimeoutError, openai.APITimeoutError):
             raise _Temporary(f"no answer within {timeout_s:g} s", unseen=True) from None
         except wire.MalformedError as error:
@@ -256,7 +257,8 @@ class _Exchange:
             why = masked(f"connection failed: {error.__cause__ or error}")
             raise _Temporary(why, unseen=True) from None
         except openai.APIStatusError as error:
-            return self._refused(error, request, body)
+            refusal = self._refused(error, request, body)
+            return replace(refusal, left_out=tuple(sorted(left_out)))
 
     def _client(self, model: Model) -> AsyncOpenAI:
         url = endpoint.address_of(model, self.settings.base_url)

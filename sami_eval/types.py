@@ -172,6 +172,9 @@ class Usage:
 class Reply:
     """A judge's raw reply as the ledger stores it; the verdict is parsed on reading.
 
+    left_out: parameters the server refused, so that it was asked without; a part of the reply's
+        key in the ledger and not stored beside it.
+
     failure: why there is no usable reply ("content filter", "too long for the judge", "API
         failure: ..."), else None. finished: False where the reply was cut at the token limit.
     """
@@ -181,6 +184,7 @@ class Reply:
     usage: Usage | None = None
     finished: bool | None = None
     failure: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +308,8 @@ class Comparison:
     outcomes: one a turn that has one; what the tallies count and a round robin ranks by.
     seeds: None where both sides are one model; else the total's interval and p-value, and the
         categories', cover questions and training seeds.
+    self_agreement: share of the judge's repeats that say what most of them say; None for both
+        where nothing was asked twice.
     """
 
     a: str
@@ -316,6 +322,7 @@ class Comparison:
     cost_usd: float | None = None
     outcomes: tuple[Outcome, ...] = ()
     seeds: Seeds | None = None
+    self_agreement: Estimate = Estimate(None, None)
 
 
 @dataclass(frozen=True, slots=True)

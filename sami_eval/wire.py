@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
+from itertools import chain, combinations
 from typing import Any
 
-from sami_eval.types import Reply, Request, Usage
+from sami_eval.types import Reply, Request, Sampling, Usage
 
 CONTENT_FILTER = "content filter"
 TOO_LONG = "too long for the model"
@@ -49,6 +50,12 @@ def body(request: Request, unsupported: set[str]) -> dict[str, object]:
         digest = sha256(f"{sampling.seed}:{request.sample}".encode()).digest()
         row["seed"] = int.from_bytes(digest[:4], "big") >> 1
     return {name: value for name, value in row.items() if name not in unsupported}
+
+
+def dialects(sampling: Sampling) -> Iterator[tuple[str, ...]]:
+    """Every choice of parameters that a server may have refused, the fewest first, never none."""
+    sent = _OPTIONAL if sampling.temperature > 0 else _OPTIONAL[:2]
+    return chain.from_iterable(combinations(sorted(sent), n) for n in range(1, len(sent) + 1))
 
 
 def _utf8(text: str) -> str:

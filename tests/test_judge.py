@@ -14,9 +14,10 @@ from sami_eval.client import ClientSettings
 from sami_eval.comparison import compare
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.judge import IDENTICAL, judge_all, judge_model, read_judge
+from sami_eval.judge.ask import reply_key
 from sami_eval.progress import silent
 from sami_eval.store import Ledger
-from sami_eval.types import Judge, Prompt, Response, Verdict
+from sami_eval.types import Judge, Model, Prompt, Request, Response, Sampling, Verdict
 from tests.loopback_judge import FAULTS, NO_VERDICT, Behaviour, LoopbackJudge, completion, error
 
 QUALITY, PRINCIPLES, SINGLE = map(read_judge, ("quality", "principles", "single"))
@@ -342,3 +343,34 @@ def test_the_principles_judge_is_asked_with_the_constitution(ledger: Ledger) -> 
         ask(server, ledger, PRINCIPLES, prompts=prompts)
     assert server.n_calls == 80
     assert all("1. Be brief." in call.body["messages"][1]["content"] for call in server.calls)
+
+
+def refuses(parameter: str) -> Behaviour:
+    """A judge that takes no request with the parameter."""
+    body = error(f"Unsupported parameter: '{parameter}'", "unsupported_parameter", parameter)
+    return Behaviour(script=lambda asked: (400, {}, body) if parameter in asked else None)
+
+
+@pytest.mark.parametrize("parameter", ["temperature", "max_tokens"])
+def test_what_was_asked_without_a_parameter_is_found_again_without_asking(
+    ledger: Ledger, parameter: str
+) -> None:
+    with LoopbackJudge(refuses(parameter)) as server:
+        first = ask(server, ledger, concurrency=1)
+        assert server.n_calls == 81  # one refusal, then everything without it
+        again = ask(server, ledger)
+    assert server.n_calls == 81
+    assert plain(again) == first
+    assert all(v.from_ledger for v in again)
+
+
+def test_answers_under_other_parameters_are_kept_apart(ledger: Ledger) -> None:
+    request = Request(Model("j", "j", engine="openai"), (("user", "hi"),), (), Sampling())
+    keys = {reply_key(request, left_out) for left_out in wire.dialects(request.sampling)}
+    assert len(keys | {reply_key(request)}) == 4  # max_tokens and temperature, each or both
+    with LoopbackJudge(refuses("temperature")) as server:
+        ask(server, ledger, concurrency=1)
+    hot = replace(QUALITY, temperature=0.5)
+    with LoopbackJudge() as server:
+        ask(server, ledger, hot)
+    assert server.n_calls == 80  # asked for at another temperature: another question

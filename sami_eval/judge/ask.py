@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sami_eval import client
+from sami_eval import client, wire
 from sami_eval.chat import Messages
 from sami_eval.errors import UsageError
 from sami_eval.judge.rendering import render, render_single
@@ -97,7 +97,7 @@ def judge_all(
         for first in once
         for repeat in range(repeats)
     ]
-    stored = _stored(judge, ledger.replies(asked), retry_unparsed)
+    stored = _stored(judge, _recall(asked, ledger), retry_unparsed)
     missing = {k: request for k, request in asked.items() if k not in stored}
     replies = stored | _ask(judge, missing, ledger, settings, progress)
     return [_verdict(judge, judgment, replies, stored.keys()) for judgment in judgments]
@@ -136,9 +136,32 @@ def _keys(
     model = judge_model(judge)
     sampling = Sampling(judge.temperature, max_tokens=judge.max_tokens)
     for messages in _conversations(judge, turn, first):
-        name = key("reply", model.base, messages, sampling, repeat)
-        asked.setdefault(name, Request(model, messages, (), sampling, repeat))
+        request = Request(model, messages, (), sampling, repeat)
+        name = reply_key(request)
+        asked.setdefault(name, request)
         yield name
+
+
+def reply_key(request: Request, left_out: Sequence[str] = ()) -> str:
+    """What a reply is stored under: answers to other parameters are other replies."""
+    facts = (request.model.base, request.messages, request.sampling, request.sample)
+    return key("reply", *facts, left_out) if left_out else key("reply", *facts)
+
+
+def _recall(asked: Mapping[str, Request], ledger: Ledger) -> dict[str, Reply]:
+    """The stored replies: to the request as it stands, else without what a server refused."""
+    replies = ledger.replies(asked)
+    others = {
+        reply_key(request, left_out): k
+        for k, request in asked.items()
+        if k not in replies
+        for left_out in wire.dialects(request.sampling)
+    }
+    stored = ledger.replies(others)
+    for other in others:
+        if other in stored:
+            replies.setdefault(others[other], stored[other])
+    return replies
 
 
 def _conversations(judge: Judge, turn: _Turn, first: Order) -> tuple[Messages, ...]:
@@ -171,7 +194,8 @@ def _ask(
 
         def keep(position: int, reply: Reply) -> None:
             if not client.is_api_failure(reply):
-                ledger.add_replies([(keys[position], judge.name, reply)])
+                name = reply_key(missing[keys[position]], reply.left_out)
+                ledger.add_replies([(name, judge.name, reply)])
             replies[keys[position]] = reply
             advance(1)
 
