@@ -143,6 +143,7 @@ def compare(
         cost_usd,
         outcomes,
         _seeds(outcomes),
+        self_agreement(verdicts, seed_of),
     )
 
 
@@ -280,6 +281,24 @@ def consistency(verdicts: Iterable[Verdict], seed_of: SeedOf | None = None) -> E
             if len(scores) == 2 and None not in scores:
                 same[prompt_id].append(float(scores[0] == scores[1]))
     return win_rate(same)
+
+
+def self_agreement(verdicts: Iterable[Verdict], seed_of: SeedOf | None = None) -> Estimate:
+    """Share of the repeats of a judgment that have its most frequent verdict; by question.
+
+    Repeats without a verdict and identical responses do not count. None where nothing has two.
+    """
+    from sami_eval.stats.intervals import win_rate
+
+    agree: dict[str, list[float]] = defaultdict(list)
+    asked = (verdict for verdict in verdicts if verdict.text != IDENTICAL)
+    for (prompt_id, _, _), judges in _by_turn(asked, seed_of or {}).items():
+        for repeats in (repeats for orders in judges.values() for repeats in orders.values()):
+            winners = Counter(verdict.winner for verdict in repeats if verdict.winner is not None)
+            if winners.total() > 1:
+                most = max(winners.values())
+                agree[prompt_id] += [1.0] * most + [0.0] * (winners.total() - most)
+    return win_rate(agree)
 
 
 def first_position_rate(verdicts: Iterable[Verdict]) -> Estimate:

@@ -58,6 +58,8 @@ def comparison(a: str, b: str, p: float | None = 0.22) -> ComparisonRow:
         },
         "categories_p_value": 0.41,
         "seeds": None,
+        "self_agreement": None,
+        "self_agreement_interval": None,
     }
 
 

@@ -18,9 +18,11 @@ from sami_eval.comparison import (
     first_position_rate,
     fold,
     round_robin,
+    self_agreement,
 )
 from sami_eval.errors import UsageError
 from sami_eval.judge import IDENTICAL
+from sami_eval.report.document import comparison_row
 from sami_eval.types import Comparison, Estimate, Order, Verdict, Winner
 from tests.judgments import both_orders, prompts, responses, verdict
 
@@ -256,3 +258,29 @@ def test_the_papers_own_verdicts_are_not_significant() -> None:
     assert total.p_value == pytest.approx(0.2, abs=0.01)
     assert not total.significant
     assert total.questions_needed == 320
+
+
+def test_self_agreement_is_the_share_of_repeats_with_the_most_frequent_verdict() -> None:
+    # Three repeats say a, a, b; three say tie: (2 + 3) of 6.
+    winners: tuple[Winner, ...] = ("a", "a", "b")
+    verdicts = [verdict(winner, repeat=i) for i, winner in enumerate(winners)]
+    verdicts += [verdict("tie", "b", repeat=i) for i in range(3)]
+    estimate = self_agreement(verdicts)
+    assert estimate.value == pytest.approx(5 / 6)
+    assert estimate.interval is not None
+    assert estimate.interval[0] < 5 / 6 < estimate.interval[1]
+
+
+def test_self_agreement_needs_two_verdicts_of_one_judgment() -> None:
+    assert self_agreement(both_orders("a", "b")) == Estimate(None, None)
+    assert self_agreement([verdict("a"), verdict(None, repeat=1)]) == Estimate(None, None)
+
+
+def test_self_agreement_is_in_the_document_and_the_table_of_repeats() -> None:
+    from tests.documents import document
+    from tests.test_console import printed
+
+    verdicts = [verdict("a", repeat=i, question="q1") for i in range(2)]
+    row = comparison_row(compare(prompts("writing"), [], [], verdicts))
+    assert row["self_agreement"] == 1.0
+    assert "self-agreement        100.0% [" in printed(document(row))

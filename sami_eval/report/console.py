@@ -240,6 +240,11 @@ def _fact_rows(document: Document) -> Iterator[tuple[str, str]]:
     if len(comparisons) == 1:
         yield from _consistency_and_length(document, comparisons[0])
     for row in comparisons:
+        if row["self_agreement"] is not None:
+            share, interval = percent(row["self_agreement"]), row["self_agreement_interval"]
+            text = f"{share} [{interval_text(interval)}] of repeats say what most of them say"
+            pair = "" if len(comparisons) == 1 else f" ({row['a']} : {row['b']})"
+            yield "self-agreement", text + pair
         if row["seeds"] is not None:
             label = "win rate by seed" if len(comparisons) == 1 else f"{row['a']} : {row['b']}"
             yield shorten(label, LABEL_WIDTH), _seed_rates(row["seeds"])

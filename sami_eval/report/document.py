@@ -81,6 +81,8 @@ class ComparisonRow(TallyRow):
     by_category: dict[str, TallyRow]
     categories_p_value: float | None
     seeds: SeedsRow | None
+    self_agreement: float | None
+    self_agreement_interval: list[float] | None
 
 
 class RankRow(TypedDict):
@@ -190,6 +192,8 @@ def comparison_row(comparison: Comparison) -> ComparisonRow:
         "by_category": {name: tally_row(t) for name, t in comparison.by_category.items()},
         "categories_p_value": comparison.categories_p_value,
         "seeds": None if comparison.seeds is None else _seeds_row(comparison.seeds),
+        "self_agreement": comparison.self_agreement.value,
+        "self_agreement_interval": _interval(comparison.self_agreement.interval),
     }
 
 
@@ -246,7 +250,10 @@ def read_document(path: Path) -> Document:
         raise UsageError(f"the run lacks `{missing[0]}`", hint, str(path))
     document: Document = data
     for row in document["comparisons"]:
-        row.setdefault("seeds", None)  # a run from before seeds were compared
+        # Keys that a run of an earlier version lacks.
+        row.setdefault("seeds", None)
+        row.setdefault("self_agreement", None)
+        row.setdefault("self_agreement_interval", None)
     return document
 
 
