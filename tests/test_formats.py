@@ -1,0 +1,48 @@
+"""docs/formats.md names every key that is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from sami_eval.report import document
+from sami_eval.types import Response, Verdict
+
+PAGE = Path(__file__).parents[1] / "docs" / "formats.md"
+NAMED = set(re.findall(r"`([^`]+)`", PAGE.read_text(encoding="utf-8")))
+TABLES = (
+    document.Document,
+    document.ContenderRow,
+    document.ComparisonRow,
+    document.TallyRow,
+    document.LengthRow,
+    document.SeedsRow,
+    document.SeedRow,
+    document.RankRow,
+    document.Calls,
+)
+
+
+def test_every_table_of_the_document_is_checked() -> None:
+    known = {name for name, one in vars(document).items() if hasattr(one, "__required_keys__")}
+    assert known == {table.__name__ for table in TABLES}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_key_of_the_document_is_explained(table: type) -> None:
+    keys = set(table.__annotations__)
+    assert keys
+    assert keys <= NAMED
+
+
+@pytest.mark.parametrize("row", [Response, Verdict])
+def test_every_field_of_answers_and_verdicts_is_explained(row: type) -> None:
+    assert {field.name for field in dataclasses.fields(row)} <= NAMED
+
+
+@pytest.mark.parametrize("option", ["--fastchat", "--csv", "--lm-eval", "--verdicts", "--latex"])
+def test_every_export_is_explained(option: str) -> None:
+    assert any(name.startswith(option) for name in NAMED)
