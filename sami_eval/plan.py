@@ -16,7 +16,13 @@ from sami_eval.constitutions import read_constitution
 from sami_eval.errors import UsageError
 from sami_eval.generate import EngineChoice, parse_arguments
 from sami_eval.generate import Settings as GenerateSettings
-from sami_eval.judge import judge_model, judge_prompts_kind, read_judge, read_judge_prompts
+from sami_eval.judge import (
+    IN_PROCESS,
+    judge_model,
+    judge_prompts_kind,
+    read_judge,
+    read_judge_prompts,
+)
 from sami_eval.store import key
 from sami_eval.types import Judge, Model, Order, Prompt
 
@@ -66,6 +72,7 @@ class Plan:
     """Everything decided before anything is spent.
 
     embedded: the task is the embedded world's, on the embedded base.
+    judge_at: the model that judges; None where a program does.
     """
 
     settings: Settings
@@ -77,6 +84,7 @@ class Plan:
     prompts: tuple[Prompt, ...]
     principles_shown: bool
     judge: Judge
+    judge_at: Model | None
     generate: GenerateSettings
     client: ClientSettings
     notes: tuple[str, ...]
@@ -85,6 +93,13 @@ class Plan:
     def orders(self) -> tuple[Order, ...]:
         """Which contender is shown first, order by order."""
         return ("a", "b") if self.settings.orders == "both" else ("a",)
+
+    @property
+    def judge_arguments(self) -> dict[str, str]:
+        """`--engine-arg` for a judge in this process, where the contenders' engine is its own."""
+        engine = (self.judge.model or "").partition(":")[0]
+        choice = self.generate.engine
+        return dict(choice.arguments) if choice.name == engine else {}
 
     @property
     def key(self) -> str:
@@ -122,8 +137,9 @@ def make_plan(settings: Settings, config: Config) -> Plan:
         concurrency=settings.concurrency,
     )
     judge, notes = _judge(settings, config, embedded, asked)
-    if judge.kind != "rules":
-        check_key(judge_model(judge), client)
+    judge_at = _judge_at(judge, config)
+    if judge_at is not None and judge_at.engine != "local":
+        check_key(judge_at, client)
     warning = references.warning(asked, judge, wrong)
     return Plan(
         settings,
@@ -135,6 +151,7 @@ def make_plan(settings: Settings, config: Config) -> Plan:
         tuple(asked),
         shown,
         judge,
+        judge_at,
         _generate_settings(settings, config, embedded, shown, client),
         client,
         (*said, *notes, *((warning,) if warning else ())),
@@ -187,6 +204,21 @@ def _judge(
             "--constitutions FILE gives them principles; --judge quality needs none",
         )
     return judge, notes
+
+
+def _judge_at(judge: Judge, config: Config) -> Model | None:
+    """The model a judge is asked at: a server's, or one that runs in this process."""
+    if judge.kind == "rules":
+        return None
+    engine, _, spec = (judge.model or "").partition(":")
+    if engine not in IN_PROCESS or not spec:
+        return judge_model(judge)
+    found = models.resolve(spec, None, config=config)
+    if len(found) != 1 or found[0].engine != "local":
+        raise UsageError(
+            f"`{judge.model}` is not one local model", f"{engine}: takes a folder or a hub id"
+        )
+    return found[0]
 
 
 def _named_judge(

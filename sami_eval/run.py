@@ -24,7 +24,7 @@ from sami_eval.contenders import Contender, contenders, games, n_games, pairs, s
 from sami_eval.embedded import BASE_DIR
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.generate import respond
-from sami_eval.judge import judge_all, judge_model
+from sami_eval.judge import judge_all
 from sami_eval.plan import Plan, Settings, make_plan
 from sami_eval.progress import Progress, silent
 from sami_eval.report.document import (
@@ -164,6 +164,8 @@ def _judge_pairs(
             settings=plan.client,
             progress=progress,
             retry_unparsed=plan.settings.retry_unparsed,
+            model=plan.judge_at,
+            arguments=plan.judge_arguments,
         )
         for pair in pairs(sides)
         for a, b in games(*pair)
@@ -198,7 +200,8 @@ def _document(
         "prompt": sum(verdict.usage.prompt_tokens for verdict in made if verdict.usage),
         "completion": sum(verdict.usage.completion_tokens for verdict in made if verdict.usage),
     }
-    asked = None if plan.judge.kind == "rules" else judge_model(plan.judge).base
+    asked = plan.judge_at.base if plan.judge_at is not None else None
+    in_process = plan.judge_at is not None and plan.judge_at.engine == "local"
     return {
         "schema": SCHEMA,
         "task": plan.task,
@@ -219,7 +222,9 @@ def _document(
         ],
         "comparisons": [comparison_row(comparison) for comparison in comparisons],
         "ranking": rank_rows(round_robin(comparisons, plan.settings.seed)),
-        "cost_usd": _cost(plan.config.prices.get(asked or ""), tokens, asked),
+        "cost_usd": _cost(
+            plan.config.prices.get(asked or ""), tokens, None if in_process else asked
+        ),
         "calls": {"made": len(made), "from_ledger": stored},
         "tokens": tokens,
         "seconds": {},
@@ -315,7 +320,7 @@ def _state(spec: str, plan: Plan) -> str:
 
 
 def _judge_line(plan: Plan, calls: int) -> str:
-    if plan.judge.kind == "rules":
+    if plan.judge_at is None:
         return f"judge       {plan.judge.name}, a program: {calls} verdicts, no calls"
-    model = judge_model(plan.judge).base
+    model = plan.judge_at.base
     return f"judge       {plan.judge.name} ({model}): at most {calls} calls"

@@ -57,7 +57,8 @@ def compare(
         str | None, typer.Option(help="Judge name or file; see `sami-eval ls judges`.")
     ] = None,
     judge_model: Annotated[
-        str | None, typer.Option(help="openai:NAME, the model that judges.")
+        str | None,
+        typer.Option(help="The model that judges: openai:NAME, azure:DEPLOYMENT, vllm:ID, hf:ID."),
     ] = None,
     judge_prompts: Annotated[
         Path | None,

@@ -3,12 +3,14 @@
 from sami_eval.judge.ask import BOTH, IDENTICAL, judge_all, judge_model
 from sami_eval.judge.fastchat import judge_prompts_kind, read_judge_prompts
 from sami_eval.judge.files import judge_files, judges_dirs, listing, read_judge
+from sami_eval.judge.local import ENGINES as IN_PROCESS
 from sami_eval.judge.rendering import render, shows_reference
 from sami_eval.judge.verdicts import Reading, parse_rating, parse_verdict, read_reply
 
 __all__ = [
     "BOTH",
     "IDENTICAL",
+    "IN_PROCESS",
     "Reading",
     "judge_all",
     "judge_files",

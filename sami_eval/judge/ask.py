@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sami_eval import client, wire
 from sami_eval.chat import Messages
 from sami_eval.errors import UsageError
+from sami_eval.judge.local import complete_here
 from sami_eval.judge.rendering import render, render_single
 from sami_eval.judge.verdicts import Reading, read_reply
 from sami_eval.progress import Progress
@@ -28,6 +29,7 @@ from sami_eval.types import (
 
 IDENTICAL = "identical responses, not asked"
 BOTH: tuple[Order, ...] = ("a", "b")
+_NO_ARGUMENTS: Mapping[str, str] = {}
 _SWAPPED: Mapping[Winner, Winner] = {"a": "b", "b": "a", "tie": "tie"}
 
 
@@ -62,7 +64,7 @@ def judge_model(judge: Judge) -> Model:
     if name and engine == "azure":
         return Model(name, name, engine="azure")
     asked = f"`{judge.model}`" if judge.model else "no model"
-    hint = "--judge-model openai:NAME or azure:DEPLOYMENT"
+    hint = "--judge-model openai:NAME, azure:DEPLOYMENT, vllm:ID or hf:ID"
     raise UsageError(f"judge `{judge.name}` has {asked}", hint)
 
 
@@ -78,8 +80,13 @@ def judge_all(
     settings: client.ClientSettings,
     progress: Progress,
     retry_unparsed: bool = False,
+    model: Model | None = None,
+    arguments: Mapping[str, str] = _NO_ARGUMENTS,
 ) -> list[Verdict]:
     """One verdict a turn, order and repeat, in the order of the prompts.
+
+    model: what the judge is asked at; its server-side model by default. A local one is run in
+        this process, by the engine that judge.model names and with these arguments.
 
     Identical responses are a tie without a call. What the ledger holds is not asked again, save
     replies without a verdict under retry_unparsed. A rules judge is asked once an order; a
@@ -92,14 +99,14 @@ def judge_all(
     asked: dict[str, Request] = {}
     once: Sequence[Order] = ("a",) if judge.kind == "single" else orders
     judgments = [
-        _Judgment(turn, first, repeat, tuple(_keys(judge, turn, first, repeat, asked)))
+        _Judgment(turn, first, repeat, tuple(_keys(judge, turn, first, repeat, asked, model)))
         for turn in turns
         for first in once
         for repeat in range(repeats)
     ]
     stored = _stored(judge, _recall(asked, ledger), retry_unparsed)
     missing = {k: request for k, request in asked.items() if k not in stored}
-    replies = stored | _ask(judge, missing, ledger, settings, progress)
+    replies = stored | _ask(judge, missing, ledger, settings, progress, arguments)
     return [_verdict(judge, judgment, replies, stored.keys()) for judgment in judgments]
 
 
@@ -125,7 +132,12 @@ def _name(responses: Sequence[Response]) -> str:
 
 
 def _keys(
-    judge: Judge, turn: _Turn, first: Order, repeat: int, asked: dict[str, Request]
+    judge: Judge,
+    turn: _Turn,
+    first: Order,
+    repeat: int,
+    asked: dict[str, Request],
+    model: Model | None,
 ) -> Iterator[str]:
     """Keys of the replies one judgment needs; their requests are put into `asked`.
 
@@ -133,7 +145,7 @@ def _keys(
     """
     if turn.identical():
         return
-    model = judge_model(judge)
+    model = model or judge_model(judge)
     sampling = Sampling(judge.temperature, max_tokens=judge.max_tokens)
     for messages in _conversations(judge, turn, first):
         request = Request(model, messages, (), sampling, repeat)
@@ -144,7 +156,9 @@ def _keys(
 
 def reply_key(request: Request, left_out: Sequence[str] = ()) -> str:
     """What a reply is stored under: answers to other parameters are other replies."""
-    facts = (request.model.base, request.messages, request.sampling, request.sample)
+    model = request.model
+    who = model.fingerprint if model.engine == "local" else model.base
+    facts = (who, request.messages, request.sampling, request.sample)
     return key("reply", *facts, left_out) if left_out else key("reply", *facts)
 
 
@@ -184,9 +198,16 @@ def _ask(
     ledger: Ledger,
     settings: client.ClientSettings,
     progress: Progress,
+    arguments: Mapping[str, str],
 ) -> dict[str, Reply]:
     """Replies to what is missing, each stored the moment it arrives; a failed call is not kept."""
     keys = list(missing)
+    if missing and missing[keys[0]].model.engine == "local":
+        engine = (judge.model or "").partition(":")[0]
+        requests = list(missing.values())
+        local = complete_here(requests, engine, arguments, ledger, progress)
+        ledger.add_replies(zip(keys, [judge.name] * len(keys), local, strict=True))
+        return dict(zip(keys, local, strict=True))
     replies: dict[str, Reply] = {}
     if not missing:
         return replies

@@ -1,0 +1,44 @@
+"""Judges that run in this process: `vllm:ID` and `hf:ID`, spoken to by their own chat template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from sami_eval import wire
+from sami_eval.progress import Progress
+from sami_eval.store import Ledger
+from sami_eval.types import Completion, Reply, Request, Usage
+
+ENGINES = ("hf", "vllm")
+
+
+def complete_here(
+    requests: Sequence[Request],
+    engine: str,
+    arguments: Mapping[str, str],
+    ledger: Ledger,
+    progress: Progress,
+) -> list[Reply]:
+    """A reply to every request, in order; one that is too long for the model is a failure.
+
+    What was generated before a kill is in the ledger as completions, so it is not done again.
+    """
+    from sami_eval.generate import EngineChoice, Engines, complete, format_of
+
+    form = format_of(requests[0].model)
+    asked = [replace(request, token_ids=form.render(request.messages)) for request in requests]
+    fitting = [r for r in asked if form.context is None or len(r.token_ids) < form.context]
+    done: dict[Request, Completion] = {}
+    if fitting:
+        with Engines(EngineChoice(engine, arguments), progress) as engines:
+            completions = complete(fitting, ledger, engines, progress, "judging")
+        done = dict(zip(fitting, completions, strict=True))
+    return [_reply(request, done.get(request)) for request in asked]
+
+
+def _reply(request: Request, completion: Completion | None) -> Reply:
+    if completion is None:
+        return Reply("", failure=wire.TOO_LONG)
+    usage = Usage(len(request.token_ids), completion.n_tokens or 0)
+    return Reply(completion.text, request.model.base, usage, completion.finished)
