@@ -127,14 +127,26 @@ def _per_turn(row: dict[str, Any], field: str, turns: tuple[str, ...], where: st
         raise UsageError(
             f"`{field}` is `{str(value)[:60]}`, not a list of {len(turns)}", HINT, where
         )
-    kinds: tuple[type, ...] = {"finished": (bool,), "n_tokens": (int,)}.get(field, (list,))
-    if not all(one is None or isinstance(one, kinds) for one in value):
+    is_good = {"finished": _is_flag, "n_tokens": _is_count}.get(field, _is_list)
+    if not all(one is None or is_good(one) for one in value):
         raise UsageError(f"`{field}` is `{str(value)[:60]}`", HINT, where)
     return value
 
 
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
 def _ids(ids: object, where: str) -> bool:
-    if not isinstance(ids, list) or not all(isinstance(one, int) for one in ids):
+    if not isinstance(ids, list) or not all(map(_is_count, ids)):
         raise UsageError(f"`token_ids` holds `{str(ids)[:60]}`", HINT, where)
     return True
 

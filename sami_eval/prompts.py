@@ -50,6 +50,8 @@ def read_lines(path: Path, hint: str) -> Iterator[tuple[str, dict[str, Any]]]:
             row = json.loads(line_text)
         except json.JSONDecodeError as error:
             raise UsageError(f"not JSON: {error.msg}", hint, where) from None
+        except RecursionError:
+            raise UsageError("not JSON: nested too deeply", hint, where) from None
         if not isinstance(row, dict):
             raise UsageError(f"`{line_text.strip()[:40]}` is not an object", hint, where)
         yield where, row
