@@ -73,7 +73,7 @@ def main():
     parser.add_argument("--extra", action="append", default=[])
     parser.add_argument("--vllm", action="store_true")
     options = parser.parse_args()
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036
         sys.exit(f"sami-eval needs Python 3.11 or newer, this is {sys.version.split()[0]}")
     folder = options.folder.resolve()
     stamp, python = folder / "sami-eval.json", folder / "bin" / "python"
