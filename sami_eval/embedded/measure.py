@@ -51,7 +51,11 @@ def _generate(
 ) -> list[str]:
     by_length = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     texts = [""] * len(rows)
-    drawn = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
+    drawn = (
+        {"do_sample": True, "temperature": temperature, "top_k": 0}
+        if temperature
+        else {"do_sample": False}
+    )
     for start in range(0, len(rows), BATCH_ROWS):
         indices = by_length[start : start + BATCH_ROWS]
         inputs = tokenizer.pad(
@@ -59,7 +63,7 @@ def _generate(
             return_tensors="pt",
             padding_side="left",
         )
-        generated = model.generate(**inputs, max_new_tokens=MAX_TOKENS, top_k=0, **drawn)
+        generated = model.generate(**inputs, max_new_tokens=MAX_TOKENS, **drawn)
         new = generated[:, inputs["input_ids"].shape[1] :]
         for i, text in zip(
             indices, tokenizer.batch_decode(new, skip_special_tokens=True), strict=True
