@@ -9,14 +9,20 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 Advance = Callable[[int], None]
+Note = Callable[[], str]
 LINE_EVERY_S = 5.0
 
 
 class Progress(Protocol):
     """Shows how far a stage is."""
 
-    def track(self, description: str, total: int) -> AbstractContextManager[Advance]:
-        """Show a stage of `total` steps; the value given counts steps done."""
+    def track(
+        self, description: str, total: int, note: Note | None = None
+    ) -> AbstractContextManager[Advance]:
+        """Show a stage of `total` steps; the value given counts steps done.
+
+        note: what else to show, asked for whenever something is shown.
+        """
 
     def say(self, text: str) -> None:
         """Print one line for the user."""
@@ -24,7 +30,7 @@ class Progress(Protocol):
 
 class _Silent:
     @contextmanager
-    def track(self, description: str, total: int) -> Iterator[Advance]:
+    def track(self, description: str, total: int, note: Note | None = None) -> Iterator[Advance]:
         yield lambda n: None
 
     def say(self, text: str) -> None:
@@ -38,7 +44,7 @@ class _Lines:
         print(text, file=sys.stderr, flush=True)
 
     @contextmanager
-    def track(self, description: str, total: int) -> Iterator[Advance]:
+    def track(self, description: str, total: int, note: Note | None = None) -> Iterator[Advance]:
         start = shown = time.monotonic()
         done = 0
 
@@ -49,10 +55,16 @@ class _Lines:
             if now - shown >= LINE_EVERY_S and done < total:
                 shown = now
                 left = (now - start) / max(done, 1) * (total - done)
-                self.say(f"{description}  {done}/{total}, {left:.0f} s left")
+                self.say(f"{description}  {done}/{total}, {left:.0f} s left{_noted(note)}")
 
         yield advance
-        self.say(f"{description}  {done}/{total} in {time.monotonic() - start:.1f} s")
+        took = time.monotonic() - start
+        self.say(f"{description}  {done}/{total} in {took:.1f} s{_noted(note)}")
+
+
+def _noted(note: Note | None) -> str:
+    said = note() if note else ""
+    return f", {said}" if said else ""
 
 
 class _Bars:
@@ -67,7 +79,7 @@ class _Bars:
         self._console.print(text, markup=False)
 
     @contextmanager
-    def track(self, description: str, total: int) -> Iterator[Advance]:
+    def track(self, description: str, total: int, note: Note | None = None) -> Iterator[Advance]:
         from rich import progress
 
         columns = (
@@ -77,10 +89,15 @@ class _Bars:
             progress.TimeElapsedColumn(),
             progress.TextColumn("left"),
             progress.TimeRemainingColumn(),
+            progress.TextColumn("{task.fields[note]}"),
         )
         with progress.Progress(*columns, console=self._console) as bars:
-            task = bars.add_task(description, total=total)
-            yield lambda n: bars.advance(task, n)
+            task = bars.add_task(description, total=total, note="")
+
+            def advance(n: int) -> None:
+                bars.update(task, advance=n, note=note() if note else "")
+
+            yield advance
 
 
 def silent() -> Progress:

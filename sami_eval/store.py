@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from types import TracebackType
 from typing import Any
 
 from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.mounts import network_type, read_mounts
 from sami_eval.types import Completion, Reply, Usage
 
 _SCHEMA = """
@@ -31,9 +33,12 @@ CREATE TABLE IF NOT EXISTS replies (
     prompt_tokens INTEGER, completion_tokens INTEGER, finished INTEGER, failure TEXT,
     created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
 ) WITHOUT ROWID;
-PRAGMA user_version = 1;
+CREATE TABLE IF NOT EXISTS owners (owner TEXT PRIMARY KEY, beat REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS leases (key TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS leases_by_owner ON leases (owner);
+PRAGMA user_version = 2;
 """
-_VERSION = 1
+_VERSION = 2  # 2: owners and leases
 _CHUNK = 500  # SQLite allows 999 variables a statement in old builds
 
 
@@ -74,6 +79,25 @@ def atomic_write(path: Path, text: str) -> None:
         raise disk_error(path, error) from None
 
 
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection to a ledger's file, each statement its own transaction unless one is begun."""
+    # A reply may arrive in the client's thread; no two threads ever write at once.
+    return sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+
+
+def journal_mode(path: Path) -> str:
+    """How SQLite keeps the file whole: a write-ahead log, unless a network lies between."""
+    kind = network_type(path.resolve(), read_mounts())
+    if kind is None:
+        return "WAL"
+    print(
+        f"`{path}` lies on a network file system ({kind}): its ledger is kept without a "
+        "write-ahead log, which is slower",
+        file=sys.stderr,
+    )
+    return "DELETE"
+
+
 class Ledger:
     """What has been generated and judged so far, in one SQLite file; safe for several processes."""
 
@@ -81,10 +105,7 @@ class Ledger:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # A reply may arrive in the client's thread; no two threads ever write at once.
-            self._db = sqlite3.connect(
-                path, timeout=60, isolation_level=None, check_same_thread=False
-            )
+            self._db = connect(path)
             self._prepare()
         except (OSError, sqlite3.OperationalError) as error:
             raise disk_error(path, error) from None
@@ -100,7 +121,7 @@ class Ledger:
                 f"`{self.path}` was written by a newer sami-eval (ledger version {version})",
                 "pip install --upgrade sami-eval",
             )
-        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute(f"PRAGMA journal_mode = {journal_mode(self.path)}")
         self._db.execute("PRAGMA synchronous = NORMAL")
         if version < _VERSION:
             self._db.executescript(_SCHEMA)

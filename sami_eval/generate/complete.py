@@ -8,6 +8,7 @@ from dataclasses import replace
 from sami_eval.errors import SamiEvalError
 from sami_eval.generate.engine import Engines, base_of, request_key
 from sami_eval.generate.formats import format_of
+from sami_eval.leases import share
 from sami_eval.progress import Advance, Progress
 from sami_eval.store import Ledger
 from sami_eval.types import Completion, Model, Request
@@ -39,12 +40,35 @@ def complete(
             if all(key in done for key in group):
                 continue
             _check_context(group.values())
-            engine = engines.open(_models(group))
-            for batch in cut(group, engine.batch_rows):
-                missing = {key: group[key] for key in batch if key not in done}
-                if missing:
-                    engine.generate(list(missing.values()), _keep(missing, done, ledger, advance))
+            _complete_group(group, done, ledger, engines, progress, advance)
     return [done[key] for key in keys]
+
+
+def _complete_group(
+    group: Mapping[str, Request],
+    done: dict[str, Completion],
+    ledger: Ledger,
+    engines: Engines,
+    progress: Progress,
+    advance: Advance,
+) -> None:
+    """Fill `done` for requests of one base: generated here, or by another run that is at it."""
+
+    def stored(keys: Sequence[str]) -> dict[str, Completion]:
+        found = ledger.completions(keys)
+        advance(len(found.keys() - done.keys()))
+        done.update(found)
+        return found
+
+    def work(keys: Sequence[str]) -> None:
+        mine = set(keys)
+        engine = engines.open(_models(group))
+        for batch in cut(group, engine.batch_rows):
+            missing = {key: group[key] for key in batch if key in mine}
+            if missing:
+                engine.generate(list(missing.values()), _keep(missing, done, ledger, advance))
+
+    share([key for key in group if key not in done], stored, work, ledger, progress)
 
 
 def _with_stop(request: Request) -> Request:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sami_eval import client, wire
@@ -11,6 +11,7 @@ from sami_eval.errors import UsageError
 from sami_eval.judge.local import complete_here
 from sami_eval.judge.rendering import render, render_single
 from sami_eval.judge.verdicts import Reading, read_reply
+from sami_eval.leases import share
 from sami_eval.progress import Progress
 from sami_eval.store import Ledger, key
 from sami_eval.types import (
@@ -104,10 +105,21 @@ def judge_all(
         for first in once
         for repeat in range(repeats)
     ]
-    stored = _stored(judge, _recall(asked, ledger), retry_unparsed)
-    missing = {k: request for k, request in asked.items() if k not in stored}
-    replies = stored | _ask(judge, missing, ledger, settings, progress, arguments)
-    return [_verdict(judge, judgment, replies, stored.keys()) for judgment in judgments]
+
+    def stored(keys: Iterable[str]) -> dict[str, Reply]:
+        return _stored(judge, _recall({k: asked[k] for k in keys}, ledger), retry_unparsed)
+
+    replies = stored(asked)
+    missing = [k for k in asked if k not in replies]
+    fresh: dict[str, Reply] = {}
+
+    def work(keys: Sequence[str]) -> None:
+        requests = {k: asked[k] for k in keys}
+        fresh.update(_ask(judge, requests, ledger, settings, progress, arguments))
+
+    share(missing, stored, work, ledger, progress)
+    replies |= stored(missing) | fresh
+    return [_verdict(judge, judgment, replies, fresh.keys()) for judgment in judgments]
 
 
 def _turns(
@@ -209,9 +221,7 @@ def _ask(
         ledger.add_replies(zip(keys, [judge.name] * len(keys), local, strict=True))
         return dict(zip(keys, local, strict=True))
     replies: dict[str, Reply] = {}
-    if not missing:
-        return replies
-    with progress.track("judging", total=len(keys)) as advance:
+    with progress.track("judging", len(keys), settings.limits.budget.note) as advance:
 
         def keep(position: int, reply: Reply) -> None:
             if not client.is_api_failure(reply):
@@ -225,7 +235,7 @@ def _ask(
 
 
 def _verdict(
-    judge: Judge, judgment: _Judgment, replies: Mapping[str, Reply], stored: Container[str]
+    judge: Judge, judgment: _Judgment, replies: Mapping[str, Reply], fresh: Container[str]
 ) -> Verdict:
     turn, needed = judgment.turn, [replies[k] for k in judgment.keys]
     winner, score, reason = _decide(judgment.first, [read_reply(r, judge) for r in needed])
@@ -243,7 +253,7 @@ def _verdict(
         text="\n\n".join(reply.text for reply in needed) if needed else IDENTICAL,
         model_reported=needed[0].model_reported if needed else None,
         usage=_sum([reply.usage for reply in needed if reply.usage is not None]),
-        from_ledger=bool(needed) and all(k in stored for k in judgment.keys),
+        from_ledger=bool(needed) and not any(k in fresh for k in judgment.keys),
     )
 
 
