@@ -147,7 +147,9 @@ def test_the_slower_of_both_paces_holds() -> None:
 def ask(server: LoopbackJudge, n: int, limits: Limits) -> dict[int, Reply]:
     replies: dict[int, Reply] = {}
     settings = ClientSettings(server.url, backoff_s=0.001, max_backoff_s=0.002, limits=limits)
-    complete_all([request()] * n, settings, replies.__setitem__, silent())
+    # All different: equal ones would share the server's count of faults in a row.
+    requests = [request(f"{i:084d}") for i in range(n)]
+    complete_all(requests, settings, replies.__setitem__, silent())
     return replies
 
 
