@@ -215,10 +215,10 @@ def _seed_rates(seeds: SeedsRow) -> str:
 
 def _seeds_hint(row: ComparisonRow) -> str:
     names = [row["a"].split("@")[0], row["b"].split("@")[0]]
-    trained = [name for name in names if name != "base"]
-    if not all(re.fullmatch(r"[a-z0-9_+]+", name) for name in names) or not trained:
+    if not all(re.fullmatch(r"[a-z0-9_+]+", name) for name in names) or set(names) == {"base"}:
         return ""
-    return f"\n  (other seeds: {', '.join(f'{name}@1' for name in trained)} and so on)"
+    seeded = [name if name == "base" else f"{name}@1,2,3" for name in names]
+    return f"\n  (both: sami-eval compare {' '.join(seeded)})"
 
 
 def _round_robin_lines(document: Document) -> Iterator[Text]:
