@@ -66,7 +66,9 @@ def score(prompt: Prompt, response: Response) -> Score:
 
 def share(scores: Sequence[Score], part: str, whole: str) -> float:
     """A share over all turns of all prompts."""
-    return sum(getattr(s, part) for s in scores) / max(1, sum(getattr(s, whole) for s in scores))
+    return float(
+        sum(getattr(s, part) for s in scores) / max(1, sum(getattr(s, whole) for s in scores))
+    )
 
 
 def interval(by_prompt: Mapping[str, Sequence[Score]], rng: random.Random) -> tuple[float, float]:
