@@ -106,6 +106,7 @@ def _with_value(error: typer.BadParameter, arguments: list[str]) -> str:
 def main() -> None:
     """Run the command line and exit with its code."""
     sys.excepthook = _unforeseen
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     sys.exit(run(sys.argv[1:]))
 
 
