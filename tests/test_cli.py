@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -267,6 +269,27 @@ def test_every_listing_has_text_and_json(
     assert cli.run(["ls", what, "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)[what]
     assert all(rows[0]) if rows else what == "runs"
+
+
+def test_ctrl_c_says_that_the_same_command_resumes(folder: Path) -> None:
+    program = "import sys; from sami_eval import cli; sys.exit(cli.run(sys.argv[1:]))"
+    with LoopbackJudge(Behaviour(latency_s=0.1)) as server:
+        asked = ["--judge-model", "openai:loopback", "--base-url", server.url]
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, *RECORDS, *asked, "--concurrency", "1"],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while len(server.calls) < 5:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.02)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate()
+        assert process.returncode == 130
+        assert "the same command resumes" in error
+        assert len(server.calls) < 80
+        assert judged(server) == 0
+    assert len(server.calls) <= 80 + 1  # at most the one in flight was asked again
 
 
 LIGHT = """

@@ -26,6 +26,7 @@ from sami_eval.errors import SamiEvalError, UsageError
 _ClickError: type[typer.BadParameter] = next(  # one of them: they share `message`
     one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException"
 )
+INTERRUPTED = 130
 DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM)
 
 app = typer.Typer(
@@ -127,8 +128,7 @@ def run(arguments: list[str]) -> int:
         report_error(UsageError(_with_value(error, arguments), hint))
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        print("\nstopped; what was finished is stored: the same command resumes", file=sys.stderr)
-        return 130
+        code = INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -139,4 +139,6 @@ def run(arguments: list[str]) -> int:
         hint = "free or choose another place, then run the same command: it resumes"
         report_error(SamiEvalError(f"cannot write {where}: {error.strerror}", hint))
         return 1
+    if code == INTERRUPTED:  # newer typer turns Ctrl-C into this code by itself
+        print("\nstopped; what was finished is stored: the same command resumes", file=sys.stderr)
     return code if isinstance(code, int) else 0
