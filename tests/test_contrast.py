@@ -155,7 +155,11 @@ def test_the_summary_counts_what_was_rejected_and_why():
 
 
 def test_contrasts_survive_a_file(tmp_path):
-    contrasts = [*write(PROMPTS[:3]), contrast(7, "x", "y", "z", rejected="a response is empty")]
+    contrasts = [
+        *write(PROMPTS[:3]),
+        contrast(7, "x", "y", "z", rejected="a response is empty"),
+        contrast(8, "one\u2028two", "three\x85four"),
+    ]
     path = tmp_path / "contrasts.jsonl"
     path.write_text(contrasts_to_jsonl(contrasts), encoding="utf-8")
     assert read_contrasts(path) == contrasts

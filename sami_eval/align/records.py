@@ -32,7 +32,8 @@ def read_contrasts(path: Path) -> list[Contrast]:
     Raises UsageError naming the line that is no contrast.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines: a response may hold U+2028, which JSON leaves as it is.
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read contrasts: {error}", HINT, str(path)) from None
     contrasts = [
