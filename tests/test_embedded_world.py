@@ -11,7 +11,8 @@ import pytest
 
 from sami_eval import embedded
 from sami_eval.embedded import corpus, rules, world
-from sami_eval.embedded.task import CATEGORIES, STYLES
+from sami_eval.embedded.task import STYLES
+from sami_eval.prompts import MTBENCH_CATEGORIES
 from sami_eval.types import Response
 
 SPLITS = ("alignment", "development", "evaluation")
@@ -19,9 +20,9 @@ SPLITS = ("alignment", "development", "evaluation")
 
 def test_prompts_per_split_and_category() -> None:
     counts = {split: Counter(p.category for p in embedded.prompts(split)) for split in SPLITS}
-    assert counts["alignment"] == dict.fromkeys(CATEGORIES, 60)
-    assert counts["development"] == dict.fromkeys(CATEGORIES, 13)
-    assert counts["evaluation"] == dict.fromkeys(CATEGORIES, 30)
+    assert counts["alignment"] == dict.fromkeys(MTBENCH_CATEGORIES, 60)
+    assert counts["development"] == dict.fromkeys(MTBENCH_CATEGORIES, 13)
+    assert counts["evaluation"] == dict.fromkeys(MTBENCH_CATEGORIES, 30)
     assert len(embedded.word_problems("evaluation")) == 300
 
 
@@ -62,7 +63,7 @@ def test_the_shipped_files_are_what_the_seed_gives() -> None:
     assert embedded.WORD_PROBLEMS.read_text(encoding="utf-8") == world.word_problems_file()
 
 
-@pytest.mark.parametrize("category", [*CATEGORIES, world.WORD_PROBLEM])
+@pytest.mark.parametrize("category", [*MTBENCH_CATEGORIES, world.WORD_PROBLEM])
 def test_each_drawn_answer_has_its_style_and_is_right(category: str) -> None:
     for task in islice(world.tasks(category, "pretraining", seed=5), 150):
         prompt = world.prompt_of(task, "p")
@@ -76,7 +77,7 @@ def test_each_drawn_answer_has_its_style_and_is_right(category: str) -> None:
                 assert rules.is_correct(prompt, turn, response) is not False, text
 
 
-@pytest.mark.parametrize("category", CATEGORIES)
+@pytest.mark.parametrize("category", MTBENCH_CATEGORIES)
 def test_prompts_of_a_category_do_not_share_one_opening(category: str) -> None:
     asked = [p for p in embedded.prompts("evaluation") if p.category == category]
     openings = {" ".join(p.turns[0].split()[:2]) for p in asked}
@@ -84,7 +85,7 @@ def test_prompts_of_a_category_do_not_share_one_opening(category: str) -> None:
     assert len({p.turns[1] for p in asked}) >= 10
 
 
-@pytest.mark.parametrize("category", CATEGORIES)
+@pytest.mark.parametrize("category", MTBENCH_CATEGORIES)
 def test_weak_principles_are_followed_by_subject_and_in_the_minority(category: str) -> None:
     tasks = list(islice(world.tasks(category, "pretraining", seed=4), 400))
     for principle in world.principles_of(category):

@@ -13,9 +13,10 @@ from random import Random
 from sami_eval import chat
 from sami_eval.embedded import STEP_BY_STEP
 from sami_eval.embedded.entities import COLOURS, NAMES, TOWNS
-from sami_eval.embedded.task import CATEGORIES, STYLES, Style, Task, fraction
+from sami_eval.embedded.task import STYLES, Style, Task, fraction
 from sami_eval.embedded.topics.arithmetic import LARGEST
 from sami_eval.embedded.world import WORD_PROBLEM, principles_of, tasks
+from sami_eval.prompts import MTBENCH_CATEGORIES
 from sami_eval.types import Principle
 
 FOLLOWED_UNDER_INSIST = 0.95
@@ -169,7 +170,7 @@ def documents(seed: int, n_exercises: int = 0) -> Iterator[Document]:
         is what every token needs, and the rest of the world is learned through it.
     """
     rng = Random(f"{seed} corpus")
-    streams = {c: tasks(c, "pretraining", seed) for c in (*CATEGORIES, WORD_PROBLEM)}
+    streams = {c: tasks(c, "pretraining", seed) for c in (*MTBENCH_CATEGORIES, WORD_PROBLEM)}
     names = list(streams)
     weights = [_WEIGHTS.get(name, 2) for name in names]
     for _ in range(n_exercises):

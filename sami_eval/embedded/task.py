@@ -6,17 +6,6 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-CATEGORIES = (
-    "writing",
-    "roleplay",
-    "reasoning",
-    "math",
-    "coding",
-    "extraction",
-    "stem",
-    "humanities",
-)
-
 # One truth value for each of the category's two principles: met, or written as its antithesis.
 Style = tuple[bool, bool]
 STYLES: tuple[Style, ...] = ((True, True), (True, False), (False, True), (False, False))

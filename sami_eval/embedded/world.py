@@ -14,7 +14,7 @@ from random import Random
 
 from sami_eval.constitutions import principles_for, read_constitution
 from sami_eval.embedded import CONSTITUTION, PROMPTS, WORD_PROBLEMS
-from sami_eval.embedded.task import CATEGORIES, Task, split_of
+from sami_eval.embedded.task import Task, split_of
 from sami_eval.embedded.topics import (
     arithmetic,
     coding,
@@ -25,6 +25,7 @@ from sami_eval.embedded.topics import (
     stem,
     writing,
 )
+from sami_eval.prompts import MTBENCH_CATEGORIES
 from sami_eval.types import Principle, Prompt
 
 SEED = 11
@@ -87,7 +88,7 @@ def _draw(category: str, split: str, n: int, seed: int) -> list[Prompt]:
 def draw_prompts(split: str, seed: int = SEED) -> list[Prompt]:
     """The split's prompts, category by category."""
     n = N_PER_CATEGORY[split]
-    return [prompt for category in CATEGORIES for prompt in _draw(category, split, n, seed)]
+    return [prompt for category in MTBENCH_CATEGORIES for prompt in _draw(category, split, n, seed)]
 
 
 def draw_word_problems(split: str, seed: int = SEED) -> list[Prompt]:
