@@ -14,13 +14,14 @@ from sami_eval.align.contrast import SAMPLING, contrasts_to_jsonl, write_contras
 from sami_eval.align.options import preset_name
 from sami_eval.align.recipes import Recipe
 from sami_eval.align.records import read_contrasts
+from sami_eval.calls import Sampling
 from sami_eval.config import Config
 from sami_eval.errors import UsageError
 from sami_eval.generate.engine import EngineChoice
 from sami_eval.models import Ensure
 from sami_eval.progress import Progress
 from sami_eval.store import Ledger, atomic_write
-from sami_eval.types import Contrast, Model, Principle, Prompt, Sampling
+from sami_eval.types import Contrast, Model, Principle, Prompt
 
 FILE_NAME = "contrasts.jsonl"
 EMBEDDED_SAMPLING = Sampling(temperature=0.4, top_p=0.9, max_tokens=160)

@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from sami_eval.calls import Request
 from sami_eval.config import Price
 from sami_eval.errors import SamiEvalError, UsageError
-from sami_eval.types import Request, Usage
+from sami_eval.types import Usage
 
 # Tokenizers of today write English and code at 3 to 4 bytes a token, other scripts at 2 or more.
 BYTES_A_TOKEN = 2

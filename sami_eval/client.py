@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING
 
 from sami_eval import endpoint, wire
 from sami_eval.budget import Limits
+from sami_eval.calls import Reply, Request
 from sami_eval.endpoint import masked
 from sami_eval.errors import KeyMissingError, SamiEvalError
 from sami_eval.progress import Progress
-from sami_eval.types import Model, Reply, Request, Usage
+from sami_eval.types import Model, Usage
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI

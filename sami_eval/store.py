@@ -19,9 +19,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from sami_eval.calls import Completion, Reply
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.mounts import network_type, read_mounts
-from sami_eval.types import Completion, Reply, Usage
+from sami_eval.types import Usage
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS completions (

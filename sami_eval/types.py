@@ -59,17 +59,6 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
-    """How tokens are drawn. temperature 0 is greedy; top_p and seed then have no effect."""
-
-    temperature: float = 0.0
-    top_p: float = 1.0
-    max_tokens: int = 1024
-    stop: tuple[str, ...] = ()
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Principle:
     """One rule of a constitution, in three phrasings.
 
@@ -82,36 +71,6 @@ class Principle:
     weak: str
     strong: str
     antithesis: str
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One generation to run: the rendered prompt, who answers, and how tokens are drawn.
-
-    token_ids: the rendered prompt; empty for a server, which renders `messages` itself.
-    messages: (role, content) pairs.
-    sample: index among several draws for the same prompt; each draws its own random numbers.
-    """
-
-    model: Model
-    messages: tuple[tuple[str, str], ...]
-    token_ids: tuple[int, ...]
-    sampling: Sampling
-    sample: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """What came back for one Request. None where the engine does not tell.
-
-    token_ids: generated ids, end-of-sequence included where generated; text excludes it.
-    finished: the model ended by itself or at a stop string, not at the token limit.
-    """
-
-    text: str
-    token_ids: tuple[int, ...] = ()
-    finished: bool | None = None
-    n_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,25 +125,6 @@ class Usage:
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A judge's raw reply as the ledger stores it; the verdict is parsed on reading.
-
-    left_out: parameters the server refused, so that it was asked without; a part of the reply's
-        key in the ledger and not stored beside it.
-
-    failure: why there is no usable reply ("content filter", "too long for the judge", "API
-        failure: ..."), else None. finished: False where the reply was cut at the token limit.
-    """
-
-    text: str
-    model_reported: str | None = None
-    usage: Usage | None = None
-    finished: bool | None = None
-    failure: str | None = None
-    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

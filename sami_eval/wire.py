@@ -14,7 +14,8 @@ from hashlib import sha256
 from itertools import chain, combinations
 from typing import Any
 
-from sami_eval.types import Reply, Request, Sampling, Usage
+from sami_eval.calls import Reply, Request, Sampling
+from sami_eval.types import Usage
 
 CONTENT_FILTER = "content filter"
 TOO_LONG = "too long for the model"

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from sami_eval import endpoint
+from sami_eval.calls import Reply, Request, Sampling
 from sami_eval.client import ClientSettings, check_key, complete_all
 from sami_eval.errors import KeyMissingError, SamiEvalError, UsageError
 from sami_eval.judge import judge_model, read_judge
 from sami_eval.progress import silent
-from sami_eval.types import Reply, Request, Sampling
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion, error
 
 KEY = "0123456789abcdef-azure"

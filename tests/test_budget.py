@@ -9,11 +9,12 @@ from dataclasses import replace
 import pytest
 
 from sami_eval.budget import Budget, BudgetError, Limits, Pace, cost_usd, dollars, most_tokens
+from sami_eval.calls import Reply, Request, Sampling
 from sami_eval.client import ClientSettings, complete_all
 from sami_eval.config import Price
 from sami_eval.errors import UsageError
 from sami_eval.progress import silent
-from sami_eval.types import Model, Reply, Request, Sampling, Usage
+from sami_eval.types import Model, Usage
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
 
 JUDGE = Model("judge", "judge-1", engine="openai")

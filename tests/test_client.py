@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from sami_eval.calls import Reply, Request, Sampling
 from sami_eval.client import ClientSettings, check_key, complete_all, is_api_failure
 from sami_eval.errors import KeyMissingError, SamiEvalError, UsageError
 from sami_eval.progress import silent
-from sami_eval.types import Model, Reply, Request, Sampling
+from sami_eval.types import Model
 from tests.loopback_judge import FAULTS, Answer, Behaviour, LoopbackJudge, completion, error
 
 KEY = "sk-very-secret-0123456789"

@@ -14,8 +14,9 @@ from sami_eval.align.contrast import (
     summarize,
     write_contrasts,
 )
+from sami_eval.calls import Completion
 from sami_eval.errors import UsageError
-from sami_eval.types import Completion, Model, Principle, Prompt, Response
+from sami_eval.types import Model, Principle, Prompt, Response
 from tests.align_models import contrast, tokenizer
 
 BASE = Model("base", "folder", fingerprint="f")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sami_eval import embedded, wire
+from sami_eval.calls import Request, Sampling
 from sami_eval.client import ClientSettings
 from sami_eval.comparison import compare
 from sami_eval.errors import SamiEvalError, UsageError
@@ -17,7 +18,7 @@ from sami_eval.judge import IDENTICAL, judge_all, judge_model, read_judge
 from sami_eval.judge.ask import reply_key
 from sami_eval.progress import silent
 from sami_eval.store import Ledger
-from sami_eval.types import Judge, Model, Prompt, Request, Response, Sampling, Verdict
+from sami_eval.types import Judge, Model, Prompt, Response, Verdict
 from tests.loopback_judge import FAULTS, NO_VERDICT, Behaviour, LoopbackJudge, completion, error
 
 QUALITY, PRINCIPLES, SINGLE = map(read_judge, ("quality", "principles", "single"))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from sami_eval.calls import Reply
 from sami_eval.judge import parse_rating, parse_verdict, read_judge, read_reply
-from sami_eval.types import Reply, Winner
+from sami_eval.types import Winner
 
 QUALITY, SINGLE = read_judge("quality"), read_judge("single")
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from sami_eval.calls import Completion, Reply, Sampling
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.store import Ledger, atomic_write, key
-from sami_eval.types import Completion, Reply, Sampling, Usage
+from sami_eval.types import Usage
 
 
 def test_completion_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -98,7 +99,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from sami_eval.store import Ledger
-from sami_eval.types import Completion
+from sami_eval.calls import Completion
 with Ledger(Path(sys.argv[1])) as ledger:
     i = 0
     while True:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sami_eval.calls import Completion, Request, Sampling
 from sami_eval.config import Config
 from sami_eval.errors import SamiEvalError
 from sami_eval.generate import EngineChoice, Engines, complete, format_of
@@ -17,7 +18,7 @@ from sami_eval.generate.vllm import max_rank
 from sami_eval.models import resolve_all
 from sami_eval.progress import silent
 from sami_eval.store import Ledger
-from sami_eval.types import Completion, Model, Request, Sampling
+from sami_eval.types import Model
 from tests.tiny_llama import save_adapter, save_base
 
 HAS_VLLM = importlib.util.find_spec("vllm") is not None

@@ -15,19 +15,11 @@ from typing import TYPE_CHECKING
 from sami_eval import chat
 from sami_eval.align.records import contrasts_to_jsonl as contrasts_to_jsonl
 from sami_eval.align.records import read_contrasts as read_contrasts
+from sami_eval.calls import Completion, Request, Sampling
 from sami_eval.constitutions import principles_for
 from sami_eval.errors import UsageError
 from sami_eval.store import key
-from sami_eval.types import (
-    Completion,
-    Contrast,
-    Model,
-    Principle,
-    Prompt,
-    Request,
-    Response,
-    Sampling,
-)
+from sami_eval.types import Contrast, Model, Principle, Prompt, Response
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

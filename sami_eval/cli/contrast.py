@@ -41,11 +41,11 @@ def contrast(
     """Write contrasts: each prompt answered under several constitutions."""
     from sami_eval import adapters, models, progress
     from sami_eval.align.contrast import SAMPLING, contrasts_to_jsonl, summarize
+    from sami_eval.calls import Sampling
     from sami_eval.client import ClientSettings
     from sami_eval.config import find_config
     from sami_eval.generate import EngineChoice, parse_arguments
     from sami_eval.store import Ledger, atomic_write
-    from sami_eval.types import Sampling
 
     config = find_config(Path.cwd())
     base = base or config.defaults.get("base")

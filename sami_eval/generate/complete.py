@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from sami_eval.calls import Completion, Request
 from sami_eval.errors import SamiEvalError
 from sami_eval.generate.engine import Engines, base_of, request_key
 from sami_eval.generate.formats import format_of
 from sami_eval.leases import share
 from sami_eval.progress import Advance, Progress
 from sami_eval.store import Ledger
-from sami_eval.types import Completion, Model, Request
+from sami_eval.types import Model
 
 # Prompt and answer tokens of one batch, padding included: the key-value cache of an 8B model
 # takes some 17 GB at this size.

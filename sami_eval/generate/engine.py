@@ -10,11 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
+from sami_eval.calls import Completion, Request
 from sami_eval.client import ClientSettings
 from sami_eval.errors import UsageError
 from sami_eval.progress import Progress
 from sami_eval.store import key
-from sami_eval.types import Completion, Model, Request
+from sami_eval.types import Model
 
 Done = Callable[[Sequence[tuple[int, Completion]]], None]
 

@@ -14,12 +14,13 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import logging
 
+from sami_eval.calls import Request
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.generate.decode import Row, decode
 from sami_eval.generate.engine import TINY_HIDDEN_SIZE, Done, request_key
 from sami_eval.generate.formats import Format, format_of
 from sami_eval.generate.text import first_stop, read_completion
-from sami_eval.types import Model, Request
+from sami_eval.types import Model
 
 if TYPE_CHECKING:
     from peft import PeftModel

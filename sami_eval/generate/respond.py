@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sami_eval import chat
 from sami_eval.answers import read_answers
+from sami_eval.calls import Completion, Request, Sampling
 from sami_eval.errors import UsageError
 from sami_eval.fingerprints import record_fingerprint
 from sami_eval.generate.complete import complete
@@ -15,7 +16,7 @@ from sami_eval.generate.engine import EngineChoice, Engines, base_of
 from sami_eval.generate.formats import format_of
 from sami_eval.progress import Progress
 from sami_eval.store import Ledger
-from sami_eval.types import Completion, Model, Prompt, Request, Response, Sampling
+from sami_eval.types import Model, Prompt, Response
 
 # MT-Bench's sampling temperatures by category; other categories are answered greedily.
 TEMPERATURES: Mapping[str, float] = {

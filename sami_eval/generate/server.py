@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sami_eval import client
+from sami_eval.calls import Completion, Reply, Request
 from sami_eval.errors import SamiEvalError
 from sami_eval.generate.engine import Done
 from sami_eval.progress import Progress
-from sami_eval.types import Completion, Model, Reply, Request
+from sami_eval.types import Model
 
 
 class ServerEngine:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from sami_eval.types import Completion
+from sami_eval.calls import Completion
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

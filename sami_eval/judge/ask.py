@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sami_eval import client, wire
+from sami_eval.calls import Reply, Request, Sampling
 from sami_eval.chat import Messages
 from sami_eval.errors import UsageError
 from sami_eval.judge.local import complete_here
@@ -14,19 +15,7 @@ from sami_eval.judge.verdicts import Reading, read_reply
 from sami_eval.leases import share
 from sami_eval.progress import Progress
 from sami_eval.store import Ledger, key
-from sami_eval.types import (
-    Judge,
-    Model,
-    Order,
-    Prompt,
-    Reply,
-    Request,
-    Response,
-    Sampling,
-    Usage,
-    Verdict,
-    Winner,
-)
+from sami_eval.types import Judge, Model, Order, Prompt, Response, Usage, Verdict, Winner
 
 IDENTICAL = "identical responses, not asked"
 BOTH: tuple[Order, ...] = ("a", "b")

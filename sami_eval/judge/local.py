@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sami_eval import wire
+from sami_eval.calls import Completion, Reply, Request
 from sami_eval.progress import Progress
 from sami_eval.store import Ledger
-from sami_eval.types import Completion, Reply, Request, Usage
+from sami_eval.types import Usage
 
 ENGINES = ("hf", "vllm")
 

@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 
 from sami_eval import wire
-from sami_eval.types import Judge, Reply, Winner
+from sami_eval.calls import Reply
+from sami_eval.types import Judge, Winner
 
 WINNERS: dict[str, Winner] = {"a": "a", "b": "b", "tie": "tie"}
 LOWEST, HIGHEST = 1.0, 10.0
