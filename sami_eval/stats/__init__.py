@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sami_eval.stats.intervals import win_rate as win_rate
+    from sami_eval.stats.kappa import cohen_estimate as cohen_estimate
+    from sami_eval.stats.kappa import cohen_kappa as cohen_kappa
+    from sami_eval.stats.kappa import fleiss_estimate as fleiss_estimate
+    from sami_eval.stats.kappa import fleiss_kappa as fleiss_kappa
     from sami_eval.stats.length import length_controlled as length_controlled
     from sami_eval.stats.passk import maj_at_k as maj_at_k
     from sami_eval.stats.passk import pass_at_k as pass_at_k
@@ -23,6 +27,10 @@ if TYPE_CHECKING:
 
 _HOME = {
     "win_rate": "intervals",
+    "cohen_estimate": "kappa",
+    "cohen_kappa": "kappa",
+    "fleiss_estimate": "kappa",
+    "fleiss_kappa": "kappa",
     "length_controlled": "length",
     "maj_at_k": "passk",
     "pass_at_k": "passk",
@@ -39,7 +47,11 @@ __all__ = [
     "Standing",
     "bradley_terry",
     "categories_p",
+    "cohen_estimate",
+    "cohen_kappa",
     "detectable",
+    "fleiss_estimate",
+    "fleiss_kappa",
     "holm",
     "length_controlled",
     "maj_at_k",
