@@ -20,7 +20,7 @@ from sami_eval.client import check_key
 from sami_eval.comparison import compare as compare_pair
 from sami_eval.comparison import correct_pairs, round_robin
 from sami_eval.config import Config, Price, find_config
-from sami_eval.contenders import Contender, contenders, games, n_games, pairs, seed_of, seeds_of
+from sami_eval.contenders import Contender, contenders, games, pairs, seed_of
 from sami_eval.embedded import BASE_DIR
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.generate import respond
@@ -289,38 +289,3 @@ def check_unparsed(document: Document, most: float) -> None:
             f"{unparsed} of {n_verdicts} judgments have no verdict, more than {most:.0%}",
             f"sami-eval show {document['run']} --unparsed",
         )
-
-
-def describe(settings: Settings, config: Config) -> str:
-    """What a run would do, as text; nothing is done."""
-    plan = make_plan(settings, config)
-    n_turns = sum(len(prompt.turns) for prompt in plan.prompts)
-    n = sum(max(1, len(seeds_of(spec, config))) for spec in settings.contenders)
-    calls = n_games(settings.contenders, config) * n_turns * len(plan.orders) * settings.repeats
-    lines = [
-        f"task        {plan.task}: {len(plan.prompts)} questions, {n_turns} turns",
-        f"base        {plan.base.base}",
-        *(f"contender   {spec}: {_state(spec, plan)}" for spec in settings.contenders),
-        f"principles  {'shown' if plan.principles_shown else 'not shown'} to the contenders",
-        f"answers     at most {n * n_turns} of up to {plan.generate.max_tokens} tokens",
-        _judge_line(plan, calls),
-    ]
-    return "\n".join(lines)
-
-
-def _state(spec: str, plan: Plan) -> str:
-    try:
-        found = models.resolve_all([spec], plan.base_spec, config=plan.config)
-    except UsageError as error:
-        # A missing adapter can be made; anything else is the user's error.
-        if "sami-eval align" in error.hint and (plan.embedded or plan.settings.train):
-            return "its adapter is missing and would be trained"
-        raise
-    return ", ".join(model.adapter or model.base for model in found)
-
-
-def _judge_line(plan: Plan, calls: int) -> str:
-    if plan.judge_at is None:
-        return f"judge       {plan.judge.name}, a program: {calls} verdicts, no calls"
-    model = plan.judge_at.base
-    return f"judge       {plan.judge.name} ({model}): at most {calls} calls"

@@ -15,7 +15,7 @@ from sami_eval.client import ClientSettings
 from sami_eval.comparison import compare
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.judge import IDENTICAL, judge_all, judge_model, read_judge
-from sami_eval.judge.ask import reply_key
+from sami_eval.judge.requests import reply_key
 from sami_eval.progress import silent
 from sami_eval.store import Ledger
 from sami_eval.types import Judge, Model, Prompt, Response, Verdict

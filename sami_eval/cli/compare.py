@@ -100,8 +100,9 @@ def compare(
     from sami_eval import progress
     from sami_eval.cli.output import print_document
     from sami_eval.config import find_config
+    from sami_eval.forecast import describe
     from sami_eval.plan import Settings
-    from sami_eval.run import check_unparsed, describe, run_comparison
+    from sami_eval.run import check_unparsed, run_comparison
 
     settings = Settings(
         contenders=tuple(contenders),

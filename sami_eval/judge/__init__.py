@@ -1,10 +1,11 @@
 """Who compares responses: `judges/*.toml` -> Judge; render, ask, parse -> Verdict."""
 
-from sami_eval.judge.ask import BOTH, IDENTICAL, judge_all, judge_model
+from sami_eval.judge.ask import IDENTICAL, judge_all
 from sami_eval.judge.fastchat import judge_prompts_kind, read_judge_prompts
 from sami_eval.judge.files import judge_files, judges_dirs, listing, read_judge
 from sami_eval.judge.local import ENGINES as IN_PROCESS
 from sami_eval.judge.rendering import render, shows_reference
+from sami_eval.judge.requests import BOTH, judge_model, stored_replies, to_ask
 from sami_eval.judge.verdicts import Reading, parse_rating, parse_verdict, read_reply
 
 __all__ = [
@@ -25,4 +26,6 @@ __all__ = [
     "read_reply",
     "render",
     "shows_reference",
+    "stored_replies",
+    "to_ask",
 ]

@@ -1,0 +1,172 @@
+"""What a judge must be asked for a comparison, and which of it the ledger holds already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sami_eval import wire
+from sami_eval.calls import Reply, Request, Sampling
+from sami_eval.chat import Messages
+from sami_eval.errors import UsageError
+from sami_eval.judge.rendering import render, render_single
+from sami_eval.judge.verdicts import read_reply
+from sami_eval.store import Ledger, key
+from sami_eval.types import Judge, Model, Order, Prompt, Response
+
+BOTH: tuple[Order, ...] = ("a", "b")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of one prompt, answered by both."""
+
+    prompt: Prompt
+    turn: int
+    a: Response
+    b: Response
+
+    def identical(self) -> bool:
+        """Whether both said the same up to here: a tie, and nothing to ask."""
+        return self.a.turns[: self.turn + 1] == self.b.turns[: self.turn + 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgment:
+    """A turn in one order; keys of the replies that decide it, none where nothing is asked."""
+
+    turn: Turn
+    first: Order
+    repeat: int
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """All that a judge is to decide on two contenders, and the requests that takes, by key."""
+
+    judgments: tuple[Judgment, ...]
+    requests: Mapping[str, Request]
+
+
+def to_ask(
+    judge: Judge,
+    prompts: Sequence[Prompt],
+    responses_a: Sequence[Response],
+    responses_b: Sequence[Response],
+    orders: Sequence[Order] = BOTH,
+    repeats: int = 1,
+    model: Model | None = None,
+) -> Asked:
+    """What a judge that is a language model is asked, turn by turn in the order of the prompts.
+
+    A single-answer judge knows no order. Raises UsageError where a response is missing.
+    """
+    requests: dict[str, Request] = {}
+    once: Sequence[Order] = ("a",) if judge.kind == "single" else orders
+    judgments = tuple(
+        Judgment(turn, first, repeat, tuple(_keys(judge, turn, first, repeat, requests, model)))
+        for turn in turns(prompts, responses_a, responses_b)
+        for first in once
+        for repeat in range(repeats)
+    )
+    return Asked(judgments, requests)
+
+
+def turns(
+    prompts: Sequence[Prompt], responses_a: Sequence[Response], responses_b: Sequence[Response]
+) -> Iterator[Turn]:
+    """Every turn of every prompt. Raises UsageError where a response is missing or too short."""
+    of_a = {response.prompt_id: response for response in reversed(responses_a)}
+    of_b = {response.prompt_id: response for response in reversed(responses_b)}
+    for prompt in prompts:
+        for responses, name in ((of_a, _name(responses_a)), (of_b, _name(responses_b))):
+            n_turns = len(responses[prompt.id].turns) if prompt.id in responses else 0
+            if n_turns < len(prompt.turns):
+                raise UsageError(
+                    f"`{name}` has {n_turns} of {len(prompt.turns)} turns of prompt `{prompt.id}`",
+                    "give responses to these very prompts, or leave the prompt out",
+                )
+        for turn in range(len(prompt.turns)):
+            yield Turn(prompt, turn, of_a[prompt.id], of_b[prompt.id])
+
+
+def _name(responses: Sequence[Response]) -> str:
+    return responses[0].model if responses else "a contender"
+
+
+def judge_model(judge: Judge) -> Model:
+    """The server-side model a judge is asked at. Raises UsageError where it names none."""
+    engine, _, name = (judge.model or "").partition(":")
+    if name and engine == "openai":
+        return Model(name, name, engine="openai")
+    if name and engine == "azure":
+        return Model(name, name, engine="azure")
+    asked = f"`{judge.model}`" if judge.model else "no model"
+    hint = "--judge-model openai:NAME, azure:DEPLOYMENT, vllm:ID or hf:ID"
+    raise UsageError(f"judge `{judge.name}` has {asked}", hint)
+
+
+def _keys(
+    judge: Judge,
+    turn: Turn,
+    first: Order,
+    repeat: int,
+    requests: dict[str, Request],
+    model: Model | None,
+) -> Iterator[str]:
+    """Keys of the replies one judgment needs; their requests are put into `requests`.
+
+    The messages hold the order, so a comparison turned round finds the same replies.
+    """
+    if turn.identical():
+        return
+    model = model or judge_model(judge)
+    sampling = Sampling(judge.temperature, max_tokens=judge.max_tokens)
+    for messages in _conversations(judge, turn, first):
+        request = Request(model, messages, (), sampling, repeat)
+        name = reply_key(request)
+        requests.setdefault(name, request)
+        yield name
+
+
+def reply_key(request: Request, left_out: Sequence[str] = ()) -> str:
+    """What a reply is stored under: answers to other parameters are other replies."""
+    model = request.model
+    who = model.fingerprint if model.engine == "local" else model.base
+    facts = (who, request.messages, request.sampling, request.sample)
+    return key("reply", *facts, left_out) if left_out else key("reply", *facts)
+
+
+def stored_replies(
+    judge: Judge, requests: Mapping[str, Request], ledger: Ledger, retry_unparsed: bool = False
+) -> dict[str, Reply]:
+    """The replies that the ledger holds; under retry_unparsed, those with a verdict alone."""
+    replies = _recall(requests, ledger)
+    if not retry_unparsed:
+        return replies
+    return {k: reply for k, reply in replies.items() if read_reply(reply, judge).reason is None}
+
+
+def _recall(asked: Mapping[str, Request], ledger: Ledger) -> dict[str, Reply]:
+    """The stored replies: to the request as it stands, else without what a server refused."""
+    replies = ledger.replies(asked)
+    others = {
+        reply_key(request, left_out): k
+        for k, request in asked.items()
+        if k not in replies
+        for left_out in wire.dialects(request.sampling)
+    }
+    stored = ledger.replies(others)
+    for other in others:
+        if other in stored:
+            replies.setdefault(others[other], stored[other])
+    return replies
+
+
+def _conversations(judge: Judge, turn: Turn, first: Order) -> tuple[Messages, ...]:
+    if judge.kind == "single":
+        return tuple(
+            render_single(judge, turn.prompt, turn.turn, response) for response in (turn.a, turn.b)
+        )
+    return (render(judge, turn.prompt, turn.turn, turn.a, turn.b, first),)
