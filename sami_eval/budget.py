@@ -59,6 +59,8 @@ class Budget:
     """What one run has spent and reserved, by the price table; limit_usd None is no limit.
 
     used: the usage reported so far, by model.
+    unmetered: an answer came without its usage, so that what was spent is not known.
+    unseen_usd: the most that answers without usage, and calls whose end was not seen, can cost.
     """
 
     def __init__(
@@ -67,8 +69,9 @@ class Budget:
         self.prices = prices or {}
         self.limit_usd = limit_usd
         self.used: dict[str, Usage] = {}
+        self.unmetered = False
+        self.unseen_usd = 0.0
         self._reserved_usd = 0.0
-        self._unseen_usd = 0.0
         self._n_in_flight = 0
 
     def check(self, models: Iterable[str]) -> None:
@@ -83,10 +86,15 @@ class Budget:
 
     @property
     def spent_usd(self) -> float | None:
-        """The price of the usage reported; None where a price is not known."""
-        if any(model not in self.prices for model in self.used):
+        """The price of the usage reported; None where a price or an answer's usage is not known."""
+        if self.unmetered or any(model not in self.prices for model in self.used):
             return None
-        return sum(cost_usd(usage, self.prices[model]) for model, usage in self.used.items())
+        return self._known_usd
+
+    @property
+    def _known_usd(self) -> float:
+        known = ((usage, self.prices.get(model)) for model, usage in self.used.items())
+        return sum(cost_usd(usage, price) for usage, price in known if price is not None)
 
     def reserve(self, request: Request) -> bool:
         """Set aside the most a call could cost; False where calls in flight must settle first.
@@ -94,7 +102,7 @@ class Budget:
         Raises BudgetError where the limit could be passed and nothing in flight can change that.
         """
         most = self._most_usd(request)
-        gone = (self.spent_usd or 0.0) + self._unseen_usd
+        gone = self._known_usd + self.unseen_usd
         if self.limit_usd is not None and gone + self._reserved_usd + most > self.limit_usd:
             if self._n_in_flight:
                 return False
@@ -117,7 +125,7 @@ class Budget:
         most = self._most_usd(request)
         self._reserved_usd = self._reserved_usd - most if self._n_in_flight else 0.0
         if usage is None:
-            self._unseen_usd += most
+            self.unseen_usd += most
         elif usage != Usage():
             model = request.model.base
             self.used[model] = total([self.used.get(model, Usage()), usage])
@@ -171,6 +179,32 @@ class Limits:
         self.budget.settle(request, usage)
         if self.tokens and usage is not None:
             self.tokens.give_back(_size(most_tokens(request)) - _size(usage))
+
+
+def limits_of(
+    prices: Mapping[str, Price],
+    max_cost: float | None = None,
+    rpm: float | None = None,
+    tpm: float | None = None,
+) -> Limits:
+    """The limits of `--max-cost`, `--rpm` and `--tpm`; None is none.
+
+    Raises UsageError for anything but a finite number above 0.
+    """
+    budget = Budget(prices, _positive("--max-cost", max_cost, "5  (USD)"))
+    requests = _positive("--rpm", rpm, "500  (requests a minute)")
+    tokens = _positive("--tpm", tpm, "100000  (tokens a minute)")
+    return Limits(budget, *(Pace(n) if n is not None else None for n in (requests, tokens)))
+
+
+def _positive(flag: str, value: object, example: str) -> float | None:
+    if value is None:
+        return None
+    number = float(value) if type(value) in (int, float) else math.nan  # type: ignore[arg-type]
+    if not 0 < number < math.inf:
+        shown = f"{number:g}" if type(value) is float else value
+        raise UsageError(f"`{flag} {shown}`: must be a number above 0", f"{flag} {example}")
+    return number
 
 
 def _size(usage: Usage) -> int:

@@ -206,6 +206,7 @@ class _Exchange:
         try:
             reply = await self._attempt(request)
             usage = reply.usage or (Usage() if reply.failure else None)
+            self.settings.limits.budget.unmetered |= usage is None
             return reply
         except _Temporary as failure:
             usage = None if failure.unseen else Usage()

@@ -215,6 +215,7 @@ def _document(
         "comparisons": [comparison_row(comparison) for comparison in comparisons],
         "ranking": rank_rows(round_robin(comparisons)),
         "cost_usd": 0.0,
+        "cost_unseen_usd": 0.0,
         "calls": {"made": 0, "from_ledger": 0},
         "tokens": {"prompt": 0, "completion": 0},
         "seconds": {},

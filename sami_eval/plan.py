@@ -10,6 +10,7 @@ from typing import Literal
 
 from sami_eval import models, prompts, questions, references
 from sami_eval.align.options import preset_name
+from sami_eval.budget import limits_of
 from sami_eval.client import ClientSettings, check_key
 from sami_eval.config import Config
 from sami_eval.constitutions import read_constitution
@@ -24,7 +25,7 @@ from sami_eval.judge import (
     read_judge_prompts,
 )
 from sami_eval.store import key
-from sami_eval.types import Judge, Model, Order, Prompt
+from sami_eval.types import SERVED, Judge, Model, Order, Prompt
 
 MAX_TOKENS = 1024  # MT-Bench's limit for an answer
 EMBEDDED_MAX_TOKENS = 160
@@ -38,6 +39,7 @@ class Settings:
     judge_prompts: FastChat's judge_prompts.jsonl, to judge by instead of a judge file.
     references, fix_references: files of reference answers; what the second holds wins.
     train: make missing adapters of a base of the user's own too.
+    max_cost: USD that no call may pass. rpm, tpm: requests and tokens a minute.
     """
 
     contenders: tuple[str, ...]
@@ -65,6 +67,9 @@ class Settings:
     out: Path | None = None
     concurrency: int = 16
     retry_unparsed: bool = False
+    max_cost: float | None = None
+    rpm: float | None = None
+    tpm: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +140,12 @@ def make_plan(settings: Settings, config: Config) -> Plan:
     client = ClientSettings(
         base_url=settings.base_url or config.defaults.get("base-url"),
         concurrency=settings.concurrency,
+        limits=limits_of(config.prices, settings.max_cost, settings.rpm, settings.tpm),
     )
     judge, notes = _judge(settings, config, embedded, asked)
     judge_at = _judge_at(judge, config)
-    if judge_at is not None and judge_at.engine != "local":
-        check_key(judge_at, client)
+    if judge_at is not None:
+        check_server(judge_at, client)
     warning = references.warning(asked, judge, wrong)
     return Plan(
         settings,
@@ -156,6 +162,13 @@ def make_plan(settings: Settings, config: Config) -> Plan:
         client,
         (*said, *notes, *((warning,) if warning else ())),
     )
+
+
+def check_server(model: Model, client: ClientSettings) -> None:
+    """Raise where a model at a server lacks its key, or its price under `--max-cost`."""
+    if model.engine in SERVED:
+        check_key(model, client)
+        client.limits.budget.check([model.base])
 
 
 def _prompts(settings: Settings, asked: list[Prompt]) -> tuple[list[Prompt], bool]:

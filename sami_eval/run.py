@@ -16,16 +16,15 @@ from typing import Any
 
 from sami_eval import __version__, models, runs
 from sami_eval.adapters import Workshop, ensure_in
-from sami_eval.client import check_key
 from sami_eval.comparison import compare as compare_pair
 from sami_eval.comparison import correct_pairs, round_robin
-from sami_eval.config import Config, Price, find_config
+from sami_eval.config import Config, find_config
 from sami_eval.contenders import Contender, contenders, games, pairs, seed_of
 from sami_eval.embedded import BASE_DIR
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.generate import respond
 from sami_eval.judge import judge_all
-from sami_eval.plan import Plan, Settings, make_plan
+from sami_eval.plan import Plan, Settings, check_server, make_plan
 from sami_eval.progress import Progress, silent
 from sami_eval.report.document import (
     SCHEMA,
@@ -126,8 +125,7 @@ def _resolved(plan: Plan, ensure: models.Ensure) -> list[Contender]:
         specs, plan.base_spec, config=plan.config, base_url=url, ensure=ensure
     )
     for model in itertools.chain(*each):
-        if model.engine == "openai":
-            check_key(model, plan.client)
+        check_server(model, plan.client)
     return contenders(specs, each, plan.config)
 
 
@@ -201,7 +199,7 @@ def _document(
         "completion": sum(verdict.usage.completion_tokens for verdict in made if verdict.usage),
     }
     asked = plan.judge_at.base if plan.judge_at is not None else None
-    in_process = plan.judge_at is not None and plan.judge_at.engine == "local"
+    budget = plan.client.limits.budget
     return {
         "schema": SCHEMA,
         "task": plan.task,
@@ -222,9 +220,8 @@ def _document(
         ],
         "comparisons": [comparison_row(comparison) for comparison in comparisons],
         "ranking": rank_rows(round_robin(comparisons, plan.settings.seed)),
-        "cost_usd": _cost(
-            plan.config.prices.get(asked or ""), tokens, None if in_process else asked
-        ),
+        "cost_usd": budget.spent_usd,
+        "cost_unseen_usd": budget.unseen_usd,
         "calls": {"made": len(made), "from_ledger": stored},
         "tokens": tokens,
         "seconds": {},
@@ -259,15 +256,6 @@ def _contender_row(side: Contender, model: Model, responses: Sequence[Response])
         "fingerprint": model.fingerprint,
         "n_cut": sum(ended is False for response in responses for ended in response.finished),
     }
-
-
-def _cost(price: Price | None, tokens: Mapping[str, int], asked: str | None) -> float | None:
-    """USD spent on the judge in this run; None where its price is not known."""
-    if asked is None:
-        return 0.0
-    if price is None:
-        return None
-    return (tokens["prompt"] * price.input + tokens["completion"] * price.output) / 1e6
 
 
 def _versions() -> dict[str, str]:

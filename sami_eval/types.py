@@ -15,6 +15,8 @@ from typing import Literal
 Winner = Literal["a", "b", "tie"]
 Order = Literal["a", "b"]
 
+SERVED = ("openai", "azure")  # engines of models that are asked at a server
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:

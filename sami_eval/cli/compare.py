@@ -18,10 +18,13 @@ from sami_eval.cli.options import (
     EngineArg,
     Json,
     Limit,
+    MaxCost,
     Out,
     PromptsFile,
     Quiet,
+    Rpm,
     Seed,
+    Tpm,
     Verbose,
 )
 
@@ -91,6 +94,9 @@ def compare(
     seed: Seed = 0,
     out: Out = None,
     concurrency: Concurrency = 16,
+    max_cost: MaxCost = None,
+    rpm: Rpm = None,
+    tpm: Tpm = None,
     dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -130,6 +136,9 @@ def compare(
         seed=seed,
         out=out,
         concurrency=concurrency,
+        max_cost=max_cost,
+        rpm=rpm,
+        tpm=tpm,
     )
     config = find_config(Path.cwd())
     if dry_run:

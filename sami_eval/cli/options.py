@@ -28,6 +28,11 @@ BaseUrl = Annotated[
     typer.Option(help="OpenAI-compatible server.", envvar="OPENAI_BASE_URL", show_envvar=True),
 ]
 Concurrency = Annotated[int, typer.Option(min=1, help="Requests in flight at once.")]
+MaxCost = Annotated[
+    float | None, typer.Option(metavar="USD", help="Stop before a call that could pass this cost.")
+]
+Rpm = Annotated[float | None, typer.Option(metavar="N", help="Requests a minute at most.")]
+Tpm = Annotated[float | None, typer.Option(metavar="N", help="Tokens a minute at most.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, then stop.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]

@@ -11,6 +11,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from sami_eval.budget import dollars
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -279,12 +281,17 @@ def _cost(document: Document) -> str:
         return "nothing; the judge is a program"
     if not calls["made"] + calls["from_ledger"] and document["cost_usd"] == 0:
         return "nothing; no judge was called"
-    price = "unknown price" if document["cost_usd"] is None else f"${document['cost_usd']:.2f}"
+    price = "not known" if document["cost_usd"] is None else dollars(document["cost_usd"])
     total = calls["made"] + calls["from_ledger"]
     return (
-        f"{price} ({tokens['prompt']:,} in, {tokens['completion']:,} out; "
+        f"{price}{_unseen(document)} ({tokens['prompt']:,} in, {tokens['completion']:,} out; "
         f"{calls['from_ledger']:,} of {total:,} from the ledger)"
     )
+
+
+def _unseen(document: Document) -> str:
+    most = document["cost_unseen_usd"]
+    return f", up to {dollars(most)} more for calls whose usage was not seen" if most else ""
 
 
 def _stage_table(document: Document) -> Table:

@@ -134,6 +134,7 @@ class Document(TypedDict):
     comparisons: list[ComparisonRow]
     ranking: list[RankRow]
     cost_usd: float | None
+    cost_unseen_usd: float
     calls: Calls
     tokens: dict[str, int]
     seconds: dict[str, float]
@@ -245,6 +246,7 @@ def read_document(path: Path) -> Document:
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema != SCHEMA:
         raise UsageError(f"schema `{schema}` is not `{SCHEMA}`", hint, str(path))
+    data.setdefault("cost_unseen_usd", 0.0)  # a run of an earlier version lacks it
     missing = sorted(Document.__required_keys__ - set(data))
     if missing:
         raise UsageError(f"the run lacks `{missing[0]}`", hint, str(path))
