@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sami_eval.errors import UsageError
+from sami_eval.paper import read_columns
 from sami_eval.prompts import read_lines
 from sami_eval.store import atomic_write
 from sami_eval.types import Response
@@ -25,8 +26,6 @@ HINT = (
     'a line looks like {"prompt_id": "81", "model": "sft", "turns": ["...", "..."]} '
     'or, FastChat\'s, {"question_id": 81, "model_id": "sft", "choices": [{"turns": ["..."]}]}'
 )
-PAPER_HINT = 'the paper\'s format is {"question": {"0": "..."}, "response": {"0": "..."}}'
-FIRST_MTBENCH_ID = 81  # the paper's files number the MT-Bench questions from 0
 FASTCHAT_ERROR = "$ERROR$"  # what FastChat writes where a call failed
 
 
@@ -110,7 +109,7 @@ def _turns(value: object, where: str) -> tuple[str, ...]:
 
 def _name(row: dict[str, Any], field: str, where: str) -> str:
     value = row.get(field)
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
         raise UsageError(f"`{field}` is `{value!r}`", HINT, where)
     return str(value)
 
@@ -152,21 +151,5 @@ def _ids(ids: object, where: str) -> bool:
 
 
 def _read_paper(path: Path) -> list[Response]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise UsageError(f"not JSON: {error.msg}", PAPER_HINT, f"{path}:{error.lineno}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read `{path}`: {error}", PAPER_HINT) from None
-    texts = data.get("response") if isinstance(data, dict) else None
-    if not isinstance(texts, dict) or not texts:
-        raise UsageError("the file has no `response` object", PAPER_HINT, str(path))
-    return [_paper_response(number, text, path) for number, text in texts.items()]
-
-
-def _paper_response(number: str, text: object, path: Path) -> Response:
-    if not (number.isascii() and number.isdigit()):
-        raise UsageError(f"`response` has the key `{number}`", PAPER_HINT, str(path))
-    if not isinstance(text, str):
-        raise UsageError(f"response `{number}` is `{str(text)[:60]}`", PAPER_HINT, str(path))
-    return Response(str(FIRST_MTBENCH_ID + int(number)), path.stem, (text,))
+    texts = read_columns(path, ("response",))["response"]
+    return [Response(question, path.stem, (text,)) for question, text in texts.items()]

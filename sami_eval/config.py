@@ -16,17 +16,17 @@ output = 10.0
 from __future__ import annotations
 
 import difflib
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sami_eval.errors import UsageError
+from sami_eval.files import Toml, read_toml, shown
 
 FILE_NAME = "sami-eval.toml"
 MODEL_FIELDS = ("base", "adapter", "revision", "engine", "chat_template", "base_url")
 DEFAULT_FIELDS = ("base", "judge", "judge-model", "base-url", "engine", "task")
+MOST_USD = 1e6  # a million tokens never cost more; a larger number is a slip
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,65 +68,67 @@ def find_config(start: Path) -> Config:
 
 def read_config(path: Path) -> Config:
     """Read one file. Raises UsageError for unknown keys and wrong types."""
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"cannot read the config: {error}", "mend the file", str(path)) from None
-    _known(data, (*DEFAULT_FIELDS, "models", "prices"), "", path)
+    file = read_toml(path, "mend the file")
+    _known(file, file.data, (*DEFAULT_FIELDS, "models", "prices"))
     return Config(
         root=path.parent,
         path=path,
         models={
-            name: _texts(row, MODEL_FIELDS, f"models.{name}", path)
-            for name, row in _table(data, "models", path).items()
+            name: _texts(file, row, MODEL_FIELDS, ("models", name))
+            for name, row in _table(file, "models").items()
         },
         prices={
-            name: _price(row, f"prices.{name}", path)
-            for name, row in _table(data, "prices", path).items()
+            name: _price(file, row, ("prices", name))
+            for name, row in _table(file, "prices").items()
         },
         defaults=_texts(
-            {k: v for k, v in data.items() if k in DEFAULT_FIELDS}, DEFAULT_FIELDS, "", path
+            file, {k: v for k, v in file.data.items() if k in DEFAULT_FIELDS}, DEFAULT_FIELDS
         ),
     )
 
 
-def _table(data: Mapping[str, Any], name: str, path: Path) -> Mapping[str, Any]:
-    table = data.get(name, {})
+def _table(file: Toml, name: str) -> Mapping[str, Any]:
+    table = file.data.get(name, {})
     if not isinstance(table, dict):
-        raise UsageError(f"`{name}` is `{table!r}`, not a table", f"write [{name}.NAME]", str(path))
+        file.bad((name,), f"`{name}` is {shown(table)}, not a table", f"write [{name}.NAME]")
     return table
 
 
-def _known(row: Mapping[str, Any], fields: tuple[str, ...], where: str, path: Path) -> None:
+def _known(
+    file: Toml, row: Mapping[str, Any], fields: Sequence[str], table: tuple[str, ...] = ()
+) -> None:
     for key in row:
         if key not in fields:
             close = difflib.get_close_matches(key, fields, n=1)
             hint = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(fields)}"
-            prefix = f"{where}." if where else ""
-            raise UsageError(f"unknown key `{prefix}{key}`", hint, str(path))
+            file.bad((*table, key), f"unknown key `{'.'.join((*table, key))}`", hint)
 
 
-def _texts(row: Any, fields: tuple[str, ...], where: str, path: Path) -> Mapping[str, str]:
+def _texts(
+    file: Toml, row: Any, fields: Sequence[str], table: tuple[str, ...] = ()
+) -> Mapping[str, str]:
+    name = ".".join(table)
     if not isinstance(row, dict):
-        raise UsageError(f"`{where}` is `{row!r}`, not a table", f"write [{where}]", str(path))
-    _known(row, fields, where, path)
+        file.bad(table, f"`{name}` is {shown(row)}, not a table", f"write [{name}]")
+    _known(file, row, fields, table)
     for key, value in row.items():
-        if not isinstance(value, str) or not value:
-            prefix = f"{where}." if where else ""
-            raise UsageError(
-                f"`{prefix}{key}` is `{value!r}`, not a text", f'write {key} = "..."', str(path)
-            )
+        if not isinstance(value, str) or not value.strip():
+            said = f"`{'.'.join((*table, key))}` is {shown(value)}, not a text"
+            file.bad((*table, key), said, f'write {key} = "..."')
     return row
 
 
-def _price(row: Any, where: str, path: Path) -> Price:
+def _price(file: Toml, row: Any, table: tuple[str, ...]) -> Price:
     hint = "write input = 2.5 and output = 10.0, in USD per million tokens"
+    name = ".".join(table)
     if not isinstance(row, dict):
-        raise UsageError(f"`{where}` is `{row!r}`, not a table", hint, str(path))
-    _known(row, ("input", "output"), where, path)
+        file.bad(table, f"`{name}` is {shown(row)}, not a table", hint)
+    _known(file, row, ("input", "output"), table)
+    usd = []
     for key in ("input", "output"):
         value = row.get(key)
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not 0 <= float(value or 0) < float("inf"):
-            raise UsageError(f"`{where}.{key}` is `{value!r}`", hint, str(path))
-    return Price(float(row["input"]), float(row["output"]))
+        if value is None or not number or not 0 <= value <= MOST_USD:
+            file.bad((*table, key), f"`{name}.{key}` is {shown(value)}", hint)
+        usd.append(float(value))
+    return Price(*usd)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from sami_eval.errors import UsageError
+from sami_eval.files import Toml, read_toml, shown
 from sami_eval.types import Principle
 
 EXAMPLE = (
     'each [[principle]] needs id = "writing.1", categories = ["writing"], weak = "...", '
     'strong = "...", antithesis = "..."'
 )
+_TEXTS = ("id", "weak", "strong", "antithesis")
 
 
 def read_constitution(path: Path) -> tuple[Principle, ...]:
@@ -20,41 +20,47 @@ def read_constitution(path: Path) -> tuple[Principle, ...]:
 
     Raises UsageError for a file that cannot be read or a principle with a bad field.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"no constitution file `{path}`", EXAMPLE) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"cannot read constitution: {error}", EXAMPLE, str(path)) from None
-    rows = data.get("principle")
+    file = read_toml(path, EXAMPLE)
+    for name in file.data:
+        if name != "principle":
+            file.bad((name,), f"unknown key `{name}`", EXAMPLE)
+    rows = file.data.get("principle")
     if not isinstance(rows, list) or not rows:
-        raise UsageError("the constitution has no `[[principle]]`", EXAMPLE, str(path))
-    principles = tuple(_principle(row, i, path) for i, row in enumerate(rows, 1))
-    seen: set[str] = set()
-    for principle in principles:
-        if principle.id in seen:
-            raise UsageError(f"principle id `{principle.id}` occurs twice", EXAMPLE, str(path))
-        seen.add(principle.id)
-    return principles
+        file.bad(("principle",), "the constitution has no `[[principle]]`", EXAMPLE)
+    principles: dict[str, Principle] = {}
+    for number, row in enumerate(rows, 1):
+        principle = _principle(row, number, file)
+        if principle.id in principles:
+            said = f"principle id `{principle.id}` occurs twice"
+            file.bad(("principle", "id"), said, EXAMPLE, number)
+        principles[principle.id] = principle
+    return tuple(principles.values())
 
 
-def _principle(row: Any, number: int, path: Path) -> Principle:
+def _principle(row: Any, number: int, file: Toml) -> Principle:
+    if not isinstance(row, dict):
+        file.bad(("principle",), f"principle {number} is {shown(row)}, not a table", EXAMPLE)
+
+    def bad(field: str, said: str) -> NoReturn:
+        file.bad(("principle", field), f"principle {number}: {said}", EXAMPLE, number)
+
+    for field in row:
+        if field not in (*_TEXTS, "categories"):
+            bad(field, f"unknown field `{field}`")
     texts = {}
-    for field in ("id", "weak", "strong", "antithesis"):
-        value = row.get(field) if isinstance(row, dict) else None
+    for field in _TEXTS:
+        value = row.get(field)
         if not isinstance(value, str) or not value.strip():
-            raise UsageError(f"principle {number}: `{field}` is `{value!r}`", EXAMPLE, str(path))
+            bad(field, f"`{field}` is {shown(value)}")
         texts[field] = value.strip()
     categories = row.get("categories")
-    if (
-        not isinstance(categories, list)
-        or not categories
-        or not all(isinstance(category, str) for category in categories)
-    ):
-        raise UsageError(
-            f"principle {number}: `categories` is `{categories!r}`", EXAMPLE, str(path)
-        )
+    if not isinstance(categories, list) or not categories or not all(map(_is_name, categories)):
+        bad("categories", f"`categories` is {shown(categories)}")
     return Principle(categories=tuple(categories), **texts)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value.strip() != ""
 
 
 def principles_for(category: str, principles: tuple[Principle, ...]) -> tuple[Principle, ...]:

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -20,10 +19,12 @@ from typing import Any
 from sami_eval import __version__
 from sami_eval.comparison import compare, correct_pairs, round_robin
 from sami_eval.errors import UsageError
-from sami_eval.prompts import FIRST_MTBENCH_ID, MTBENCH_CATEGORIES, read_lines
+from sami_eval.files import read_json
+from sami_eval.paper import FIRST_MTBENCH_ID
+from sami_eval.prompts import MTBENCH_CATEGORIES, read_lines
 from sami_eval.report.document import SCHEMA, Document, comparison_row, rank_rows
 from sami_eval.report.export import ERROR, ONE_ORDER
-from sami_eval.runs import to_verdict
+from sami_eval.runs import MOST_TURNS, to_verdict
 from sami_eval.types import Order, Prompt, Response, Verdict, Winner
 
 PAPER_HINT = "the paper's verdicts are A_vs_B_verdicts.json: [[1, 361, 334], [0.5, 95, 62], ...]"
@@ -53,14 +54,7 @@ def read_verdict_file(path: Path) -> Document:
 
 def _paper(path: Path) -> tuple[list[Verdict], Responses]:
     """The verdicts and, for their lengths, empty responses."""
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise UsageError(f"not JSON: {error.msg}", PAPER_HINT, f"{path}:{error.lineno}") from None
-    except UnicodeDecodeError:
-        raise UsageError("not UTF-8 text", PAPER_HINT, str(path)) from None
-    except OSError as error:
-        raise UsageError(f"cannot read `{path}`: {error.strerror}", PAPER_HINT) from None
+    rows = read_json(path, PAPER_HINT)
     if not isinstance(rows, list) or not rows:
         raise UsageError("not a list of verdicts", PAPER_HINT, str(path))
     a, b = _paper_names(path)
@@ -119,7 +113,7 @@ def _fastchat(row: dict[str, Any], where: str, sides: set[tuple[str, str]]) -> l
     """Both orders' verdicts of a line; the first line of two models says which is a."""
     question, one, other = (_name(row, field, where) for field in _NAMES)
     turn = row.get("turn")
-    if type(turn) is not int or turn < 1:
+    if type(turn) is not int or not 1 <= turn <= MOST_TURNS:
         raise UsageError(f"`turn` is `{turn!r}`, not 1, 2, ...", PAIR_HINT, where)
     if one == other:
         raise UsageError(f"`{one}` is compared with itself", PAIR_HINT, where)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from sami_eval.errors import UsageError
+from sami_eval.files import parse_json, read_text
+from sami_eval.paper import FIRST_MTBENCH_ID, read_columns
 from sami_eval.types import Principle, Prompt
 
 FORMAT = (
     'a line looks like {"question_id": 81, "category": "writing", "turns": ["...", "..."]}; '
     "optional: reference (list of texts), principles (list of texts), required_temperature"
 )
-FIRST_MTBENCH_ID = 81  # the paper numbers the MT-Bench questions from 0
 MTBENCH_HUB_ID = "HuggingFaceH4/mt_bench_prompts"
 MTBENCH_CATEGORIES = (
     "writing",
@@ -33,27 +33,13 @@ TASKS = ("mtbench",)
 
 def read_lines(path: Path, hint: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """The objects of a JSONL file with their "FILE:LINE"; blank lines are passed over."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UsageError(f"no file `{path}`", hint) from None
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise UsageError("not UTF-8 text", hint, f"{path}:{line}") from None
-    except OSError as error:
-        raise UsageError(f"cannot read `{path}`: {error.strerror}", hint) from None
-    for number, line_text in enumerate(text.split("\n"), 1):
-        if not line_text.strip():
+    for number, line in enumerate(read_text(path, hint).split("\n"), 1):
+        if not line.strip():
             continue
         where = f"{path}:{number}"
-        try:
-            row = json.loads(line_text)
-        except json.JSONDecodeError as error:
-            raise UsageError(f"not JSON: {error.msg}", hint, where) from None
-        except RecursionError:
-            raise UsageError("not JSON: nested too deeply", hint, where) from None
+        row = parse_json(line, hint, path, number)
         if not isinstance(row, dict):
-            raise UsageError(f"`{line_text.strip()[:40]}` is not an object", hint, where)
+            raise UsageError(f"`{line.strip()[:40]}` is not an object", hint, where)
         yield where, row
 
 
@@ -85,10 +71,10 @@ def _prompt(row: dict[str, Any], where: str) -> Prompt:
     if unknown:
         raise UsageError(f"unknown field `{unknown[0]}`", FORMAT, where)
     prompt_id = row.get("id", row.get("question_id"))
-    if isinstance(prompt_id, bool) or not isinstance(prompt_id, str | int) or prompt_id == "":
+    if isinstance(prompt_id, bool) or not isinstance(prompt_id, str | int) or _blank(prompt_id):
         raise UsageError(f"`question_id` is `{prompt_id!r}`", FORMAT, where)
     category = row.get("category")
-    if not isinstance(category, str) or not category:
+    if not isinstance(category, str) or not category.strip():
         raise UsageError(f"`category` is `{category!r}`", FORMAT, where)
     turns = _texts(row, "turns", where)
     if not turns or not all(turn.strip() for turn in turns):
@@ -104,26 +90,23 @@ def _prompt(row: dict[str, Any], where: str) -> Prompt:
     return Prompt(str(prompt_id), category, turns, reference, principles, _temperature(row, where))
 
 
+def _blank(value: object) -> bool:
+    return isinstance(value, str) and not value.strip()
+
+
 def _paper_prompts(path: Path) -> list[Prompt]:
-    """Questions of the paper's response file: columns question, category and constitution."""
-    hint = 'the paper\'s format is {"question": {"0": "..."}, "category": {"0": "..."}, ...}'
-    try:
-        columns = json.loads(path.read_text(encoding="utf-8"))
-        questions, categories = columns["question"], columns["category"]
-        constitutions = columns.get("constitution", {})
-        return [
-            Prompt(
-                str(FIRST_MTBENCH_ID + int(number)),
-                str(categories[number]),
-                (str(question),),
-                principles=_unnumbered(str(constitutions.get(number, ""))),
-            )
-            for number, question in questions.items()
-        ]
-    except OSError as error:
-        raise UsageError(f"cannot read `{path}`: {error.strerror}", hint) from None
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise UsageError(f"not the paper's responses: {error!r}", hint, str(path)) from None
+    """Questions of the paper's response file, with their constitutions where it has them."""
+    columns = read_columns(path, ("question", "category"), ("constitution",))
+    constitutions = columns.get("constitution", {})
+    return [
+        Prompt(
+            question_id,
+            columns["category"][question_id],
+            (question,),
+            principles=_unnumbered(constitutions.get(question_id, "")),
+        )
+        for question_id, question in columns["question"].items()
+    ]
 
 
 def _unnumbered(constitution: str) -> tuple[str, ...]:

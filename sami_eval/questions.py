@@ -6,7 +6,6 @@ world by their ids. Without records it is the base that decides.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from sami_eval import prompts
 from sami_eval.answers import read_answers
 from sami_eval.config import Config
 from sami_eval.errors import UsageError
+from sami_eval.files import read_json
 from sami_eval.types import Prompt
 
 
@@ -49,8 +49,8 @@ def _carries_questions(record: Path) -> bool:
     if record.suffix != ".json":
         return False
     try:
-        columns = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        columns = read_json(record, "")
+    except UsageError:
         return False  # reading it as answers says what is wrong
     return isinstance(columns, dict) and {"question", "category"} <= columns.keys()
 

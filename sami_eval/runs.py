@@ -19,11 +19,13 @@ from typing import Any
 from sami_eval.errors import UsageError
 from sami_eval.prompts import read_lines, to_row
 from sami_eval.report.document import Document, dump, read_document
+from sami_eval.shape import misfit
 from sami_eval.store import atomic_write, disk_error
 from sami_eval.types import Prompt, Response, Usage, Verdict
 
 DOCUMENT = "comparison.json"
 NAME_LIMIT = 80
+MOST_TURNS = 1000  # of one conversation; more is a slip, and would be made room for
 
 
 def slug(text: str) -> str:
@@ -104,7 +106,8 @@ def _is_count(value: object) -> bool:
 
 _GOOD: Mapping[str, Callable[[object], bool]] = {
     **dict.fromkeys(("prompt_id", "judge", "a", "b"), _is_name),
-    **dict.fromkeys(("turn", "repeat"), _is_count),
+    "turn": lambda value: _is_count(value) and value < MOST_TURNS,  # type: ignore[operator]
+    "repeat": _is_count,
     "winner": lambda value: value is None or (_is_name(value) and value in ("a", "b", "tie")),
     "first": lambda value: _is_name(value) and value in ("a", "b"),
     "text": lambda value: isinstance(value, str),
@@ -118,11 +121,12 @@ def to_verdict(row: dict[str, Any], where: str) -> Verdict:
     wrong = [field for field, is_good in _GOOD.items() if not is_good(row.get(field, ""))]
     if wrong:
         raise UsageError(f"`{wrong[0]}` is `{row.get(wrong[0])!r}`", hint, where)
-    try:
-        usage = Usage(**row["usage"]) if row.get("usage") else None
-        return Verdict(**{**row, "usage": usage})
-    except TypeError as error:
-        raise UsageError(f"not a verdict: {error}", hint, where) from None
+    misfitting = misfit(row, Verdict)
+    if misfitting is not None:
+        name, found = misfitting
+        raise UsageError(f"not a verdict: `{name}` is {found}", hint, where)
+    usage = Usage(**row["usage"]) if row.get("usage") else None
+    return Verdict(**{**row, "usage": usage})
 
 
 def list_runs(root: Path) -> list[tuple[Path, Document]]:

@@ -91,10 +91,10 @@ def test_a_question_answered_twice_is_refused(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("{", "not JSON"),
-        ("[]", "no `response` object"),
-        ('{"response": {}}', "no `response` object"),
-        ('{"response": {"x": "a"}}', "the key `x`"),
-        ('{"response": {"0": null}}', "response `0` is `None`"),
+        ("[]", "not an object"),
+        ('{"response": {}}', "`response` is `{}`"),
+        ('{"response": {"x": "a"}}', "the row `'x'`"),
+        ('{"response": {"0": null}}', "row 0 of `response` is `None`"),
     ],
 )
 def test_a_broken_paper_file_is_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -40,28 +40,33 @@ def test_every_section_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "named"),
+    ("text", "named", "line"),
     [
-        ("base = ", "cannot read"),
-        ("bas = 'x'", "`bas`"),
-        ("base = 3", "`base` is `3`"),
-        ("base = ''", "`base`"),
-        ("models = 3", "`models`"),
-        ("[models]\nmine = 'x'", "`models.mine`"),
-        ("[models.mine]\nadaptor = 'x'", "`models.mine.adaptor`"),
-        ("[prices.m]\ninput = 1", "`prices.m.output`"),
-        ("[prices.m]\ninput = -1\noutput = 1", "`prices.m.input` is `-1`"),
-        ("[prices.m]\ninput = true\noutput = 1", "`prices.m.input` is `True`"),
-        ("[prices.m]\ninput = nan\noutput = 1", "`prices.m.input` is `nan`"),
+        ("base = ", "not TOML", 1),
+        ("\nbas = 'x'", "`bas`", 2),
+        ("base = 3", "`base` is `3`", 1),
+        ("base = ''", "`base`", 1),
+        ("models = 3", "`models`", 1),
+        ("[models]\nmine = 'x'", "`models.mine`", 2),
+        ("[models.mine]\nadaptor = 'x'", "`models.mine.adaptor`", 2),
+        ("base = 'b'\n[models.mine]\nbase = 3", "`models.mine.base` is `3`", 3),
+        ("[prices.m]\ninput = 1", "`prices.m.output`", 1),
+        ("[prices.m]\ninput = 1\noutput = -1", "`prices.m.output` is `-1`", 3),
+        ('[prices.a]\ninput = 1\noutput = 1\n[prices."m.x"]\ninput = true', "`True`", 5),
+        ("[prices.m]\ninput = nan\noutput = 1", "`prices.m.input` is `nan`", 2),
+        ("[prices.m]\ninput = 1e300\noutput = 1", "`prices.m.input` is `1e+300`", 2),
+        ("[prices.m]\ninput = 1\ninput = 1", "not TOML: Cannot overwrite a value", 3),
     ],
 )
-def test_a_bad_entry_is_named_with_its_file(tmp_path: Path, text: str, named: str) -> None:
+def test_a_bad_entry_is_named_with_its_file_and_line(
+    tmp_path: Path, text: str, named: str, line: int
+) -> None:
     path = tmp_path / "sami-eval.toml"
     path.write_text(text)
     with pytest.raises(UsageError) as caught:
         read_config(path)
     assert named in caught.value.message
-    assert caught.value.where == str(path)
+    assert caught.value.where == f"{path}:{line}"
     assert caught.value.hint
 
 

@@ -173,13 +173,16 @@ GOOD = json.loads(contrasts_to_jsonl([contrast(1)]))
     ("row", "said"),
     [
         ("{", "not JSON"),
-        ("[1]", "a contrast is an object, not `[1]`"),
-        ("{}", "`constitutions` is `None`"),
+        ("[1]", "`[1]` is not an object"),
+        ("{}", "`prompt` is missing"),
         (json.dumps(GOOD | {"constitutions": ["only one"]}), "`1` constitutions and `2` responses"),
-        (json.dumps(GOOD | {"constitutions": ["one", 2]}), "not a list of texts"),
+        (json.dumps(GOOD | {"constitutions": ["one", 2]}), "`constitutions.1` is `2`"),
         (json.dumps(GOOD | {"prompt": "question?"}), "`prompt` is `'question?'`"),
-        (json.dumps(GOOD | {"prompt": GOOD["prompt"] | {"id": ""}}), "`id` is `''`"),
-        (json.dumps(GOOD | {"responses": [{"turns": ["a"]}, {}]}), "`turns` is `None`"),
+        (json.dumps(GOOD | {"prompt": GOOD["prompt"] | {"id": ""}}), "`prompt.id` is `''`"),
+        (
+            json.dumps(GOOD | {"responses": [{"turns": ["a"]}, {}]}),
+            "`responses.1.turns` is missing",
+        ),
         (
             json.dumps(GOOD | {"responses": [{"turns": ["a", "b", "c"]}] * 2}),
             "a response of `3` turns to 2 user messages",
@@ -196,7 +199,7 @@ def test_a_bad_line_is_named(tmp_path, row, said):
 
 
 def test_a_file_without_contrasts_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="cannot read contrasts"):
+    with pytest.raises(UsageError, match="no file"):
         read_contrasts(tmp_path / "missing.jsonl")
     (tmp_path / "empty.jsonl").touch()
     with pytest.raises(UsageError, match="holds no contrast"):

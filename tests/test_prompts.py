@@ -56,9 +56,9 @@ def test_the_paper_s_responses_hold_the_questions_with_their_constitutions() -> 
 def test_a_json_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_text('{"question": ["a"]}')
-    with pytest.raises(UsageError, match="not the paper's responses") as caught:
+    with pytest.raises(UsageError, match=r"`question` is .*, not an object of texts") as caught:
         read_prompts(path)
-    assert caught.value.where == str(path)
+    assert caught.value.where == f"{path}:1"
 
 
 @pytest.mark.parametrize(
@@ -158,8 +158,8 @@ def test_constitution_gives_each_prompt_its_category_s_principles(tmp_path: Path
         ('weak = "Be warm."', "", "`weak`"),
         ('strong = "Be very warm indeed."', 'strong = " "', "`strong`"),
         ('["writing"]', '"writing"', "`categories`"),
-        ("[[principle]]", "[[principles]]", "no `[[principle]]`"),
-        ("[[principle]]", "[[principle", "cannot read"),
+        ("[[principle]]", "[[principles]]", "unknown key `principles`"),
+        ("[[principle]]", "[[principle", "not TOML"),
     ],
 )
 def test_a_bad_principle_is_named(tmp_path: Path, old: str, new: str, named: str) -> None:
@@ -168,7 +168,7 @@ def test_a_bad_principle_is_named(tmp_path: Path, old: str, new: str, named: str
     with pytest.raises(UsageError) as caught:
         read_constitution(path)
     assert named in caught.value.message
-    assert caught.value.where == str(path)
+    assert str(caught.value.where).startswith(f"{path}:")
 
 
 def test_a_principle_id_given_twice_is_refused(tmp_path: Path) -> None:

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from sami_eval.errors import UsageError
+from sami_eval.files import shown
+from sami_eval.prompts import read_lines
+from sami_eval.shape import misfit
 from sami_eval.store import key
 from sami_eval.types import Contrast, Prompt, Response
 
@@ -31,100 +34,89 @@ def read_contrasts(path: Path) -> list[Contrast]:
 
     Raises UsageError naming the line that is no contrast.
     """
-    try:
-        # Not splitlines: a response may hold U+2028, which JSON leaves as it is.
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read contrasts: {error}", HINT, str(path)) from None
-    contrasts = [
-        _contrast(line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()
-    ]
+    contrasts = [_contrast(row, where) for where, row in read_lines(path, HINT)]
     if not contrasts:
         raise UsageError("the file holds no contrast", HINT, str(path))
     return contrasts
 
 
-def _contrast(line: str, where: str) -> Contrast:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UsageError(f"not JSON: {error}", HINT, where) from None
-    if not isinstance(row, dict):
-        raise UsageError(f"a contrast is an object, not `{line[:40]}`", HINT, where)
-    constitutions = _texts(row, "constitutions", where)
-    responses = _list(row, "responses", where)
-    if len(constitutions) < 2 or len(constitutions) != len(responses):
+def _contrast(row: dict[str, Any], where: str) -> Contrast:
+    row = _filled(row)
+    wrong = misfit(row, Contrast)
+    if wrong is not None:
+        raise UsageError(f"`{wrong[0]}` is {wrong[1]}", HINT, where)
+    prompt = _prompt(row["prompt"], where)
+    constitutions = tuple(row["constitutions"])
+    if len(constitutions) < 2 or len(constitutions) != len(row["responses"]):
         raise UsageError(
-            f"`{len(constitutions)}` constitutions and `{len(responses)}` responses: "
+            f"`{len(constitutions)}` constitutions and `{len(row['responses'])}` responses: "
             "a contrast has as many of one as of the other, at least 2",
             HINT,
             where,
         )
-    prompt = _prompt(_object(row.get("prompt"), "prompt", where), where)
     return Contrast(
         prompt,
         constitutions,
-        tuple(_response(_object(one, "responses", where), prompt, where) for one in responses),
-        tuple(tuple(map(str, signs)) for signs in row.get("principles") or ()),
+        tuple(_response(one, prompt, where) for one in row["responses"]),
+        tuple(map(tuple, row.get("principles", ()))),
         row.get("rejected"),
-        {str(name): str(value) for name, value in (row.get("metadata") or {}).items()},
+        row.get("metadata", {}),
     )
 
 
+def _filled(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with what its responses may leave out: whose they are, and to what."""
+    prompt, responses = row.get("prompt"), row.get("responses")
+    if not isinstance(prompt, dict) or not isinstance(responses, list):
+        return row
+    usual = {"prompt_id": prompt.get("id"), "model": ""}
+    filled = [{**usual, **one} if isinstance(one, dict) else one for one in responses]
+    return {**row, "responses": filled}
+
+
 def _prompt(row: dict[str, Any], where: str) -> Prompt:
+    temperature = row.get("temperature")
+    for name in ("id", "category", "turns"):
+        if not row[name]:
+            raise UsageError(f"`prompt.{name}` is {shown(row[name])}", HINT, where)
+    if temperature is not None and not 0 <= temperature <= 2:
+        raise UsageError(f"`prompt.temperature` is {shown(temperature)}, not 0 to 2", HINT, where)
     reference = row.get("reference")
     return Prompt(
-        id=_text(row, "id", where),
-        category=_text(row, "category", where),
-        turns=_texts(row, "turns", where),
-        reference=None if reference is None else tuple(map(str, reference)),
-        principles=tuple(map(str, row.get("principles") or ())),
-        temperature=row.get("temperature"),
+        **{
+            **row,
+            "turns": tuple(row["turns"]),
+            "reference": None if reference is None else tuple(reference),
+            "principles": tuple(row.get("principles", ())),
+        }
     )
 
 
 def _response(row: dict[str, Any], prompt: Prompt, where: str) -> Response:
-    turns = _texts(row, "turns", where)
-    if len(turns) > len(prompt.turns):
+    n_turns = len(row["turns"])
+    if not 0 < n_turns <= len(prompt.turns):
         raise UsageError(
-            f"a response of `{len(turns)}` turns to {len(prompt.turns)} user messages", HINT, where
+            f"a response of `{n_turns}` turns to {len(prompt.turns)} user messages", HINT, where
         )
+    if row.get("sample", 0) < 0:
+        raise UsageError(f"`sample` is `{row['sample']}`", HINT, where)
+    for name in ("token_ids", "finished", "n_tokens"):
+        if len(row.get(name, ())) not in (0, n_turns):
+            raise UsageError(f"`{name}` has not one entry for each of {n_turns} turns", HINT, where)
+    token_ids = tuple(map(tuple, row.get("token_ids", ())))
+    n_tokens = tuple(row.get("n_tokens", ()))
+    negative = [n for n in (*(i for ids in token_ids for i in ids), *n_tokens) if n and n < 0]
+    if negative:
+        raise UsageError(f"a response has the token or count `{negative[0]}`", HINT, where)
     return Response(
-        prompt_id=str(row.get("prompt_id", prompt.id)),
-        model=str(row.get("model", "")),
-        turns=turns,
-        token_ids=tuple(tuple(map(int, ids)) for ids in row.get("token_ids") or ()),
-        sample=int(row.get("sample", 0)),
-        finished=tuple(row.get("finished") or ()),
-        n_tokens=tuple(row.get("n_tokens") or ()),
+        **{
+            **row,
+            "turns": tuple(row["turns"]),
+            "token_ids": token_ids,
+            "finished": tuple(row.get("finished", ())),
+            "n_tokens": n_tokens,
+        }
     )
-
-
-def _object(value: object, name: str, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise UsageError(f"`{name}` is `{value!r}`, not an object", HINT, where)
-    return value
-
-
-def _list(row: dict[str, Any], name: str, where: str) -> list[Any]:
-    value = row.get(name)
-    if not isinstance(value, list) or not value:
-        raise UsageError(f"`{name}` is `{value!r}`, not a list", HINT, where)
-    return value
-
-
-def _text(row: dict[str, Any], name: str, where: str) -> str:
-    value = row.get(name)
-    if not isinstance(value, str) or not value:
-        raise UsageError(f"`{name}` is `{value!r}`, not a text", HINT, where)
-    return value
-
-
-def _texts(row: dict[str, Any], name: str, where: str) -> tuple[str, ...]:
-    values = _list(row, name, where)
-    if not all(isinstance(value, str) for value in values):
-        raise UsageError(f"`{name}` is `{values!r}`, not a list of texts", HINT, where)
-    return tuple(values)
 
 
 def prompt_hash(prompt: Prompt) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from sami_eval.errors import UsageError
+from sami_eval.files import read_toml
 from sami_eval.judge.rendering import placeholders
 from sami_eval.store import key
 from sami_eval.types import Judge
@@ -135,20 +135,10 @@ _NOT_ASKED: dict[str, Any] = {
 
 
 def _load(path: Path) -> tuple[_File, dict[str, Any]]:
-    try:
-        text = path.read_bytes().decode("utf-8")
-        return _File(path, text), tomllib.loads(text)
-    except FileNotFoundError:
-        raise UsageError(f"no judge file `{path}`", "sami-eval ls judges") from None
-    except OSError as error:
-        raise UsageError(f"cannot read `{path}`: {error.strerror}", _EXPLAINED) from None
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise UsageError("not UTF-8 text", _EXPLAINED, f"{path}:{line}") from None
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"at line (\d+)", str(error))
-        where = f"{path}:{found[1]}" if found else str(path)
-        raise UsageError(f"not TOML: {error}", _EXPLAINED, where) from None
+    if not path.exists():
+        raise UsageError(f"no judge file `{path}`", "sami-eval ls judges")
+    file = read_toml(path, _EXPLAINED)
+    return _File(path, file.text), file.data
 
 
 def _asked(file: _File, data: Mapping[str, Any], kind: str, principles: bool) -> dict[str, Any]:

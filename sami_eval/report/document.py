@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 from sami_eval.errors import UsageError
+from sami_eval.files import read_json
+from sami_eval.shape import misfit
 from sami_eval.types import Comparison, Estimate, Length, Seeds, Tally
 
 if TYPE_CHECKING:
@@ -239,10 +241,7 @@ def dump(document: Mapping[str, Any]) -> str:
 def read_document(path: Path) -> Document:
     """A saved document. Raises UsageError if it is not one."""
     hint = "sami-eval ls runs"
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read the run: {error}", hint, str(path)) from None
+    data = read_json(path, hint)
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema != SCHEMA:
         raise UsageError(f"schema `{schema}` is not `{SCHEMA}`", hint, str(path))
@@ -250,12 +249,17 @@ def read_document(path: Path) -> Document:
     missing = sorted(Document.__required_keys__ - set(data))
     if missing:
         raise UsageError(f"the run lacks `{missing[0]}`", hint, str(path))
+    rows = data["comparisons"]
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, dict):
+            # Keys that a run of an earlier version lacks.
+            row.setdefault("seeds", None)
+            row.setdefault("self_agreement", None)
+            row.setdefault("self_agreement_interval", None)
+    wrong = misfit(data, Document)
+    if wrong is not None:
+        raise UsageError(f"not a run: `{wrong[0]}` is {wrong[1]}", hint, str(path))
     document: Document = data
-    for row in document["comparisons"]:
-        # Keys that a run of an earlier version lacks.
-        row.setdefault("seeds", None)
-        row.setdefault("self_agreement", None)
-        row.setdefault("self_agreement_interval", None)
     return document
 
 
