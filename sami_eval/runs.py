@@ -5,6 +5,7 @@ runs/2026-11-23-mtbench-sami-dpo/
     prompts.jsonl     the questions as asked
     responses.jsonl   every contender's answers
     verdicts.jsonl    every judgment with the judge's words
+    report.html       what `show --html` writes
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from sami_eval.store import atomic_write, disk_error
 from sami_eval.types import Prompt, Response, Usage, Verdict
 
 DOCUMENT = "comparison.json"
+REPORT = "report.html"
 NAME_LIMIT = 80
 MOST_TURNS = 1000  # of one conversation; more is a slip, and would be made room for
 

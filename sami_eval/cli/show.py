@@ -32,6 +32,9 @@ def show(
         Path | None, typer.Option(help="Write FastChat's model_judgment/ into this folder.")
     ] = None,
     lm_eval: Annotated[Path | None, typer.Option(help="Write lm-eval's results JSON.")] = None,
+    html: Annotated[
+        bool, typer.Option("--html", help="Write the run's report.html, and say where.")
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Print or export a finished run, or verdicts judged elsewhere; calls no model."""
@@ -42,7 +45,7 @@ def show(
     from sami_eval.report.document import dump, read_document
 
     if run is not None and Path(run).is_file():
-        _refuse_exports(run, [unparsed, csv, verdicts, fastchat])
+        _refuse_exports(run, [unparsed, csv, verdicts, fastchat, html])
         folder, document = None, _read_file(Path(run))
     else:
         folder = runs.find_run(run, find_config(Path.cwd()).root)
@@ -51,11 +54,13 @@ def show(
         _write(lm_eval, dump(export.lm_eval(document)))
     if folder is not None and (csv or verdicts or fastchat):
         _export(document, folder, csv, verdicts, fastchat)
+    if folder is not None and html:
+        _write_report(document, folder)
     if unparsed and folder is not None:
         _print_unparsed(folder)
     elif markdown or latex:
         sys.stdout.write(export.markdown(document) if markdown else export.latex(document))
-    elif as_json or not (csv or verdicts or fastchat or lm_eval):
+    elif as_json or not (csv or verdicts or fastchat or lm_eval or html):
         print_document(document, as_json, verbose)
 
 
@@ -99,6 +104,18 @@ def _export(
         rows = export.fastchat_pairs(document, judged)
         path = fastchat / "model_judgment" / export.judge_file(document)
         _write(path, export.json_lines(rows))
+
+
+def _write_report(document: Document, folder: Path) -> None:
+    from sami_eval import runs
+    from sami_eval.answers import read_answers
+    from sami_eval.prompts import read_prompts
+    from sami_eval.report.html import Run, page
+
+    prompts = read_prompts(folder / "prompts.jsonl")
+    responses = read_answers(folder / "responses.jsonl")
+    run = Run(document, prompts, responses, runs.read_verdicts(folder))
+    _write(folder / runs.REPORT, page(run))
 
 
 def _write(path: Path, text: str) -> None:

@@ -166,7 +166,8 @@ def _recorded(prompts: Sequence[Prompt], model: Model, progress: Progress) -> li
         )
     short = sum(len(answers[prompt.id][0].turns) < len(prompt.turns) for prompt in prompts)
     if short:
-        progress.say(f"`{model.name}`: {short} of {len(prompts)} records answer not every turn")
+        lack = f"{short} of {len(prompts)} records lack a turn"
+        progress.say(f"`{model.name}`: {lack}; the turns that all answered are judged")
     return [
         _trimmed(response, model, len(prompt.turns))
         for prompt in prompts

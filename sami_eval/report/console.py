@@ -61,14 +61,14 @@ def shorten(name: str, width: int = NAME_WIDTH) -> str:
 
 def render(document: Document, verbose: bool = False) -> RenderableType:
     """The whole result: title, table or tables, and what they mean in words."""
-    parts: list[RenderableType] = [Text(_title(document), style="bold"), Text()]
+    parts: list[RenderableType] = [Text(title(document), style="bold"), Text()]
     if len(document["comparisons"]) == 1:
         row = document["comparisons"][0]
-        parts += [_category_table(row), Text(), *_pair_lines(row)]
+        parts += [_category_table(row), Text(), *words(document)]
     else:
         parts += [_ranking_table(document), Text(), _pairs_table(document), Text()]
-        parts += [*_round_robin_lines(document)]
-    parts += [Text(), _facts(list(_fact_rows(document)))]
+        parts += [*words(document)]
+    parts += [Text(), _facts(list(fact_rows(document)))]
     if document["embedded"]:
         parts += [Text(), Text(EMBEDDED, style="italic")]
     if verbose:
@@ -76,7 +76,8 @@ def render(document: Document, verbose: bool = False) -> RenderableType:
     return Group(*parts)
 
 
-def _title(document: Document) -> str:
+def title(document: Document) -> str:
+    """Task, n, judge and orders in one line."""
     first = document["comparisons"][0]
     judge = document["judge"]
     if document["judge_model"]:
@@ -131,11 +132,12 @@ def _ranking_table(document: Document) -> Table:
         strength = "-" if row["strength"] is None else f"{row['strength']:+.2f}"
         interval = "-" if row["interval"] is None else "[{:+.2f}, {:+.2f}]".format(*row["interval"])
         cells = (str(row["rank"]), shorten(row["model"], 20), strength, interval)
-        table.add_row(*cells, _ahead(row))
+        table.add_row(*cells, ahead(row))
     return table
 
 
-def _ahead(row: RankRow) -> str:
+def ahead(row: RankRow) -> str:
+    """Whether a ranked contender is ahead of the next."""
     if row["p_next"] is None:
         return ""
     return f"{'cannot be told apart' if row['tied_with_next'] else 'yes'} ({p_text(row['p_next'])})"
@@ -157,6 +159,13 @@ def verdict_in_words(row: ComparisonRow) -> str:
         + (" with as many ties" if row["ties"] else "")
         + (" and these very seeds" if row["seeds"] else "")
     )
+
+
+def words(document: Document) -> Iterator[Text]:
+    """What the figures mean, line by line."""
+    if len(document["comparisons"]) == 1:
+        return _pair_lines(document["comparisons"][0])
+    return _round_robin_lines(document)
 
 
 def _facts(rows: Sequence[tuple[str, str]]) -> Table:
@@ -237,7 +246,8 @@ def _round_robin_lines(document: Document) -> Iterator[Text]:
         )
 
 
-def _fact_rows(document: Document) -> Iterator[tuple[str, str]]:
+def fact_rows(document: Document) -> Iterator[tuple[str, str]]:
+    """What to know beside the figures, as labels and texts."""
     comparisons = document["comparisons"]
     if len(comparisons) == 1:
         yield from _consistency_and_length(document, comparisons[0])

@@ -1,0 +1,183 @@
+"""A finished run as one self-contained HTML file: figures, plots, every answer and verdict.
+
+Plots are SVG drawn by the template: they take the page's light or dark colours, their texts can be
+read and searched, and one costs about a kilobyte; a plotting library's fixed-colour output does
+none of that. No network: style and script stand inside, and the page's own policy allows only them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+from markupsafe import Markup
+
+from sami_eval import __version__
+from sami_eval.report import console, plots
+from sami_eval.report.document import Document, TallyRow
+from sami_eval.report.export import table
+from sami_eval.report.room import LONGER, room
+from sami_eval.types import Prompt, Response, Verdict
+
+PAGE = Path(__file__).parent / "page"
+# What may not stand in a JSON block inside HTML, and a lone surrogate, which UTF-8 cannot hold.
+_UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All that a run folder holds."""
+
+    document: Document
+    prompts: Sequence[Prompt]
+    responses: Sequence[Response]
+    verdicts: Sequence[Verdict]
+
+
+def page(run: Run) -> str:
+    """The report. Every text of a model or a judge is escaped."""
+    document = run.document
+    several = len(document["comparisons"]) > 1
+    first = document["comparisons"][0]
+    style, script = _inside("report.css"), _inside("report.js")
+    views: dict[str, Any] = {
+        "version": __version__,
+        "style": Markup(style),
+        "script": Markup(script),
+        "style_hash": _digest(style),
+        "script_hash": _digest(script),
+        "title": console.title(document),
+        "headline": _headline(document),
+        "lines": [str(line) for line in console.words(document)][0 if several else 1 :],
+        "caveat": console.EMBEDDED if document["embedded"] else "",
+        "ranking": plots.ranking(document["ranking"]) if several else [],
+        "matrix": plots.matrix(document["comparisons"]),
+        "tables": list(_tables(document)),
+        "facts": list(console.fact_rows(document)),
+        "names": (first["a"], first["b"]),
+        "strip": None if several else plots.strip(first, run.responses, run.verdicts),
+        "trainings": plots.trainings(document["contenders"]),
+        "pairs": [(row["a"], row["b"]) for row in document["comparisons"]],
+        "categories": list(dict.fromkeys(prompt.category for prompt in run.prompts)),
+        "longer": LONGER,
+        "unparsed": list(_unparsed(run.verdicts)),
+        "n_verdicts": sum(row["n_verdicts"] for row in document["comparisons"]),
+        "command": document["command"] or "sami_eval.compare(...) from Python",
+        "provenance": list(_provenance(run)),
+        "room": Markup(script_json(room(document, run.prompts, run.responses, run.verdicts))),
+    }
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PAGE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+    )
+    return _clean(environment.get_template("report.html.jinja").render(views))
+
+
+def _inside(name: str) -> str:
+    return (PAGE / name).read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+def _clean(html: str) -> str:
+    return re.sub("[\ud800-\udfff]", "\ufffd", html)
+
+
+def script_json(data: object) -> str:
+    """JSON that cannot end its script element, whatever its texts say."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _headline(document: Document) -> str:
+    comparisons = document["comparisons"]
+    if len(comparisons) == 1:
+        row = comparisons[0]
+        rate = f"{row['a']} wins {console.percent(row['win_rate'])} against {row['b']}"
+        interval = console.interval_text(row["interval"])
+        return f"{rate} [{interval}]: {console.verdict_in_words(row)}"
+    best = document["ranking"][0]
+    if best["tied_with_next"]:
+        return f"{best['model']} ranks first, and cannot be told apart from the next"
+    return f"{best['model']} ranks first"
+
+
+def _tables(document: Document) -> Iterator[dict[str, Any]]:
+    several = len(document["comparisons"]) > 1
+    for row in document["comparisons"]:
+        header, cells = table({**document, "comparisons": [row]})
+        tallies: list[TallyRow] = [*row["by_category"].values(), row]
+        yield {
+            "name": f"{row['a']} : {row['b']}" if several else "",
+            "words": console.verdict_in_words(row),
+            "header": header,
+            "rows": [_table_row(*both) for both in zip(cells, tallies, strict=True)],
+        }
+
+
+def _table_row(cells: Sequence[str], tally: TallyRow) -> dict[str, Any]:
+    low, high = tally["interval"] or (None, None)
+    return {
+        "cells": cells,
+        "low": low,
+        "mid": tally["win_rate"],
+        "high": high,
+        "significant": tally["significant"],
+        "all": "by_category" in tally,
+    }
+
+
+def _unparsed(verdicts: Sequence[Verdict]) -> Iterator[dict[str, Any]]:
+    for v in verdicts:
+        if v.winner is None:
+            yield {
+                "prompt": v.prompt_id,
+                "turn": v.turn + 1,
+                "shown": f"{v.a} : {v.b}" if v.first == "a" else f"{v.b} : {v.a}",
+                "reason": v.reason or "unknown",
+                "link": "/".join(quote(x, safe="!'()*") for x in ("read", v.prompt_id, v.a, v.b)),
+            }
+
+
+def _provenance(run: Run) -> Iterator[tuple[str, str]]:
+    document, settings = run.document, run.document["settings"]
+    yield "run", document["run"]
+    yield "date", document["date"]
+    yield "sami-eval and packages", ", ".join(f"{k} {v}" for k, v in document["versions"].items())
+    for contender in document["contenders"]:
+        made_of = contender["adapter"] or contender["base"]
+        hashed = f"; SHA-256 {contender['fingerprint']}" if contender["fingerprint"] else ""
+        yield f"model {contender['name']}", f"{made_of} ({contender['engine']}){hashed}"
+    model = f", asked at {document['judge_model']}" if document["judge_model"] else ""
+    yield "judge", f"{settings.get('judge') or document['judge']}{model}"
+    if settings.get("judge_sha256"):
+        yield "judge prompts, SHA-256", str(settings["judge_sha256"])
+    yield "orders and rule", f"{document['orders']}, {document['rule']}"
+    for name in ("seed", "temperature", "max_tokens", "engine", "repeats", "limit"):
+        if settings.get(name) is not None:
+            yield name.replace("_", " "), str(settings[name])
+    shown = "shown to the contenders" if document["principles_shown"] else "not shown"
+    yield "principles", shown
+    yield "questions, SHA-256", _data_hash(run.prompts)
+    calls = document["calls"]
+    yield "judge calls", f"{calls['made']:,} made, {calls['from_ledger']:,} from the ledger"
+    seconds = ", ".join(f"{name} {took:.1f} s" for name, took in document["seconds"].items())
+    yield "time", seconds or "not measured"
+
+
+def _data_hash(prompts: Sequence[Prompt]) -> str:
+    rows = [(p.id, p.category, p.turns, p.reference, p.principles) for p in prompts]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
