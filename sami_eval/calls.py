@@ -28,6 +28,7 @@ class Request:
     token_ids: the rendered prompt; empty for a server, which renders `messages` itself.
     messages: (role, content) pairs.
     sample: index among several draws for the same prompt; each draws its own random numbers.
+    top_logprobs: of how many tokens the log-probabilities are wanted at each place; 0: of none.
     """
 
     model: Model
@@ -35,6 +36,19 @@ class Request:
     token_ids: tuple[int, ...]
     sampling: Sampling
     sample: int = 0
+    top_logprobs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogps:
+    """One generated token, and the likeliest tokens at its place.
+
+    likeliest: (text, log-probability in nats), the generated one among them; tokens of one text
+        stay apart. Empty where only the generated token's own is known.
+    """
+
+    text: str
+    likeliest: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +57,14 @@ class Completion:
 
     token_ids: generated ids, end-of-sequence included where generated; text excludes it.
     finished: the model ended by itself or at a stop string, not at the token limit.
+    token_logps: one a token of the text, where they were asked for.
     """
 
     text: str
     token_ids: tuple[int, ...] = ()
     finished: bool | None = None
     n_tokens: int | None = None
+    token_logps: tuple[TokenLogps, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +76,7 @@ class Reply:
 
     failure: why there is no usable reply ("content filter", "too long for the judge", "API
         failure: ..."), else None. finished: False where the reply was cut at the token limit.
+    token_logps: empty where none were asked for, and where the server gives none.
     """
 
     text: str
@@ -68,3 +85,4 @@ class Reply:
     finished: bool | None = None
     failure: str | None = None
     left_out: tuple[str, ...] = ()
+    token_logps: tuple[TokenLogps, ...] = ()

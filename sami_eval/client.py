@@ -273,6 +273,11 @@ class _Exchange:
     ) -> Reply:
         """What an error status means: a reply with a failure, another attempt, or the end."""
         status, words = error.status_code, masked(wire.words(error.body, error.message))
+        parameter = wire.refused_parameter(error.param, words, body)
+        # A model that may not tell its log-probabilities says so with a 403.
+        if parameter == wire.LOGPROBS and status in (400, 403, 422):
+            self._leave_out(parameter, request.model.base)
+            raise _Adapted
         if status in (401, 403):
             variable = endpoint.key_variable(request.model)
             raise KeyMissingError(f"the server refused the key: {words}", f"check {variable}")
@@ -283,7 +288,6 @@ class _Exchange:
             raise SamiEvalError(f"no quota left: {words}", _RESUMES)
         if status in _TEMPORARY or status >= 500:
             raise _Temporary(f"{status}: {words}", self._wait_asked(error, words))
-        parameter = wire.refused_parameter(error.param, words, body)
         if parameter is not None:
             self._leave_out(parameter, request.model.base)
             raise _Adapted
@@ -304,5 +308,7 @@ class _Exchange:
         if parameter in known:
             return  # another request in flight has met it already
         known.add(parameter)
+        if parameter == wire.LOGPROBS:
+            return  # who asked for them says what is done without
         instead = "max_completion_tokens" if parameter == "max_tokens" else "its own default"
         self.progress.say(f"`{model}` does not take `{parameter}`: asked with {instead}")

@@ -40,7 +40,6 @@ def fold(
     verdicts: Iterable[Verdict],
     rule: Rule = "conservative",
     *,
-    probabilities: bool = False,
     seed_of: SeedOf | None = None,
 ) -> tuple[Outcome, ...]:
     """One outcome a turn and pair of training seeds.
@@ -49,8 +48,8 @@ def fold(
 
     conservative: two orders that agree on a winner are a win; anything else is a tie (MT-Bench,
         arXiv 2306.05685, section 3.4). Judges by majority.
-    average: the mean of the two orders, then the mean of the judges.
-    probabilities: with "average", take each verdict's score (the probability of a) for its winner.
+    average: the mean of the two orders, then the mean of the judges; a verdict that is a
+        probability counts by it and not by its winner, in the mean of its repeats.
     An order without a verdict leaves a judge's turn out. A turn that was asked in one order only,
     when no turn was asked in both, counts by that order alone.
     """
@@ -58,7 +57,7 @@ def fold(
     both = any(len(orders) == 2 for judges in turns.values() for orders in judges.values())
     outcomes = []
     for (prompt_id, turn, seeds), judges in turns.items():
-        scores = [_of_judge(orders, both, rule, probabilities) for orders in judges.values()]
+        scores = [_of_judge(orders, both, rule) for orders in judges.values()]
         known = [score for score in scores if score is not None]
         if known:
             score = fmean(known) if rule == "average" else _plurality(known, tie=0.5)
@@ -79,9 +78,8 @@ def _by_turn(verdicts: Iterable[Verdict], seed_of: SeedOf) -> dict[Key, dict[str
     return turns
 
 
-def _of_judge(orders: Orders, both: bool, rule: Rule, probabilities: bool) -> float | None:
-    use_scores = probabilities and rule == "average"
-    scores = [majority(repeats, use_scores) for repeats in orders.values()]
+def _of_judge(orders: Orders, both: bool, rule: Rule) -> float | None:
+    scores = [majority(repeats, rule == "average") for repeats in orders.values()]
     known = [score for score in scores if score is not None]
     if len(known) < (2 if both else 1):
         return None
@@ -90,13 +88,17 @@ def _of_judge(orders: Orders, both: bool, rule: Rule, probabilities: bool) -> fl
     return known[0] if len(set(known)) == 1 else 0.5
 
 
-def majority(repeats: Sequence[Verdict], use_scores: bool = False) -> float | None:
-    """What most of one order's repeats say, as a score of a; no majority is a tie."""
+def majority(repeats: Sequence[Verdict], use_probabilities: bool = False) -> float | None:
+    """What most of one order's repeats say, as a score of a; no majority is a tie.
+
+    use_probabilities: instead the mean of the probabilities, where every repeat is one.
+    """
     parsed = [verdict for verdict in repeats if verdict.winner is not None]
     if not parsed:
         return None
-    scores = [verdict.score for verdict in parsed if verdict.score is not None]
-    if use_scores and len(scores) == len(parsed):
+    # A difference of ratings is a score too, and no probability.
+    scores = [v.score for v in parsed if v.score is not None and v.ratings is None]
+    if use_probabilities and len(scores) == len(parsed):
         return fmean(scores)
     return _plurality([POINTS[v.winner] for v in parsed if v.winner is not None], tie=0.5)
 
@@ -114,7 +116,6 @@ def compare(
     *,
     names: tuple[str, str] | None = None,
     rule: Rule = "conservative",
-    probabilities: bool = False,
     seed: int = 0,
     cost_usd: float | None = None,
     seed_of: SeedOf | None = None,
@@ -130,7 +131,7 @@ def compare(
     seed_of = seed_of or {}
     _check(prompts, verdicts, {a, b, *seed_of})
     category = {prompt.id: prompt.category for prompt in prompts}
-    outcomes = fold(verdicts, rule, probabilities=probabilities, seed_of=seed_of)
+    outcomes = fold(verdicts, rule, seed_of=seed_of)
     groups = _by_category(category, verdicts, outcomes)
     return Comparison(
         a,

@@ -23,7 +23,7 @@ from sami_eval.contenders import Contender, contenders, games, pairs, seed_of
 from sami_eval.embedded import BASE_DIR
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.generate import respond
-from sami_eval.judge import judge_all
+from sami_eval.judge import judge_all, read_in_words
 from sami_eval.plan import Plan, Settings, check_server, make_plan
 from sami_eval.progress import Progress, silent
 from sami_eval.report.document import (
@@ -92,6 +92,11 @@ def run_comparison(
     }
     answers = [response for several in responses.values() for response in several]
     judged = [verdict for several in verdicts.values() for verdict in several]
+    if n := read_in_words(plan.judge, judged):
+        progress.say(
+            f"judge `{plan.judge.name}`: {n} of {len(judged)} judgments came without "
+            "log-probabilities: what it says is the verdict"
+        )
     runs.save(folder, document, plan.prompts, answers, judged)
     return document
 

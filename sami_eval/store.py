@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sami_eval.calls import Completion, Reply
+from sami_eval.calls import Completion, Reply, TokenLogps
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.mounts import network_type, read_mounts
 from sami_eval.types import Usage
@@ -27,19 +27,19 @@ from sami_eval.types import Usage
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS completions (
     key TEXT PRIMARY KEY, model TEXT NOT NULL, text TEXT NOT NULL, token_ids TEXT NOT NULL,
-    finished INTEGER, n_tokens INTEGER, created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
+    finished INTEGER, n_tokens INTEGER, created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    token_logps TEXT
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS replies (
     key TEXT PRIMARY KEY, judge TEXT NOT NULL, text TEXT NOT NULL, model_reported TEXT,
     prompt_tokens INTEGER, completion_tokens INTEGER, finished INTEGER, failure TEXT,
-    created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
+    created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, token_logps TEXT
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS owners (owner TEXT PRIMARY KEY, beat REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS leases (key TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS leases_by_owner ON leases (owner);
-PRAGMA user_version = 2;
 """
-_VERSION = 2  # 2: owners and leases
+_VERSION = 3  # 2: owners and leases; 3: token_logps
 _CHUNK = 500  # SQLite allows 999 variables a statement in old builds
 
 
@@ -125,7 +125,17 @@ class Ledger:
         self._db.execute(f"PRAGMA journal_mode = {journal_mode(self.path)}")
         self._db.execute("PRAGMA synchronous = NORMAL")
         if version < _VERSION:
-            self._db.executescript(_SCHEMA)
+            self._migrate()
+
+    def _migrate(self) -> None:
+        """Bring a file of any earlier version to this one; what it holds stays."""
+        self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA}")
+        for table in ("completions", "replies"):
+            columns = {row[1] for row in self._db.execute(f"PRAGMA table_info({table})")}
+            if "token_logps" not in columns:
+                self._db.execute(f"ALTER TABLE {table} ADD COLUMN token_logps TEXT")
+        self._db.execute(f"PRAGMA user_version = {_VERSION}")
+        self._db.execute("COMMIT")
 
     def __enter__(self) -> Ledger:
         """Use as a context manager; leaving closes the file."""
@@ -169,26 +179,28 @@ class Ledger:
 
     def completions(self, keys: Iterable[str]) -> dict[str, Completion]:
         """The stored completions among the keys."""
-        rows = self._select("text, token_ids, finished, n_tokens", "completions", keys)
+        columns = "text, token_ids, finished, n_tokens, token_logps"
         return {
-            row_key: Completion(text, tuple(json.loads(ids)), _truth(finished), n_tokens)
-            for row_key, text, ids, finished, n_tokens in rows
+            row_key: Completion(text, tuple(json.loads(ids)), _truth(ended), n, _logps(logps))
+            for row_key, text, ids, ended, n, logps in self._select(columns, "completions", keys)
         }
 
     def add_completions(self, rows: Iterable[tuple[str, str, Completion]]) -> None:
         """Store (key, model name, completion) rows in one transaction."""
         self._insert(
             "completions",
-            "key, model, text, token_ids, finished, n_tokens",
+            "key, model, text, token_ids, finished, n_tokens, token_logps",
             [
-                (k, name, c.text, json.dumps(c.token_ids), c.finished, c.n_tokens)
+                (k, name, c.text, json.dumps(c.token_ids), c.finished, c.n_tokens, _json(c))
                 for k, name, c in rows
             ],
         )
 
     def replies(self, keys: Iterable[str]) -> dict[str, Reply]:
         """The stored judge replies among the keys."""
-        columns = "text, model_reported, prompt_tokens, completion_tokens, finished, failure"
+        columns = (
+            "text, model_reported, prompt_tokens, completion_tokens, finished, failure, token_logps"
+        )
         return {
             row_key: Reply(
                 text,
@@ -196,8 +208,9 @@ class Ledger:
                 None if n_in is None else Usage(n_in, n_out),
                 _truth(finished),
                 failure,
+                token_logps=_logps(logps),
             )
-            for row_key, text, model, n_in, n_out, finished, failure in self._select(
+            for row_key, text, model, n_in, n_out, finished, failure, logps in self._select(
                 columns, "replies", keys
             )
         }
@@ -206,7 +219,8 @@ class Ledger:
         """Store (key, judge name, reply) rows in one transaction."""
         self._insert(
             "replies",
-            "key, judge, text, model_reported, prompt_tokens, completion_tokens, finished, failure",
+            "key, judge, text, model_reported, prompt_tokens, completion_tokens, finished, "
+            "failure, token_logps",
             [
                 (
                     k,
@@ -217,10 +231,24 @@ class Ledger:
                     r.usage.completion_tokens if r.usage else None,
                     r.finished,
                     r.failure,
+                    _json(r),
                 )
                 for k, judge, r in rows
             ],
         )
+
+
+def _json(row: Completion | Reply) -> str | None:
+    """Log-probabilities as [[text, [[text, logp], ...]], ...]; NULL without."""
+    tokens = [[token.text, token.likeliest] for token in row.token_logps]
+    return json.dumps(tokens, ensure_ascii=False, separators=(",", ":")) if tokens else None
+
+
+def _logps(stored: str | None) -> tuple[TokenLogps, ...]:
+    return tuple(
+        TokenLogps(text, tuple((one, logp) for one, logp in likeliest))
+        for text, likeliest in json.loads(stored or "[]")
+    )
 
 
 def _truth(value: int | None) -> bool | None:

@@ -104,6 +104,8 @@ class Judge:
     patterns: verdict -> regular expressions over the judge's reply; the last match wins.
     sha256: of what the judge is asked (system, templates, sampling), not of patterns or comments.
     systems: system messages by template name, where a template has one of its own.
+    tokens: "a" and "b" -> tokens whose probabilities are the verdict; empty: its words are.
+    top_logprobs: of how many tokens the log-probabilities are asked for.
     """
 
     name: str
@@ -119,6 +121,8 @@ class Judge:
     source: str = ""
     description: str = ""
     systems: Mapping[str, str] = field(default_factory=dict)
+    tokens: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    top_logprobs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,7 @@ class Verdict:
     a, b: names of the contenders; `first` says which of them the judge saw first.
     winner: already mapped back to a and b; None = no verdict, for `reason`.
     score: probability that a is better (logprobs), or the rating difference; None without.
+    ratings: of a and b, where each was rated on its own.
     text: the judge's words. from_ledger: not asked again in this run.
     """
 
@@ -153,6 +158,7 @@ class Verdict:
     model_reported: str | None = None
     usage: Usage | None = None
     from_ledger: bool = False
+    ratings: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

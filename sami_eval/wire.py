@@ -6,6 +6,7 @@ Pure: `client.py` does the talking.
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from hashlib import sha256
 from itertools import chain, combinations
 from typing import Any
 
-from sami_eval.calls import Reply, Request, Sampling
+from sami_eval.calls import Reply, Request, TokenLogps
 from sami_eval.types import Usage
 
 CONTENT_FILTER = "content filter"
@@ -22,6 +23,7 @@ TOO_LONG = "too long for the model"
 REFUSED = "refused"
 
 _OPTIONAL = ("max_tokens", "temperature", "top_p", "seed")
+LOGPROBS = "logprobs"  # stands for `top_logprobs` too: neither is taken without the other
 _TOO_LONG = re.compile(
     r"context.?(length|window)|maximum (context|model) length|too long|too many tokens", re.I
 )
@@ -50,12 +52,15 @@ def body(request: Request, unsupported: set[str]) -> dict[str, object]:
         # One seed for all samples would make them one and the same text.
         digest = sha256(f"{sampling.seed}:{request.sample}".encode()).digest()
         row["seed"] = int.from_bytes(digest[:4], "big") >> 1
+    if request.top_logprobs and LOGPROBS not in unsupported:
+        row |= {LOGPROBS: True, "top_logprobs": request.top_logprobs}
     return {name: value for name, value in row.items() if name not in unsupported}
 
 
-def dialects(sampling: Sampling) -> Iterator[tuple[str, ...]]:
+def dialects(request: Request) -> Iterator[tuple[str, ...]]:
     """Every choice of parameters that a server may have refused, the fewest first, never none."""
-    sent = _OPTIONAL if sampling.temperature > 0 else _OPTIONAL[:2]
+    sent: tuple[str, ...] = _OPTIONAL if request.sampling.temperature > 0 else _OPTIONAL[:2]
+    sent += (LOGPROBS,) if request.top_logprobs else ()
     return chain.from_iterable(combinations(sorted(sent), n) for n in range(1, len(sent) + 1))
 
 
@@ -77,7 +82,8 @@ def read_completion(text: str) -> Reply:
         raise MalformedError(f"not a completion: {text[:80].strip()!r}") from None
     failure = CONTENT_FILTER if ending == "content_filter" else REFUSED if refusal else None
     finished = None if ending is None else ending != "length"
-    return Reply(content, model and str(model), _usage(data.get("usage")), finished, failure)
+    usage, token_logps = _usage(data.get("usage")), _token_logps(choice)
+    return Reply(content, model and str(model), usage, finished, failure, token_logps=token_logps)
 
 
 def _usage(row: object) -> Usage | None:
@@ -85,6 +91,24 @@ def _usage(row: object) -> Usage | None:
         return None
     counts = row.get("prompt_tokens"), row.get("completion_tokens")
     return Usage(*(count if isinstance(count, int) else 0 for count in counts))
+
+
+def _token_logps(choice: Mapping[str, Any]) -> tuple[TokenLogps, ...]:
+    """What a choice says of its tokens' log-probabilities; empty where that is nothing usable."""
+    try:
+        return tuple(_token(row) for row in choice["logprobs"]["content"])
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return ()
+
+
+def _token(row: Mapping[str, Any]) -> TokenLogps:
+    of_row = [(_utf8(one["token"]), float(one["logprob"])) for one in row["top_logprobs"]]
+    # A token that was drawn need not be among the likeliest.
+    if of_row and row["token"] not in dict(of_row):
+        of_row.append((_utf8(row["token"]), float(row["logprob"])))
+    # Above 0 by rounding alone; a place may hold an infinity, which JSON has no word for.
+    known = tuple((text, min(logp, 0.0)) for text, logp in of_row if math.isfinite(logp))
+    return TokenLogps(_utf8(row["token"]), known)
 
 
 def words(error_body: object, otherwise: str) -> str:
@@ -102,6 +126,8 @@ def failure_of(code: str | None, said: str) -> str | None:
 
 def refused_parameter(named: str | None, said: str, sent: Mapping[str, object]) -> str | None:
     """The optional parameter a 400 complains of, where it was sent and can be left out."""
+    if LOGPROBS in sent and "logprob" in f"{named} {said}".lower():
+        return LOGPROBS
     if _TOO_LONG.search(said) or not _REFUSES.search(said):
         return None
     about = [p for p in _OPTIONAL if p in sent and (p == named or (not named and p in said))]

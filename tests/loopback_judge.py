@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import hashlib
 import json
+import math
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -35,12 +36,17 @@ class Behaviour:
     first_rate: how often it takes the first answer unread. tie_rate: how often it says neither.
     An answer is better by the number after "strength" in it, else by its length.
     fault_rate: share of attempts that fail, by one of `faults`. retry_after: that header on 429.
+    Asked for one token it says a letter, with probabilities: see p_first. logprobs: of how many
+    tokens it tells them; 0 is a server that ignores the wish.
     script: answers instead of the judge where it returns something; gets the request's body.
     """
 
     better_rate: float = 1.0
     first_rate: float = 0.0
     tie_rate: float = 0.0
+    nats_a_point: float = 0.1
+    nats_for_first: float = 0.0
+    logprobs: int = 20
     seed: int = 0
     fault_rate: float = 0.0
     faults: tuple[str, ...] = FAULTS
@@ -91,7 +97,32 @@ def reply_text(messages: list[dict[str, str]], behaviour: Behaviour) -> str:
     return f"I compared them. [[{'A' if (strengths[0] > strengths[1]) == right else 'B'}]]"
 
 
-def completion(text: str, finish_reason: str = "stop", **message: object) -> bytes:
+def p_first(messages: list[dict[str, str]], behaviour: Behaviour) -> float:
+    """P(A) / (P(A) + P(B)): logistic in the difference of strengths, with a bonus for the first."""
+    shown: dict[str, str] = dict(_ANSWER.findall(messages[-1]["content"]))
+    points = _strength(shown[" A"]) - _strength(shown[" B"])
+    return 1 / (1 + math.exp(-behaviour.nats_a_point * points - behaviour.nats_for_first))
+
+
+def letter(messages: list[dict[str, str]], behaviour: Behaviour) -> tuple[str, dict[str, object]]:
+    """The likelier letter, and the log-probabilities as the API writes them.
+
+    A tenth of the probability is for words that are no verdict; that of A and of B is split over
+    spellings.
+    """
+    first = p_first(messages, behaviour)
+    of_text = {"A": 0.6 * first, " A": 0.3 * first, "B": 0.5 * (1 - first), "b": 0.4 * (1 - first)}
+    of_text |= {"The": 0.09, "Answer": 0.01}
+    rows = [{"token": t, "logprob": math.log(p), "bytes": None} for t, p in of_text.items()]
+    likeliest = sorted(rows, key=lambda row: -float(str(row["logprob"])))[: behaviour.logprobs]
+    said = "A" if first >= 0.5 else "B"
+    mine = next(row for row in rows if row["token"] == said)
+    return said, {"content": [{**mine, "top_logprobs": likeliest}], "refusal": None}
+
+
+def completion(
+    text: str, finish_reason: str = "stop", logprobs: object = None, **message: object
+) -> bytes:
     """A chat completion as the API writes it."""
     body = {
         "id": "chatcmpl-1",
@@ -102,6 +133,7 @@ def completion(text: str, finish_reason: str = "stop", **message: object) -> byt
             {
                 "index": 0,
                 "finish_reason": finish_reason,
+                "logprobs": logprobs,
                 "message": {"role": "assistant", "content": text, **message},
             }
         ],
@@ -220,6 +252,10 @@ class LoopbackJudge:
 
     def _spoken(self, body: dict[str, Any], fault: str | None) -> Answer:
         text = completion(reply_text(body["messages"], self.behaviour))
+        if 1 in (body.get("max_tokens"), body.get("max_completion_tokens")):
+            said, logprobs = letter(body["messages"], self.behaviour)
+            told = logprobs if body.get("logprobs") and self.behaviour.logprobs else None
+            text = completion(said, "length", told)
         if fault == "429":
             return 429, {"Retry-After": self.behaviour.retry_after}, error("slow down", "rate")
         if fault == "500":

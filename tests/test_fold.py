@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sami_eval.comparison import fold
@@ -79,11 +81,22 @@ def test_a_judge_without_a_verdict_leaves_the_others_to_decide() -> None:
     assert scores([*both_orders("a", "a"), *silent]) == [1]
 
 
-def test_probabilities_count_only_when_asked_for() -> None:
+def test_probabilities_count_under_the_average_rule() -> None:
     verdicts = [verdict("a", "a", score=0.9), verdict("a", "b", score=0.6)]
-    assert scores(verdicts, rule="average", probabilities=True) == pytest.approx([0.75])
-    assert scores(verdicts, rule="average") == [1]
+    assert scores(verdicts, rule="average") == pytest.approx([0.75])
     assert scores(verdicts) == [1]
+
+
+def test_probabilities_of_repeats_are_averaged() -> None:
+    of_a = [verdict("a", "a", repeat=i, score=p) for i, p in enumerate((0.9, 0.6, 0.6))]
+    assert scores([*of_a, verdict("b", "b", score=0.3)], rule="average") == pytest.approx([0.5])
+
+
+def test_a_difference_of_ratings_is_no_probability() -> None:
+    rated = replace(verdict("a", "a", score=1.0), ratings=(7.0, 6.0))
+    even = replace(verdict("tie", "a", score=0.0), ratings=(6.0, 6.0))
+    assert scores([rated], rule="average") == [1]
+    assert scores([even], rule="average") == [0.5]
 
 
 def test_each_turn_has_its_own_outcome() -> None:

@@ -159,6 +159,67 @@ def test_a_rating_pattern_has_one_group(folder: Path) -> None:
         read_judge(path)
 
 
+WEIGHTED = (
+    GOOD.replace("max_tokens = 100\n", "logprobs = true\ntop_logprobs = 5\n")
+    + """
+[tokens]
+a = ["m"]
+b = ["M", " No. 2"]
+"""
+)
+
+
+def test_a_judge_of_one_token(folder: Path) -> None:
+    read = read_judge(write(folder, WEIGHTED))
+    assert (read.max_tokens, read.top_logprobs) == (1, 5)
+    assert read.tokens == {"a": ("m",), "b": ("M", "No. 2")}
+    assert set(read.patterns) == {"a", "b", "tie"}
+    choice = read_judge("choice")
+    assert (choice.max_tokens, choice.top_logprobs) == (1, 20)
+    assert choice.tokens == {"a": ("A",), "b": ("B",)}
+    assert set(choice.patterns) == {"a", "b"}
+    assert set(choice.templates) == {"one", "two", "one-reference", "two-reference"}
+
+
+def test_tokens_do_not_change_the_hash_and_probabilities_do(folder: Path) -> None:
+    before = read_judge(write(folder, WEIGHTED)).sha256
+    assert read_judge(write(folder, WEIGHTED.replace('["m"]', '["n"]'))).sha256 == before
+    for other in (WEIGHTED.replace("= 5", "= 6"), GOOD.replace("= 100", "= 1")):
+        assert read_judge(write(folder, other)).sha256 != before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message", "line"),
+    [
+        ("logprobs = true", "logprobs = 1", "`logprobs` is `1`", 6),
+        ("logprobs = true\n", "", "`top_logprobs` without `logprobs`", 6),
+        ("logprobs = true\ntop_logprobs = 5\n", "", "`tokens` without `logprobs`", 17),
+        ("= 5", "= 0", "`top_logprobs` is `0`", 7),
+        ("= 5", "= 21", "`top_logprobs` is `21`", 7),
+        ("= 5", "= 1.5", "`top_logprobs` is `1.5`", 7),
+        ("= 5", "= nan", "`top_logprobs` is `nan`", 7),
+        ('"pairwise"', '"single"', "`logprobs` for a judge of kind `single`", 6),
+        ('a = ["m"]', 'c = ["m"]', "unknown field `tokens.c`", 20),
+        ('a = ["m"]\n', "", "`tokens.a` is missing", 19),
+        ('a = ["m"]', 'a = "m"', "`tokens.a` is `'m'`", 20),
+        ('a = ["m"]', "a = []", "`tokens.a` is `[]`", 20),
+        ('a = ["m"]', "a = [1]", "`tokens.a` is `[1]`", 20),
+        ('a = ["m"]', 'a = [" ."]', "` .` is no token", 20),
+        ('a = ["m"]', 'a = ["M "]', "`M` is no token", 21),
+        ("tie = [", "d = [", "unknown field `patterns.d`", 17),
+    ],
+)
+def test_a_bad_field_of_a_judge_of_one_token_is_named_with_its_line(
+    folder: Path, old: str, new: str, message: str, line: int
+) -> None:
+    assert old in WEIGHTED
+    path = write(folder, WEIGHTED.replace(old, new, 1))
+    with pytest.raises(UsageError) as caught:
+        read_judge(path)
+    assert message in caught.value.message
+    assert caught.value.where == f"{path}:{line}"
+
+
 def test_a_rules_judge_has_no_temperature(folder: Path) -> None:
     path = write(folder, 'name = "strict"\nkind = "rules"\ntemperature = 0\n')
     with pytest.raises(UsageError, match="unknown field `temperature`"):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -134,3 +135,15 @@ def test_coverage_and_false_positives_hold_in_simulation() -> None:
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert "108 of 108 cells pass" in run.stdout
+
+
+@pytest.mark.parametrize("sharpness", [0.3, 1.0, 4.0])
+def test_scores_that_are_probabilities_are_covered(sharpness: float) -> None:
+    rng, n_covered = np.random.default_rng(1), 0
+    for _ in range(500):
+        scores = rng.beta(0.57 * sharpness, 0.43 * sharpness, (80, 2))
+        copied = rng.random(80) < 0.5  # the second turn as the first
+        scores[copied, 1] = scores[copied, 0]
+        low, high = win_rate(scores.tolist()).interval or (1.0, 0.0)
+        n_covered += low <= 0.57 <= high
+    assert n_covered >= 0.93 * 500

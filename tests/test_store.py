@@ -7,11 +7,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from sami_eval.calls import Completion, Reply, Sampling
+from sami_eval.calls import Completion, Reply, Sampling, TokenLogps
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.store import Ledger, atomic_write, key
 from sami_eval.types import Usage
@@ -39,6 +40,65 @@ def test_reply_comes_back_as_it_was(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.db") as ledger:
         ledger.add_replies([("r", "quality", reply)])
         assert ledger.replies(["r"]) == {"r": reply}
+
+
+LOGPS = (TokenLogps("A", (("A", -0.25), (" A", -3.5), ("B", -1e-9))), TokenLogps("é", ()))
+
+
+def test_log_probabilities_come_back_as_they_were(tmp_path: Path) -> None:
+    completion, reply = Completion("Aé", token_logps=LOGPS), Reply("Aé", token_logps=LOGPS)
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        ledger.add_completions([("k", "sft", completion)])
+        ledger.add_replies([("r", "choice", reply)])
+        assert ledger.completions(["k"]) == {"k": completion}
+        assert ledger.replies(["r"]) == {"r": reply}
+
+
+# What versions 1 and 2 of the ledger were made by.
+VERSION_1 = """
+CREATE TABLE completions (
+    key TEXT PRIMARY KEY, model TEXT NOT NULL, text TEXT NOT NULL, token_ids TEXT NOT NULL,
+    finished INTEGER, n_tokens INTEGER, created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
+) WITHOUT ROWID;
+CREATE TABLE replies (
+    key TEXT PRIMARY KEY, judge TEXT NOT NULL, text TEXT NOT NULL, model_reported TEXT,
+    prompt_tokens INTEGER, completion_tokens INTEGER, finished INTEGER, failure TEXT,
+    created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
+) WITHOUT ROWID;
+INSERT INTO completions (key, model, text, token_ids, finished, n_tokens)
+    VALUES ('k', 'sft', 'old', '[1, 2]', 1, 2);
+INSERT INTO replies VALUES ('r', 'quality', '[[A]]', 'm', 9, 3, 0, NULL, '2026-01-01');
+PRAGMA user_version = 1;
+"""
+VERSION_2 = (
+    VERSION_1
+    + """
+CREATE TABLE owners (owner TEXT PRIMARY KEY, beat REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE leases (key TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX leases_by_owner ON leases (owner);
+INSERT INTO owners VALUES ('n|1|x', 1.0);
+PRAGMA user_version = 2;
+"""
+)
+
+
+@pytest.mark.parametrize("script", [VERSION_1, VERSION_2], ids=["1", "2"])
+def test_an_older_ledger_keeps_all_it_holds(tmp_path: Path, script: str) -> None:
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(script)
+    for _ in range(2):
+        with Ledger(path) as ledger:
+            assert ledger.completions(["k"]) == {"k": Completion("old", (1, 2), True, 2)}
+            assert ledger.replies(["r"]) == {"r": Reply("[[A]]", "m", Usage(9, 3), False)}
+    with Ledger(path) as ledger:
+        ledger.add_replies([("new", "choice", Reply("A", token_logps=LOGPS))])
+        assert ledger.replies(["new"])["new"].token_logps == LOGPS
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (3,)
+        assert db.execute("SELECT created FROM replies WHERE key = 'r'").fetchone() == (
+            "2026-01-01",
+        )
 
 
 def test_more_keys_than_one_statement_takes(tmp_path: Path) -> None:

@@ -69,6 +69,8 @@ class Row:
 
     uniforms: a random number in [0, 1) for every step, so a draw does not depend on the batch.
     has_ended: looks at the ids generated so far.
+    n_likeliest: of how many tokens the log-probabilities are noted in `likeliest` at every step,
+        as (token id, nats) from the model's own distribution: before temperature and top_p.
     """
 
     prompt: Sequence[int]
@@ -77,7 +79,9 @@ class Row:
     top_p: float
     uniforms: Sequence[float]
     has_ended: Callable[[Sequence[int]], bool]
+    n_likeliest: int = 0
     generated: list[int] = field(default_factory=list)
+    likeliest: list[list[tuple[int, float]]] = field(default_factory=list)
 
     def take(self, token: int) -> bool:
         """Append a token; true if the row goes on."""
@@ -125,6 +129,7 @@ def decode(model: PreTrainedModel, rows: Sequence[Row], pad_id: int) -> None:
         ).logits[:, -1]
         tokens = next_tokens(logits, batch.temperature, batch.top_p, batch.uniforms[:, step])
         values = tokens.tolist()
+        _note_likeliest(batch.live, alive, logits, values)
         alive = [i for i in alive if batch.live[i].take(values[i])]
         if not alive:
             return
@@ -135,6 +140,20 @@ def decode(model: PreTrainedModel, rows: Sequence[Row], pad_id: int) -> None:
         batch.mask[:, length + step] = 1
         ids, positions = tokens[:, None], batch.positions[:, None] + step
         step += 1
+
+
+def _note_likeliest(
+    rows: Sequence[Row], alive: Sequence[int], logits: Tensor, values: Sequence[int]
+) -> None:
+    """Write down what the next token of the rows that want it was drawn from."""
+    for i in alive:
+        row = rows[i]
+        if not row.n_likeliest:
+            continue
+        logps = logits[i].double().log_softmax(-1)
+        ids = logps.topk(min(row.n_likeliest, len(logps))).indices.tolist()
+        ids += [values[i]] if values[i] not in ids else []
+        row.likeliest.append([(token, float(logps[token])) for token in ids])
 
 
 def _cache(model: PreTrainedModel) -> DynamicCache:

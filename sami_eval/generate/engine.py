@@ -156,4 +156,5 @@ def request_key(engine: str, request: Request) -> str:
     if engine != "openai" and sampling.temperature == 0:
         sampling, sample = replace(sampling, top_p=1.0, seed=0), 0
     prompt = request.token_ids or request.messages
-    return key("completion", engine, request.model.fingerprint, prompt, sampling, sample)
+    facts = (engine, request.model.fingerprint, prompt, sampling, sample)
+    return key("completion", *facts, *([request.top_logprobs] if request.top_logprobs else ()))

@@ -75,7 +75,11 @@ class HfEngine:
                 (
                     i,
                     read_completion(
-                        form.tokenizer, row.generated, form.ends, request.sampling.stop
+                        form.tokenizer,
+                        row.generated,
+                        form.ends,
+                        request.sampling.stop,
+                        row.likeliest,
                     ),
                 )
                 for i, (row, request) in enumerate(zip(rows, requests, strict=True))
@@ -150,6 +154,7 @@ def _row(request: Request, form: Format) -> Row:
         top_p=sampling.top_p,
         uniforms=np.random.default_rng(seed).random(n_tokens).tolist(),
         has_ended=has_ended,
+        n_likeliest=request.top_logprobs,
     )
 
 

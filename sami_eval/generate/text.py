@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from sami_eval.calls import Completion
+from sami_eval.calls import Completion, TokenLogps
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -16,21 +16,40 @@ def read_completion(
     token_ids: Sequence[int],
     ends: Collection[int],
     stop: Sequence[str],
+    likeliest: Sequence[Sequence[tuple[int, float]]] = (),
 ) -> Completion:
     """The completion of generated ids; text and ids are cut before the first stop string.
 
     ends: end-of-sequence ids; the one generated last stays in token_ids, not in the text.
     n_tokens does not count it.
+    likeliest: (token id, log-probability) at the place of each id, where they are known.
     """
     ended = bool(token_ids) and token_ids[-1] in ends
     spoken = tuple(token_ids[:-1] if ended else token_ids)
     text = _decode(tokenizer, spoken)
     cut = first_stop(text, stop)
     if cut is None:
-        return Completion(text.strip(), tuple(token_ids), ended, len(spoken))
+        logps = _token_logps(tokenizer, spoken, likeliest)
+        return Completion(text.strip(), tuple(token_ids), ended, len(spoken), logps)
     text = text[:cut]
     kept = _ids_of(tokenizer, spoken, text)
-    return Completion(text.strip(), kept, True, len(kept))
+    logps = _token_logps(tokenizer, kept, likeliest)
+    return Completion(text.strip(), kept, True, len(kept), logps)
+
+
+def _token_logps(
+    tokenizer: PreTrainedTokenizerBase,
+    ids: Sequence[int],
+    likeliest: Sequence[Sequence[tuple[int, float]]],
+) -> tuple[TokenLogps, ...]:
+    # The ids of what was cut away, and of an end-of-sequence token, come last and are left out.
+    return tuple(
+        TokenLogps(
+            str(tokenizer.decode([token])),
+            tuple((str(tokenizer.decode([one])), logp) for one, logp in at_its_place),
+        )
+        for token, at_its_place in zip(ids, likeliest, strict=False)
+    )
 
 
 def first_stop(text: str, stop: Sequence[str]) -> int | None:

@@ -101,6 +101,7 @@ class VllmEngine:
             stop_token_ids=sorted(form.ends),
             seed=seed if sampling.temperature > 0 else None,
             skip_special_tokens=True,
+            logprobs=request.top_logprobs or None,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 
@@ -206,5 +207,7 @@ def _start(
 
 def _completion(request: Request, output: Any) -> Any:
     form = format_of(request.model)
-    ids = list(output.outputs[0].token_ids)
-    return read_completion(form.tokenizer, ids, form.ends, request.sampling.stop)
+    said = output.outputs[0]
+    likeliest = [[(i, one.logprob) for i, one in at.items()] for at in said.logprobs or ()]
+    ids = list(said.token_ids)
+    return read_completion(form.tokenizer, ids, form.ends, request.sampling.stop, likeliest)

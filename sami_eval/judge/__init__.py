@@ -1,6 +1,6 @@
 """Who compares responses: `judges/*.toml` -> Judge; render, ask, parse -> Verdict."""
 
-from sami_eval.judge.ask import IDENTICAL, judge_all
+from sami_eval.judge.ask import IDENTICAL, judge_all, read_in_words
 from sami_eval.judge.fastchat import judge_prompts_kind, read_judge_prompts
 from sami_eval.judge.files import judge_files, judges_dirs, listing, read_judge
 from sami_eval.judge.local import ENGINES as IN_PROCESS
@@ -21,6 +21,7 @@ __all__ = [
     "listing",
     "parse_rating",
     "parse_verdict",
+    "read_in_words",
     "read_judge",
     "read_judge_prompts",
     "read_reply",

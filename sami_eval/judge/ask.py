@@ -100,7 +100,11 @@ def _verdict(
     judge: Judge, judgment: Judgment, replies: Mapping[str, Reply], fresh: Container[str]
 ) -> Verdict:
     turn, needed = judgment.turn, [replies[k] for k in judgment.keys]
-    winner, score, reason = _decide(judgment.first, [read_reply(r, judge) for r in needed])
+    readings = [read_reply(reply, judge) for reply in needed]
+    winner, score, reason = _decide(judgment.first, readings)
+    of_a, of_b = (
+        (r.rating for r in readings) if judge.kind == "single" and readings else (None, None)
+    )
     return Verdict(
         turn.prompt.id,
         turn.turn,
@@ -116,7 +120,15 @@ def _verdict(
         model_reported=needed[0].model_reported if needed else None,
         usage=_sum([reply.usage for reply in needed if reply.usage is not None]),
         from_ledger=bool(needed) and not any(k in fresh for k in judgment.keys),
+        ratings=None if of_a is None or of_b is None else (of_a, of_b),
     )
+
+
+def read_in_words(judge: Judge, verdicts: Iterable[Verdict]) -> int:
+    """How many verdicts of a judge of probabilities had to be read in its words instead."""
+    reasons = (None, "no verdict") if judge.max_tokens == 1 else (None,)
+    mine = [v for v in verdicts if judge.tokens and v.judge == judge.name and v.text != IDENTICAL]
+    return sum(v.score is None and v.reason in reasons for v in mine)
 
 
 def _decide(
@@ -126,10 +138,11 @@ def _decide(
     if not readings:
         return "tie", None, None
     if len(readings) == 1:
-        winner = readings[0].winner
-        if winner is not None and first == "b":
-            winner = _SWAPPED[winner]
-        return winner, None, readings[0].reason
+        winner, score = readings[0].winner, readings[0].score
+        if first == "b":
+            winner = winner and _SWAPPED[winner]
+            score = None if score is None else 1 - score
+        return winner, score, readings[0].reason
     of_a, of_b = (reading.rating for reading in readings)
     if of_a is None or of_b is None:
         return None, None, next(r.reason for r in readings if r.reason)

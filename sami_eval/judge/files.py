@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from sami_eval.errors import UsageError
 from sami_eval.files import read_toml
+from sami_eval.judge.logprobs import DEFAULT_TOKENS, MOST, default_patterns, word
 from sami_eval.judge.rendering import placeholders
 from sami_eval.store import key
 from sami_eval.types import Judge
@@ -19,6 +20,7 @@ KINDS = ("pairwise", "single", "rules")
 VERDICTS = {"pairwise": ("a", "b", "tie"), "single": ("rating",)}
 _ABOUT = ("name", "description", "kind", "principles")
 _ASKED = ("model", "temperature", "max_tokens", "system", "templates", "patterns")
+_WEIGHTED = ("logprobs", "top_logprobs", "tokens")
 _TURN_1, _TURN_2 = ("question",), ("question_1", "question_2")
 _ANSWERS = {
     "pairwise": (
@@ -108,7 +110,7 @@ class _File:
 def _read(path: Path) -> Judge:
     file, data = _load(path)
     kind = _one_of(file, data, "kind", KINDS)
-    file.known(data, _ABOUT if kind == "rules" else (*_ABOUT, *_ASKED))
+    file.known(data, _ABOUT if kind == "rules" else (*_ABOUT, *_ASKED, *_WEIGHTED))
     name = _text(file, data, "name", default=path.stem)
     if name != path.stem:
         file.bad("name", f"`{name}` lies in `{path.name}`", f'write name = "{path.stem}"')
@@ -143,21 +145,52 @@ def _load(path: Path) -> tuple[_File, dict[str, Any]]:
 
 def _asked(file: _File, data: Mapping[str, Any], kind: str, principles: bool) -> dict[str, Any]:
     """The fields of a judge that is a language model."""
+    weighted = _weighted(file, data, kind)
     system = _text(file, data, "system", default="").strip()
     templates = _templates(file, data, kind, principles)
     temperature = _number(file, data, "temperature", 0.0, 0, 2)
-    max_tokens = _number(file, data, "max_tokens", 2048, 1, 10**6)
-    if max_tokens != int(max_tokens):
-        file.bad("max_tokens", f"`max_tokens` is `{max_tokens}`", "a whole number")
+    max_tokens = _whole(file, data, "max_tokens", 1 if weighted else 2048, 10**6)
+    asked = (kind, system, templates, temperature, max_tokens)
     return {
         "model": _text(file, data, "model", default="") or None,
         "system": system,
         "templates": templates,
-        "patterns": _patterns(file, data, kind),
-        "temperature": float(temperature),
-        "max_tokens": int(max_tokens),
-        "sha256": key("judge", kind, system, templates, float(temperature), int(max_tokens)),
+        "patterns": _patterns(file, data, kind, weighted.get("tokens")),
+        "temperature": temperature,
+        "max_tokens": max_tokens,
+        "sha256": key("judge", *asked, *([weighted["top_logprobs"]] if weighted else ())),
+        **weighted,
     }
+
+
+def _weighted(file: _File, data: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """The fields of a judge whose verdict is the probability of its token; empty for others."""
+    if not _flag(file, data, "logprobs"):
+        for name in _WEIGHTED[1:]:
+            if name in data:
+                file.bad(name, f"`{name}` without `logprobs`", "write logprobs = true above it")
+        return {}
+    if kind != "pairwise":
+        file.bad("logprobs", f"`logprobs` for a judge of kind `{kind}`", "it compares: pairwise")
+    tokens = _tokens(file, data) if "tokens" in data else DEFAULT_TOKENS
+    return {"tokens": tokens, "top_logprobs": _whole(file, data, "top_logprobs", MOST, MOST)}
+
+
+def _tokens(file: _File, data: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    table, hint = _table(file, data, "tokens"), 'write a = ["A"] and b = ["B"]'
+    file.known(table, ("a", "b"), "tokens")
+    found: dict[str, tuple[str, ...]] = {}
+    for name in ("a", "b"):
+        field, value = f"tokens.{name}", table.get(name)
+        if value is None:
+            file.bad("tokens", f"`{field}` is missing", hint)
+        if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
+            file.bad(field, f"`{field}` is `{value!r}`", hint)
+        for text in value:
+            if not word(text) or word(text) in found.get("a", ()):
+                file.bad(field, f"`{text}` is no token of this verdict alone", hint)
+        found[name] = tuple(map(word, value))
+    return found
 
 
 def _one_of(file: _File, row: Mapping[str, Any], name: str, known: tuple[str, ...]) -> str:
@@ -191,6 +224,13 @@ def _number(
     if not is_number or not low <= value <= high:
         file.bad(name, f"`{name}` is `{value!r}`", f"a number from {low} to {high}")
     return float(value)
+
+
+def _whole(file: _File, row: Mapping[str, Any], name: str, default: int, high: int) -> int:
+    value = _number(file, row, name, default, 1, high)
+    if value != int(value):
+        file.bad(name, f"`{name}` is `{value}`", "a whole number")
+    return int(value)
 
 
 def _table(file: _File, row: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -238,13 +278,19 @@ def _template(file: _File, name: str, text: object, needed: set[str]) -> str:
     return text.strip()
 
 
-def _patterns(file: _File, data: Mapping[str, Any], kind: str) -> dict[str, tuple[str, ...]]:
-    """The regular expressions of every verdict of this kind; a rating's has one group."""
+def _patterns(
+    file: _File, data: Mapping[str, Any], kind: str, tokens: Mapping[str, tuple[str, ...]] | None
+) -> dict[str, tuple[str, ...]]:
+    """The regular expressions of every verdict of this kind; a rating's has one group.
+
+    tokens: of a judge that gives its verdict by them: it can do without, and without a tie.
+    """
+    if tokens and "patterns" not in data:
+        return default_patterns(tokens)
     table = _table(file, data, "patterns")
     file.known(table, VERDICTS[kind], "patterns")
-    return {
-        name: _expressions(file, f"patterns.{name}", table.get(name)) for name in VERDICTS[kind]
-    }
+    needed = [name for name in VERDICTS[kind] if name in table or not (tokens and name == "tie")]
+    return {name: _expressions(file, f"patterns.{name}", table.get(name)) for name in needed}
 
 
 def _expressions(file: _File, field: str, value: object) -> tuple[str, ...]:

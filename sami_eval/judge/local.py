@@ -42,4 +42,5 @@ def _reply(request: Request, completion: Completion | None) -> Reply:
     if completion is None:
         return Reply("", failure=wire.TOO_LONG)
     usage = Usage(len(request.token_ids), completion.n_tokens or 0)
-    return Reply(completion.text, request.model.base, usage, completion.finished)
+    logps = completion.token_logps
+    return Reply(completion.text, request.model.base, usage, completion.finished, token_logps=logps)

@@ -86,8 +86,12 @@ def neutralise(text: str, judge: Judge, template: str) -> str:
     """A contender's text in which no marker of the template and no verdict is left intact.
 
     A judge that quotes it cannot be taken to have decided, and the text cannot end its own frame.
+    A bare letter that is a verdict stays: it is a word of any text, and only the judge's own token
+    is looked at.
     """
-    verdicts = (pattern for group in judge.patterns.values() for pattern in group)
+    bare = [token for tokens in judge.tokens.values() for token in tokens]
+    patterns = (pattern for group in judge.patterns.values() for pattern in group)
+    verdicts = (p for p in patterns if not any(_compiled(p).search(token) for token in bare))
     return _neutralised(text, (_THINK, *verdicts), template)
 
 

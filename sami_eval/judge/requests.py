@@ -124,7 +124,7 @@ def _keys(
     model = model or judge_model(judge)
     sampling = Sampling(judge.temperature, max_tokens=judge.max_tokens)
     for messages in _conversations(judge, turn, first):
-        request = Request(model, messages, (), sampling, repeat)
+        request = Request(model, messages, (), sampling, repeat, judge.top_logprobs)
         name = reply_key(request)
         requests.setdefault(name, request)
         yield name
@@ -134,7 +134,8 @@ def reply_key(request: Request, left_out: Sequence[str] = ()) -> str:
     """What a reply is stored under: answers to other parameters are other replies."""
     model = request.model
     who = model.fingerprint if model.engine == "local" else model.base
-    facts = (who, request.messages, request.sampling, request.sample)
+    wanted = [request.top_logprobs] if request.top_logprobs else ()
+    facts = (who, request.messages, request.sampling, request.sample, *wanted)
     return key("reply", *facts, left_out) if left_out else key("reply", *facts)
 
 
@@ -155,7 +156,7 @@ def _recall(asked: Mapping[str, Request], ledger: Ledger) -> dict[str, Reply]:
         reply_key(request, left_out): k
         for k, request in asked.items()
         if k not in replies
-        for left_out in wire.dialects(request.sampling)
+        for left_out in wire.dialects(request)
     }
     stored = ledger.replies(others)
     for other in others:

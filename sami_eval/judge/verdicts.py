@@ -6,10 +6,13 @@ Counting it as a tie would pull every win rate to 50%.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from sami_eval import wire
-from sami_eval.calls import Reply
+from sami_eval.calls import Reply, TokenLogps
+from sami_eval.judge.logprobs import LEAST, probabilities, winner_of
 from sami_eval.types import Judge, Winner
 
 WINNERS: dict[str, Winner] = {"a": "a", "b": "b", "tie": "tie"}
@@ -28,11 +31,15 @@ _REFUSAL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one reply says: a winner by position ("a" was shown first) or a rating, or why not."""
+    """What one reply says: a winner by position ("a" was shown first) or a rating, or why not.
+
+    score: the probability that the first shown is better, where the judge's tokens tell.
+    """
 
     winner: Winner | None = None
     rating: float | None = None
     reason: str | None = None
+    score: float | None = None
 
 
 def parse_verdict(text: str, judge: Judge) -> Winner | None:
@@ -51,8 +58,10 @@ def parse_rating(text: str, judge: Judge) -> float | None:
 
 
 def visible(text: str) -> str:
-    """The reply without what the judge thought before it spoke."""
-    return _UNENDED.sub("", _ENDED.sub("", _THOUGHT.sub("", text)))
+    """The reply with spaces for what the judge thought before it spoke."""
+    for thought in (_THOUGHT, _ENDED, _UNENDED):
+        text = thought.sub(lambda match: " " * len(match[0]), text)
+    return text
 
 
 def _last_match(text: str, judge: Judge) -> tuple[str, re.Match[str]] | None:
@@ -78,8 +87,45 @@ def read_reply(reply: Reply, judge: Judge) -> Reading:
     if reply.failure is not None:
         too_long = reply.failure == wire.TOO_LONG
         return Reading(reason="too long for the judge" if too_long else reply.failure)
+    token = _verdict_token(reply, judge) if judge.tokens else None
+    return _read_words(reply, judge) if token is None else _by_probability(token, judge)
+
+
+def _verdict_token(reply: Reply, judge: Judge) -> TokenLogps | None:
+    """The token that decides: the only one, else the one inside the last verdict in words.
+
+    None where the words have none, or the probabilities at its place are not known.
+    """
+    tokens = reply.token_logps
+    if len(tokens) > 1 and _read_words(reply, judge).reason is None:
+        tokens = _inside_verdict(tokens, judge)
+    return tokens[0] if len(tokens) == 1 and tokens[0].likeliest else None
+
+
+def _inside_verdict(tokens: Sequence[TokenLogps], judge: Judge) -> tuple[TokenLogps, ...]:
+    found = _last_match(visible("".join(token.text for token in tokens)), judge)
+    start, end = found[1].span() if found else (0, 0)
+    ends = list(accumulate(len(token.text) for token in tokens))
+    inside = [
+        token
+        for token, its_end in zip(tokens, ends, strict=True)
+        if its_end > start and its_end - len(token.text) < end and winner_of(token.text, judge)
+    ]
+    return tuple(inside[-1:])
+
+
+def _by_probability(token: TokenLogps, judge: Judge) -> Reading:
+    of_a, of_b = probabilities(token, judge)
+    if of_a + of_b < LEAST:
+        return Reading(reason="no verdict token")
+    score = of_a / (of_a + of_b)
+    return Reading("a" if score > 0.5 else "b" if score < 0.5 else "tie", score=score)
+
+
+def _read_words(reply: Reply, judge: Judge) -> Reading:
     said = visible(reply.text)
-    cut = reply.finished is False
+    # A judge of one token is always cut there.
+    cut = reply.finished is False and not (judge.tokens and judge.max_tokens == 1)
     found = _last_match(said, judge)
     if found is None:
         return Reading(reason="truncated" if cut else _silence(said, judge))
