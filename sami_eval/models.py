@@ -3,7 +3,7 @@
 1. a name under `[models]` in sami-eval.toml
 2. a recipe (`base`, `sft`, `sami@1,2,3`): an adapter under adapters/ for the current base
 3. a folder with adapter_config.json, or a local model folder
-4. `openai:MODEL`: any compatible server
+4. `openai:MODEL`: any compatible server; `azure:DEPLOYMENT` of Azure OpenAI
 5. a recorded file of answers
 6. a hub id, `ID@REVISION` for another than its main one
 """
@@ -22,15 +22,16 @@ from sami_eval import fingerprints
 from sami_eval.align import ADAPTERS, card, chain, find_methods, methods_in, recipes
 from sami_eval.answers import read_answers
 from sami_eval.config import Config
+from sami_eval.endpoint import address_of
 from sami_eval.errors import UsageError
 from sami_eval.progress import silent
 from sami_eval.store import key
-from sami_eval.types import Model
+from sami_eval.types import SERVED, Model
 
 # (recipe with one seed, base) -> its adapter on that base; raises UsageError where it is missing.
 Ensure = Callable[[str, Model], Model]
 
-SERVER = "openai:"
+SERVERS = tuple(f"{engine}:" for engine in SERVED)
 ADAPTER_CONFIG = "adapter_config.json"
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
 _PATH_LIKE = (".json", ".jsonl", "/")
@@ -96,14 +97,14 @@ def resolve(
     """
     if spec in config.models:
         return [_named(spec, config, base_url)]
-    plain, files = methods_in(spec) if not spec.startswith(SERVER) else (spec, {})
+    plain, files = methods_in(spec) if not spec.startswith(SERVERS) else (spec, {})
     recipe = recipes.match(plain, files)
     if recipe is not None:
-        return _of_recipe(spec, recipe, resolve_base(base, config), ensure or _existing(config))
+        return _of_recipe(spec, recipe, resolve_base(base, config), ensure or existing(config))
     path = Path(spec).expanduser()
     if path.is_dir():
         return [_of_folder(path, base, config)]
-    if spec.startswith(SERVER):
+    if spec.startswith(SERVERS):
         return [_of_server(spec, base_url)]
     if path.is_file():
         return _of_record(path)
@@ -135,8 +136,9 @@ def _named(name: str, config: Config, base_url: str | None) -> Model:
     row, where = config.models[name], str(config.path) if config.path else None
     if "base" not in row and "adapter" not in row:
         raise UsageError(f"model `{name}` has no `base`", 'write base = "..."', where)
-    if row.get("engine") == "openai" or row.get("base", "").startswith(SERVER):
-        spec = SERVER + row.get("base", "").removeprefix(SERVER)
+    if row.get("engine") in SERVED or row.get("base", "").startswith(SERVERS):
+        plain = row.get("base", "")
+        spec = plain if plain.startswith(SERVERS) else f"{row['engine']}:{plain}"
         return replace(_of_server(spec, row.get("base_url") or base_url), name=name)
     if "adapter" in row:
         model = _of_adapter(config.root / row["adapter"], row.get("base"), config)
@@ -165,7 +167,9 @@ def _template(text: str, root: Path) -> str:
         ) from None
 
 
-def _existing(config: Config) -> Ensure:
+def existing(config: Config) -> Ensure:
+    """Adapters as they are; a missing one raises UsageError naming the `align` command."""
+
     def ensure(spec: str, base: Model) -> Model:
         work = chain.Work(base, config.root / ADAPTERS, 0, None, silent())
         return chain.ensure(spec, lambda: (), work, train=False)
@@ -188,9 +192,12 @@ def _of_recipe(spec: str, recipe: recipes.Recipe, base: Model, ensure: Ensure) -
 
 
 def _of_server(spec: str, base_url: str | None) -> Model:
-    name = spec.removeprefix(SERVER)
+    engine, _, name = spec.partition(":")
     if not name:
         raise UsageError(f"`{spec}` names no model", "e.g. `openai:gpt-4o`")
+    if engine == "azure":  # no --base-url changes its endpoint
+        model = Model(name, name, engine="azure")
+        return replace(model, fingerprint=key("azure", address_of(model, None), name))
     fingerprint = key("server", base_url, name)
     return Model(name, name, engine="openai", fingerprint=fingerprint, base_url=base_url)
 

@@ -69,7 +69,7 @@ def run_comparison(
     """Compare the contenders and save the run; what is stored already is not done again."""
     plan, stages = make_plan(settings, config), Stages()
     # A name that means nothing is said before a folder is made or an adapter trained.
-    _resolved(plan, lambda spec, base: base)
+    resolved(plan, lambda spec, base: base)
     folder = claim_folder(plan)
     for note in plan.notes:
         progress.say(note)
@@ -79,7 +79,7 @@ def run_comparison(
         with stages.stage("generating"):
             answering = [model for side in sides for model in side.models]
             responses = respond(plan.prompts, answering, plan.generate, ledger, progress)
-            plan = dataclasses.replace(plan, prompts=_answered(plan.prompts, responses))
+            plan = dataclasses.replace(plan, prompts=answered(plan.prompts, responses))
         with stages.stage("judging"):
             verdicts = _judge_pairs(plan, sides, responses, ledger, progress)
     with stages.stage("statistics"):
@@ -121,10 +121,11 @@ def _shown(folder: Path, config: Config) -> str:
 
 def _contenders(plan: Plan, ledger: Ledger, progress: Progress) -> list[Contender]:
     shop = Workshop(plan.config, ledger, progress, plan.settings.train)
-    return _resolved(plan, ensure_in(shop))
+    return resolved(plan, ensure_in(shop))
 
 
-def _resolved(plan: Plan, ensure: models.Ensure) -> list[Contender]:
+def resolved(plan: Plan, ensure: models.Ensure) -> list[Contender]:
+    """The sides of the comparison; those at servers with their keys and prices checked."""
     specs, url = plan.settings.contenders, plan.client.base_url
     each = models.resolve_each(
         specs, plan.base_spec, config=plan.config, base_url=url, ensure=ensure
@@ -134,7 +135,7 @@ def _resolved(plan: Plan, ensure: models.Ensure) -> list[Contender]:
     return contenders(specs, each, plan.config)
 
 
-def _answered(prompts: Sequence[Prompt], responses: Responses) -> tuple[Prompt, ...]:
+def answered(prompts: Sequence[Prompt], responses: Responses) -> tuple[Prompt, ...]:
     """The prompts with as many turns as every contender answered: a record may hold fewer."""
     n_turns: dict[str, int] = {prompt.id: len(prompt.turns) for prompt in prompts}
     for several in responses.values():

@@ -99,12 +99,53 @@ def journal_mode(path: Path) -> str:
     return "DELETE"
 
 
+def _migrate(db: sqlite3.Connection) -> None:
+    """Bring a file of any earlier version to this one; what it holds stays."""
+    db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA}")
+    for table in ("completions", "replies"):
+        columns = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+        if "token_logps" not in columns:
+            db.execute(f"ALTER TABLE {table} ADD COLUMN token_logps TEXT")
+    db.execute(f"PRAGMA user_version = {_VERSION}")
+    db.execute("COMMIT")
+
+
+def _glance(path: Path) -> sqlite3.Connection:
+    """A connection that writes nothing, not even the files SQLite lays beside an open one.
+
+    An older ledger is seen as it will be: brought up to date in memory.
+    """
+    memory = sqlite3.connect(":memory:", isolation_level=None)
+    version = 0
+    if path.exists():
+        log = path.with_name(f"{path.name}-wal")
+        # A file without a log is whole. One with a log is read together with it.
+        how = "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
+        stored = sqlite3.connect(f"{path.resolve().as_uri()}?{how}", timeout=60, uri=True)
+        version = stored.execute("PRAGMA user_version").fetchone()[0]
+        if version >= _VERSION:
+            memory.close()
+            return stored
+        stored.backup(memory)
+        stored.close()
+    _migrate(memory)
+    return memory
+
+
 class Ledger:
     """What has been generated and judged so far, in one SQLite file; safe for several processes."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, read_only: bool = False) -> None:
+        """Open the ledger of this path, new where there is none.
+
+        read_only: nothing is written; where there is none, it is empty and stays away.
+        """
         self.path = path
         try:
+            if read_only:
+                self._db = _glance(path)
+                self._check_version()
+                return
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = connect(path)
             self._prepare()
@@ -115,27 +156,21 @@ class Ledger:
                 f"`{path}` is not a ledger: {error}", "move it away; a new one is begun"
             ) from None
 
-    def _prepare(self) -> None:
+    def _check_version(self) -> int:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version > _VERSION:
             raise UsageError(
                 f"`{self.path}` was written by a newer sami-eval (ledger version {version})",
                 "pip install --upgrade sami-eval",
             )
+        return int(version)
+
+    def _prepare(self) -> None:
+        version = self._check_version()
         self._db.execute(f"PRAGMA journal_mode = {journal_mode(self.path)}")
         self._db.execute("PRAGMA synchronous = NORMAL")
         if version < _VERSION:
-            self._migrate()
-
-    def _migrate(self) -> None:
-        """Bring a file of any earlier version to this one; what it holds stays."""
-        self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA}")
-        for table in ("completions", "replies"):
-            columns = {row[1] for row in self._db.execute(f"PRAGMA table_info({table})")}
-            if "token_logps" not in columns:
-                self._db.execute(f"ALTER TABLE {table} ADD COLUMN token_logps TEXT")
-        self._db.execute(f"PRAGMA user_version = {_VERSION}")
-        self._db.execute("COMMIT")
+            _migrate(self._db)
 
     def __enter__(self) -> Ledger:
         """Use as a context manager; leaving closes the file."""
@@ -176,6 +211,10 @@ class Ledger:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise disk_error(self.path, error) from None
+
+    def has_completions(self) -> bool:
+        """Whether anything was ever generated."""
+        return self._db.execute("SELECT 1 FROM completions LIMIT 1").fetchone() is not None
 
     def completions(self, keys: Iterable[str]) -> dict[str, Completion]:
         """The stored completions among the keys."""

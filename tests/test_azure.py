@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from sami_eval import endpoint
+from sami_eval import cli, endpoint
 from sami_eval.calls import Reply, Request, Sampling
 from sami_eval.client import ClientSettings, check_key, complete_all
+from sami_eval.config import Config
 from sami_eval.errors import KeyMissingError, SamiEvalError, UsageError
 from sami_eval.judge import judge_model, read_judge
+from sami_eval.models import resolve
 from sami_eval.progress import silent
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion, error
 
@@ -103,3 +107,31 @@ def test_a_client_keeps_no_retries_of_its_own() -> None:
     client = endpoint.connect("http://127.0.0.1:9", "azure")
     assert client.max_retries == 0
     asyncio.run(client.close())
+
+
+def test_a_deployment_is_a_contender_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("q.jsonl").write_text('{"question_id": 1, "category": "x", "turns": ["Say it."]}\n')
+    Path("it.jsonl").write_text('{"prompt_id": "1", "model": "it", "turns": ["It."]}\n')
+    asked = ["compare", "azure:my-gpt", "it.jsonl", "--prompts", "q.jsonl", "--judge", "quality"]
+    with LoopbackJudge() as server:
+        monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", server.url.removesuffix("/v1"))
+        judge = ["--judge-model", "azure:other", "--base-url", "http://127.0.0.1:1/v1"]
+        assert cli.run([*asked, *judge, "-q", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["contenders"][0]["engine"] == "azure"
+    assert document["calls"]["made"] == 2
+    assert {call.path.split("/")[3] for call in server.calls} == {"my-gpt", "other"}
+    assert {call.headers["api-key"] for call in server.calls} == {KEY}
+
+
+def test_a_contender_of_another_endpoint_is_another_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = Config(Path())
+    (one,) = resolve("azure:my-gpt", config=config, base_url="http://127.0.0.1:1/v1")
+    (same,) = resolve("azure:my-gpt", config=config)
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://another.openai.azure.com")
+    (other,) = resolve("azure:my-gpt", config=config)
+    assert one == same
+    assert one.fingerprint != other.fingerprint

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -27,6 +27,10 @@ from sami_eval.cli.options import (
     Tpm,
     Verbose,
 )
+
+if TYPE_CHECKING:
+    from sami_eval.config import Config
+    from sami_eval.plan import Settings
 
 
 def compare(
@@ -106,7 +110,6 @@ def compare(
     from sami_eval import progress
     from sami_eval.cli.output import print_document
     from sami_eval.config import find_config
-    from sami_eval.forecast import describe
     from sami_eval.plan import Settings
     from sami_eval.run import check_unparsed, run_comparison
 
@@ -142,9 +145,20 @@ def compare(
     )
     config = find_config(Path.cwd())
     if dry_run:
-        print(describe(settings, config))
+        _print_forecast(settings, config, as_json)
         return
     command = shlex.join(["sami-eval", *sys.argv[1:]])
     document = run_comparison(settings, config, progress.terminal(quiet), command)
     print_document(document, as_json, verbose)
     check_unparsed(document, max_unparsed)
+
+
+def _print_forecast(settings: Settings, config: Config, as_json: bool) -> None:
+    from sami_eval.cli.output import print_json
+    from sami_eval.forecast import describe, forecast, to_row
+
+    found = forecast(settings, config)
+    if as_json:
+        print_json(to_row(found))
+    else:
+        print(describe(found))

@@ -31,9 +31,9 @@ def complete(
     Equal requests within a call are generated once. Each new completion is stored the moment the
     engine hands it over. A local base without a chat template is stopped at its format's strings.
     """
-    requests = [_with_stop(request) for request in requests]
-    keys = [request_key(engines.name_for(request.model), request) for request in requests]
-    unique = dict(zip(reversed(keys), reversed(requests), strict=True))
+    keyed = by_key(requests, engines)
+    keys = [key for key, _ in keyed]
+    unique = dict(reversed(keyed))
     done = ledger.completions(unique)
     with progress.track(description, total=len(unique)) as advance:
         advance(len(done))
@@ -43,6 +43,12 @@ def complete(
             _check_context(group.values())
             _complete_group(group, done, ledger, engines, progress, advance)
     return [done[key] for key in keys]
+
+
+def by_key(requests: Sequence[Request], engines: Engines) -> list[tuple[str, Request]]:
+    """Every request as it is run, behind its key in the ledger."""
+    stopped = [_with_stop(request) for request in requests]
+    return [(request_key(engines.name_for(request.model), request), request) for request in stopped]
 
 
 def _complete_group(

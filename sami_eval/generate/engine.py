@@ -15,7 +15,7 @@ from sami_eval.client import ClientSettings
 from sami_eval.errors import UsageError
 from sami_eval.progress import Progress
 from sami_eval.store import key
-from sami_eval.types import Model
+from sami_eval.types import SERVED, Model
 
 Done = Callable[[Sequence[tuple[int, Completion]]], None]
 
@@ -100,7 +100,7 @@ class Engines:
 
     def name_for(self, model: Model) -> str:
         """Which engine runs a model; nothing is started."""
-        if model.engine == "openai":
+        if model.engine in SERVED:
             return "openai"
         if self.choice.name != "auto":
             return self.choice.name
@@ -133,8 +133,8 @@ class Engines:
 
 def base_of(model: Model) -> tuple[str, str | None, str]:
     """What models must share to run in one engine; a server runs any of its models."""
-    if model.engine == "openai":
-        return (model.base_url or "", None, "openai")
+    if model.engine in SERVED:
+        return (model.base_url or "", None, model.engine)
     return (model.base, model.revision, "local")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +17,9 @@ from sami_eval.generate.formats import format_of
 from sami_eval.progress import Progress
 from sami_eval.store import Ledger
 from sami_eval.types import Model, Prompt, Response
+
+# Requests of one turn and what a person is told they are -> their completions, in order.
+Ask = Callable[[Sequence[Request], str], list[Completion]]
 
 # MT-Bench's sampling temperatures by category; other categories are answered greedily.
 TEMPERATURES: Mapping[str, float] = {
@@ -57,15 +60,30 @@ def respond(
     All first turns of a base's contenders come in one pass, then all second turns, each after the
     model's own first answer. A record may answer fewer turns; that is said.
     """
+    with Engines(settings.engine, progress) as engines:
+
+        def ask(requests: Sequence[Request], title: str) -> list[Completion]:
+            return complete(requests, ledger, engines, progress, title)
+
+        return responses_by(ask, prompts, models, settings, progress)
+
+
+def responses_by(
+    ask: Ask,
+    prompts: Sequence[Prompt],
+    models: Sequence[Model],
+    settings: Settings,
+    progress: Progress,
+) -> dict[str, list[Response]]:
+    """As `respond`, with completions from `ask`, which gets the requests of one turn at a time."""
     by_model: dict[str, list[Response]] = {model.name: [] for model in models}
     if len(by_model) < len(models):
         raise ValueError("two models share a name")
-    with Engines(settings.engine, progress) as engines:
-        for group in _groups(models):
-            if group[0].engine == "recorded":
-                by_model[group[0].name] = _recorded(prompts, group[0], progress)
-            else:
-                by_model |= _generated(prompts, group, settings, engines, ledger, progress)
+    for group in _groups(models):
+        if group[0].engine == "recorded":
+            by_model[group[0].name] = _recorded(prompts, group[0], progress)
+        else:
+            by_model |= _generated(ask, prompts, group, settings)
     return by_model
 
 
@@ -125,12 +143,7 @@ def temperature_of(prompt: Prompt, settings: Settings) -> float:
 
 
 def _generated(
-    prompts: Sequence[Prompt],
-    models: Sequence[Model],
-    settings: Settings,
-    engines: Engines,
-    ledger: Ledger,
-    progress: Progress,
+    ask: Ask, prompts: Sequence[Prompt], models: Sequence[Model], settings: Settings
 ) -> dict[str, list[Response]]:
     dialogues = [
         _Dialogue(prompt, model, sample)
@@ -143,7 +156,7 @@ def _generated(
         open_ones = [one for one in dialogues if len(one.prompt.turns) > turn]
         requests = [dialogue.request(settings) for dialogue in open_ones]
         title = "generating" if n_turns == 1 else f"generating turn {turn + 1}"
-        completions = complete(requests, ledger, engines, progress, title)
+        completions = ask(requests, title)
         for dialogue, completion in zip(open_ones, completions, strict=True):
             dialogue.answers.append(completion)
     by_model: dict[str, list[Response]] = {model.name: [] for model in models}
