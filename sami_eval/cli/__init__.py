@@ -17,6 +17,7 @@ from sami_eval.cli import (
     doctor,
     ls,
     power,
+    reproduce,
     show,
 )
 from sami_eval.errors import SamiEvalError, UsageError
@@ -45,6 +46,7 @@ app.command()(show.show)
 app.command()(ls.ls)
 app.command()(power.power)
 app.command()(doctor.doctor)
+app.add_typer(reproduce.app, name="reproduce")
 
 
 def _version(value: bool) -> None:

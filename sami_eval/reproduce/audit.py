@@ -1,0 +1,169 @@
+"""What the artifacts that the paper's authors published support, beside what the paper reports.
+
+folder of A_vs_B_verdicts.json and NAME_responses.json --audit--> one finding a file, and remarks
+"""
+
+from __future__ import annotations
+
+import statistics
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sami_eval.answers import read_answers
+from sami_eval.errors import UsageError
+from sami_eval.imports import read_verdict_file
+from sami_eval.report.document import ComparisonRow
+
+FACTS = Path(__file__).parent / "published.toml"
+SOURCE = "arXiv 2410.01704"
+VERDICTS, RESPONSES = "_verdicts.json", "_responses.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One file of verdicts against the figure it should explain.
+
+    row: the comparison as computed here. published: the reported win rate of a, None where the
+        paper reports none.
+    possible: the rates next to the published one, below and above, that this many verdicts with
+        ties as halves can give; equal where the published figure is one of them to its digits.
+    """
+
+    file: str
+    row: ComparisonRow
+    published: float | None
+    possible: tuple[float, float] | None
+
+    @property
+    def explains(self) -> bool | None:
+        """Whether the verdicts give the published figure, to the digits it was printed with."""
+        if self.published is None or self.row["win_rate"] is None:
+            return None
+        return abs(self.row["win_rate"] - self.published) < 0.00005
+
+    @property
+    def attainable(self) -> bool | None:
+        """Whether any run of so many verdicts could give the published figure."""
+        return None if self.possible is None else self.possible[0] == self.possible[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Responses of one file: how many, how many empty, and their median length in characters."""
+
+    file: str
+    n: int
+    n_empty: int
+    median: float
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """All findings on a folder. remarks: (what about, text)."""
+
+    folder: str
+    findings: tuple[Finding, ...]
+    lengths: tuple[Lengths, ...]
+    remarks: tuple[tuple[str, str], ...]
+
+
+def audit(folder: Path) -> Audit:
+    """Read a folder of published artifacts. Raises UsageError where it holds none of them."""
+    hint = f"files are called A_vs_B{VERDICTS} and NAME{RESPONSES}"
+    if not folder.is_dir():
+        raise UsageError(f"`{folder}` is not a folder", hint)
+    facts = tomllib.loads(FACTS.read_text(encoding="utf-8"))
+    findings = tuple(_finding(path, facts) for path in sorted(folder.glob(f"*{VERDICTS}")))
+    lengths = tuple(_lengths(path) for path in sorted(folder.glob(f"*{RESPONSES}")))
+    if not findings and not lengths:
+        raise UsageError(f"`{folder}` holds no published artifact", hint)
+    remarks = tuple((row["about"], row["text"]) for row in facts["remark"])
+    return Audit(str(folder), findings, lengths, remarks)
+
+
+def _finding(path: Path, facts: Mapping[str, Any]) -> Finding:
+    row = read_verdict_file(path)["comparisons"][0]
+    rates = {(one["a"], one["b"]): one["value"] for one in facts["win_rate"]}
+    published = rates.get((row["a"], row["b"]))
+    turned = rates.get((row["b"], row["a"]))
+    if published is None and turned is not None:
+        published = 1 - turned
+    possible = None if published is None else around(published, row["n_turns"])
+    return Finding(path.name, row, published, possible)
+
+
+def around(rate: float, n: int, digits: int = 4) -> tuple[float, float]:
+    """The rates that n verdicts, ties as halves, can give next to this one: below and above.
+
+    Both are the same where the rate is one of them, to so many digits of a share.
+    """
+    nearest = round(rate * 2 * n)
+    if round(nearest / (2 * n), digits) == round(rate, digits):
+        return nearest / (2 * n), nearest / (2 * n)
+    below = int(rate * 2 * n)
+    return below / (2 * n), (below + 1) / (2 * n)
+
+
+def _lengths(path: Path) -> Lengths:
+    texts = [text for response in read_answers(path) for text in response.turns]
+    empty = sum(not text.strip() for text in texts)
+    return Lengths(path.name, len(texts), empty, statistics.median(map(len, texts)))
+
+
+def words(found: Audit) -> Iterator[str]:
+    """What the findings mean, a line each."""
+    for finding in found.findings:
+        yield from _finding_words(finding)
+    yield from _length_words(found.lengths)
+
+
+def _finding_words(finding: Finding) -> Iterator[str]:
+    row, pair = finding.row, f"{finding.row['a']} : {finding.row['b']}"
+    if row["win_rate"] is None:
+        yield f"{pair}  no verdicts: nothing can be said"
+        return
+    noise = "not significant at 5%" if not row["significant"] else "significant at 5%"
+    needed = ""
+    if not row["significant"] and row["questions_needed"] is not None:
+        needed = (
+            f"; were it the true rate, {row['questions_needed']:,} questions would find it with "
+            f"80% power; there were {row['n_questions']}"
+        )
+    yield f"{pair}  the verdicts give {row['win_rate']:.3%}: {noise}{needed}"
+    if finding.published is not None and not finding.explains:
+        yield f"{pair}  {_gap(finding)}"
+    length = row["length"]
+    if length["a"] and length["b"] and length["win_rate"] is not None:
+        ratio = length["a"] / length["b"]
+        yield (
+            f"{pair}  {row['a']}'s answers are {ratio:.2f} times as long; at equal length "
+            f"{length['win_rate']:.1%}"
+        )
+
+
+def _gap(finding: Finding) -> str:
+    said = f"the paper reports {finding.published:.2%}"
+    if finding.attainable or finding.possible is None:
+        return f"{said}, which these verdicts do not give"
+    below, above = finding.possible
+    n = finding.row["n_turns"]
+    return (
+        f"{said}, which no run of {n} verdicts can give: next to it lie {below:.3%} and {above:.3%}"
+    )
+
+
+def _length_words(lengths: tuple[Lengths, ...]) -> Iterator[str]:
+    known = sorted((one for one in lengths if one.median), key=lambda one: one.median)
+    if len(known) > 1:
+        short, long = known[0], known[-1]
+        yield (
+            f"{long.file} has a median of {long.median:,.0f} characters, {short.file} "
+            f"{short.median:,.0f}: {long.median / short.median:.1f} times as long, and judges "
+            "tend to like length"
+        )
+    for one in lengths:
+        if one.n_empty:
+            yield f"{one.file}: {one.n_empty} of {one.n} answers are empty"
