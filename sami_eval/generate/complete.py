@@ -35,7 +35,8 @@ def complete(
     keys = [key for key, _ in keyed]
     unique = dict(reversed(keyed))
     done = ledger.completions(unique)
-    with progress.track(description, total=len(unique)) as advance:
+    note = engines.choice.client.limits.budget.note
+    with progress.track(description, len(unique), note) as advance:
         advance(len(done))
         for group in _by_base(unique):
             if all(key in done for key in group):
