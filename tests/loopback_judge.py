@@ -113,7 +113,9 @@ def letter(messages: list[dict[str, str]], behaviour: Behaviour) -> tuple[str, d
     first = p_first(messages, behaviour)
     of_text = {"A": 0.6 * first, " A": 0.3 * first, "B": 0.5 * (1 - first), "b": 0.4 * (1 - first)}
     of_text |= {"The": 0.09, "Answer": 0.01}
-    rows = [{"token": t, "logprob": math.log(p), "bytes": None} for t, p in of_text.items()]
+    # Nothing is impossible to a language model: a server never says minus infinity.
+    logps = {text: math.log(max(p, 1e-30)) for text, p in of_text.items()}
+    rows = [{"token": t, "logprob": logp, "bytes": None} for t, logp in logps.items()]
     likeliest = sorted(rows, key=lambda row: -float(str(row["logprob"])))[: behaviour.logprobs]
     said = "A" if first >= 0.5 else "B"
     mine = next(row for row in rows if row["token"] == said)
