@@ -12,9 +12,11 @@ help:  ## this list
 
 setup:  ## .venv with the package, editable, its pins and the developers' tools
 	@$(PYTHON) .ci/environment.py .venv --extra dev
+	@$(BIN)/sami-eval tasks install --quiet
 
 demo:  ## train SAMI and DPO adapters on the embedded base, judge them, print the table
 	@$(PYTHON) .ci/environment.py .venv
+	@$(BIN)/sami-eval tasks install --quiet
 	@$(BIN)/sami-eval compare sami dpo --task mtbench
 
 lint: setup
@@ -30,6 +32,7 @@ test-slow: setup  ## seeds, kill loops, coverage simulations, the wheel
 
 test-vllm:  ## the tests that need a real vLLM, on CPU, in an environment of their own
 	@$(PYTHON) .ci/environment.py .venv-vllm --extra dev --vllm
+	@$(VLLM_BIN)/sami-eval tasks install --quiet
 	@$(VLLM_BIN)/python -m pytest -q -m vllm
 
 clean:  ## remove what was made, environments included

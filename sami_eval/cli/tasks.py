@@ -1,0 +1,35 @@
+"""`sami-eval tasks`: lets plain `lm_eval --tasks gsm8k_passk` find our tasks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sami_eval.errors import UsageError
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing on success.")]
+
+
+def tasks(
+    what: Annotated[str, typer.Argument(help="install | remove | path")], quiet: Quiet = False
+) -> None:
+    """Copy our lm-eval tasks into the installed lm-eval, take them out, or say where they lie.
+
+    Without installing: lm_eval --include_path "$(sami-eval tasks path)" --tasks gsm8k_passk ...
+    """
+    from sami_eval.harness import install
+
+    if what == "path":
+        print(install.tasks_dir())
+        return
+    if what == "install":
+        folder = install.install()
+        said = f"{', '.join(install.task_files())} installed in {folder}"
+    elif what == "remove":
+        gone = install.remove()
+        said = f"removed {gone}" if gone else "nothing to remove: our tasks are not in lm-eval"
+    else:
+        raise UsageError(f"`sami-eval tasks {what}`", "install, remove or path")
+    if not quiet:
+        print(said)

@@ -1,0 +1,1 @@
+"""What `tasks/*.yaml` name for lm-eval: the tasks, our model class, and where it finds them."""

@@ -1,0 +1,169 @@
+"""Answers of a task judged against a baseline's recorded ones, through our judge and its ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sami_eval.answers import read_answers
+from sami_eval.client import ClientSettings, check_key
+from sami_eval.comparison import by_question, fold
+from sami_eval.config import find_config
+from sami_eval.errors import UsageError
+from sami_eval.harness import asked
+from sami_eval.judge import judge_all, judge_model, read_judge
+from sami_eval.progress import terminal
+from sami_eval.store import Ledger
+from sami_eval.types import Judge, Prompt, Response, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Whom answers are judged against, and by whom.
+
+    baseline: its responses by prompt id, all of one model.
+    """
+
+    judge: Judge
+    client: ClientSettings
+    ledger: Path
+    baseline: Mapping[str, Response]
+
+
+def read_recorded(path: Path, model: str | None = None) -> dict[str, Response]:
+    """The first sample of each answer in a file of one model's, by prompt id.
+
+    model: whose answers these must be; None for anybody's. Raises UsageError for another's.
+    """
+    responses = [one for one in read_answers(path) if one.sample == 0]
+    names = list(dict.fromkeys(one.model for one in responses))
+    if len(names) > 1:
+        raise UsageError(
+            f"`{path}` holds answers of {len(names)} models, `{names[0]}` and `{names[1]}`",
+            "one file a model",
+        )
+    if model is not None and names != [model]:
+        raise UsageError(
+            f"`{path}` holds answers of `{names[0]}`, and this run is of `{model}`",
+            "a second turn follows the model's own first answer: record it with mtbench_turn1",
+        )
+    return {one.prompt_id: one for one in responses}
+
+
+def bench(metadata: asked.Metadata, prompts: Sequence[Prompt]) -> Bench:
+    """What `--metadata` says about judging. Raises UsageError, KeyMissingError before any call."""
+    path = asked.file(metadata, "baseline")
+    if path is None:
+        raise UsageError(
+            "mtbench_pairwise compares with recorded answers, and none are named",
+            "--metadata baseline=FILE (ours, FastChat's or the paper's)",
+        )
+    config = find_config(Path.cwd())
+    with_principles = any(prompt.principles for prompt in prompts)
+    name = asked.text(metadata, "judge") or ("principles" if with_principles else "quality")
+    judge = read_judge(name)
+    # A backend's own base_url comes this way too, hence the second name.
+    url = asked.text(metadata, "judge_base_url") or asked.text(metadata, "base_url")
+    client = ClientSettings(base_url=url or config.defaults.get("base-url"))
+    if judge.kind != "rules":
+        model = asked.text(metadata, "judge_model") or config.defaults.get("judge-model")
+        judge = replace(judge, model=model or judge.model)
+        if judge.model is None:
+            raise UsageError(
+                f"judge `{judge.name}` needs a model", "--metadata judge_model=openai:gpt-4o"
+            )
+        check_key(judge_model(judge), client)
+    bare = [prompt for prompt in prompts if not prompt.principles]
+    if judge.principles and bare:
+        raise UsageError(
+            f"judge `{judge.name}` judges by principles, and question `{bare[0].id}` has none",
+            "--metadata constitutions=FILE gives them; judge=quality needs none",
+        )
+    return Bench(judge, client, config.ledger_path, read_recorded(path))
+
+
+def check_baseline(against: Bench, prompts: Sequence[Prompt]) -> None:
+    """Raise UsageError where the baseline does not answer every turn that will be judged."""
+    for prompt in prompts:
+        recorded = against.baseline.get(prompt.id)
+        n_turns = len(recorded.turns) if recorded else 0
+        if n_turns < len(prompt.turns):
+            raise UsageError(
+                f"the baseline answers {n_turns} of {len(prompt.turns)} turns of question "
+                f"`{prompt.id}`",
+                "record it for these very questions, or name them: --metadata questions=FILE",
+            )
+
+
+def judged(
+    against: Bench, prompts: Sequence[Prompt], responses: Sequence[Response]
+) -> list[Verdict]:
+    """Verdicts on each turn in both orders, asked side by side; a is the model, b the baseline."""
+    name = responses[0].model
+    others = []
+    for prompt in prompts:
+        recorded = against.baseline[prompt.id]
+        other = f"{recorded.model} (baseline)" if recorded.model == name else recorded.model
+        others.append(replace(recorded, model=other, turns=recorded.turns[: len(prompt.turns)]))
+    with Ledger(against.ledger) as ledger:
+        return judge_all(
+            against.judge,
+            prompts,
+            responses,
+            others,
+            ledger=ledger,
+            settings=against.client,
+            progress=terminal(),
+        )
+
+
+def win_rates(verdicts: Sequence[Verdict]) -> dict[str, float]:
+    """A number a question whose mean is the win rate over turns and whose standard error is the
+    question-clustered one.
+
+    lm-eval has a closed form for means alone. The rate is a ratio, points over turns, so each
+    question stands for rate + (its points - rate * its turns) / mean turns: where all questions
+    have as many turns, that is the question's own rate. Questions without a verdict are left out.
+    """
+    scores = by_question(fold(verdicts))
+    if not scores:
+        return {}
+    n_turns = sum(map(len, scores.values()))
+    rate = sum(map(sum, scores.values())) / n_turns
+    mean = n_turns / len(scores)
+    return {name: rate + (sum(own) - rate * len(own)) / mean for name, own in scores.items()}
+
+
+def metrics_of(
+    prompts: Sequence[Prompt], verdicts: Sequence[Verdict]
+) -> dict[str, dict[str, float]]:
+    """Each question's metrics: win_rate, win_rate_CATEGORY and the share without a verdict."""
+    category = {prompt.id: prompt.category for prompt in prompts}
+    rows: dict[str, dict[str, float]] = {prompt.id: {} for prompt in prompts}
+    for name, value in win_rates(verdicts).items():
+        rows[name]["win_rate"] = value
+    for group in dict.fromkeys(category.values()):
+        own = [verdict for verdict in verdicts if category[verdict.prompt_id] == group]
+        for name, value in win_rates(own).items():
+            rows[name][metric_name(group)] = value
+    for name, row in rows.items():
+        own = [verdict for verdict in verdicts if verdict.prompt_id == name]
+        row["unparsed"] = sum(verdict.winner is None for verdict in own) / len(own)
+    return rows
+
+
+def metric_name(category: str) -> str:
+    """What the win rate in a category is called."""
+    return f"win_rate_{category}"
+
+
+def identity(metadata: Mapping[str, Any]) -> str:
+    """The model a run is of, from lm-eval's --model_args; what records are kept under."""
+    base = next((metadata[n] for n in ("pretrained", "model", "base") if metadata.get(n)), "model")
+    if metadata.get("pretrained") and metadata.get("model"):
+        base = f"{metadata['model']} on {base}"
+    adapter = next((metadata[n] for n in ("peft", "lora_local_path") if metadata.get(n)), None)
+    revision = f"@{metadata['revision']}" if metadata.get("revision") else ""
+    return f"{base}{revision}" + (f" + {adapter}" if adapter else "")
