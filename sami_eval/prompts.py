@@ -53,7 +53,7 @@ def read_prompts(path: Path) -> list[Prompt]:
         return _paper_prompts(path)
     prompts: dict[str, Prompt] = {}
     for where, row in read_lines(path, FORMAT):
-        prompt = _prompt(row, where)
+        prompt = to_prompt(row, where)
         if prompt.id in prompts:
             raise UsageError(f"question `{prompt.id}` occurs twice", "remove one of them", where)
         prompts[prompt.id] = prompt
@@ -62,7 +62,8 @@ def read_prompts(path: Path) -> list[Prompt]:
     return list(prompts.values())
 
 
-def _prompt(row: dict[str, Any], where: str) -> Prompt:
+def to_prompt(row: dict[str, Any], where: str) -> Prompt:
+    """A line of our JSONL or FastChat's. Raises UsageError for a bad field."""
     known = {
         *("id", "question_id", "category", "turns", "reference"),
         *("principles", "required_temperature", "temperature"),

@@ -1,0 +1,245 @@
+"""The numbers written in a text, each with its place and its exact value.
+
+Read: signs (unicode minus, "negative"), grouped digits, decimals, fractions and mixed numbers
+(3/4, 1 3/4, 1½, LaTeX), powers of ten, "million". Currency, percent and units are passed over:
+25% is 25. Every pattern is bounded or possessive, so that any text is read in linear time.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+MOST_DIGITS = 400  # longer ones are junk, and Python refuses to read very long ones
+
+_DASHES = "\u2212\u2010\u2011\u2012\u2013\ufe63\uff0d\u207b"
+_SPACES = "\u00a0\u2007\u2008\u2009\u200a\u202f"
+_VULGAR = {
+    sign: Fraction(unicodedata.numeric(sign)).limit_denominator(10) for sign in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒"
+}
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+_CHARACTERS = str.maketrans(
+    {
+        **dict.fromkeys(_DASHES, "-"),
+        **dict.fromkeys(_SPACES, "\u2009"),
+        **dict.fromkeys("\u200b\ufeff", ""),
+        **dict(zip("０１２３４５６７８９⁄，．٬٫’＄％", "0123456789/,.,.'$%", strict=True)),
+    }
+)
+# LaTeX without meaning for a value, in the order it is taken away.
+_LATEX = (
+    (re.compile(r"\{,\}"), ","),
+    (re.compile(r"(?<=[0-9])\\[,!;: ](?=[0-9]{3})"), "\u2009"),
+    (re.compile(r"\\([$%#_&])"), r"\1"),
+    (re.compile(r"\^ ?(?:\\circ|\{ ?\\circ ?\})"), ""),
+    (re.compile(r"\\(?:times|cdot)(?![A-Za-z])"), "×"),
+    (re.compile(r"\\div(?![A-Za-z])"), "÷"),
+    (re.compile(r"\\(?:approx|simeq|sim)(?![A-Za-z])"), "≈"),
+    (re.compile(r"\\(?:text|math|operatorname|mbox|bold)[a-z]{0,9}(?![A-Za-z])"), ""),
+    (re.compile(r"\\(?:left|right|displaystyle|quad|qquad)(?![A-Za-z])"), " "),
+    (re.compile(r"\\[,!;: ()\[\]]|~"), " "),
+)
+
+_DIGITS = r"[0-9]++(?:[.,'_\u2009][0-9]++)*+"
+_POWER = (
+    r"[ ]?[x×*·][ ]?10[ ]?"
+    r"(?:(?:\^|\*\*)[ ]?\{?(?P<ten>[+-]?[0-9]{1,9})\}?|(?P<raised>-?[⁰¹²³⁴-⁹]{1,4}))"
+)
+_PART = r"(?:[ ]?\{[ ]?(?P<%s>-?[0-9.,]{1,60})[ ]?\}|[ ]?(?P<%s>[0-9]))"
+_VALUE = re.compile(
+    rf"""
+    (?:(?P<whole>[0-9]{{1,60}})[ ]{{0,2}})?\\[dtcs]?frac
+      {_PART % ("top", "top1")}{_PART % ("low", "low1")}
+    | (?:(?P<mixed>[0-9]{{1,60}})(?:[ ]{{1,2}}(?:(?:and|&)[ ]{{1,2}})?|-))?(?<![/])
+      (?P<over>{_DIGITS})[ ]{{0,2}}/[ ]{{0,2}}(?P<under>{_DIGITS})(?![ ]?/[ ]?[0-9])
+    | (?P<before>[0-9]{{1,60}})?[ ]?(?P<vulgar>[{"".join(_VULGAR)}])
+    | (?P<digits>{_DIGITS}|(?<![0-9A-Za-z])\.[0-9]++)
+      (?:[eE](?P<exponent>[+-]?[0-9]{{1,9}})(?![0-9A-Za-z])|{_POWER}|(?:\^|\*\*)\{{?(?P<power>[0-9]{{1,3}})\}}?
+       |(?P<lifted>[⁰¹²³⁴-⁹]{{1,3}}))?
+    """,
+    re.VERBOSE,
+)
+_SCALE = re.compile(r"[ -]?(hundred|thousand|million|billion|trillion)(?![A-Za-z])|([kKmM])(?!\w)")
+_SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12, "k": 3, "m": 6}
+_CURRENCY = (
+    r"(?:(?:[A-Za-z]{1,3})?[$€£¥₹₩₱₦฿¢]|(?:USD|EUR|GBP|INR|AUD|CAD|CHF|JPY|CNY|Rs|RM|Php)\.?)"
+)
+_PAID = re.compile(rf"{_CURRENCY}[ ]?$")
+_MINUS = re.compile(rf"(-|\b(?:negative|minus)\b)([ ]?)(?:[({{]?{_CURRENCY}[ ]?|[({{])?$", re.I)
+_LOOK_BACK = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number in a text: its exact value, and where it stands, sign included."""
+
+    start: int
+    end: int
+    value: Fraction
+
+
+def normalise(text: str) -> str:
+    """The text with one kind of minus, space and digit, and without LaTeX's decoration."""
+    text = text.translate(_CHARACTERS)
+    if "\\" in text or "{,}" in text or "~" in text:
+        for pattern, plain in _LATEX:
+            text = pattern.sub(plain, text)
+    return text
+
+
+def quantities(text: str, start: int = 0, end: int | None = None) -> Iterator[Quantity]:
+    """The numbers of a normalised text, from left to right."""
+    for match in _VALUE.finditer(text, start, len(text) if end is None else end):
+        if not _is_part_of_a_word(text, match.start()):
+            yield from _read(text, match)
+
+
+def _is_part_of_a_word(text: str, at: int) -> bool:
+    """Whether the digits belong to a name or are an exponent: H2, x_1, cm^2."""
+    before = text[max(at - _LOOK_BACK, 0) : at]
+    if not before:
+        return False
+    if before[-1] == "^" or before.endswith("^{"):
+        return True
+    if before[-1] == "_":
+        return before[-2:-1].isalnum()
+    if not before[-1].isalpha() or _PAID.search(before):
+        return False
+    return before[-1] not in "xX×" or not before[:-1].rstrip()[-1:].isdigit()
+
+
+def _read(text: str, match: re.Match[str]) -> Iterator[Quantity]:
+    """The number or numbers of a match: digits between commas may be several."""
+    values = _values(match)
+    if not values:
+        return
+    start, sign = _signed(text, match.start())
+    scale, end = _scale(text, match.end(), match.start())
+    last = len(values) - 1
+    for i, value in enumerate(values):
+        value = value * (sign if i == 0 else 1) * (scale if i == last else 1)
+        yield Quantity(start if i == 0 else match.start(), end, value)
+
+
+def _values(match: re.Match[str]) -> list[Fraction]:
+    part = match.groupdict()
+    if part["vulgar"]:
+        return [int(part["before"] or 0) + _VULGAR[part["vulgar"]]]
+    if part["digits"] is None:
+        whole = part["whole"] or part["mixed"]
+        top = _numbers(part["top"] or part["top1"] or part["over"])
+        low = _numbers(part["low"] or part["low1"] or part["under"])
+        return _fraction(whole, top, low)
+    values = _numbers(part["digits"])
+    exponent = part["exponent"] or part["ten"] or _lowered(part["raised"])
+    if exponent and values:
+        return [*values[:-1], values[-1] * Fraction(10) ** int(exponent)] if _fits(exponent) else []
+    power = part["power"] or _lowered(part["lifted"])
+    if power and values:
+        return _raised(values[-1], int(power))
+    return values
+
+
+def _lowered(raised: str | None) -> str | None:
+    return raised.translate(_RAISED) if raised else None
+
+
+def _fits(exponent: str) -> bool:
+    return abs(int(exponent)) <= MOST_DIGITS
+
+
+def _raised(base: Fraction, power: int) -> list[Fraction]:
+    fits = len(str(base.numerator)) * power <= MOST_DIGITS
+    return [base**power] if fits else []
+
+
+def _fraction(whole: str | None, top: list[Fraction], low: list[Fraction]) -> list[Fraction]:
+    """Top over low behind a whole number; numbers of their own where that is no fraction."""
+    if not top or not low or not low[0]:
+        return [*([Fraction(int(whole))] if whole else []), *top, *low]
+    value = top[-1] / low[0]
+    if whole is None:
+        return [value, *low[1:]]
+    return [int(whole) + value] if 0 < value < 1 else [Fraction(int(whole)), value]
+
+
+def _numbers(digits: str) -> list[Fraction]:
+    """A run of digits and separators as one number where it is one, else as several."""
+    if len(digits) > MOST_DIGITS:
+        return []
+    if digits.startswith("."):
+        return [Fraction("0" + digits)]
+    negative, digits = digits.startswith("-"), digits.lstrip("-").strip(".,")
+    if not digits:
+        return []
+    plain = _plain(digits)
+    if plain is not None:
+        return [-Fraction(plain) if negative else Fraction(plain)]
+    return [Fraction(part) for part in re.split(r"[^0-9.]", digits) if part and _is_decimal(part)]
+
+
+def _is_decimal(part: str) -> bool:
+    return re.fullmatch(r"[0-9]+(?:\.[0-9]+)?", part) is not None
+
+
+_GROUPED = re.compile(
+    r"[0-9]{1,3}(?:,[0-9]{2,3})*+(?<=,[0-9]{3})(?:\.[0-9]+)?"  # 1,234.5 and 12,34,567
+    r"|[0-9]{1,3}(?:(['_\u2009])[0-9]{3})(?:\1[0-9]{3})*+(?:[.,][0-9]+)?"  # 1'234.5
+)
+_CONTINENTAL = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]{1,2}|[0-9]{1,3}(?:\.[0-9]{3}){2,}")
+
+
+def _plain(digits: str) -> str | None:
+    """The number in Python's notation, or None where the run is no single number."""
+    if _is_decimal(digits):
+        return digits
+    if _GROUPED.fullmatch(digits):
+        head, point, decimals = re.fullmatch(r"(.*?)(?:([.,])([0-9]+))?", digits).groups("")  # type: ignore[union-attr]
+        if point == "," and ("," in head or len(decimals) == 3):
+            head, decimals = head + decimals, ""
+        return re.sub(r"[^0-9]", "", head) + ("." + decimals if decimals else "")
+    if _CONTINENTAL.fullmatch(digits):
+        return digits.replace(".", "").replace(",", ".")
+    if re.fullmatch(r"[0-9]+,[0-9]{1,2}", digits):
+        return digits.replace(",", ".")  # decimal comma: an English list has a space behind it
+    if re.fullmatch(r"[0-9]+(?:_[0-9]+)+", digits):
+        return digits.replace("_", "")
+    return None
+
+
+def _signed(text: str, start: int) -> tuple[int, int]:
+    """Where the number begins, sign included, and its sign.
+
+    A minus between two operands, in a range or at the head of a list item is none.
+    """
+    offset = max(start - _LOOK_BACK, 0)
+    before = text[offset:start]
+    found = _MINUS.search(before)
+    if found is None:
+        return start, 1
+    left = text[max(offset + found.start() - 3, 0) : offset + found.start()]
+    operand = left.rstrip()[-1:]
+    if operand.isdigit() or left[-1:].isalnum() or (operand and operand in ")]}%"):
+        return start, 1
+    is_word = len(found[1]) > 1
+    spaced = bool(found[2]) and not is_word
+    is_bullet = spaced and (left[-1:] == "\n" or offset + found.start() == 0) and "\n" in text
+    if is_bullet or (spaced and operand.isalpha() and not _IS.search(before[: found.start()])):
+        return start, 1
+    return offset + found.start(), -1
+
+
+_IS = re.compile(r"\b(?:is|was|of|be|to)[ ]$", re.I)
+
+
+def _scale(text: str, end: int, start: int) -> tuple[int, int]:
+    """What "million" multiplies by, and where it ends; a bare k or M needs a currency before."""
+    found = _SCALE.match(text, end)
+    if found is None:
+        return 1, end
+    if found[2] and not _PAID.search(text[max(start - 4, 0) : start]):
+        return 1, end
+    return 10 ** _SCALES[(found[1] or found[2]).lower()], found.end()
