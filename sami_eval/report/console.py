@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     )
 
 LABEL_WIDTH = 20
-NAME_WIDTH = 10
+NAME_WIDTH = 11
 EMBEDDED = (
     "embedded base: a tiny model in a made-up world; these figures show that the machinery works "
     "and say nothing about large models"
@@ -88,7 +88,7 @@ def title(document: Document) -> str:
 
 
 def _plain_table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column(columns[0], no_wrap=True)
     for column in columns[1:]:
         table.add_column(column, justify="right", no_wrap=True)
