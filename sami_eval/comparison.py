@@ -303,12 +303,15 @@ def self_agreement(verdicts: Iterable[Verdict], seed_of: SeedOf | None = None) -
 
 
 def first_position_rate(verdicts: Iterable[Verdict]) -> Estimate:
-    """Share of decided verdicts won by the response shown first; 50% is no bias; by question."""
+    """Share of decided verdicts won by the response shown first; 50% is no bias; by question.
+
+    None for ratings: each answer was alone.
+    """
     from sami_eval.stats.intervals import win_rate
 
     first: dict[str, list[float]] = defaultdict(list)
     for verdict in verdicts:
-        if verdict.winner in ("a", "b"):
+        if verdict.winner in ("a", "b") and verdict.ratings is None:
             first[verdict.prompt_id].append(float(verdict.winner == verdict.first))
     return win_rate(first)
 

@@ -4,7 +4,7 @@
 |-----------------------|------------------------------------------------------------------------|
 | the paper's, .json    | A_vs_B_verdicts.json: a list of [verdict, length of b, length of a];    |
 |                       | 1 is a win of A, 0 of B, 0.5 a tie; lengths in tokens                   |
-| FastChat's, .jsonl    | model_judgment/*_pair.jsonl                                            |
+| FastChat's, .jsonl    | model_judgment/*_pair.jsonl, or *_single.jsonl (singles.py)            |
 | ours, .jsonl          | verdicts.jsonl of a run folder, or `show RUN --verdicts FILE`          |
 """
 
@@ -23,8 +23,9 @@ from sami_eval.files import read_json
 from sami_eval.paper import FIRST_MTBENCH_ID
 from sami_eval.prompts import MTBENCH_CATEGORIES, read_lines
 from sami_eval.report.document import SCHEMA, Document, comparison_row, rank_rows
-from sami_eval.report.export import ERROR, ONE_ORDER
+from sami_eval.report.fastchat import ERROR, ONE_ORDER
 from sami_eval.runs import MOST_TURNS, to_verdict
+from sami_eval.singles import is_rating, rated
 from sami_eval.types import Order, Prompt, Response, Verdict, Winner
 
 PAPER_HINT = "the paper's verdicts are A_vs_B_verdicts.json: [[1, 361, 334], [0.5, 95, 62], ...]"
@@ -87,9 +88,13 @@ def _paper_row(row: object, number: int, path: Path) -> tuple[float, int, int]:
 
 
 def _lines(path: Path) -> Iterator[Verdict]:
+    rows = list(read_lines(path, PAIR_HINT))
+    if rows and all(is_rating(row) for _, row in rows):
+        yield from rated(rows)
+        return
     seen: dict[tuple[object, ...], str] = {}
     sides: set[tuple[str, str]] = set()
-    for where, row in read_lines(path, PAIR_HINT):
+    for where, row in rows:
         ours = "prompt_id" in row
         for verdict in [to_verdict(row, where)] if ours else _fastchat(row, where, sides):
             judgment = (verdict.judge, verdict.first, verdict.repeat)

@@ -128,7 +128,8 @@ def to_verdict(row: dict[str, Any], where: str) -> Verdict:
         name, found = misfitting
         raise UsageError(f"not a verdict: `{name}` is {found}", hint, where)
     usage = Usage(**row["usage"]) if row.get("usage") else None
-    return Verdict(**{**row, "usage": usage})
+    ratings = tuple(row["ratings"]) if row.get("ratings") else None
+    return Verdict(**{**row, "usage": usage, "ratings": ratings})
 
 
 def list_runs(root: Path) -> list[tuple[Path, Document]]:

@@ -158,7 +158,7 @@ class Verdict:
     model_reported: str | None = None
     usage: Usage | None = None
     from_ledger: bool = False
-    ratings: tuple[float, float] | None = None
+    ratings: tuple[float | None, float | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

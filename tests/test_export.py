@@ -16,7 +16,7 @@ from sami_eval.comparison import compare
 from sami_eval.contenders import seed_of
 from sami_eval.errors import UsageError
 from sami_eval.imports import read_verdict_file
-from sami_eval.report import export
+from sami_eval.report import export, fastchat
 from sami_eval.report.document import Document, comparison_row, dump
 from sami_eval.types import Prompt, Verdict, Winner
 from tests.documents import contender, document
@@ -75,14 +75,14 @@ def test_fastchats_summary_counts_what_we_count(repeats: int) -> None:
     shown = of(verdicts)
     row = shown["comparisons"][0]
     ours = (row["wins"], row["ties"], row["losses"], row["win_rate"])
-    rows = export.fastchat_pairs(shown, verdicts)
+    rows = fastchat.pairs(shown, verdicts)
     assert len(rows) == 24  # a row a turn
     assert fastchat_summary(rows, "sami") == ours
     assert row["ties"] > row["wins"] > 0
 
 
 def test_fastchat_gets_the_winner_of_the_second_game_mapped_back() -> None:
-    rows = export.fastchat_pairs(of(judgments()), judgments())
+    rows = fastchat.pairs(of(judgments()), judgments())
     assert [(r["g1_winner"], r["g2_winner"]) for r in rows[:5]] == [
         ("model_1", "model_1"),
         ("model_1", "model_2"),
@@ -102,17 +102,17 @@ def test_one_order_is_told_twice_to_fastchat_and_says_so() -> None:
     shown = of(verdicts)
     shown["orders"] = "one"
     row = shown["comparisons"][0]
-    rows = export.fastchat_pairs(shown, verdicts)
+    rows = fastchat.pairs(shown, verdicts)
     ours = (row["wins"], row["ties"], row["losses"], row["win_rate"])
     assert fastchat_summary(rows, "sami") == ours
-    assert rows[0]["g2_judgment"] == export.ONE_ORDER
+    assert rows[0]["g2_judgment"] == fastchat.ONE_ORDER
 
 
 def test_fastchat_cannot_have_the_average_rule() -> None:
     shown = of(judgments())
     shown["rule"] = "average"
     with pytest.raises(UsageError, match="no rule `average`"):
-        export.fastchat_pairs(shown, judgments())
+        fastchat.pairs(shown, judgments())
 
 
 def test_seeds_are_one_model_to_fastchat_and_lines_of_their_own_in_csv() -> None:
@@ -130,7 +130,7 @@ def test_seeds_are_one_model_to_fastchat_and_lines_of_their_own_in_csv() -> None
         for side in (SAMI, DPO)
         for model in side.models
     ]
-    rows = export.fastchat_pairs(shown, verdicts(SAMI, DPO, WINNERS))
+    rows = fastchat.pairs(shown, verdicts(SAMI, DPO, WINNERS))
     assert fastchat_summary(rows, SAMI.name) == (12, 0, 6, 12 / 18)
     text = export.csv_text(shown, verdicts(SAMI, DPO, WINNERS), {})
     lines = list(csv.DictReader(io.StringIO(text)))
@@ -212,7 +212,7 @@ def test_verdicts_are_read_back_with_the_same_figures(tmp_path: Path) -> None:
 def test_fastchats_file_is_read_back_with_the_same_figures(tmp_path: Path) -> None:
     shown = of(judgments())
     path = tmp_path / "quality_pair.jsonl"
-    path.write_text(export.json_lines(export.fastchat_pairs(shown, judgments())))
+    path.write_text(export.json_lines(fastchat.pairs(shown, judgments())))
     again, row = read_verdict_file(path)["comparisons"][0], shown["comparisons"][0]
     for key in ("wins", "ties", "losses", "win_rate", "interval", "p_value", "consistency"):
         assert again[key] == row[key]  # type: ignore[literal-required]

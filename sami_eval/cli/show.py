@@ -91,19 +91,23 @@ def _export(
     fastchat: Path | None,
 ) -> None:
     from sami_eval import runs
+    from sami_eval.answers import read_answers
     from sami_eval.prompts import read_prompts
     from sami_eval.report import export
+    from sami_eval.report import fastchat as of_fastchat
 
     judged: list[Verdict] = runs.read_verdicts(folder)
+    prompts = read_prompts(folder / "prompts.jsonl")
     if csv is not None:
-        category = {p.id: p.category for p in read_prompts(folder / "prompts.jsonl")}
+        category = {prompt.id: prompt.category for prompt in prompts}
         _write(csv, export.csv_text(document, judged, category))
     if verdicts is not None:
         _write(verdicts, export.verdict_lines(judged))
     if fastchat is not None:
-        rows = export.fastchat_pairs(document, judged)
-        path = fastchat / "model_judgment" / export.judge_file(document)
-        _write(path, export.json_lines(rows))
+        responses = read_answers(folder / "responses.jsonl")
+        asked = of_fastchat.asked_with(document, prompts, responses)
+        for name, rows in of_fastchat.files(document, judged, asked).items():
+            _write(fastchat / "model_judgment" / name, export.json_lines(rows))
 
 
 def _write_report(document: Document, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """Who compares responses: `judges/*.toml` -> Judge; render, ask, parse -> Verdict."""
 
-from sami_eval.judge.ask import IDENTICAL, judge_all, read_in_words
+from sami_eval.judge.ask import BETWEEN, IDENTICAL, judge_all, read_in_words
 from sami_eval.judge.fastchat import judge_prompts_kind, read_judge_prompts
 from sami_eval.judge.files import judge_files, judges_dirs, listing, read_judge
 from sami_eval.judge.local import ENGINES as IN_PROCESS
@@ -9,6 +9,7 @@ from sami_eval.judge.requests import BOTH, judge_model, stored_replies, to_ask
 from sami_eval.judge.verdicts import Reading, parse_rating, parse_verdict, read_reply
 
 __all__ = [
+    "BETWEEN",
     "BOTH",
     "IDENTICAL",
     "IN_PROCESS",

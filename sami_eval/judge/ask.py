@@ -15,6 +15,7 @@ from sami_eval.store import Ledger
 from sami_eval.types import Judge, Model, Order, Prompt, Response, Usage, Verdict, Winner
 
 IDENTICAL = "identical responses, not asked"
+BETWEEN = "\n\n* * *\n\n"  # the words on a and those on b, where each was rated on its own
 _NO_ARGUMENTS: Mapping[str, str] = {}
 _SWAPPED: Mapping[Winner, Winner] = {"a": "b", "b": "a", "tie": "tie"}
 
@@ -102,9 +103,6 @@ def _verdict(
     turn, needed = judgment.turn, [replies[k] for k in judgment.keys]
     readings = [read_reply(reply, judge) for reply in needed]
     winner, score, reason = _decide(judgment.first, readings)
-    of_a, of_b = (
-        (r.rating for r in readings) if judge.kind == "single" and readings else (None, None)
-    )
     return Verdict(
         turn.prompt.id,
         turn.turn,
@@ -116,11 +114,11 @@ def _verdict(
         winner,
         score,
         reason,
-        text="\n\n".join(reply.text for reply in needed) if needed else IDENTICAL,
+        text=BETWEEN.join(reply.text for reply in needed) if needed else IDENTICAL,
         model_reported=needed[0].model_reported if needed else None,
         usage=_sum([reply.usage for reply in needed if reply.usage is not None]),
         from_ledger=bool(needed) and not any(k in fresh for k in judgment.keys),
-        ratings=None if of_a is None or of_b is None else (of_a, of_b),
+        ratings=(readings[0].rating, readings[1].rating) if len(readings) == 2 else None,
     )
 
 

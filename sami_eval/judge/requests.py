@@ -123,7 +123,7 @@ def _keys(
         return
     model = model or judge_model(judge)
     sampling = Sampling(judge.temperature, max_tokens=judge.max_tokens)
-    for messages in _conversations(judge, turn, first):
+    for messages in conversations(judge, turn, first):
         request = Request(model, messages, (), sampling, repeat, judge.top_logprobs)
         name = reply_key(request)
         requests.setdefault(name, request)
@@ -165,7 +165,8 @@ def _recall(asked: Mapping[str, Request], ledger: Ledger) -> dict[str, Reply]:
     return replies
 
 
-def _conversations(judge: Judge, turn: Turn, first: Order) -> tuple[Messages, ...]:
+def conversations(judge: Judge, turn: Turn, first: Order) -> tuple[Messages, ...]:
+    """What a judgment is asked with: one conversation, or one for each answer that is rated."""
     if judge.kind == "single":
         return tuple(
             render_single(judge, turn.prompt, turn.turn, response) for response in (turn.a, turn.b)

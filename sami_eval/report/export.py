@@ -1,8 +1,7 @@
-"""A finished run in other tools' formats; every figure is the document's.
+"""A finished run in other tools' formats; every figure is the document's. FastChat: fastchat.py.
 
 | to        | what                                                                         |
 |-----------|------------------------------------------------------------------------------|
-| FastChat  | model_judgment/*_pair.jsonl, which its own summary counts as we do            |
 | CSV       | one line a pair of contenders, seeds and question                             |
 | lm-eval   | its results schema, one task a pair of contenders                             |
 | Markdown, LaTeX | the table                                                              |
@@ -20,16 +19,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sami_eval.comparison import Rule, fold, majority
-from sami_eval.errors import UsageError
+from sami_eval.comparison import Rule, fold
 from sami_eval.report.console import interval_text, p_text, percent
 from sami_eval.report.document import ComparisonRow, Document, TallyRow
 from sami_eval.stats.intervals import Z
-from sami_eval.types import Order, Outcome, Verdict
-
-ONE_ORDER = "not asked: judged in one order"
-ERROR = "error"
-_WINNERS: Mapping[float, str] = {1.0: "model_1", 0.5: "tie", 0.0: "model_2"}
+from sami_eval.types import Outcome, Verdict
 
 
 def contender_of(document: Document) -> dict[str, str]:
@@ -55,72 +49,6 @@ def of_pair(document: Document, row: ComparisonRow, verdicts: Iterable[Verdict])
     """The verdicts on two contenders."""
     of = contender_of(document)
     return [v for v in verdicts if (of.get(v.a, v.a), of.get(v.b, v.b)) == (row["a"], row["b"])]
-
-
-def fastchat_pairs(document: Document, verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
-    """Lines of FastChat's pair judgments: a line a turn and pair, g2's winner mapped back.
-
-    Repeats are one judgment by majority. A turn asked in one order only has that order's winner
-    twice, and says so in g2_judgment. Seeds of a contender go under the contender's name.
-    Raises UsageError for the average rule, which FastChat's summary does not know.
-    """
-    if document["rule"] != "conservative":
-        raise UsageError(
-            f"FastChat's summary has no rule `{document['rule']}`", "--csv or --verdicts hold all"
-        )
-    return [
-        _fastchat_pair(document, row, several)
-        for row in document["comparisons"]
-        for several in _by_turn(of_pair(document, row, verdicts))
-    ]
-
-
-def _by_turn(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
-    turns: dict[tuple[str, int, str, str], list[Verdict]] = {}
-    for v in verdicts:
-        turns.setdefault((v.prompt_id, v.turn, v.a, v.b), []).append(v)
-    return list(turns.values())
-
-
-def _fastchat_pair(
-    document: Document, row: ComparisonRow, verdicts: Sequence[Verdict]
-) -> dict[str, Any]:
-    one, other = (_game(verdicts, first) for first in ("a", "b"))
-    if document["orders"] == "one" or not any(v.first == "b" for v in verdicts):
-        other = one[0], ONE_ORDER
-    first = verdicts[0]
-    return {
-        "question_id": _number(first.prompt_id),
-        "model_1": row["a"],
-        "model_2": row["b"],
-        "g1_winner": one[0],
-        "g2_winner": other[0],
-        "judge": [document["judge_model"] or document["judge"], document["judge"]],
-        "g1_user_prompt": "",
-        "g1_judgment": one[1],
-        "g2_user_prompt": "",
-        "g2_judgment": other[1],
-        "turn": first.turn + 1,
-        "tstamp": datetime.datetime.fromisoformat(document["date"]).timestamp(),
-    }
-
-
-def _game(verdicts: Sequence[Verdict], first: Order) -> tuple[str, str]:
-    """Winner and words of one order."""
-    repeats = [verdict for verdict in verdicts if verdict.first == first]
-    score = majority(repeats)
-    texts = "\n\n".join(verdict.text for verdict in repeats)
-    return ERROR if score is None else _WINNERS[score], texts
-
-
-def _number(prompt_id: str) -> int | str:
-    return int(prompt_id) if prompt_id.isascii() and prompt_id.isdigit() else prompt_id
-
-
-def judge_file(document: Document) -> str:
-    """The name of FastChat's file of pair judgments: its judge's model, or our judge."""
-    name = document["judge_model"] or document["judge"]
-    return re.sub(r"[^A-Za-z0-9.+_-]+", "-", name) + "_pair.jsonl"
 
 
 def json_lines(rows: Iterable[Mapping[str, Any]]) -> str:
