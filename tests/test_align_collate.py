@@ -3,13 +3,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-import torch
 
 from sami_eval import chat
 from sami_eval.align import options
 from sami_eval.align.collate import (
     Encoded,
     collate,
+    collate_own,
     encode,
     encode_all,
     own_rows,
@@ -86,37 +86,80 @@ def test_a_second_turn_sees_the_first_response():
     assert words.decode(encoded.responses[1]) == "y<eos>"
 
 
-def test_all_rows_of_a_contrast_with_prompts_left_and_responses_right():
-    batch = collate([ONE], pad=0)
+def test_a_row_a_response_with_everything_padded_left():
+    batch = collate([ONE], pad=0, share=False)
+    # A prompt, then a response without its last token, which is predicted and never read.
     assert batch.input_ids.tolist() == [
-        [10, 11, 20, EOS, 0],
-        [10, 11, 30, 31, EOS],
-        [0, 12, 20, EOS, 0],
-        [0, 12, 30, 31, EOS],
+        [0, 10, 11, 20],
+        [10, 11, 30, 31],
+        [0, 0, 12, 20],
+        [0, 12, 30, 31],
     ]
-    assert batch.attention_mask.tolist() == [
-        [1, 1, 1, 1, 0],
-        [1, 1, 1, 1, 1],
-        [0, 1, 1, 1, 0],
-        [0, 1, 1, 1, 1],
+    assert batch.attention_mask().tolist() == [
+        [0, 1, 1, 1],
+        [1, 1, 1, 1],
+        [0, 0, 1, 1],
+        [0, 1, 1, 1],
     ]
-    assert batch.position_ids[2].tolist()[1:4] == [0, 1, 2]
-    assert batch.labels.tolist() == [[20, EOS, -100], [30, 31, EOS]] * 2
+    assert batch.position_ids.tolist() == [[0, 0, 1, 2], [0, 1, 2, 3], [0, 0, 0, 1], [0, 0, 1, 2]]
+
+
+def test_a_row_a_constitution_holds_every_response():
+    batch = collate([ONE], pad=0, share=True)
+    assert batch.input_ids.tolist() == [[10, 11, 20, 11, 30, 31], [0, 12, 20, 12, 30, 31]]
+    assert batch.position_ids.tolist() == [[0, 1, 2, 1, 2, 3], [0, 0, 1, 0, 1, 2]]
+    assert batch.segments.tolist() == [[0, 1, 1, 2, 2, 2], [-1, 1, 1, 2, 2, 2]]
+
+
+def test_responses_of_a_row_are_blind_to_each_other():
+    mask = collate([ONE], pad=0, share=True).attention_mask()[:, 0].int().tolist()
+    assert mask[0] == [
+        [1, 0, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0, 0],
+        [1, 1, 1, 0, 0, 0],
+        [1, 0, 0, 1, 0, 0],
+        [1, 0, 0, 1, 1, 0],
+        [1, 0, 0, 1, 1, 1],
+    ]
+    # Padding is seen by nobody else.
+    assert mask[1][0] == [1, 0, 0, 0, 0, 0]
+    assert [row[0] for row in mask[1][1:]] == [0] * 5
+
+
+def placed(batch):
+    """(the token read there, the token predicted, its cell) of every token."""
+    columns = batch.input_ids[:, -batch.width :].flatten()
+    return list(
+        zip(
+            columns[batch.places].tolist(), batch.labels.tolist(), batch.cells.tolist(), strict=True
+        )
+    )
+
+
+def test_tokens_of_own_responses_come_first():
+    own = [(11, 20, 0), (20, EOS, 0), (12, 30, 3), (30, 31, 3), (31, EOS, 3)]
+    others = [(11, 30, 1), (30, 31, 1), (31, EOS, 1), (12, 20, 2), (20, EOS, 2)]
+    for share in (True, False):
+        batch = collate([ONE], pad=0, share=share)
+        assert placed(batch) == own + others
+        assert batch.n_own == 5
+    assert placed(collate_own([ONE], pad=0)) == own
+
+
+def test_cells_count_on_over_the_contrasts_of_a_batch():
+    other = Encoded("q", prompts=((1,), (2,)), responses=((3,), (4,)))
+    batch = collate([ONE, other], pad=0, share=True)
+    assert placed(batch)[5:7] == [(1, 3, 4), (2, 4, 7)]
+    assert batch.n_own == 7
+    assert sorted(set(batch.cells.tolist())) == list(range(8))
+    assert collate_own([ONE, other], pad=0).cells.tolist() == batch.cells[:7].tolist()
 
 
 def test_the_end_is_trained_even_where_it_pads():
-    batch = collate([ONE], pad=EOS)
-    assert batch.input_ids[0].tolist() == [10, 11, 20, EOS, EOS]
-    assert batch.labels[0].tolist() == [20, EOS, -100]
-    assert batch.attention_mask[0].tolist() == [1, 1, 1, 1, 0]
-
-
-def test_own_rows_of_a_batch_are_the_diagonals():
-    other = Encoded("q", prompts=((1,), (2,)), responses=((3,), (4,)))
-    batch = collate([ONE, other], pad=0)
-    assert batch.own == [0, 3, 4, 7]
-    assert batch.own_rows().input_ids[2].tolist()[1:3] == [1, 3]
-    assert torch.equal(batch.own_rows().labels, batch.labels[[0, 3, 4, 7]])
+    batch = collate([ONE], pad=EOS, share=True)
+    assert batch.input_ids[1].tolist() == [EOS, 12, 20, 12, 30, 31]
+    assert batch.labels[:2].tolist() == [20, EOS]
+    assert batch.segments[1].tolist() == [-1, 1, 1, 2, 2, 2]
 
 
 def test_rows_for_sft_and_dpo():
@@ -173,6 +216,7 @@ def test_an_unknown_preset_is_named():
         ({"kl": -1.0}, "`kl` is `-1.0`"),
         ({"warmup": 1.0}, "`warmup` is `1.0`"),
         ({"steps": 0}, "`steps` is `0`"),
+        ({"prefix_sharing": "maybe"}, "`prefix_sharing` is `maybe`"),
         ({"rate": 1}, "no option `rate`"),
     ],
 )

@@ -11,6 +11,7 @@ import torch
 
 from sami_eval.align import find_methods, load_method, loss
 from sami_eval.align.collate import collate, encode
+from sami_eval.align.scores import objective
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.progress import silent
 from tests.align_models import CONTRASTS, QUICK, Said, contrast, save_base, weights
@@ -178,7 +179,7 @@ def test_a_high_kl_weight_holds_the_model_at_its_start(sft, tmp_path):
 def test_a_collapse_is_warned_of_and_stopped(sft, tmp_path):
     said = Said()
     with pytest.raises(SamiEvalError, match="SAMI collapses") as caught:
-        fit("sami", sft, tmp_path, progress=said, steps=200, lr=1e-2, kl=0.0, max_fall=0.2)
+        fit("sami", sft, tmp_path, progress=said, steps=100, lr=5e-3, kl=0.0, max_fall=0.2)
     assert "--kl" in caught.value.hint
     assert "own responses lost" in said.lines[0]
     assert len(said.lines) == 1
@@ -198,17 +199,22 @@ def test_a_loss_that_is_no_number_names_its_prompts(base, tmp_path):
             fit(method, broken, tmp_path / method)
 
 
-def test_the_head_is_taken_at_response_positions_alone(base):
+def test_a_matrix_of_shared_rows_is_that_of_single_ones(base):
     from transformers import AutoTokenizer
 
-    from sami_eval.align.methods.sami import _response_logits
-
     one = encode(AutoTokenizer.from_pretrained(base.base), contrast(1, "a", "bbbb"))
-    batch = collate([one], pad=0)
-    logits = _response_logits(load(base).eval(), batch)
-    assert logits.shape[:2] == batch.labels.shape
-    found = loss.response_logps(logits, batch.labels).view(2, 2)
-    assert torch.allclose(found, matrix(base, contrast(1, "a", "bbbb")), atol=1e-5)
+    network = load(base).eval()
+    found = objective(network, collate([one], pad=0, share=True), None, QUICK, fused=True)
+    assert torch.allclose(found.matrix[0], matrix(base, contrast(1, "a", "bbbb")), atol=1e-5)
+
+
+def test_prefix_sharing_trains_the_same_adapter(sft, tmp_path):
+    said = Said()
+    shared = fit("sami", sft, tmp_path / "on", prefix_sharing="on", progress=said)
+    plain = fit("sami", sft, tmp_path / "off", prefix_sharing="off", progress=said)
+    losses = [[row["loss"] for row in log(model)] for model in (shared, plain)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert said.lines == []
 
 
 def test_a_base_whose_padding_is_its_end_still_learns_to_stop(tmp_path):

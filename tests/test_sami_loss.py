@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from sami_eval.align import loss, sami_loss
+from sami_eval.align.head import token_scores
 
 
 def brute_force(matrix):
@@ -56,29 +57,59 @@ def test_accuracy_by_rows_and_by_columns():
     assert (rows.item(), columns.item()) == (0.5, 1.0)
 
 
-def test_padding_takes_no_part_in_a_response_log_probability():
-    logits = torch.randn(1, 3, 5, generator=torch.manual_seed(0))
-    labels = torch.tensor([[4, 2, -100]])
-    logps = logits.log_softmax(-1)
-    total = logps[0, 0, 4] + logps[0, 1, 2]
-    assert loss.response_logps(logits, labels).item() == pytest.approx(total.item() / 2)
-    assert loss.response_logps(logits, labels, False).item() == pytest.approx(total.item())
+def test_a_cell_is_the_mean_or_the_sum_of_its_tokens():
+    values, cells = torch.tensor([1.0, 5.0, 3.0]), torch.tensor([0, 2, 0])
+    assert loss.by_cell(values, cells, 4).tolist() == [2, 0, 5, 0]
+    assert loss.by_cell(values, cells, 4, mean=False).tolist() == [4, 0, 5, 0]
 
 
 def test_divergence_of_two_coins_by_hand():
-    # KL(1/2 || 1/4) = log(2)/2 + log(2/3)/2; the ignored token would have added to it.
-    policy = torch.tensor([[[0.5, 0.5], [0.9, 0.1]]]).log()
-    reference = torch.tensor([[[0.25, 0.75], [0.1, 0.9]]]).log()
-    labels = torch.tensor([[0, -100]])
+    # KL(1/2 || 1/4) = log(2)/2 + log(2/3)/2
+    policy = torch.tensor([[0.5, 0.5]]).log()
+    reference = torch.tensor([[0.25, 0.75]]).log()
     expected = (math.log(2) + math.log(2 / 3)) / 2
-    assert loss.divergence(policy, reference, labels).item() == pytest.approx(expected, rel=1e-5)
-    assert loss.divergence(policy, policy, labels).item() == 0
+    assert loss.token_divergence(policy, reference).item() == pytest.approx(expected, rel=1e-5)
+    assert loss.token_divergence(policy, policy).item() == 0
 
 
-def test_each_response_counts_once_in_the_divergence():
-    # A response of one token at 1 nat and one of three tokens at 0 nats: 1/2, not 1/4.
-    policy = torch.tensor([[1.0, 1e-30]]).log().expand(2, 3, 2).clone()
-    reference = policy.clone()
-    reference[0] = torch.tensor([math.exp(-1), 1 - math.exp(-1)]).log()
-    labels = torch.tensor([[0, -100, -100], [0, 0, 0]])
-    assert loss.divergence(policy, reference, labels).item() == pytest.approx(0.5, rel=1e-5)
+@pytest.mark.parametrize("spread", [1.0, 30.0, 1000.0])
+def test_the_fused_head_gives_what_logits_give(spread):
+    # Logits up to thousands: exponentials have to be taken relative to the largest one so far.
+    torch.manual_seed(0)
+    head = torch.nn.Linear(8, 2500, dtype=torch.float64).requires_grad_(False)
+    hidden, other = (torch.randn(2, 6, 8, dtype=torch.float64) * spread).requires_grad_()
+    labels = torch.randint(2500, (6,))
+    logits, reference = head(hidden), head(other)[:4]
+    logps, kl, reference_logps = token_scores(hidden, head, labels, other[:4])
+    assert torch.allclose(logps, loss.token_logps(logits, labels))
+    assert torch.allclose(kl, loss.token_divergence(logits[:4], reference))
+    assert torch.allclose(reference_logps, loss.token_logps(reference, labels[:4]))
+    assert not reference_logps.requires_grad
+
+
+def test_the_fused_heads_gradients_are_those_of_its_values():
+    torch.manual_seed(0)
+    head = torch.nn.Linear(3, 7, dtype=torch.float64).requires_grad_(False)
+    hidden, other = torch.randn(2, 4, 3, dtype=torch.float64)
+    labels = torch.tensor([0, 6, 3, 3])
+    assert torch.autograd.gradcheck(
+        lambda states: token_scores(states, head, labels, other[:2])[:2], hidden.requires_grad_()
+    )
+
+
+def test_the_gradients_of_a_trained_head_are_those_of_logits():
+    torch.manual_seed(0)
+    head, hidden = torch.nn.Linear(3, 7, dtype=torch.float64), torch.randn(4, 3).double()
+    labels, weights = torch.tensor([0, 6, 3, 3]), torch.tensor([1.0, -2.0, 0.5, 0.0])
+    (token_scores(hidden, head, labels)[0] * weights).sum().backward()
+    found = head.weight.grad.clone(), head.bias.grad.clone()
+    head.zero_grad()
+    (loss.token_logps(head(hidden), labels) * weights).sum().backward()
+    assert torch.allclose(found[0], head.weight.grad)
+    assert torch.allclose(found[1], head.bias.grad)
+
+
+def test_a_trained_head_cannot_stand_in_for_the_references():
+    head, hidden = torch.nn.Linear(3, 7), torch.randn(2, 3)
+    with pytest.raises(ValueError, match="frozen head"):
+        token_scores(hidden, head, torch.tensor([0, 1]), hidden)

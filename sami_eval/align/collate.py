@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sami_eval import chat
 from sami_eval.align.options import Options
@@ -39,41 +39,59 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """All N x N rows of B contrasts: row (b * N + i) * N + j is response j under constitution i.
+    """Rows of B contrasts, padded left, and where the response tokens are predicted in them.
 
-    input_ids, attention_mask, position_ids: (rows, T), prompts padded left and responses right,
-        so that every response begins in the same column.
-    labels: (rows, R), the responses alone, padded with -100.
+    A row is a prompt without its last token, then a segment a response: the prompt's last token
+    and the response without its last. What a segment's token predicts is the response's.
+
+    n: constitutions of a contrast, N. shared: a row holds several segments, each blind to the
+        others.
+    input_ids, position_ids: (rows, T). Positions count from the prompt's start in each segment.
+    segments: (rows, T), 0 in the prompt, 1 and up in the responses, -1 in the padding.
+    width: K, the columns at the rows' end that hold every segment.
+    places: (tokens,), where each response token is predicted, in the flattened (rows, K). Tokens
+        of responses under their own constitutions come first.
+    labels: (tokens,), the token itself. cells: (tokens,), the entry of the flattened (B, N, N)
+        matrix it counts for.
+    n_own: tokens of responses under their own constitutions.
     """
 
     n: int
     prompt_ids: tuple[str, ...]
+    shared: bool
     input_ids: Tensor
-    attention_mask: Tensor
     position_ids: Tensor
+    segments: Tensor
+    width: int
+    places: Tensor
     labels: Tensor
-
-    @property
-    def own(self) -> list[int]:
-        """Indices of the rows that hold a response under its own constitution."""
-        return [row for row in range(len(self.labels)) if row // self.n % self.n == row % self.n]
-
-    def own_rows(self) -> Batch:
-        """The rows that hold a response under its own constitution, alone."""
-        return self._map(lambda rows: rows[self.own])
+    cells: Tensor
+    n_own: int
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
-        return self._map(lambda rows: rows.to(device))
-
-    def _map(self, change: Callable[[Tensor], Tensor]) -> Batch:
         return replace(
             self,
-            input_ids=change(self.input_ids),
-            attention_mask=change(self.attention_mask),
-            position_ids=change(self.position_ids),
-            labels=change(self.labels),
+            input_ids=self.input_ids.to(device),
+            position_ids=self.position_ids.to(device),
+            segments=self.segments.to(device),
+            places=self.places.to(device),
+            labels=self.labels.to(device),
+            cells=self.cells.to(device),
         )
+
+    def attention_mask(self) -> Tensor:
+        """(rows, T) of 0 and 1; with shared rows (rows, 1, T, T), True where a token is seen."""
+        import torch
+
+        if not self.shared:
+            return (self.segments >= 0).long()
+        seen, sees = self.segments[:, None, :], self.segments[:, :, None]
+        columns = torch.arange(self.segments.shape[1], device=self.segments.device)
+        before = columns[None, :] <= columns[:, None]
+        # Padding sees itself: a row of the mask without any True gives NaN, which spreads.
+        itself = columns[None, :] == columns[:, None]
+        return ((before & (seen >= 0) & ((seen == 0) | (seen == sees))) | itself)[:, None]
 
 
 def response_ids(
@@ -191,23 +209,78 @@ def preference_rows(encoded: Sequence[Encoded]) -> list[tuple[Ids, Ids, Ids]]:
     ]
 
 
-def collate(encoded: Sequence[Encoded], pad: int) -> Batch:
-    """The N x N rows of every contrast as one padded batch."""
+def collate(encoded: Sequence[Encoded], pad: int, share: bool) -> Batch:
+    """Every response of each contrast under every constitution.
+
+    share: one row a constitution holds all responses; else each response has its own row.
+    """
+    n = len(encoded[0].prompts)
+    groups = [tuple(range(n))] if share else [(j,) for j in range(n)]
+    rows = [_Row(b, i, group) for b in range(len(encoded)) for i in range(n) for group in groups]
+    return _batch(encoded, rows, pad)
+
+
+def collate_own(encoded: Sequence[Encoded], pad: int) -> Batch:
+    """Each response under its own constitution alone; its tokens are `collate`'s first ones."""
+    n = len(encoded[0].prompts)
+    return _batch(encoded, [_Row(b, i, (i,)) for b in range(len(encoded)) for i in range(n)], pad)
+
+
+class _Row(NamedTuple):
+    contrast: int
+    constitution: int
+    responses: tuple[int, ...]
+
+
+def _batch(encoded: Sequence[Encoded], rows: Sequence[_Row], pad: int) -> Batch:
     import torch
 
-    rows = [(p, r) for one in encoded for p in one.prompts for r in one.responses]
-    left, right = max(len(p) for p, _ in rows), max(len(r) for _, r in rows)
+    n = len(encoded[0].prompts)
+    contents = [_contents(encoded[row.contrast], row) for row in rows]
+    longest = max(len(ids) for ids, _, _ in contents)
+    spans = [_spans(encoded[row.contrast], row) for row in rows]
+    width = max(sum(map(len, span)) for span in spans)
+    own: list[tuple[int, int, int]] = []  # (place, label, cell)
+    others: list[tuple[int, int, int]] = []
+    for r, (row, span) in enumerate(zip(rows, spans, strict=True)):
+        place = (r + 1) * width - sum(map(len, span))
+        for j, response in zip(row.responses, span, strict=True):
+            cell = (row.contrast * n + row.constitution) * n + j
+            tokens = [(place + t, label, cell) for t, label in enumerate(response)]
+            (own if j == row.constitution else others).extend(tokens)
+            place += len(response)
+    places, labels, cells = torch.tensor([*own, *others]).unbind(dim=1)
 
-    def padded(prompt: Sequence[int], response: Sequence[int], fill: int) -> list[int]:
-        before, after = left - len(prompt), right - len(response)
-        return [fill] * before + [*prompt, *response] + [fill] * after
+    def padded(column: int, fill: int) -> Tensor:
+        return torch.tensor(
+            [[fill] * (longest - len(row[column])) + row[column] for row in contents]
+        )
 
-    mask = torch.tensor([padded([1] * len(p), [1] * len(r), 0) for p, r in rows])
     return Batch(
-        n=len(encoded[0].prompts),
+        n=n,
         prompt_ids=tuple(one.prompt_id for one in encoded),
-        input_ids=torch.tensor([padded(p, r, pad) for p, r in rows]),
-        attention_mask=mask,
-        position_ids=(mask.cumsum(dim=1) - 1).clamp(min=0),
-        labels=torch.tensor([[*r, *[-100] * (right - len(r))] for _, r in rows]),
+        shared=any(len(row.responses) > 1 for row in rows),
+        input_ids=padded(0, pad),
+        position_ids=padded(1, 0),
+        segments=padded(2, -1),
+        width=width,
+        places=places,
+        labels=labels,
+        cells=cells,
+        n_own=len(own),
     )
+
+
+def _spans(one: Encoded, row: _Row) -> list[Ids]:
+    return [one.responses[j] for j in row.responses]
+
+
+def _contents(one: Encoded, row: _Row) -> tuple[list[int], list[int], list[int]]:
+    """Ids, positions and segments of a row."""
+    *prompt, last = one.prompts[row.constitution]
+    ids, positions, segments = prompt, list(range(len(prompt))), [0] * len(prompt)
+    for number, response in enumerate(_spans(one, row), 1):
+        ids = [*ids, last, *response[:-1]]
+        positions += range(len(prompt), len(prompt) + len(response))
+        segments += [number] * len(response)
+    return ids, positions, segments

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-IGNORED = -100
+IGNORED = -100  # the label of a token that is not trained
 
 
 def _square(logps: Tensor) -> Tensor:
@@ -52,29 +52,25 @@ def accuracy(logps: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def token_logps(logits: Tensor, labels: Tensor) -> Tensor:
-    """Log-probability of each label, zero where it is IGNORED.
+    """Log-probability of each label. logits: (tokens, vocabulary), labels: (tokens,)."""
+    return -functional.cross_entropy(_wide(logits), labels, reduction="none")
 
-    logits: (rows, T, vocabulary), already aligned with labels: (rows, T). Returns (rows, T).
+
+def token_divergence(logits: Tensor, reference: Tensor) -> Tensor:
+    """KL(policy || reference) in nats at each token. Both: (tokens, vocabulary)."""
+    policy, other = _wide(logits).log_softmax(dim=-1), _wide(reference).log_softmax(dim=-1)
+    return (policy.exp() * (policy - other)).sum(dim=-1)
+
+
+def _wide(logits: Tensor) -> Tensor:
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+def by_cell(values: Tensor, cells: Tensor, n_cells: int, mean: bool = True) -> Tensor:
+    """Mean (or sum) of the values of each cell, which each response's tokens share.
+
+    A response counts once, however long, so that no result depends on how rows are split into
+    batches. values, cells: (tokens,). Returns (n_cells,), 0 where a cell has no token.
     """
-    nats = functional.cross_entropy(
-        logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
-    )
-    return -nats.view(labels.shape)
-
-
-def response_logps(logits: Tensor, labels: Tensor, length_normalize: bool = True) -> Tensor:
-    """Mean (or summed) token log-probability of each row's response, in nats. Returns (rows,)."""
-    total = token_logps(logits, labels).sum(dim=1)
-    return total / (labels != IGNORED).sum(dim=1) if length_normalize else total
-
-
-def divergence(logits: Tensor, reference: Tensor, labels: Tensor) -> Tensor:
-    """KL(policy || reference) in nats a token, over the tokens that are not IGNORED.
-
-    Each response's mean counts once, however long, so that the value does not depend on how rows
-    are split into batches. logits, reference: (rows, T, vocabulary). Returns a scalar.
-    """
-    counted = labels != IGNORED
-    policy, other = logits.float().log_softmax(dim=-1), reference.float().log_softmax(dim=-1)
-    nats = (policy.exp() * (policy - other)).sum(dim=-1)
-    return ((nats * counted).sum(dim=1) / counted.sum(dim=1)).mean()
+    sums = values.new_zeros(n_cells).index_add(0, cells, values)
+    return sums / cells.bincount(minlength=n_cells).clamp(min=1) if mean else sums

@@ -31,6 +31,8 @@ class Options:
     max_length: tokens of prompt and response; longer contrasts are left out and counted.
     max_fall: SAMI stops once the log-probability of own responses has fallen by this many nats a
         token below the reference: the sign of collapse.
+    prefix_sharing: SAMI reads a prompt once for all responses under it. "auto" does so where it is
+        exact and says where it is not, "on" refuses to train there.
     checkpointing: recompute activations instead of storing them.
     device: "cpu", or "auto" for the GPU where there is one. threads: of the CPU, 0 leaves them
         alone; a fixed number makes the weights independent of the machine's core count.
@@ -55,6 +57,7 @@ class Options:
     train_eos: bool = True
     max_length: int = 2048
     max_fall: float = 0.5
+    prefix_sharing: Literal["auto", "on", "off"] = "auto"
     checkpointing: bool = True
     device: Literal["auto", "cpu"] = "auto"
     threads: int = 0
@@ -108,6 +111,10 @@ def check(options: Options) -> Options:
             raise UsageError(
                 f"option `{name}` is `{getattr(options, name)}`; it is in [0, 1)", HELP
             )
+    if options.prefix_sharing not in ("auto", "on", "off"):
+        raise UsageError(
+            f"option `prefix_sharing` is `{options.prefix_sharing}`; it is auto, on or off", HELP
+        )
     if options.steps is not None and options.steps < 1:
         raise UsageError(f"option `steps` is `{options.steps}`; it must be at least 1", HELP)
     return options

@@ -98,7 +98,6 @@ def start(base: Model, options: Options) -> Start:
         base.base,
         revision=base.revision,
         dtype=torch.bfloat16 if on_gpu(options) else torch.float32,
-        attn_implementation="sdpa",
     )
     return Start(_with_lora(plain, base, options), tokenizer, _ends(plain))
 

@@ -38,6 +38,9 @@ def align(
     beta: Annotated[float | None, typer.Option(min=0, help="DPO's beta.")] = None,
     kl: Annotated[float | None, typer.Option(min=0, help="SAMI's KL weight.")] = None,
     max_length: Annotated[int | None, typer.Option(min=1, help="Tokens of a row.")] = None,
+    prefix_sharing: Annotated[
+        str | None, typer.Option(help="SAMI: auto | on | off; auto says where it is unsafe.")
+    ] = None,
     dry_run: DryRun = False,
     quiet: Quiet = False,
 ) -> None:
@@ -63,6 +66,7 @@ def align(
         "beta": beta,
         "kl": kl,
         "max_length": max_length,
+        "prefix_sharing": prefix_sharing,
     }
     config = find_config(Path.cwd())
     shown = progress.terminal(quiet)

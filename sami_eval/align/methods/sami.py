@@ -14,8 +14,10 @@ from torch import Tensor
 from transformers import Trainer, TrainingArguments
 
 from sami_eval.align import loss, training
-from sami_eval.align.collate import Batch, Encoded, collate, encode_all
+from sami_eval.align.collate import Batch, Encoded, collate, collate_own, encode_all
 from sami_eval.align.options import Options
+from sami_eval.align.scores import objective, reference_states
+from sami_eval.align.sharing import plan
 from sami_eval.errors import SamiEvalError
 from sami_eval.progress import Progress
 from sami_eval.types import Contrast, Model
@@ -38,37 +40,45 @@ class SamiTrainer(Trainer):  # type: ignore[misc]
         self._metrics: defaultdict[str, list[Tensor]] = defaultdict(list)
         self._warned = False
 
+    def ask(self, encoded: Sequence[Encoded], pad: int) -> None:
+        """Settle how the model is asked, and how batches are made for that."""
+        self.plan = plan(self.model, encoded, self._options, pad, self._progress.say)
+
+        def batches(several: list[Encoded]) -> dict[str, Batch]:
+            rows = collate(several, pad, self.plan.shares(several))
+            return {"batch": rows, "own": collate_own(several, pad)}
+
+        self.data_collator = batches
+
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Tensor:
         """SAMI's loss of one batch, its metrics kept for the log."""
         batch: Batch = inputs["batch"].to(self.args.device)
-        logits = _response_logits(model, batch)
-        logps = loss.response_logps(logits, batch.labels, self._options.length_normalize)
-        matrix = logps.view(-1, batch.n, batch.n)
-        own = batch.own_rows()
-        reference = self._reference_logits(own)
-        kl = loss.divergence(logits[batch.own], reference, own.labels)
-        self._watch_diagonal(logits[batch.own].detach(), reference, own)
-        total = loss.sami_loss(matrix) + self._options.kl * kl
-        if not torch.isfinite(total):
+        reference = self._reference(inputs["own"].to(self.args.device))
+        found = objective(model, batch, reference, self._options, self.plan.fused)
+        if found.kl is not None and found.fall is not None:
+            self._metrics["kl"].append(found.kl.detach())
+            self._watch(float(found.fall))
+        if not torch.isfinite(found.total):
             raise training.not_a_number(f"prompts {', '.join(f'`{p}`' for p in batch.prompt_ids)}")
-        self._keep(matrix.detach(), kl.detach())
-        return total
+        self._keep(found.matrix.detach())
+        return found.total
 
-    def _reference_logits(self, own: Batch) -> Tensor:
+    def _reference(self, own: Batch) -> Tensor | None:
+        """What the frozen start says at the tokens of own responses; None where not asked for."""
+        if self._options.kl == 0 and self.state.global_step % self.args.logging_steps:
+            return None  # only the watch on collapse wants it, and that can wait for a log line
         model = self.accelerator.unwrap_model(self.model)
         training_mode = model.training
         model.eval()  # no dropout in the reference
         with torch.no_grad(), _frozen_start(model):
-            logits = _response_logits(model, own)
+            states = reference_states(model, own, self.plan.fused)
         model.train(training_mode)
-        return logits
+        return states
 
-    def _watch_diagonal(self, logits: Tensor, reference: Tensor, own: Batch) -> None:
+    def _watch(self, fall: float) -> None:
         """Own log-probabilities may not fall: the loss alone rewards gibberish just as well."""
-        before = loss.response_logps(reference, own.labels)
-        fall = float((before - loss.response_logps(logits, own.labels)).mean())
         self._metrics["fall"].append(torch.tensor(fall))
         if fall > self._options.max_fall:
             raise SamiEvalError(
@@ -83,35 +93,18 @@ class SamiTrainer(Trainer):  # type: ignore[misc]
                 f"{self.state.global_step + 1}; past {self._options.max_fall} training stops"
             )
 
-    def _keep(self, matrix: Tensor, kl: Tensor) -> None:
+    def _keep(self, matrix: Tensor) -> None:
         rows, columns = loss.accuracy(matrix)
         self._metrics["information_bound"].append(loss.information_bound(matrix))
         self._metrics["row_accuracy"].append(rows)
         self._metrics["column_accuracy"].append(columns)
         self._metrics["own_logps"].append(matrix.diagonal(dim1=1, dim2=2).mean())
-        self._metrics["kl"].append(kl)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the means since the last log."""
         means = {name: float(torch.stack(kept).mean()) for name, kept in self._metrics.items()}
         self._metrics.clear()
         super().log({**logs, **means}, start_time)
-
-
-def _response_logits(model: Any, batch: Batch) -> Tensor:
-    """Logits that predict each response token: (rows, R, vocabulary).
-
-    Responses begin in the same column, so the head is taken at the last R + 1 positions alone.
-    """
-    out = model(
-        input_ids=batch.input_ids,
-        attention_mask=batch.attention_mask,
-        position_ids=batch.position_ids,
-        logits_to_keep=batch.labels.shape[1] + 1,
-        use_cache=False,
-    )
-    logits: Tensor = out.logits
-    return logits[:, :-1]
 
 
 @contextmanager
@@ -139,20 +132,15 @@ def train(
         steps = training.n_steps(options, len(encoded))
         if base.adapter is not None:
             start.model.load_adapter(base.adapter, REFERENCE, is_trainable=False)
-        pad = start.tokenizer.pad_token_id
-
-        def batches(several: list[Encoded]) -> dict[str, Batch]:
-            return {"batch": collate(several, pad)}
-
         trainer = SamiTrainer(
             model=start.model,
             args=TrainingArguments(
                 **training.arguments(options, steps, 1, out), remove_unused_columns=False
             ),
             train_dataset=encoded,
-            data_collator=batches,
             options=options,
             progress=progress,
         )
+        trainer.ask(encoded, start.tokenizer.pad_token_id)
         training.run(trainer, base.name, steps, out, progress)
     return replace(base, adapter=str(out))
