@@ -22,6 +22,7 @@ from sami_eval.cli import (
     show,
     tasks,
 )
+from sami_eval.cli.numbers import check_numbers
 from sami_eval.errors import SamiEvalError, UsageError
 
 # typer carries click inside from 0.26 on and stands on the click package before; either way its own
@@ -66,6 +67,9 @@ def _root(
     ),
 ) -> None:
     """Did this adapter make the model better, or is it noise?"""
+
+
+check_numbers(app)
 
 
 def _verbose() -> bool:

@@ -28,9 +28,9 @@ def power(
         raise UsageError("nothing to compute", "sami-eval power --win-rate 0.57 --questions 80")
     if not 0 <= ties < 1:
         raise UsageError(f"`--ties` is `{ties}`", "a share from 0 to below 1")
-    if win_rate is not None and not ties / 2 <= win_rate <= 1 - ties / 2:
+    if win_rate is not None and not (0 < win_rate < 1 and ties / 2 <= win_rate <= 1 - ties / 2):
         raise UsageError(
-            f"`--win-rate` is `{win_rate}`", f"a share from {ties / 2:g} to {1 - ties / 2:g}"
+            f"`--win-rate` is `{win_rate}`", f"a share between {ties / 2:g} and {1 - ties / 2:g}"
         )
     needed = None if win_rate is None else questions_needed(win_rate, ties=ties)
     smallest = None if questions is None else detectable(questions, ties=ties)

@@ -1,0 +1,84 @@
+"""Every numeric flag of every command, given what is no number for it: one error, exit code 2."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import pytest
+
+from sami_eval import cli
+from sami_eval.align.records import contrasts_to_jsonl
+from sami_eval.types import Contrast, Prompt, Response
+
+# What each command is given beside the flag, so that it is the flag alone that is wrong.
+GIVEN = {
+    "compare": ["a.jsonl", "b.jsonl", "--prompts", "q.jsonl", "--judge", "rules", "-q"],
+    "align": ["sft", "--contrasts", "contrasts.jsonl", "--dry-run", "-q"],
+    "contrast": ["-q"],
+    "power": ["--questions=80"],
+}
+NOT_NUMBERS = ("x", "", "nan", "inf", "-inf", "-1", "-0.5", "1e400", "9" * 30)
+MAY_BE_ZERO = {"--seed", "--temperature", "--max-unparsed", "--beta", "--kl", "--ties"}
+
+
+def numeric_flags() -> Iterator[tuple[str, str]]:
+    """(command, flag) of every option that takes a number."""
+    for info in cli.app.registered_commands:
+        assert info.callback is not None
+        for name, kind in get_type_hints(info.callback).items():
+            if {int, float} & {kind, *get_args(kind)}:
+                yield info.callback.__name__, "--" + name.replace("_", "-")
+
+
+FLAGS = [(command, flag) for command, flag in numeric_flags() if command in GIVEN]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    prompt = Prompt("1", "writing", ("Write.",))
+    Path("q.jsonl").write_text('{"question_id": 1, "category": "writing", "turns": ["Write."]}\n')
+    for model in "ab":
+        response = Response("1", model, (f"{model} writes",))
+        Path(f"{model}.jsonl").write_text(json.dumps(dataclasses.asdict(response)) + "\n")
+    contrast = Contrast(
+        prompt, ("Be brief.", "Be long."), (Response("1", "m", ("x",)), Response("1", "m", ("y",)))
+    )
+    Path("contrasts.jsonl").write_text(contrasts_to_jsonl([contrast]))
+    return tmp_path
+
+
+def test_the_walk_finds_the_flags() -> None:
+    assert ("compare", "--limit") in FLAGS
+    assert ("align", "--lr") in FLAGS
+    assert len(FLAGS) > 25
+
+
+@pytest.mark.parametrize("bad", [*NOT_NUMBERS, "0"])
+@pytest.mark.parametrize(("command", "flag"), FLAGS)
+def test_a_flag_without_a_number_for_it_is_named_with_its_value(
+    command: str, flag: str, bad: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if bad == "0" and flag in MAY_BE_ZERO:
+        return
+    given = [one for one in GIVEN[command] if not one.startswith(flag)]
+    assert cli.run([command, *given, f"{flag}={bad}"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert "hint: " in captured.err
+    assert flag in captured.err or f"`{flag[2:].replace('-', '_')}`" in captured.err
+    assert "Traceback" not in captured.err
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(("command", "flag"), FLAGS)
+def test_a_flag_without_a_value_is_named(
+    command: str, flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run([command, *GIVEN[command], flag]) == 2
+    assert flag in capsys.readouterr().err
