@@ -60,6 +60,8 @@ def parse_json(text: str, hint: str, path: Path, line: int | None = None) -> Any
         where = where if line else f"{path}:{error.lineno}"
         raise UsageError(f"not JSON: {error.msg}", hint, where) from None
     except _TwiceError as error:
+        again = [m.start() for m in re.finditer(rf'"{re.escape(str(error))}"\s*:', text)][1:2]
+        where = where if line else f"{path}:{text.count(chr(10), 0, *again) + 1}"
         raise UsageError(f"`{error}` occurs twice in one object", "remove one", where) from None
     except RecursionError:
         raise UsageError("not JSON: nested too deeply", hint, where) from None
@@ -73,6 +75,18 @@ def parse_json(text: str, hint: str, path: Path, line: int | None = None) -> Any
 def read_json(path: Path, hint: str) -> Any:
     """The JSON of a whole file."""
     return parse_json(read_text(path, hint), hint, path)
+
+
+def line_of_item(text: str, number: int) -> int:
+    """The line on which an item of a JSON list begins."""
+    decoder, between = json.JSONDecoder(), re.compile(r"[\s,]*")
+    at = text.index("[") + 1
+    for skipped in range(number + 1):
+        start = between.match(text, at)
+        at = start.end() if start else at
+        if skipped < number:
+            at = decoder.raw_decode(text, at)[1]
+    return text.count("\n", 0, at) + 1
 
 
 @dataclass(frozen=True, slots=True)

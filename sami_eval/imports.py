@@ -19,7 +19,7 @@ from typing import Any
 from sami_eval import __version__
 from sami_eval.comparison import compare, correct_pairs, round_robin
 from sami_eval.errors import UsageError
-from sami_eval.files import read_json
+from sami_eval.files import line_of_item, parse_json, read_text, shown
 from sami_eval.paper import FIRST_MTBENCH_ID
 from sami_eval.prompts import MTBENCH_CATEGORIES, read_lines
 from sami_eval.report.document import SCHEMA, Document, comparison_row, rank_rows
@@ -55,14 +55,19 @@ def read_verdict_file(path: Path) -> Document:
 
 def _paper(path: Path) -> tuple[list[Verdict], Responses]:
     """The verdicts and, for their lengths, empty responses."""
-    rows = read_json(path, PAPER_HINT)
+    text = read_text(path, PAPER_HINT)
+    rows = parse_json(text, PAPER_HINT, path)
     if not isinstance(rows, list) or not rows:
         raise UsageError("not a list of verdicts", PAPER_HINT, str(path))
     a, b = _paper_names(path)
     verdicts: list[Verdict] = []
     responses: Responses = {a: [], b: []}
     for number, row in enumerate(rows):
-        score, of_b, of_a = _paper_row(row, number, path)
+        said = _spoilt(row)
+        if said is not None:
+            where = f"{path}:{line_of_item(text, number)}"
+            raise UsageError(f"verdict {number} {said}", PAPER_HINT, where)
+        score, of_b, of_a = row
         question = str(FIRST_MTBENCH_ID + number)
         verdicts.append(Verdict(question, 0, "recorded", a, b, "a", 0, _PAPER[score]))
         for name, n_tokens in ((a, of_a), (b, of_b)):
@@ -75,16 +80,15 @@ def _paper_names(path: Path) -> tuple[str, str]:
     return (a, b) if vs and a and b and a != b else ("a", "b")
 
 
-def _paper_row(row: object, number: int, path: Path) -> tuple[float, int, int]:
+def _spoilt(row: object) -> str | None:
+    """What is wrong with one of the paper's verdicts."""
     if not isinstance(row, list) or len(row) != 3:
-        raise UsageError(f"verdict {number} is `{str(row)[:40]}`", PAPER_HINT, str(path))
+        return f"is {shown(row)}"
     score, *lengths = row
     if type(score) not in (int, float) or score not in _PAPER:
-        raise UsageError(f"verdict {number} is `{score!r}`, not 0, 0.5 or 1", PAPER_HINT, str(path))
-    for length in lengths:
-        if type(length) is not int or length < 0:
-            raise UsageError(f"verdict {number} has length `{length!r}`", PAPER_HINT, str(path))
-    return score, *lengths
+        return f"is {shown(score)}, not 0, 0.5 or 1"
+    bad = [length for length in lengths if type(length) is not int or length < 0]
+    return f"has length {shown(bad[0])}" if bad else None
 
 
 def _lines(path: Path) -> Iterator[Verdict]:
@@ -151,7 +155,7 @@ _NAMES = ("question_id", "model_1", "model_2")
 def _name(row: dict[str, Any], field: str, where: str) -> str:
     value = row.get(field)
     kinds = str | int if field == "question_id" else str
-    if isinstance(value, bool) or not isinstance(value, kinds) or value == "":
+    if isinstance(value, bool) or not isinstance(value, kinds) or not str(value).strip():
         raise UsageError(f"`{field}` is `{value!r}`", PAIR_HINT, where)
     return str(value)
 

@@ -36,7 +36,7 @@ def read_columns(path: Path, needed: Sequence[str], also: Sequence[str] = ()) ->
     columns = {
         name: _column(data[name], name, text, path)
         for name in (*needed, *also)
-        if (name in needed and name in data) or data.get(name) is not None
+        if (name in needed and name in data) or data.get(name, {}) not in ({}, None)
     }
     for name in needed:
         if name not in columns:

@@ -42,7 +42,11 @@ def read_references(path: Path) -> dict[str, Reference]:
     references: dict[str, Reference] = {}
     for where, row in read_lines(path, FORMAT):
         question = row.get("question_id")
-        if isinstance(question, bool) or not isinstance(question, str | int) or question == "":
+        if (
+            isinstance(question, bool)
+            or not isinstance(question, str | int)
+            or not str(question).strip()
+        ):
             raise UsageError(f"`question_id` is `{question!r}`", FORMAT, where)
         if str(question) in references:
             raise UsageError(

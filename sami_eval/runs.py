@@ -94,8 +94,11 @@ def _write_rows(path: Path, rows: Iterable[dict[str, object]]) -> None:
 
 def read_verdicts(folder: Path) -> list[Verdict]:
     """The verdicts of a run."""
-    rows = read_lines(folder / "verdicts.jsonl", "sami-eval ls runs")
-    return [to_verdict(row, where) for where, row in rows]
+    path, hint = folder / "verdicts.jsonl", "sami-eval ls runs"
+    verdicts = [to_verdict(row, where) for where, row in read_lines(path, hint)]
+    if not verdicts:
+        raise UsageError("no verdicts in the file", hint, str(path))
+    return verdicts
 
 
 def _is_name(value: object) -> bool:
