@@ -291,7 +291,7 @@ class _Exchange:
         if parameter is not None:
             self._leave_out(parameter, request.model.base)
             raise _Adapted
-        why = wire.failure_of(error.code, words)
+        why = wire.TOO_LONG if status == 413 else wire.failure_of(error.code, words)
         return Reply("", failure=why or f"{API_FAILURE}: {status}: {words}")
 
     def _wait_asked(self, error: APIStatusError, words: str) -> float:

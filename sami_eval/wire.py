@@ -25,7 +25,9 @@ REFUSED = "refused"
 _OPTIONAL = ("max_tokens", "temperature", "top_p", "seed")
 LOGPROBS = "logprobs"  # stands for `top_logprobs` too: neither is taken without the other
 _TOO_LONG = re.compile(
-    r"context.?(length|window)|maximum (context|model) length|too long|too many tokens", re.I
+    r"context.?(length|window|size)|maximum (context|model|input) length|too long|too many tokens"
+    r"|token count.*exceeds|tokens.*must be <=",  # as Gemini and text-generation-inference say it
+    re.I,
 )
 _FILTER = re.compile(r"content.?(filter|policy|management)", re.I)
 _REFUSES = re.compile(r"unsupported|not support|deprecated|max_completion_tokens", re.I)
@@ -76,7 +78,7 @@ def read_completion(text: str) -> Reply:
         choice = data["choices"][0]
         message, ending = choice["message"], choice.get("finish_reason")
         refusal = message.get("refusal")
-        content = _utf8(message.get("content") or refusal or "")
+        content = _utf8(_words_of(message.get("content")) or refusal or "")
         model = data.get("model")
     except (ValueError, LookupError, TypeError, AttributeError):
         raise MalformedError(f"not a completion: {text[:80].strip()!r}") from None
@@ -84,6 +86,13 @@ def read_completion(text: str) -> Reply:
     finished = None if ending is None else ending != "length"
     usage, token_logps = _usage(data.get("usage")), _token_logps(choice)
     return Reply(content, model and str(model), usage, finished, failure, token_logps=token_logps)
+
+
+def _words_of(content: Any) -> Any:
+    """A message's text, where it comes in parts too: a judge that thinks may send its thoughts."""
+    if not isinstance(content, list):
+        return content
+    return "".join(part["text"] for part in content if part.get("type") == "text")
 
 
 def _usage(row: object) -> Usage | None:
