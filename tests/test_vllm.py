@@ -146,3 +146,15 @@ class TestRealVllm:
         )
         assert any(completion.finished is False for completion in completions)
         assert all(len(completion.token_ids) <= 2 for completion in completions)
+
+
+@pytest.mark.vllm
+@pytest.mark.skipif(not HAS_VLLM, reason="vLLM is not installed")
+@pytest.mark.filterwarnings("ignore")
+def test_lm_evals_own_vllm_backend_runs_our_task_as_it_is_typed(tmp_path: Path) -> None:
+    from tests.test_harness_gsm8k import check_files, run_as_typed
+    from tests.word_problems import write_problems
+
+    done = run_as_typed("vllm", write_problems(tmp_path / "problems.jsonl"), tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    check_files(tmp_path / "out", done.stdout)

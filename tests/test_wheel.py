@@ -31,6 +31,7 @@ def test_the_wheel_carries_judges_tasks_and_the_embedded_base(wheel: Path) -> No
         size = archive.getinfo("sami_eval/embedded/base/model.safetensors").file_size
     judges = {f"sami_eval/judges/{path.name}" for path in (ROOT / "judges").glob("*.toml")}
     assert judges <= names
+    assert {f"sami_eval/tasks/{path.name}" for path in (ROOT / "tasks").glob("*.yaml")} <= names
     assert {"sami_eval/embedded/prompts.jsonl", "sami_eval/embedded/constitution.toml"} <= names
     assert "sami_eval/py.typed" in names
     assert size <= 4_000_000 + 100_000  # the header names every tensor
@@ -59,3 +60,21 @@ def test_the_main_job_runs_from_an_installed_wheel(wheel: Path, tmp_path: Path) 
     assert document["comparisons"][0]["n_turns"] >= 160
     assert str(environment) in document["contenders"][0]["base"]
     assert (elsewhere / document["run"] / "comparison.json").is_file()
+    plain_lm_eval_finds_our_tasks(environment / "bin", elsewhere, clean)
+
+
+def plain_lm_eval_finds_our_tasks(scripts: Path, folder: Path, clean: dict[str, str]) -> None:
+    subprocess.run([str(scripts / "sami-eval"), "tasks", "install"], check=True, env=clean)
+    base = next(scripts.parent.glob("lib/*/site-packages/sami_eval/embedded/base"))
+    command = f"lm_eval --model hf --model_args pretrained={base} --tasks gsm8k_passk --limit 2"
+    command += " --metadata n=2 k=[1,2] problems=embedded"
+    done = subprocess.run(
+        [str(scripts / command.split()[0]), *command.split()[1:]],
+        cwd=folder,
+        env=clean,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "pass@2" in done.stdout
+    subprocess.run([str(scripts / "sami-eval"), "tasks", "remove"], check=True, env=clean)

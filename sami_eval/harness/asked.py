@@ -16,6 +16,8 @@ from sami_eval.errors import SamiEvalError, UsageError
 
 Metadata = Mapping[str, Any]
 
+MODEL_OF = "@"  # between a task's name and the model it is for, where there are several
+
 
 def whole_number(metadata: Metadata, name: str, default: int) -> int:
     """A count of at least 1. Raises UsageError for anything else, bools and floats included."""

@@ -13,7 +13,7 @@ from lm_eval.api.task import Task
 
 from sami_eval.harness import asked
 from sami_eval.harness.install import tasks_dir
-from sami_eval.harness.model import MODEL_OF, labels_of, specs_of
+from sami_eval.harness.model import labels_of, specs_of
 
 _Stock: Any = lm_eval.tasks.TaskManager
 
@@ -52,7 +52,7 @@ class TaskManager(_Stock):  # type: ignore[misc]
         copies: list[Task] = []
         for label in labels_of(specs):
             for task in super().load(task_list)["tasks"].values():
-                task.set_config("task", f"{task.config.task}{MODEL_OF}{label}")
+                task.set_config("task", f"{task.config.task}{asked.MODEL_OF}{label}")
                 copies.append(task)
         return super().load(copies)
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+# lm-eval fills an empty registry with its own models: not after ours has gone in.
+import lm_eval.models  # noqa: F401
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from lm_eval.api.registry import register_model
@@ -22,6 +24,7 @@ from sami_eval.config import find_config
 from sami_eval.errors import UsageError
 from sami_eval.generate import EngineChoice, Engines, complete, format_of
 from sami_eval.generate.engine import base_of
+from sami_eval.harness.asked import MODEL_OF
 from sami_eval.harness.dialogue import Dialogue
 from sami_eval.progress import terminal
 from sami_eval.store import Ledger
@@ -29,7 +32,6 @@ from sami_eval.types import Model
 
 NAME = "sami-eval"
 DEFAULT_DEVICE = "cuda:0"  # lm-eval's, asked for or not; our engines find a GPU by themselves
-MODEL_OF = "@"  # between a task's name and the model it is for, where there are several
 # What lm-eval itself hands over; our engines choose their own batches.
 _NOT_OURS = ("batch_size", "max_batch_size", "trust_remote_code")
 _MAX_TOKENS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")

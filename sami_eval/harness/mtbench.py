@@ -32,7 +32,6 @@ from sami_eval.errors import UsageError
 from sami_eval.generate import Settings, temperature_of
 from sami_eval.harness import asked, judging
 from sami_eval.harness.dialogue import Dialogue
-from sami_eval.harness.model import MODEL_OF
 from sami_eval.types import Prompt, Response
 
 asked.speak_plainly()
@@ -96,7 +95,7 @@ class MtBenchPairwise(ConfigurableTask):  # type: ignore[misc]
     def identity(self, config: Mapping[str, Any] | None = None) -> str:
         """The model this run is of; with several, the task's name says which."""
         task = str((config or {}).get("task") or getattr(self.config, "task", ""))
-        return task.partition(MODEL_OF)[2] or judging.identity(self.given)
+        return task.partition(asked.MODEL_OF)[2] or judging.identity(self.given)
 
     def download(self, dataset_kwargs: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         """The questions as lm-eval's documents."""

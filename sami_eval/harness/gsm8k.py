@@ -1,0 +1,264 @@
+"""lm-eval's task `gsm8k_passk`: pass@k and maj@k of GSM8K from n samples a problem.
+
+    lm_eval --model vllm --model_args pretrained=ID --tasks gsm8k_passk \\
+        --metadata n=32 'k=[1,10,32]' --apply_chat_template
+
+| --metadata       |                                                                          |
+|------------------|--------------------------------------------------------------------------|
+| n                | samples a problem; 32                                                    |
+| k                | how many of them are drawn; those of 1, 10, 32 that n allows              |
+| problems=FILE    | a GSM8K JSONL instead of the hub's test split; also SAMI_EVAL_GSM8K;      |
+|                  | `embedded` for the embedded world's                                      |
+| fewshot=FILE     | examples for --num_fewshot; else the hub's train split, or the other      |
+|                  | local problems                                                           |
+| instruction=TEXT | before each question under a chat template, or around a [question] in it  |
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from lm_eval.api.filter import Filter
+from lm_eval.api.instance import Instance
+from lm_eval.api.registry import register_filter
+from lm_eval.api.samplers import ContextSampler
+from lm_eval.api.task import ConfigurableTask
+
+from sami_eval import gsm8k
+from sami_eval.errors import UsageError
+from sami_eval.extract import extract_answer
+from sami_eval.harness import asked, reference
+from sami_eval.stats import maj_at_k, pass_at_k
+
+asked.speak_plainly()
+
+SAMPLES = 32
+KS = (1, 10, 32)
+PROBLEMS = "SAMI_EVAL_GSM8K"
+OURS = "value"
+FILTER = "sami_eval_value"
+STOP = ("Question:",)
+QUESTION = "[question]"  # braces make lm-eval read the whole argument as JSON
+# `do_sample` is stated: without it lm-eval's --use_cache would serve one sample n times.
+SAMPLING: Mapping[str, Any] = {
+    "until": list(STOP),
+    "do_sample": True,
+    "temperature": 0.8,
+    "top_p": 1.0,
+    "max_gen_toks": 512,
+}
+
+Doc = Mapping[str, Any]
+Answer = Fraction | str | None  # ours: a value; lm-eval's: a text; None for no answer
+
+
+@register_filter(FILTER)
+class ValueFilter(Filter):  # type: ignore[misc]
+    """Each sample's answer as an exact value; None where it gives none."""
+
+    def apply(
+        self, resps: Sequence[Sequence[str]], docs: Sequence[Doc]
+    ) -> list[list[Fraction | None]]:
+        """One list of values a problem, in the order of its samples."""
+        return [[extract_answer(text) for text in samples] for samples in resps]
+
+
+class Gsm8kPassk(ConfigurableTask):  # type: ignore[misc]
+    """n samples a problem; pass@k and maj@k under our extractor and lm-eval's two filters."""
+
+    VERSION = 1
+
+    def __init__(
+        self,
+        data_dir: str | None = None,
+        cache_dir: str | None = None,
+        download_mode: str | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        given = dict(config or {})
+        metadata = dict(given.get("metadata") or {})
+        self.n_samples = asked.whole_number(metadata, "n", SAMPLES)
+        self.ks = asked.counts_up_to(metadata, "k", KS, self.n_samples)
+        self.problems = _source(metadata)
+        self.examples = asked.file(metadata, "fewshot")
+        self.instruction = asked.text(metadata, "instruction")
+        self.fewshot_seed: int | None = None
+        names = [*(f"pass@{k}" for k in self.ks), *(f"maj@{k}" for k in self.ks), "no_answer"]
+        super().__init__(
+            config={
+                "task": given.get("task", "gsm8k_passk"),
+                "dataset_path": str(self.problems or gsm8k.HUB_ID),
+                "test_split": "test",
+                "output_type": "generate_until",
+                "doc_to_text": "Question: {{question}}\nAnswer:",
+                "doc_to_target": "{{answer}}",
+                "generation_kwargs": dict(SAMPLING),
+                "repeats": self.n_samples,
+                # Without a filter_list lm-eval would keep the first sample alone.
+                "filter_list": [
+                    {"name": OURS, "filter": [{"function": FILTER}]},
+                    *reference.filters(),
+                ],
+                "metric_list": [
+                    {"metric": name, "aggregation": "mean", "higher_is_better": name != "no_answer"}
+                    for name in names
+                ],
+                "process_results": "by the class",
+                "metadata": {"version": self.VERSION, **metadata},
+                **({"num_fewshot": given["num_fewshot"]} if "num_fewshot" in given else {}),
+            }
+        )
+
+    def download(self, dataset_kwargs: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        """Read the problems alone: the split for few-shot examples only when some are asked for."""
+        from datasets import Dataset
+
+        self.dataset = {"test": Dataset.from_list(_read(self.problems))}
+
+    def fewshot_docs(self) -> None:
+        """Nothing yet: lm-eval would read the split even at zero shots."""
+
+    def set_fewshot_seed(self, seed: int | None = None) -> None:
+        """Remember the seed that examples are drawn with."""
+        self.fewshot_seed = seed
+        self.fewshot_rnd = Random(seed)
+
+    def build_all_requests(self, **arguments: Any) -> None:
+        """One request a problem, to be run n times."""
+        if arguments.pop("cache_requests", False):
+            asked.warn(
+                "--cache_requests is passed over: its cache knows neither n nor the sampling, and "
+                "would serve an earlier run's"
+            )
+        arguments.pop("rewrite_requests_cache", None)
+        if self.config.num_fewshot:
+            self.sampler = ContextSampler(self._examples(), rnd=self.fewshot_seed)
+            if self.config.num_fewshot >= len(self.sampler.df):
+                raise UsageError(
+                    f"--num_fewshot `{self.config.num_fewshot}`, but there are "
+                    f"{len(self.sampler.df)} examples",
+                    "give more of them: --metadata fewshot=FILE",
+                )
+        if "seed" in self.config.generation_kwargs and self.n_samples > 1:
+            asked.warn(
+                "`seed` in --gen_kwargs gives every sample of a problem the same random numbers on "
+                "lm-eval's own vllm backend; leave it out there (--seed is safe)"
+            )
+        super().build_all_requests(**arguments)
+
+    def _examples(self) -> list[dict[str, str]]:
+        if self.examples:
+            return _read(self.examples)
+        if not self.problems:
+            return _read(None, "train")
+        # Drawn from the problems themselves, the one being asked left out.
+        self.fewshot_cfg.split = self.config.test_split
+        return [dict(doc) for doc in self.dataset["test"]]
+
+    def fewshot_context(self, doc: Doc, num_fewshot: int, *args: Any, **kwargs: Any) -> Any:
+        """The prompt: a completion's, or the bare question with the instruction for a chat."""
+        self.chat = bool(kwargs.get("apply_chat_template"))
+        return super().fewshot_context(doc, num_fewshot, *args, **kwargs)
+
+    def doc_to_text(self, doc: Doc, doc_to_text: Any = None) -> str:
+        """The question as it is asked."""
+        if not getattr(self, "chat", False):
+            return f"Question: {doc['question']}\nAnswer:"
+        instruction = gsm8k.INSTRUCTION if self.instruction is None else self.instruction
+        if QUESTION in instruction:
+            return instruction.replace(QUESTION, str(doc["question"]))
+        return f"{instruction}\n\n{doc['question']}".strip()
+
+    def construct_requests(self, doc: Doc, ctx: str, **kwargs: Any) -> Instance:
+        """The problem's request; in a chat the model ends by itself, so no stop string."""
+        instance = super().construct_requests(doc, ctx, **kwargs)
+        arguments = instance.arguments[1]
+        if self.chat and arguments.get("until") == list(STOP):
+            arguments["until"] = []
+        return instance
+
+    def apply_filters(self) -> None:
+        """Filter as lm-eval does, after a look at whether the samples differ at all."""
+        for instance in self._instances:
+            if len(instance.resps) < self.n_samples:
+                raise UsageError(
+                    f"{len(instance.resps)} samples came back where `{self.n_samples}` were asked "
+                    "for",
+                    "run without lm-eval's caches",
+                )
+            del instance.resps[self.n_samples :]  # ranks are padded with copies of the last problem
+        self._warn_of_copies()
+        super().apply_filters()
+
+    def _warn_of_copies(self) -> None:
+        copies = sum(len(set(instance.resps)) == 1 for instance in self._instances)
+        if self.n_samples == 1 or 2 * copies <= len(self._instances):
+            return
+        sampling = self.config.generation_kwargs
+        cause = "greedy decoding, or a `seed` on lm-eval's vllm backend"
+        if not sampling.get("do_sample") or not sampling.get("temperature", 1.0):
+            cause = "greedy decoding: --gen_kwargs do_sample=True,temperature=0.8"
+        elif "seed" in sampling:
+            cause = "`seed` in --gen_kwargs, which lm-eval's vllm backend gives to every sample"
+        asked.warn(
+            f"the {self.n_samples} samples are all the same for {copies} of "
+            f"{len(self._instances)} problems, so pass@k is pass@1. The usual cause: {cause}"
+        )
+
+    def process_results(self, doc: Doc, results: Sequence[Sequence[Answer]]) -> dict[str, float]:
+        """The metrics of one problem from its n filtered samples."""
+        if "bypass" in self._metric_fn_list:  # --predict_only
+            return {"bypass": 0.0}
+        (samples,) = results
+        ours = all(sample is None or isinstance(sample, Fraction) for sample in samples)
+        if ours:
+            right: set[Answer] = {Fraction(doc["gold"])}
+        else:
+            samples = [None if sample == reference.NONE else sample for sample in samples]
+            right = {
+                one for one in set(samples) if one is not None and reference.right(str(one), doc)
+            }
+        n, c = len(samples), sum(sample in right for sample in samples)
+        return {
+            **{f"pass@{k}": pass_at_k(n, c, k) for k in self.ks},
+            # Several texts may be right under lm-eval's filters; it votes on texts.
+            **{f"maj@{k}": sum(maj_at_k(samples, one, k) for one in right) for k in self.ks},
+            "no_answer": samples.count(None) / n,
+        }
+
+
+def _source(metadata: asked.Metadata) -> str | Path | None:
+    """Where the problems come from: a file, `embedded`, or None for the hub."""
+    if metadata.get("problems") == gsm8k.EMBEDDED:
+        return gsm8k.EMBEDDED
+    named = asked.file(metadata, "problems")
+    path = os.environ.get(PROBLEMS)
+    if named or not path:
+        return named
+    if not Path(path).is_file():
+        raise UsageError(f"no file `{path}`", f"{PROBLEMS} names a GSM8K JSONL")
+    return Path(path)
+
+
+def _read(source: str | Path | None, split: str | None = None) -> list[dict[str, str]]:
+    """The problems as lm-eval's documents; gold is the exact answer, as a fraction's text."""
+    try:
+        problems = gsm8k.read_problems(source, split)
+    except UsageError as error:
+        if source is not None:
+            raise
+        hint = f"give a local copy: --metadata problems=FILE, or {PROBLEMS}=FILE"
+        raise UsageError(error.message, hint) from None
+    return [
+        {
+            "question": problem.question,
+            "answer": (problem.prompt.reference or ("",))[0],
+            "gold": str(problem.gold),
+        }
+        for problem in problems
+    ]
