@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sami_eval.constitutions import principles_for
 from sami_eval.errors import UsageError
 from sami_eval.files import parse_json, read_text
 from sami_eval.paper import FIRST_MTBENCH_ID, read_columns
@@ -207,7 +208,7 @@ def with_principles(
     return [
         replace(
             prompt,
-            principles=tuple(p.weak for p in principles or () if prompt.category in p.categories),
+            principles=tuple(one.weak for one in principles_for(prompt.category, principles or ())),
         )
         for prompt in prompts
     ]

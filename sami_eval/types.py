@@ -64,8 +64,9 @@ class Model:
 class Principle:
     """One rule of a constitution, in three phrasings.
 
-    id: e.g. "writing.1". categories: prompt categories it is relevant for.
+    id: e.g. "writing.1". categories: prompt categories it is relevant for; "*" is every one.
     weak: shown at evaluation. strong and antithesis: contrasts are written under these.
+    more_strong, more_antitheses: further phrasings, of which a contrast draws one.
     """
 
     id: str
@@ -73,6 +74,8 @@ class Principle:
     weak: str
     strong: str
     antithesis: str
+    more_strong: tuple[str, ...] = ()
+    more_antitheses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,9 +86,17 @@ def _constitution(relevant: Sequence[Principle], vector: int, rng: random.Random
     """Bit i of the vector set: principle i is turned into its antithesis."""
     turned = [bool(vector >> i & 1) for i in range(len(relevant))]
     order = rng.sample(range(len(relevant)), len(relevant))
-    texts = [relevant[i].antithesis if turned[i] else relevant[i].strong for i in order]
+    texts = [_phrasing(relevant[i], turned[i], rng) for i in order]
     signs = tuple(f"{'-' if turned[i] else '+'}{relevant[i].id}" for i in order)
     return Constitution(chat.constitution_text(texts), signs)
+
+
+def _phrasing(principle: Principle, turned: bool, rng: random.Random) -> str:
+    if turned:
+        texts = (principle.antithesis, *principle.more_antitheses)
+    else:
+        texts = (principle.strong, *principle.more_strong)
+    return rng.choice(texts) if len(texts) > 1 else texts[0]
 
 
 def write_contrasts(

@@ -47,7 +47,8 @@ def compare(
         Path | None, typer.Option(help="References in the same format that replace wrong ones.")
     ] = None,
     constitutions: Annotated[
-        str | None, typer.Option(help="TOML file of principles for the prompts, or `none`.")
+        str | None,
+        typer.Option(help="Principles for the prompts, TOML or the paper's JSON; or `none`."),
     ] = None,
     generate_with_principles: Annotated[
         bool | None,

@@ -20,7 +20,10 @@ def contrast(
         str, typer.Option(help="Who writes the responses: any model `compare` takes.")
     ] = "base",
     constitutions: Annotated[
-        Path | None, typer.Option(help="TOML file of principles. Default: the embedded world's.")
+        Path | None,
+        typer.Option(
+            help="Principles: our TOML or the paper's JSON. Default: the embedded world's."
+        ),
     ] = None,
     prompts: PromptsFile = None,
     base: Base = None,
