@@ -59,7 +59,7 @@ class Budget:
     """What one run has spent and reserved, by the price table; limit_usd None is no limit.
 
     used: the usage reported so far, by model.
-    unmetered: an answer came without its usage, so that what was spent is not known.
+    unmetered: models with an answer without its usage: what was spent on them is not known.
     unseen_usd: the most that answers without usage, and calls whose end was not seen, can cost.
     """
 
@@ -69,7 +69,7 @@ class Budget:
         self.prices = prices or {}
         self.limit_usd = limit_usd
         self.used: dict[str, Usage] = {}
-        self.unmetered = False
+        self.unmetered: set[str] = set()
         self.unseen_usd = 0.0
         self._reserved_usd = 0.0
         self._n_in_flight = 0
@@ -90,6 +90,17 @@ class Budget:
         if self.unmetered or any(model not in self.prices for model in self.used):
             return None
         return self._known_usd
+
+    def since(self, before: Mapping[str, Usage]) -> float | None:
+        """The price of what was used since `used` was as given; None as for spent_usd."""
+        new = {model: usage for model, usage in self.used.items() if usage != before.get(model)}
+        if self.unmetered.intersection(new) or any(model not in self.prices for model in new):
+            return None
+        return sum(
+            cost_usd(usage, self.prices[model])
+            - cost_usd(before.get(model, Usage()), self.prices[model])
+            for model, usage in new.items()
+        )
 
     @property
     def _known_usd(self) -> float:

@@ -206,7 +206,8 @@ class _Exchange:
         try:
             reply = await self._attempt(request)
             usage = reply.usage or (Usage() if reply.failure else None)
-            self.settings.limits.budget.unmetered |= usage is None
+            if usage is None:
+                self.settings.limits.budget.unmetered.add(request.model.base)
             return reply
         except _Temporary as failure:
             usage = None if failure.unseen else Usage()

@@ -20,6 +20,7 @@ from sami_eval.generate.expected import Expected, expected
 from sami_eval.judge import stored_replies, to_ask
 from sami_eval.plan import Plan, Settings, make_plan
 from sami_eval.run import answered, resolved
+from sami_eval.seats import Seat
 from sami_eval.store import Ledger
 from sami_eval.types import SERVED, Model, Usage
 
@@ -71,7 +72,7 @@ def forecast(settings: Settings, config: Config) -> Forecast:
         each = [model for side in sides for model in side.models]
         answers = expected(plan.prompts, each, plan.generate, ledger)
         plan = replace(plan, prompts=answered(plan.prompts, answers.responses))
-        judges = (_judging(plan, sides, answers, ledger),)
+        judges = tuple(_judging(seat, plan, sides, answers, ledger) for seat in plan.seats)
     contenders = tuple(_answering(model, plan, answers, untrained) for model in each)
     n_turns = sum(len(prompt.turns) for prompt in plan.prompts)
     return Forecast(plan, n_turns, contenders, judges)
@@ -109,28 +110,30 @@ def _answering(model: Model, plan: Plan, answers: Expected, untrained: set[str])
     return Bound(*names, len(missing), answers.n_stored[model.name], most, cost)
 
 
-def _judging(plan: Plan, sides: Sequence[Contender], answers: Expected, ledger: Ledger) -> Bound:
-    """What the judge has yet to say on all pairs; a program says it for nothing."""
-    if plan.judge_at is None:
-        return Bound(plan.judge.name, None, "a program, no calls", False, 0, 0, Usage(), 0.0)
+def _judging(
+    seat: Seat, plan: Plan, sides: Sequence[Contender], answers: Expected, ledger: Ledger
+) -> Bound:
+    """What one judge has yet to say on all pairs; a program says it for nothing."""
+    judge, at = seat.judge, seat.at
+    if at is None:
+        return Bound(judge.name, None, "a program, no calls", False, 0, 0, Usage(), 0.0)
     seen: set[str] = set()
     calls, most = 0, Usage()
     for a, b in (game for pair in pairs(sides) for game in games(*pair)):
         requests = to_ask(
-            plan.judge,
+            judge,
             plan.prompts,
             answers.responses[a.name],
             answers.responses[b.name],
             plan.orders,
             plan.settings.repeats,
-            plan.judge_at,
+            at,
         ).requests
         new = {name: request for name, request in requests.items() if name not in seen}
-        stored = stored_replies(plan.judge, new, ledger, plan.settings.retry_unparsed)
+        stored = stored_replies(judge, new, ledger, plan.settings.retry_unparsed)
         missing = [request for name, request in new.items() if name not in stored]
         calls, most = calls + len(missing), total([most, *map(most_tokens, missing)])
         seen.update(new)
-    at = plan.judge_at
     names = (plan.judge.name, at.base, at.base, at.engine in SERVED)
     cost = _cost(at, calls, most, plan.config.prices)
     return Bound(*names, calls, len(seen) - calls, most, cost)

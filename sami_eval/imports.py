@@ -18,6 +18,7 @@ from typing import Any
 
 from sami_eval import __version__
 from sami_eval.comparison import compare, correct_pairs, round_robin
+from sami_eval.ensemble import with_judges
 from sami_eval.errors import UsageError
 from sami_eval.files import line_of_item, parse_json, read_text, shown
 from sami_eval.paper import FIRST_MTBENCH_ID
@@ -184,7 +185,12 @@ def _document(
     groups = {pair: list(rows) for pair, rows in groupby(sorted(verdicts, key=_pair), key=_pair)}
     comparisons = correct_pairs(
         [
-            compare(prompts, responses.get(a, []), responses.get(b, []), groups[a, b], names=(a, b))
+            with_judges(
+                compare(
+                    prompts, responses.get(a, []), responses.get(b, []), groups[a, b], names=(a, b)
+                ),
+                groups[a, b],
+            )
             for a, b in dict.fromkeys(map(_pair, verdicts))
         ]
     )
@@ -195,6 +201,7 @@ def _document(
         "task": "mtbench" if prompts[0].category != "all" else "imported",
         "judge": judge[0],
         "judge_model": judge[1],
+        "judges": [],
         "orders": "both" if len({verdict.first for verdict in verdicts}) == 2 else "one",
         "rule": "conservative",
         "principles_shown": False,

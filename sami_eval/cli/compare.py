@@ -65,8 +65,11 @@ def compare(
         str | None, typer.Option(help="Judge name or file; see `sami-eval ls judges`.")
     ] = None,
     judge_model: Annotated[
-        str | None,
-        typer.Option(help="The model that judges: openai:NAME, azure:DEPLOYMENT, vllm:ID, hf:ID."),
+        list[str] | None,
+        typer.Option(
+            help="The model that judges: openai:NAME, azure:DEPLOYMENT, vllm:ID, hf:ID, or a name "
+            "under [models]; given again: an ensemble."
+        ),
     ] = None,
     judge_prompts: Annotated[
         Path | None,
@@ -125,7 +128,7 @@ def compare(
         base=base,
         train=train,
         judge=judge,
-        judge_model=judge_model,
+        judge_model=_one_or_several(judge_model),
         judge_prompts=judge_prompts,
         base_url=base_url,
         orders=orders,
@@ -152,6 +155,10 @@ def compare(
     document = run_comparison(settings, config, progress.terminal(quiet), command)
     print_document(document, as_json, verbose)
     check_unparsed(document, max_unparsed)
+
+
+def _one_or_several(given: list[str] | None) -> str | tuple[str, ...] | None:
+    return given[0] if given and len(given) == 1 else tuple(given or ()) or None
 
 
 def _print_forecast(settings: Settings, config: Config, as_json: bool) -> None:

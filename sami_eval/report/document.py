@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 from sami_eval.errors import UsageError
 from sami_eval.files import read_json
 from sami_eval.shape import misfit
-from sami_eval.types import Comparison, Estimate, Length, Seeds, Tally
+from sami_eval.types import Comparison, Estimate, Kappa, Length, Seeds, Tally
 
 if TYPE_CHECKING:
     from sami_eval.stats import Standing
@@ -85,6 +85,31 @@ class ComparisonRow(TallyRow):
     seeds: SeedsRow | None
     self_agreement: float | None
     self_agreement_interval: list[float] | None
+    judges: list[JudgedRow]
+    kappa: KappaRow | None
+
+
+class JudgedRow(TallyRow):
+    """What one judge of an ensemble says alone."""
+
+    judge: str
+
+
+class AgreementRow(TypedDict):
+    """Kappa of some judges, over the turns that two or more of them have decided."""
+
+    judges: list[str]
+    value: float | None
+    interval: list[float] | None
+    n_questions: int
+    n_turns: int
+
+
+class KappaRow(TypedDict):
+    """Agreement of an ensemble: of all judges by Fleiss' kappa, of every two by Cohen's."""
+
+    overall: AgreementRow
+    pairs: list[AgreementRow]
 
 
 class RankRow(TypedDict):
@@ -110,6 +135,16 @@ class ContenderRow(TypedDict):
     n_cut: int
 
 
+class JudgeRow(TypedDict):
+    """One judge: the model it is asked at, and what it took in this run."""
+
+    name: str
+    model: str | None
+    calls: Calls
+    tokens: dict[str, int]
+    cost_usd: float | None
+
+
 class Calls(TypedDict):
     """Judge calls: made now, and answered from the ledger."""
 
@@ -124,6 +159,7 @@ class Document(TypedDict):
     task: str
     judge: str
     judge_model: str | None
+    judges: list[JudgeRow]
     orders: Literal["both", "one"]
     rule: str
     principles_shown: bool
@@ -197,6 +233,23 @@ def comparison_row(comparison: Comparison) -> ComparisonRow:
         "seeds": None if comparison.seeds is None else _seeds_row(comparison.seeds),
         "self_agreement": comparison.self_agreement.value,
         "self_agreement_interval": _interval(comparison.self_agreement.interval),
+        "judges": [{**tally_row(t), "judge": name} for name, t in comparison.judges.items()],
+        "kappa": _kappa_row(comparison.kappas) if comparison.kappas else None,
+    }
+
+
+def _kappa_row(kappas: Sequence[Kappa]) -> KappaRow:
+    overall, *pairs = [_agreement_row(kappa) for kappa in kappas]
+    return {"overall": overall, "pairs": pairs}
+
+
+def _agreement_row(kappa: Kappa) -> AgreementRow:
+    return {
+        "judges": list(kappa.judges),
+        "value": kappa.estimate.value,
+        "interval": _interval(kappa.estimate.interval),
+        "n_questions": kappa.n_questions,
+        "n_turns": kappa.n_turns,
     }
 
 
@@ -245,7 +298,8 @@ def read_document(path: Path) -> Document:
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema != SCHEMA:
         raise UsageError(f"schema `{schema}` is not `{SCHEMA}`", hint, str(path))
-    data.setdefault("cost_unseen_usd", 0.0)  # a run of an earlier version lacks it
+    data.setdefault("cost_unseen_usd", 0.0)  # runs of earlier versions lack them
+    data.setdefault("judges", [])
     missing = sorted(Document.__required_keys__ - set(data))
     if missing:
         raise UsageError(f"the run lacks `{missing[0]}`", hint, str(path))
@@ -256,6 +310,8 @@ def read_document(path: Path) -> Document:
             row.setdefault("seeds", None)
             row.setdefault("self_agreement", None)
             row.setdefault("self_agreement_interval", None)
+            row.setdefault("judges", [])
+            row.setdefault("kappa", None)
     wrong = misfit(data, Document)
     if wrong is not None:
         raise UsageError(f"not a run: `{wrong[0]}` is {wrong[1]}", hint, str(path))
