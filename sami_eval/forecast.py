@@ -134,7 +134,7 @@ def _judging(
         missing = [request for name, request in new.items() if name not in stored]
         calls, most = calls + len(missing), total([most, *map(most_tokens, missing)])
         seen.update(new)
-    names = (plan.judge.name, at.base, at.base, at.engine in SERVED)
+    names = (judge.name, at.base, at.base, at.engine in SERVED)
     cost = _cost(at, calls, most, plan.config.prices)
     return Bound(*names, calls, len(seen) - calls, most, cost)
 
@@ -158,7 +158,9 @@ def describe(found: Forecast) -> str:
     shown = "shown" if plan.principles_shown else "not shown"
     lines += [("principles", f"{shown} to the contenders")]
     for bound in found.judges:
-        lines += _bound_lines("judge", f"{bound.name} ({bound.what})", "calls", bound)
+        told_apart = bound.name.endswith(")")  # an ensemble's: it names the model itself
+        who = bound.name if told_apart else f"{bound.name} ({bound.what})"
+        lines += _bound_lines("judge", who, "calls", bound)
     lines += list(_cost_lines(found))
     return "\n".join(f"{label:<12}{text}" for label, text in lines)
 

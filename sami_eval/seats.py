@@ -78,12 +78,12 @@ def take_seats(
 def _check_all_different(specs: Sequence[str], seats: Sequence[Seat]) -> None:
     first: dict[str | None, str] = {}
     for spec, seat in zip(specs, seats, strict=True):
-        other = first.setdefault(seat.identity, spec)
-        if other is not spec:
+        if seat.identity in first:
             raise UsageError(
-                f"`--judge-model {spec}` is asked already, as `{other}`",
+                f"`--judge-model {spec}` is asked already, as `{first[seat.identity]}`",
                 "an ensemble is of different models; --repeats asks one of them again",
             )
+        first[seat.identity] = spec
 
 
 def _judge(

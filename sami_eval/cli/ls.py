@@ -84,7 +84,7 @@ def _methods() -> tuple[Row, Sequence[Row]]:
 def _runs() -> tuple[Row, Sequence[Row]]:
     from sami_eval import runs
     from sami_eval.config import find_config
-    from sami_eval.report.console import interval_text, percent
+    from sami_eval.report.figures import interval_text, percent
 
     rows: list[Row] = []
     for folder, document in runs.list_runs(find_config(Path.cwd()).root):

@@ -45,7 +45,7 @@ def _print(found: Audit) -> None:
     from rich.text import Text
 
     from sami_eval.cli.output import print_rich, print_table
-    from sami_eval.report.console import interval_text, p_text, percent
+    from sami_eval.report.figures import interval_text, p_text, percent
     from sami_eval.reproduce.audit import SOURCE, words
 
     if found.findings:

@@ -12,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sami_eval.budget import dollars
+from sami_eval.report.figures import interval_text, p_text, percent, shorten
+from sami_eval.report.judges import HEADER, cost_facts, judge_cells, kappa_facts, several_judges
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,38 +27,10 @@ if TYPE_CHECKING:
     )
 
 LABEL_WIDTH = 20
-NAME_WIDTH = 11
 EMBEDDED = (
     "embedded base: a tiny model in a made-up world; these figures show that the machinery works "
     "and say nothing about large models"
 )
-
-
-def percent(share: float | None) -> str:
-    """A share as "55.6%"; unknown as "-"."""
-    return "-" if share is None else f"{100 * share:.1f}%"
-
-
-def interval_text(interval: Sequence[float] | None) -> str:
-    """A 95% interval as "46.6-67.7", in percent."""
-    return "-" if interval is None else f"{100 * interval[0]:.1f}–{100 * interval[1]:.1f}"
-
-
-def p_text(p: float | None) -> str:
-    """A p-value as "p = .043"; small ones as "p < .001"."""
-    if p is None:
-        return ""
-    if p < 0.001:
-        return "p < .001"
-    return f"p = {p:.3f}".replace("0.", ".") if p < 1 else "p = 1"
-
-
-def shorten(name: str, width: int = NAME_WIDTH) -> str:
-    """A name cut in its middle: both the family and the ending stay readable."""
-    if len(name) <= width:
-        return name
-    head = (width - 1) // 2
-    return f"{name[:head]}…{name[head + 1 - width :]}"
 
 
 def render(document: Document, verbose: bool = False) -> RenderableType:
@@ -68,6 +42,8 @@ def render(document: Document, verbose: bool = False) -> RenderableType:
     else:
         parts += [_ranking_table(document), Text(), _pairs_table(document), Text()]
         parts += [*words(document)]
+    if several_judges(document["comparisons"]):
+        parts += [Text(), _judges_table(document)]
     parts += [Text(), _facts(list(fact_rows(document)))]
     if document["embedded"]:
         parts += [Text(), Text(EMBEDDED, style="italic")]
@@ -121,6 +97,13 @@ def _pairs_table(document: Document) -> Table:
         pair = f"{shorten(row['a'])} : {shorten(row['b'])}"
         style = "bold" if row["significant"] else None
         table.add_row(pair, *_tally_cells(row), adjusted, style=style)
+    return table
+
+
+def _judges_table(document: Document) -> Table:
+    table = _plain_table(*HEADER)
+    for cells in judge_cells(document):
+        table.add_row(*cells)
     return table
 
 
@@ -260,12 +243,14 @@ def fact_rows(document: Document) -> Iterator[tuple[str, str]]:
         if row["seeds"] is not None:
             label = "win rate by seed" if len(comparisons) == 1 else f"{row['a']} : {row['b']}"
             yield shorten(label, LABEL_WIDTH), _seed_rates(row["seeds"])
+    yield from kappa_facts(document)
     verdicts = sum(row["n_verdicts"] for row in comparisons)
     yield "unparsed verdicts", f"{sum(row['unparsed'] for row in comparisons)} of {verdicts}"
     cut = {row["name"]: row["n_cut"] for row in document["contenders"] if row["n_cut"]}
     if cut:
         yield "cut at token limit", ", ".join(f"{name} {n}" for name, n in cut.items())
     yield "cost", _cost(document)
+    yield from cost_facts(document)
     yield (
         "saved" if document["settings_key"] else "read from",
         f"{document['run']}  (sami-eval show)",
@@ -287,16 +272,26 @@ def _consistency_and_length(document: Document, row: ComparisonRow) -> Iterator[
 
 def _cost(document: Document) -> str:
     calls, tokens = document["calls"], document["tokens"]
-    if document["judge_model"] is None:
+    if document["judge_model"] is None and document["cost_usd"] == 0:
         return "nothing; the judge is a program"
     if not calls["made"] + calls["from_ledger"] and document["cost_usd"] == 0:
         return "nothing; no judge was called"
     price = "not known" if document["cost_usd"] is None else dollars(document["cost_usd"])
     total = calls["made"] + calls["from_ledger"]
     return (
-        f"{price}{_unseen(document)} ({tokens['prompt']:,} in, {tokens['completion']:,} out; "
+        f"{price}{_of_answers(document)}{_unseen(document)} "
+        f"({tokens['prompt']:,} in, {tokens['completion']:,} out; "
         f"{calls['from_ledger']:,} of {total:,} from the ledger)"
     )
+
+
+def _of_answers(document: Document) -> str:
+    """What of the cost is not the judges': contenders at servers."""
+    of_judges = [row["cost_usd"] for row in document["judges"]]
+    if document["cost_usd"] is None or not of_judges or None in of_judges:
+        return ""
+    rest = document["cost_usd"] - sum(cost for cost in of_judges if cost)
+    return f", {dollars(rest)} of it for answers" if rest > 1e-9 else ""
 
 
 def _unseen(document: Document) -> str:

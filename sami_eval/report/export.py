@@ -20,8 +20,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sami_eval.comparison import Rule, fold
-from sami_eval.report.console import interval_text, p_text, percent
 from sami_eval.report.document import ComparisonRow, Document, TallyRow
+from sami_eval.report.figures import interval_text, p_text, percent
+from sami_eval.report.judges import model_of
 from sami_eval.stats.intervals import Z
 from sami_eval.types import Outcome, Verdict
 
@@ -105,6 +106,17 @@ def table(document: Document) -> tuple[list[str], list[list[str]]]:
     return header, [*rows, _cells("all", first, adjusted=False)]
 
 
+def judge_rows(document: Document) -> list[list[str]]:
+    """A row of the table for each judge of an ensemble alone; none for one judge."""
+    several = len(document["comparisons"]) > 1
+    return [
+        _cells(f"{pair} by {model_of(judge['judge'])}".strip(), judge, adjusted=False)
+        for row in document["comparisons"]
+        for pair in [f"{row['a']} : {row['b']}" if several else "all"]
+        for judge in row["judges"]
+    ]
+
+
 def _cells(name: str, row: TallyRow, adjusted: bool) -> list[str]:
     counts = [str(row[key]) for key in ("n_turns", "wins", "ties", "losses")]
     p = p_text(row["p_adjusted"] if adjusted else row["p_value"])
@@ -113,8 +125,9 @@ def _cells(name: str, row: TallyRow, adjusted: bool) -> list[str]:
 
 
 def markdown(document: Document) -> str:
-    """The table in Markdown."""
+    """The table in Markdown, the judges of an ensemble below."""
     header, rows = table(document)
+    rows += judge_rows(document)
     marks = ["---", *["---:"] * (len(header) - 1)]
     lines = [header, marks, *rows]
     return (
@@ -126,14 +139,20 @@ _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasci
 
 
 def latex(document: Document) -> str:
-    """The table in LaTeX; needs booktabs."""
+    """The table in LaTeX, the judges of an ensemble below; needs booktabs."""
     header, rows = table(document)
-    lines = [" & ".join(map(_escaped, row)) + r" \\" for row in [header, *rows]]
+    first, *lines = _latex_lines([header, *rows])
     rule = [] if len(document["comparisons"]) > 1 else [r"\midrule"]
-    body = [lines[0], r"\midrule", *lines[1:-1], *rule, lines[-1]]
+    body = [first, r"\midrule", *lines[:-1], *rule, lines[-1]]
+    judges = _latex_lines(judge_rows(document))
+    body += [r"\midrule", *judges] if judges else []
     columns = "l" + "r" * (len(header) - 1)
     begin, end = rf"\begin{{tabular}}{{{columns}}}", r"\end{tabular}"
     return "\n".join([begin, r"\toprule", *body, r"\bottomrule", end]) + "\n"
+
+
+def _latex_lines(rows: Sequence[Sequence[str]]) -> list[str]:
+    return [" & ".join(map(_escaped, row)) + r" \\" for row in rows]
 
 
 def _escaped(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from sami_eval.judge import BETWEEN, IDENTICAL, judge_prompts_kind, read_judge, 
 from sami_eval.judge.requests import Turn, conversations
 from sami_eval.report.document import ComparisonRow, Document
 from sami_eval.report.export import contender_of, of_pair
+from sami_eval.report.judges import model_of
 from sami_eval.types import Judge, Order, Prompt, Response, Verdict
 
 ONE_ORDER = "not asked: judged in one order"
@@ -177,6 +178,9 @@ def files(
     document: Document, verdicts: Sequence[Verdict], asked: Asked = not_known
 ) -> dict[str, list[dict[str, Any]]]:
     """The lines of each file under model_judgment/, by its name: the judge's model and the kind."""
+    if len(document["judges"]) > 1:
+        each = [files(*alone, asked) for alone in _by_judge(document, verdicts)]
+        return {name: lines for several in each for name, lines in several.items()}
     name = re.sub(r"[^A-Za-z0-9.+_-]+", "-", _model(document))
     if not (rated := singles(document, verdicts, asked)):
         return {f"{name}_pair.jsonl": pairs(document, verdicts, asked)}
@@ -184,3 +188,14 @@ def files(
     if document["rule"] != "conservative":
         return one  # a mean over repeats, which FastChat's pairs have no place for
     return one | {f"{name}_pair.jsonl": pairs(document, verdicts, asked)}
+
+
+def _by_judge(
+    document: Document, verdicts: Sequence[Verdict]
+) -> Iterator[tuple[Document, list[Verdict]]]:
+    """An ensemble's document as each judge's, with its verdicts: a file is one judge's."""
+    models = [row["model"] for row in document["judges"]]
+    for row in document["judges"]:
+        model = row["model"] if models.count(row["model"]) == 1 else model_of(row["name"])
+        alone: Document = {**document, "judge_model": model, "judges": [row]}
+        yield alone, [verdict for verdict in verdicts if verdict.judge == row["name"]]

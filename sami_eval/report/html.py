@@ -21,9 +21,10 @@ import jinja2
 from markupsafe import Markup
 
 from sami_eval import __version__
-from sami_eval.report import console, plots
+from sami_eval.report import console, figures, plots
 from sami_eval.report.document import Document, TallyRow
 from sami_eval.report.export import table
+from sami_eval.report.judges import HEADER, judge_cells
 from sami_eval.report.room import LONGER, room
 from sami_eval.types import Prompt, Response, Verdict
 
@@ -106,8 +107,8 @@ def _headline(document: Document) -> str:
     comparisons = document["comparisons"]
     if len(comparisons) == 1:
         row = comparisons[0]
-        rate = f"{row['a']} wins {console.percent(row['win_rate'])} against {row['b']}"
-        interval = console.interval_text(row["interval"])
+        rate = f"{row['a']} wins {figures.percent(row['win_rate'])} against {row['b']}"
+        interval = figures.interval_text(row["interval"])
         return f"{rate} [{interval}]: {console.verdict_in_words(row)}"
     best = document["ranking"][0]
     if best["tied_with_next"]:
@@ -126,6 +127,14 @@ def _tables(document: Document) -> Iterator[dict[str, Any]]:
             "header": header,
             "rows": [_table_row(*both) for both in zip(cells, tallies, strict=True)],
         }
+        if row["judges"]:
+            alone = judge_cells({**document, "comparisons": [row]}, width=60)
+            yield {
+                "name": "each judge alone",
+                "words": "the result above is what most of them say, turn by turn",
+                "header": HEADER,
+                "rows": [_table_row(*both) for both in zip(alone, row["judges"], strict=True)],
+            }
 
 
 def _table_row(cells: Sequence[str], tally: TallyRow) -> dict[str, Any]:

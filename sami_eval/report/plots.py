@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from sami_eval.comparison import fold
-from sami_eval.report.console import ahead, percent
+from sami_eval.report.console import ahead
 from sami_eval.report.document import ComparisonRow, ContenderRow, RankRow
+from sami_eval.report.figures import percent
 from sami_eval.types import Response, Verdict
 
 LOG = "training.jsonl"  # what align writes beside an adapter's weights

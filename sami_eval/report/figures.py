@@ -1,0 +1,34 @@
+"""Figures as texts: shares, intervals, p-values, and names that have to fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+NAME_WIDTH = 11
+
+
+def percent(share: float | None) -> str:
+    """A share as "55.6%"; unknown as "-"."""
+    return "-" if share is None else f"{100 * share:.1f}%"
+
+
+def interval_text(interval: Sequence[float] | None) -> str:
+    """A 95% interval as "46.6-67.7", in percent."""
+    return "-" if interval is None else f"{100 * interval[0]:.1f}–{100 * interval[1]:.1f}"
+
+
+def p_text(p: float | None) -> str:
+    """A p-value as "p = .043"; small ones as "p < .001"."""
+    if p is None:
+        return ""
+    if p < 0.001:
+        return "p < .001"
+    return f"p = {p:.3f}".replace("0.", ".") if p < 1 else "p = 1"
+
+
+def shorten(name: str, width: int = NAME_WIDTH) -> str:
+    """A name cut in its middle: both the family and the ending stay readable."""
+    if len(name) <= width:
+        return name
+    head = (width - 1) // 2
+    return f"{name[:head]}…{name[head + 1 - width :]}"
