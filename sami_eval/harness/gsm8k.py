@@ -48,7 +48,7 @@ QUESTION = "[question]"  # braces make lm-eval read the whole argument as JSON
 SAMPLING: Mapping[str, Any] = {
     "until": list(STOP),
     "do_sample": True,
-    "temperature": 0.8,
+    "temperature": 0.7,  # as `sami-eval passk` draws
     "top_p": 1.0,
     "max_gen_toks": 512,
 }
@@ -202,7 +202,7 @@ class Gsm8kPassk(ConfigurableTask):  # type: ignore[misc]
         sampling = self.config.generation_kwargs
         cause = "greedy decoding, or a `seed` on lm-eval's vllm backend"
         if not sampling.get("do_sample") or not sampling.get("temperature", 1.0):
-            cause = "greedy decoding: --gen_kwargs do_sample=True,temperature=0.8"
+            cause = "greedy decoding: --gen_kwargs do_sample=True,temperature=0.7"
         elif "seed" in sampling:
             cause = "`seed` in --gen_kwargs, which lm-eval's vllm backend gives to every sample"
         asked.warn(
