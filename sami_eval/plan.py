@@ -34,6 +34,7 @@ class Settings:
     references, fix_references: files of reference answers; what the second holds wins.
     judge_model: what judges; several are an ensemble.
     train: make missing adapters of a base of the user's own too.
+    timeout: seconds for one attempt at a call.
     max_cost: USD that no call may pass. rpm, tpm: requests and tokens a minute.
     """
 
@@ -61,6 +62,7 @@ class Settings:
     seed: int = 0
     out: Path | None = None
     concurrency: int = 16
+    timeout: float = 300.0
     retry_unparsed: bool = False
     max_cost: float | None = None
     rpm: float | None = None
@@ -133,6 +135,7 @@ def make_plan(settings: Settings, config: Config) -> Plan:
     client = ClientSettings(
         base_url=settings.base_url or config.defaults.get("base-url"),
         concurrency=settings.concurrency,
+        timeout_s=settings.timeout,
         limits=limits_of(config.prices, settings.max_cost, settings.rpm, settings.tpm),
     )
     judge, seats, notes = take_seats(settings, config, embedded, asked)

@@ -102,6 +102,9 @@ def compare(
     seed: Seed = 0,
     out: Out = None,
     concurrency: Concurrency = 16,
+    timeout: Annotated[
+        float, typer.Option(min=0.01, metavar="SECONDS", help="For one attempt at a call.")
+    ] = 300.0,
     max_cost: MaxCost = None,
     rpm: Rpm = None,
     tpm: Tpm = None,
@@ -143,6 +146,7 @@ def compare(
         seed=seed,
         out=out,
         concurrency=concurrency,
+        timeout=timeout,
         max_cost=max_cost,
         rpm=rpm,
         tpm=tpm,
