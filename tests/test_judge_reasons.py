@@ -13,11 +13,12 @@ from sami_eval import cli, wire
 from sami_eval.store import Ledger
 from tests.loopback_judge import Answer, Behaviour, LoopbackJudge, completion, error
 from tests.test_cli import folder, judged
-from tests.test_judge import SINGLE, _environment, ask, ledger
+from tests.test_judge import PROMPTS, SINGLE, _environment, ask, ledger
 
 __all__ = ["_environment", "folder", "ledger"]
 
 OK: Mapping[str, str] = {}
+FEW = PROMPTS[:4]
 
 
 def says(text: str | None, ending: str = "stop", **message: object) -> Answer:
@@ -64,10 +65,10 @@ REASONS: list[tuple[Answer, str]] = [
 @pytest.mark.parametrize(("answer", "reason"), REASONS)
 def test_every_reason_reaches_the_verdict(ledger: Ledger, answer: Answer, reason: str) -> None:
     with LoopbackJudge(Behaviour(script=lambda _: answer)) as server:
-        verdicts = ask(server, ledger)
-        ask(server, ledger)
+        verdicts = ask(server, ledger, prompts=FEW)
+        ask(server, ledger, prompts=FEW)
     assert {(v.winner, v.reason) for v in verdicts} == {(None, reason)}
-    assert server.n_calls == 80  # final: not asked again
+    assert server.n_calls == 16  # final: not asked again
 
 
 def test_too_long_is_stored_in_the_words_it_always_was() -> None:
@@ -88,9 +89,9 @@ def test_what_the_server_never_answered_is_asked_again(
     ledger: Ledger, answer: Answer, reason: str
 ) -> None:
     with LoopbackJudge(Behaviour(script=lambda _: answer)) as server:
-        verdicts = ask(server, ledger, max_retries=1, give_up_after=10**6)
+        verdicts = ask(server, ledger, prompts=FEW, max_retries=1, give_up_after=10**6)
         n_calls = server.n_calls
-        ask(server, ledger, max_retries=1, give_up_after=10**6)
+        ask(server, ledger, prompts=FEW, max_retries=1, give_up_after=10**6)
     assert all(v.winner is None and str(v.reason).startswith(reason) for v in verdicts)
     assert server.n_calls == 2 * n_calls
 
@@ -101,7 +102,7 @@ def test_what_the_server_never_answered_is_asked_again(
 )
 def test_a_rating_that_is_none_has_its_reason(ledger: Ledger, text: str, reason: str) -> None:
     with LoopbackJudge(Behaviour(script=lambda _: says(text))) as server:
-        verdicts = ask(server, ledger, SINGLE)
+        verdicts = ask(server, ledger, SINGLE, prompts=FEW)
     assert {(v.winner, v.score, v.reason) for v in verdicts} == {(None, None, reason)}
 
 
