@@ -85,6 +85,18 @@ def test_a_judge_that_explains_itself_is_read_where_its_verdict_stands() -> None
     assert read_reply(said(*thought, token("[["), *tokens[4:]), judge).score == pytest.approx(0.25)
 
 
+def test_thoughts_and_ends_that_are_tokens_and_no_text_are_passed_over() -> None:
+    judge = replace(CHOICE, max_tokens=100)
+    last = token(" A", A=0.6, B=0.2)
+    tokens = (token("It is"), token(" B", B=0.9), token("<|final|>"), last, token("<|end|>"))
+    assert read_reply(Reply(" A", token_logps=tokens), judge).score == pytest.approx(0.75)
+    # In-process engines strip the text, and single tokens lose spaces that the text has.
+    bare = replace(last, text="A")
+    assert read_reply(Reply("\nA", token_logps=(token("."), bare)), judge).score == (
+        pytest.approx(0.75)
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "winner"),
     [("A", "a"), (" b", "b"), ("B.", "b"), ("**A**", "a"), ("A good one", None), ("C", None)],

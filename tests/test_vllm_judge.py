@@ -108,3 +108,36 @@ def test_a_tiny_served_judge_ends_with_reasons_and_code_1(
     reasons = Counter(json.loads(line)["reason"] for line in lines)
     assert set(reasons) <= NO_VERDICT
     assert reasons["too long for the judge"] == 4
+
+
+@pytest.mark.vllm
+def test_a_served_judge_tells_its_probabilities(
+    server: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    asked = {"category": "writing", "turns": ["Write a line."]}
+    write("q.jsonl", [{"question_id": number, **asked} for number in (81, 82, 83)])
+    for model in ("x", "y"):
+        answers = [{"choices": [{"turns": [f"{model} is {n} short"]}]} for n in (81, 82, 83)]
+        ids = [{"question_id": n, "model_id": model} for n in (81, 82, 83)]
+        write(f"{model}.jsonl", [{**i, **answer} for i, answer in zip(ids, answers, strict=True)])
+    # What a small model may begin with, in two halves.
+    Path("halves.toml").write_text(
+        'name = "halves"\nkind = "pairwise"\nlogprobs = true\n'
+        'templates.one = "{question} {answer_a} {answer_b}"\n'
+        'templates.two = "{question_1}{question_2}{answer_a_1}{answer_a_2}{answer_b_1}{answer_b_2}"'
+        f"\ntokens.a = {[*'mnopqrstuvwxyz', 'The', 'This']}\n"
+        f"tokens.b = {[*'abcdefghijkl', 'I', 'It']}\n"
+    )
+    command = ["compare", "x.jsonl", "y.jsonl", "--prompts", "q.jsonl", "--judge", "./halves.toml"]
+    given = ["--judge-model", "openai:embedded", "--base-url", server, "--rule", "average"]
+    assert cli.run([*command, *given, "--out", "run", "--max-unparsed", "1"]) == 0
+    assert "log-prob" not in capsys.readouterr().err
+    lines = Path("run", "verdicts.jsonl").read_text(encoding="utf-8").splitlines()
+    scores = [json.loads(line)["score"] for line in lines]
+    assert len([score for score in scores if score is not None and 0 <= score <= 1]) >= 4

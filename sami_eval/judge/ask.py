@@ -126,7 +126,8 @@ def read_in_words(judge: Judge, verdicts: Iterable[Verdict]) -> int:
     """How many verdicts of a judge of probabilities had to be read in its words instead."""
     reasons = (None, "no verdict") if judge.max_tokens == 1 else (None,)
     mine = [v for v in verdicts if judge.tokens and v.judge == judge.name and v.text != IDENTICAL]
-    return sum(v.score is None and v.reason in reasons for v in mine)
+    # A tie in words has no token of its own.
+    return sum(v.score is None and v.reason in reasons and v.winner != "tie" for v in mine)
 
 
 def _decide(

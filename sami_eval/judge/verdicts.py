@@ -6,7 +6,6 @@ Counting it as a tie would pull every win rate to 50%.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -98,17 +97,20 @@ def _verdict_token(reply: Reply, judge: Judge) -> TokenLogps | None:
     """
     tokens = reply.token_logps
     if len(tokens) > 1 and _read_words(reply, judge).reason is None:
-        tokens = _inside_verdict(tokens, judge)
+        tokens = _inside_verdict(reply, judge)
     return tokens[0] if len(tokens) == 1 and tokens[0].likeliest else None
 
 
-def _inside_verdict(tokens: Sequence[TokenLogps], judge: Judge) -> tuple[TokenLogps, ...]:
-    found = _last_match(visible("".join(token.text for token in tokens)), judge)
-    start, end = found[1].span() if found else (0, 0)
-    ends = list(accumulate(len(token.text) for token in tokens))
+def _inside_verdict(reply: Reply, judge: Judge) -> tuple[TokenLogps, ...]:
+    said = "".join(token.text for token in reply.token_logps)
+    # A server may count as tokens what it keeps out of the text: thoughts before, an end behind.
+    at = said.rfind(reply.text)
+    found = _last_match(visible(reply.text if at >= 0 else said), judge)
+    start, end = (max(at, 0) + place for place in found[1].span()) if found else (0, 0)
+    ends = accumulate(len(token.text) for token in reply.token_logps)
     inside = [
         token
-        for token, its_end in zip(tokens, ends, strict=True)
+        for token, its_end in zip(reply.token_logps, ends, strict=True)
         if its_end > start and its_end - len(token.text) < end and winner_of(token.text, judge)
     ]
     return tuple(inside[-1:])
