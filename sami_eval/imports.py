@@ -43,15 +43,21 @@ def read_verdict_file(path: Path) -> Document:
 
     Raises UsageError with file and line for a bad field, a turn judged twice, or no verdict.
     """
-    if path.suffix == ".json":
-        verdicts, responses = _paper(path)
-        judge = ("recorded", path.name)
-    else:
-        verdicts, responses = list(_lines(path)), {}
-        judge = (", ".join(dict.fromkeys(v.judge for v in verdicts)), path.name)
+    verdicts, responses = _verdicts(path)
+    judge = ", ".join(dict.fromkeys(verdict.judge for verdict in verdicts))
+    return _document(path, verdicts, responses, (judge, path.name))
+
+
+def verdicts_in(path: Path) -> list[Verdict]:
+    """The verdicts of a file; raises as `read_verdict_file` does."""
+    return _verdicts(path)[0]
+
+
+def _verdicts(path: Path) -> tuple[list[Verdict], Responses]:
+    verdicts, responses = _paper(path) if path.suffix == ".json" else (list(_lines(path)), {})
     if not verdicts:
         raise UsageError("no verdicts in the file", PAIR_HINT, str(path))
-    return _document(path, verdicts, responses, judge)
+    return verdicts, responses
 
 
 def _paper(path: Path) -> tuple[list[Verdict], Responses]:

@@ -11,6 +11,7 @@ import typer
 
 from sami_eval import __version__
 from sami_eval.cli import (
+    agreement,
     align,
     compare,
     contrast,
@@ -48,6 +49,7 @@ app.command()(contrast.contrast)
 app.command()(show.show)
 app.command()(ls.ls)
 app.command()(power.power)
+app.command()(agreement.agreement)
 app.command()(doctor.doctor)
 app.add_typer(reproduce.app, name="reproduce")
 app.command()(tasks.tasks)

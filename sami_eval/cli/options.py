@@ -39,3 +39,11 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="More: stage times, memory, tracebacks.")
 ]
+Votes = Annotated[
+    str | None,
+    typer.Option(help="People's votes: file or hub id, as lmsys/mt_bench_human_judgments."),
+]
+As = Annotated[
+    list[str] | None,
+    typer.Option("--as", help="CONTENDER=NAME: its name in the votes; may be given again."),
+]

@@ -63,7 +63,8 @@ def title(document: Document) -> str:
     return f"{document['task']} · {counts} · judge {judge} · {orders}"
 
 
-def _plain_table(*columns: str) -> Table:
+def plain_table(*columns: str) -> Table:
+    """A table without a frame; all columns but the first to the right."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column(columns[0], no_wrap=True)
     for column in columns[1:]:
@@ -78,7 +79,7 @@ def _tally_cells(row: TallyRow) -> list[str]:
 
 def _category_table(row: ComparisonRow) -> Table:
     columns = ("category", "turns", shorten(row["a"]), "tie", shorten(row["b"]))
-    table = _plain_table(*columns, "win rate", "95% CI", "p")
+    table = plain_table(*columns, "win rate", "95% CI", "p")
     for name, tally in row["by_category"].items():
         adjusted = p_text(tally["p_adjusted"]).removeprefix("p = ").removeprefix("p ")
         cells = [shorten(name, 12), str(tally["n_turns"]), *_tally_cells(tally), adjusted]
@@ -91,7 +92,7 @@ def _category_table(row: ComparisonRow) -> Table:
 
 
 def _pairs_table(document: Document) -> Table:
-    table = _plain_table("pair", "win", "tie", "loss", "win rate", "95% CI", "p (Holm)")
+    table = plain_table("pair", "win", "tie", "loss", "win rate", "95% CI", "p (Holm)")
     for row in document["comparisons"]:
         adjusted = p_text(row["p_adjusted"]).removeprefix("p = ").removeprefix("p ")
         pair = f"{shorten(row['a'])} : {shorten(row['b'])}"
@@ -101,14 +102,14 @@ def _pairs_table(document: Document) -> Table:
 
 
 def _judges_table(document: Document) -> Table:
-    table = _plain_table(*HEADER)
+    table = plain_table(*HEADER)
     for cells in judge_cells(document):
         table.add_row(*cells)
     return table
 
 
 def _ranking_table(document: Document) -> Table:
-    table = _plain_table("rank", "model", "strength", "95% CI", "ahead of the next")
+    table = plain_table("rank", "model", "strength", "95% CI", "ahead of the next")
     table.columns[1].justify = "left"
     table.columns[4].justify = "left"
     for row in document["ranking"]:
@@ -300,7 +301,7 @@ def _unseen(document: Document) -> str:
 
 
 def _stage_table(document: Document) -> Table:
-    table = _plain_table("stage", "seconds", "peak memory")
+    table = plain_table("stage", "seconds", "peak memory")
     for stage, seconds in document["seconds"].items():
         memory = document["memory_mb"].get(stage)
         table.add_row(stage, f"{seconds:.1f}", "-" if memory is None else f"{memory:,.0f} MB")

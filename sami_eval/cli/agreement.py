@@ -1,0 +1,48 @@
+"""`sami-eval agreement`: how far a judge can be trusted, by people's votes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sami_eval.cli.options import As, Json, Votes
+from sami_eval.errors import UsageError
+
+
+def agreement(
+    judged: Annotated[
+        str | None,
+        typer.Argument(
+            help="What the judge said: run, file of verdicts, or votes of its own "
+            "(file, hub id:split); default: latest run."
+        ),
+    ] = None,
+    votes: Votes = None,
+    names: As = None,
+    as_json: Json = False,
+) -> None:
+    """Compare a judge with people's votes, and people with each other."""
+    from sami_eval import runs
+    from sami_eval.agreement import agreement as agree
+    from sami_eval.cli.output import print_json, print_rich
+    from sami_eval.config import find_config
+    from sami_eval.judged import parse_names, read_judged
+    from sami_eval.report.agreement import agreement_row, render
+    from sami_eval.votes import read_votes
+
+    if votes is None:
+        raise UsageError(
+            "`--votes` is missing: a judge is measured by people's votes",
+            "sami-eval agreement --votes lmsys/mt_bench_human_judgments RUN",
+        )
+    root = find_config(Path.cwd()).root
+    given = parse_names(names or ())
+    people = read_votes(votes)
+    source = judged or str(runs.find_run(None, root))
+    found = agree(read_judged(source, given, root), people)
+    if as_json:
+        print_json(agreement_row(found, votes, source))
+    else:
+        print_rich(render(found))
