@@ -19,7 +19,7 @@ from pathlib import Path
 from sami_eval import embedded
 from sami_eval.adapters import EMBEDDED_SAMPLING, ContrastSettings, contrasts_of
 from sami_eval.align import chain, find_methods, recipes
-from sami_eval.align.contrast import summarize
+from sami_eval.align.summary import summarize
 from sami_eval.config import find_config
 from sami_eval.constitutions import read_constitution
 from sami_eval.embedded import rules

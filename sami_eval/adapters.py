@@ -10,16 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sami_eval.align import ADAPTERS, chain
-from sami_eval.align.contrast import SAMPLING, contrasts_to_jsonl, write_contrasts
+from sami_eval.align.contrast import SAMPLING, Draft, draft, write_contrasts
+from sami_eval.align.filters import Filters
 from sami_eval.align.options import preset_name
 from sami_eval.align.recipes import Recipe
-from sami_eval.align.records import read_contrasts
-from sami_eval.calls import Sampling
+from sami_eval.align.records import contrasts_to_jsonl, read_contrasts
+from sami_eval.calls import Request, Sampling
 from sami_eval.config import Config
 from sami_eval.errors import UsageError
 from sami_eval.generate.engine import EngineChoice
 from sami_eval.models import Ensure
-from sami_eval.progress import Progress
+from sami_eval.progress import Progress, silent
 from sami_eval.store import Ledger, atomic_write
 from sami_eval.types import Contrast, Model, Principle, Prompt
 
@@ -36,6 +37,7 @@ class ContrastSettings:
     sampling: Sampling = SAMPLING
     seed: int = 0
     engine: EngineChoice = field(default_factory=EngineChoice)
+    filters: Filters = field(default_factory=Filters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,28 @@ class Workshop:
     train: bool = False
 
 
+def drafts_of(
+    model: Model, prompts: Sequence[Prompt], principles: Sequence[Principle], how: ContrastSettings
+) -> list[Draft]:
+    """What a model is asked to write; nothing is generated."""
+    from sami_eval.generate.formats import format_of
+
+    if model.engine == "recorded":
+        raise UsageError(f"`{model.name}` is a record: it writes nothing", "name a model")
+    form = format_of(model) if model.engine == "local" else None
+    return draft(
+        prompts,
+        principles,
+        model,
+        form.tokenizer if form else None,
+        n=how.n,
+        limit=how.limit,
+        sampling=how.sampling,
+        seed=how.seed,
+        context=form.context if form else None,
+    )
+
+
 def contrasts_of(
     model: Model,
     prompts: Sequence[Prompt],
@@ -61,23 +85,28 @@ def contrasts_of(
 ) -> list[Contrast]:
     """Contrasts written by a model; what the ledger holds is not generated again."""
     from sami_eval.generate import Engines, complete
-    from sami_eval.generate.formats import format_of
 
-    if model.engine == "recorded":
-        raise UsageError(f"`{model.name}` is a record: it writes nothing", "name a model")
-    form = format_of(model) if model.engine == "local" else None
+    drafts = drafts_of(model, prompts, principles, settings)
     with Engines(settings.engine, progress) as engines:
         return write_contrasts(
-            prompts,
-            principles,
+            drafts,
             model,
-            form and form.tokenizer,
             lambda requests: complete(requests, ledger, engines, progress, "writing contrasts"),
-            n=settings.n,
-            limit=settings.limit,
-            sampling=settings.sampling,
-            seed=settings.seed,
+            settings.filters,
         )
+
+
+def yet_to_write(
+    drafts: Sequence[Draft], choice: EngineChoice, ledger: Ledger
+) -> tuple[int, list[Request]]:
+    """How many responses of the drafts the ledger holds, and the requests for the rest."""
+    from sami_eval.generate import Engines
+    from sami_eval.generate.complete import by_key
+
+    requests = [request for one in drafts for request in one.requests]
+    keyed = dict(by_key(requests, Engines(choice, silent())))
+    done = ledger.completions(list(keyed))
+    return len(done), [request for key, request in keyed.items() if key not in done]
 
 
 def embedded_contrasts(model: Model, shop: Workshop) -> list[Contrast]:

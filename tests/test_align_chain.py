@@ -96,9 +96,16 @@ def test_an_adapter_of_another_base_is_refused_or_trained_again(work, base):
 
 
 def test_contrasts_of_another_base_are_refused(work):
-    foreign = [replace(CONTRASTS[0], metadata={"base": "gpt", "fingerprint": "other"})]
+    theirs = {"base": "gpt", "fingerprint": "other"}
+    ids = tuple(replace(one, token_ids=((5, 2),)) for one in CONTRASTS[0].responses)
     with pytest.raises(UsageError, match="written by `gpt`"):
-        align("sft", work, contrasts=foreign)
+        align("sft", work, contrasts=[replace(CONTRASTS[0], responses=ids, metadata=theirs)])
+
+
+def test_text_of_another_model_is_learnt_from_with_a_warning(work):
+    theirs = {"base": "gpt", "fingerprint": "other"}
+    align("sft", work, contrasts=[replace(one, metadata=theirs) for one in CONTRASTS])
+    assert "warning: 6 of 6 contrasts were written by `gpt`" in work.progress.lines[0]
 
 
 def test_a_failed_training_leaves_nothing_behind(work):

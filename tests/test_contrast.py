@@ -1,20 +1,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from sami_eval import chat
-from sami_eval.align.contrast import (
-    choose_prompts,
-    constitutions,
-    contrasts_to_jsonl,
-    read_contrasts,
-    reason_to_reject,
-    summarize,
-    write_contrasts,
-)
-from sami_eval.calls import Completion
+from sami_eval.align.contrast import choose_prompts, constitutions, draft, write_contrasts
+from sami_eval.align.filters import Filters, reason_to_reject
+from sami_eval.align.records import contrasts_to_jsonl, read_contrasts
+from sami_eval.align.summary import Lengths, summarize
+from sami_eval.calls import Completion, Sampling
 from sami_eval.errors import UsageError
 from sami_eval.types import Model, Principle, Prompt, Response
 from tests.align_models import contrast, tokenizer
@@ -36,8 +32,9 @@ def answer_with_the_principles(requests):
     ]
 
 
-def write(prompts=PROMPTS, complete=answer_with_the_principles, **options):
-    return write_contrasts(prompts, PRINCIPLES, BASE, tokenizer(), complete, **options)
+def write(prompts=PROMPTS, complete=answer_with_the_principles, filters=None, **options):
+    drafts = draft(prompts, PRINCIPLES, BASE, tokenizer(), **options)
+    return write_contrasts(drafts, BASE, complete, filters)
 
 
 def test_each_principle_is_taken_strong_or_turned_around():
@@ -111,14 +108,25 @@ def test_responses_are_asked_for_under_the_insisting_heading():
 
 
 def test_a_base_without_a_template_is_stopped_where_the_human_speaks():
-    seen = []
+    (one,) = draft(PROMPTS[:1], PRINCIPLES, BASE, tokenizer(template=None))
+    assert "\nHuman:" in one.requests[0].sampling.stop
 
-    def complete(requests):
-        seen.extend(requests)
-        return answer_with_the_principles(requests)
 
-    write_contrasts(PROMPTS[:1], PRINCIPLES, BASE, tokenizer(template=None), complete)
-    assert "\nHuman:" in seen[0].sampling.stop
+def test_stop_strings_go_to_the_engine_beside_the_formats_own():
+    asked = Sampling(stop=("###",))
+    (one,) = draft(PROMPTS[:1], PRINCIPLES, BASE, tokenizer(template=None), sampling=asked)
+    assert one.requests[0].sampling.stop == ("###", *chat.PLAIN_STOP)
+
+
+def test_a_prompt_that_fills_the_context_is_kept_unasked_with_its_reason():
+    long = Prompt("long", "writing", ("word " * 200,))
+    drafts = draft([*PROMPTS[:2], long], PRINCIPLES, BASE, tokenizer(), context=500)
+    written = write_contrasts(drafts, BASE, answer_with_the_principles)
+    assert {one.prompt.id: one.rejected for one in written} == {
+        "q0": None,
+        "q1": None,
+        "long": "the prompt leaves no room for a response",
+    }
 
 
 @pytest.mark.parametrize(
@@ -151,8 +159,26 @@ def test_the_summary_counts_what_was_rejected_and_why():
     assert (summary.n, summary.accepted) == (5, 2)
     assert summary.rejected == {"a response is empty": 2, "two responses are identical": 1}
     assert summary.by_category == {"writing": (2, 5)}
-    assert summary.mean_tokens is None
-    assert summarize(write(PROMPTS[:2])).mean_tokens == 3
+    assert (summary.lengths.unit, summary.lengths.n) == ("characters", 4)
+    assert summarize(write(PROMPTS[:2])).lengths == Lengths(4, "tokens", 3, 3, 3.0, 3)
+
+
+def test_the_summary_counts_by_signed_principle():
+    written = write(PROMPTS[:6])
+    written[0] = replace(written[0], rejected="a response is empty")
+    summary = summarize(written, Filters())
+    for sign, (accepted, n) in summary.by_principle.items():
+        holding = [one for one in written if sign in {s for signs in one.principles for s in signs}]
+        assert n == len(holding)
+        assert accepted == sum(one.rejected is None for one in holding)
+    assert set(summary.rejected) == {
+        "a response is empty",
+        "the prompt leaves no room for a response",
+        "a response did not end by itself",
+        "two responses are identical",
+    }
+    assert summary.rejected["two responses are identical"] == 0
+    assert len(set(summary.examples)) == 3
 
 
 def test_contrasts_survive_a_file(tmp_path):

@@ -142,7 +142,7 @@ def _train_link(
     out: Path,
     work: Work,
 ) -> Model:
-    _check_base(contrasts, work.base)
+    _check_base(contrasts, work.base, work.progress)
     method = load_method(files[link.chain[-1]])
     begin = replace(start, name=f"{link.name}@{chosen.seed}")
     facts = {
@@ -156,16 +156,26 @@ def _train_link(
     return _adapted(work.base, link, out)
 
 
-def _check_base(contrasts: Sequence[Contrast], base: Model) -> None:
-    """Token ids of another base mean other text."""
-    for contrast in contrasts:
-        fingerprint = contrast.metadata.get("fingerprint")
-        if fingerprint and base.fingerprint and fingerprint != base.fingerprint:
+def _check_base(contrasts: Sequence[Contrast], base: Model, progress: Progress) -> None:
+    """Token ids of another base mean other text; text alone can be learnt from anybody."""
+    foreign = [contrast for contrast in contrasts if _is_foreign(contrast, base)]
+    for contrast in foreign:
+        if any(response.token_ids for response in contrast.responses):
             raise UsageError(
                 f"the contrasts were written by `{contrast.metadata.get('base')}`, "
                 f"not by `{base.base}`",
                 f"sami-eval contrast --base {base.base}",
             )
+    if foreign:
+        progress.say(
+            f"warning: {len(foreign)} of {len(contrasts)} contrasts were written by "
+            f"`{foreign[0].metadata.get('base')}`, not by `{base.base}`"
+        )
+
+
+def _is_foreign(contrast: Contrast, base: Model) -> bool:
+    fingerprint = contrast.metadata.get("fingerprint")
+    return bool(fingerprint and base.fingerprint and fingerprint != base.fingerprint)
 
 
 @contextmanager

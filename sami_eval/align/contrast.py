@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sami_eval import chat
-from sami_eval.align.records import contrasts_to_jsonl as contrasts_to_jsonl
-from sami_eval.align.records import read_contrasts as read_contrasts
+from sami_eval.align.filters import TOO_LONG, Filters, reason_to_reject, without_near_prompts
 from sami_eval.calls import Completion, Request, Sampling
 from sami_eval.constitutions import principles_for
 from sami_eval.errors import UsageError
@@ -39,18 +38,12 @@ class Constitution:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """What a person wants to know about contrasts: how many were kept, and why not all.
+class Draft:
+    """A contrast before its responses. requests: one a constitution; none where it cannot fit."""
 
-    rejected: reason -> count. by_category: category -> (accepted, written).
-    mean_tokens: of an accepted response; None where token counts are not known.
-    """
-
-    n: int
-    accepted: int
-    rejected: Mapping[str, int]
-    by_category: Mapping[str, tuple[int, int]]
-    mean_tokens: float | None
+    prompt: Prompt
+    constitutions: tuple[Constitution, ...]
+    requests: tuple[Request, ...]
 
 
 def choose_prompts(prompts: Sequence[Prompt], limit: int | None, seed: int) -> list[Prompt]:
@@ -99,36 +92,47 @@ def _phrasing(principle: Principle, turned: bool, rng: random.Random) -> str:
     return rng.choice(texts) if len(texts) > 1 else texts[0]
 
 
-def write_contrasts(
+def draft(
     prompts: Sequence[Prompt],
     principles: Sequence[Principle],
     model: Model,
     tokenizer: PreTrainedTokenizerBase | None,
-    complete: Complete,
     *,
     n: int = 2,
     limit: int | None = None,
     sampling: Sampling = SAMPLING,
     seed: int = 0,
-) -> list[Contrast]:
-    """One contrast a prompt, the model's first-turn responses written under `chat.insist`.
+    context: int | None = None,
+) -> list[Draft]:
+    """What is asked for each prompt drawn: its first turn under every constitution.
 
     tokenizer: renders the prompts; None for a server, which renders messages itself.
+    context: tokens the model can hold; a prompt that fills it is not asked.
+    """
+    drafts = []
+    for prompt in choose_prompts(prompts, limit, seed):
+        several = constitutions(prompt, principles, n, seed)
+        requests = tuple(_request(prompt, one, model, tokenizer, sampling) for one in several)
+        fits = context is None or all(len(one.token_ids) < context for one in requests)
+        drafts.append(Draft(prompt, several, requests if fits else ()))
+    return drafts
+
+
+def write_contrasts(
+    drafts: Sequence[Draft], model: Model, complete: Complete, filters: Filters | None = None
+) -> list[Contrast]:
+    """One contrast a prompt, the model's responses written under `chat.insist`.
+
     complete: runs the requests, e.g. `generate.complete` with a ledger: only what is missing.
     A contrast no method should learn from keeps its reason in `rejected`.
     """
-    chosen = choose_prompts(prompts, limit, seed)
-    drawn = [constitutions(prompt, principles, n, seed) for prompt in chosen]
-    requests = [
-        _request(prompt, constitution, model, tokenizer, sampling)
-        for prompt, several in zip(chosen, drawn, strict=True)
-        for constitution in several
-    ]
+    filters = filters or Filters()
+    requests = [request for one in drafts for request in one.requests]
     completions = iter(complete(requests))
-    return [
-        _contrast(prompt, several, [next(completions) for _ in several], model)
-        for prompt, several in zip(chosen, drawn, strict=True)
+    contrasts = [
+        _contrast(one, [next(completions) for _ in one.requests], model, filters) for one in drafts
     ]
+    return without_near_prompts(contrasts, filters)
 
 
 def _request(
@@ -147,60 +151,25 @@ def _request(
 
 
 def _contrast(
-    prompt: Prompt,
-    several: Sequence[Constitution],
-    completions: Sequence[Completion],
-    model: Model,
+    draft: Draft, completions: Sequence[Completion], model: Model, filters: Filters
 ) -> Contrast:
+    written = completions or [Completion("")] * len(draft.constitutions)
     responses = tuple(
         Response(
-            prompt.id,
+            draft.prompt.id,
             model.name,
             turns=(one.text,),
             token_ids=(one.token_ids,) if one.token_ids else (),
             finished=(one.finished,),
             n_tokens=(one.n_tokens,),
         )
-        for one in completions
+        for one in written
     )
     return Contrast(
-        prompt,
-        tuple(constitution.text for constitution in several),
+        draft.prompt,
+        tuple(constitution.text for constitution in draft.constitutions),
         responses,
-        tuple(constitution.signs for constitution in several),
-        rejected=reason_to_reject(responses),
+        tuple(constitution.signs for constitution in draft.constitutions),
+        rejected=reason_to_reject(responses, filters) if completions else TOO_LONG,
         metadata={"base": model.base, "fingerprint": model.fingerprint},
     )
-
-
-def reason_to_reject(responses: Sequence[Response]) -> str | None:
-    """Why no method should learn from these responses, or None."""
-    if any(False in response.finished for response in responses):
-        return "a response did not end by itself"
-    texts = [response.turns[-1].strip() for response in responses]
-    if not all(texts):
-        return "a response is empty"
-    if len(set(texts)) < len(texts):
-        return "two responses are identical"
-    return None
-
-
-def summarize(contrasts: Sequence[Contrast]) -> Summary:
-    """Counts of accepted and rejected contrasts."""
-    accepted = [contrast for contrast in contrasts if contrast.rejected is None]
-    written = Counter(contrast.prompt.category for contrast in contrasts)
-    kept = Counter(contrast.prompt.category for contrast in accepted)
-    lengths = list(_lengths(accepted))
-    return Summary(
-        n=len(contrasts),
-        accepted=len(accepted),
-        rejected=dict(Counter(c.rejected for c in contrasts if c.rejected).most_common()),
-        by_category={category: (kept[category], n) for category, n in sorted(written.items())},
-        mean_tokens=sum(lengths) / len(lengths) if lengths else None,
-    )
-
-
-def _lengths(contrasts: Sequence[Contrast]) -> Iterator[int]:
-    for contrast in contrasts:
-        for response in contrast.responses:
-            yield from (n for n in response.n_tokens if n is not None)

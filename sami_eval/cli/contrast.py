@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sami_eval.cli.options import Base, BaseUrl, Engine, EngineArg, Limit, PromptsFile, Quiet, Seed
+from sami_eval.cli.options import (
+    Base,
+    BaseUrl,
+    Concurrency,
+    DryRun,
+    Engine,
+    EngineArg,
+    Json,
+    Limit,
+    MaxCost,
+    Quiet,
+    Rpm,
+    Seed,
+    Tpm,
+)
 from sami_eval.errors import UsageError
 
 if TYPE_CHECKING:
-    from sami_eval.align.contrast import Summary
+    from collections.abc import Sequence
+
+    from sami_eval.align.filters import Filters
+    from sami_eval.progress import Progress
+    from sami_eval.prompt_sets import Source
     from sami_eval.types import Principle, Prompt
 
 
@@ -21,11 +40,18 @@ def contrast(
     ] = "base",
     constitutions: Annotated[
         Path | None,
-        typer.Option(
-            help="Principles: our TOML or the paper's JSON. Default: the embedded world's."
-        ),
+        typer.Option(help="Principles: our TOML or the paper's JSON. Default: the embedded."),
     ] = None,
-    prompts: PromptsFile = None,
+    prompts: Annotated[
+        str | None, typer.Option(metavar="FILE|HUB-ID", help="Questions, or any data set.")
+    ] = None,
+    prompt_column: Annotated[
+        str | None, typer.Option(help="Of a data set, e.g. `problem` or `info.post`.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Of a data set.")] = "train",
+    subset: Annotated[str | None, typer.Option(help="Of a data set: its configuration.")] = None,
+    category: Annotated[str | None, typer.Option(help="Of every prompt of a data set.")] = None,
+    category_column: Annotated[str | None, typer.Option(help="Of a data set.")] = None,
     base: Base = None,
     out: Annotated[
         Path | None, typer.Option(help="Default: contrasts.jsonl beside the base's adapters.")
@@ -34,70 +60,127 @@ def contrast(
     temperature: Annotated[float, typer.Option(min=0, max=2)] = 0.4,
     top_p: Annotated[float, typer.Option(min=0.01, max=1)] = 0.9,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest response.")] = None,
+    stop: Annotated[
+        list[str] | None, typer.Option(help="End a response at this text; may be given again.")
+    ] = None,
+    filters: Annotated[
+        str | None, typer.Option(help="A preset: `paper-math`. The flags below win over it.")
+    ] = None,
+    finished: Annotated[
+        bool,
+        typer.Option("--finished/--unfinished", help="Reject what did not end by itself."),
+    ] = True,
+    ban: Annotated[
+        list[str] | None, typer.Option(help="Reject responses with this; may be given again.")
+    ] = None,
+    min_characters: Annotated[int | None, typer.Option(help="Of the shortest response.")] = None,
+    min_ratio: Annotated[
+        float | None, typer.Option(help="Longest over shortest response, characters, at least.")
+    ] = None,
+    max_ratio: Annotated[float | None, typer.Option(help="The same, at most.")] = None,
+    opening_distance: Annotated[
+        float | None,
+        typer.Option(help="Edit distance of openings above this share of the shorter response."),
+    ] = None,
+    near_duplicates: Annotated[
+        float | None, typer.Option(help="Reject prompts and responses alike to this share.")
+    ] = None,
     limit: Limit = None,
     seed: Seed = 0,
     engine: Engine = None,
     engine_arg: EngineArg = None,
     base_url: BaseUrl = None,
+    concurrency: Concurrency = 16,
+    max_cost: MaxCost = None,
+    rpm: Rpm = None,
+    tpm: Tpm = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Write contrasts: each prompt answered under several constitutions."""
-    from sami_eval import adapters, models, progress
-    from sami_eval.align.contrast import SAMPLING, contrasts_to_jsonl, summarize
+    from sami_eval import adapters, models, plan, progress
+    from sami_eval.align.contrast import SAMPLING
+    from sami_eval.align.records import contrasts_to_jsonl
+    from sami_eval.budget import limits_of
     from sami_eval.calls import Sampling
+    from sami_eval.cli.contrast_output import print_dry_run, print_summary
     from sami_eval.client import ClientSettings
     from sami_eval.config import find_config
     from sami_eval.generate import EngineChoice, parse_arguments
+    from sami_eval.prompt_sets import Source
     from sami_eval.store import Ledger, atomic_write
 
     config = find_config(Path.cwd())
-    base = base or config.defaults.get("base")
-    writer = models.resolve_all([model], base, config=config, base_url=base_url)[0]
-    asked, principles = _world(prompts, constitutions)
-    usual = adapters.EMBEDDED_SAMPLING if prompts is None else SAMPLING
-    settings = adapters.ContrastSettings(
-        n=n,
-        limit=limit,
-        sampling=Sampling(temperature, top_p, max_tokens or usual.max_tokens),
-        seed=seed,
-        engine=EngineChoice(
-            engine or "auto", parse_arguments(engine_arg or ()), ClientSettings(base_url)
-        ),
+    chosen = _filters(
+        filters,
+        banned=tuple(ban or ()),
+        min_characters=min_characters,
+        min_ratio=min_ratio,
+        max_ratio=max_ratio,
+        opening=opening_distance,
+        near=near_duplicates,
+        finished=finished,
     )
     shown = progress.terminal(quiet)
+    source = Source(prompts or "", prompt_column, category, category_column, split, subset)
+    asked, principles = _world(source, constitutions, shown)
+    limits = limits_of(config.prices, max_cost, rpm, tpm)
+    client = ClientSettings(base_url or config.defaults.get("base-url"), concurrency, limits=limits)
+    usual = adapters.EMBEDDED_SAMPLING if prompts is None else SAMPLING
+    settings = adapters.ContrastSettings(
+        n,
+        limit,
+        Sampling(temperature, top_p, max_tokens or usual.max_tokens, _stops(stop or ())),
+        seed,
+        EngineChoice(engine or "auto", parse_arguments(engine_arg or ()), client),
+        chosen,
+    )
+    base = base or config.defaults.get("base")
+    writer = models.resolve_all([model], base, config=config, base_url=base_url)[0]
+    plan.check_server(writer, client)
+    if dry_run:
+        with Ledger(config.ledger_path, read_only=True) as ledger:
+            drafts = adapters.drafts_of(writer, asked, principles, settings)
+            stored, missing = adapters.yet_to_write(drafts, settings.engine, ledger)
+        print_dry_run(writer, drafts, stored, missing, config.prices, as_json)
+        return
     with Ledger(config.ledger_path) as ledger:
         written = adapters.contrasts_of(writer, asked, principles, settings, ledger, shown)
     path = out or adapters.contrasts_path(writer, config.root)
     atomic_write(path, contrasts_to_jsonl(written))
-    _print_summary(summarize(written), path)
+    print_summary(written, chosen, path, as_json)
+
+
+def _stops(texts: Sequence[str]) -> tuple[str, ...]:
+    """Stop strings as typed; `\\n` is a line's end."""
+    if not all(texts):
+        raise UsageError("`--stop` is given an empty text", "e.g. --stop '\\nHuman:'")
+    return tuple(text.replace("\\n", "\n") for text in texts)
+
+
+def _filters(name: str | None, *, finished: bool, banned: tuple[str, ...], **given: Any) -> Filters:
+    """A preset, with the values that were given in place of its own."""
+    from sami_eval.align import filters
+
+    said = {field: value for field, value in given.items() if value is not None}
+    preset = filters.preset(name)
+    return filters.check(replace(preset, finished=finished, banned=banned, **said))
 
 
 def _world(
-    prompts: Path | None, constitutions: Path | None
+    source: Source, constitutions: Path | None, progress: Progress
 ) -> tuple[list[Prompt], tuple[Principle, ...]]:
-    from sami_eval import embedded
+    from sami_eval import embedded, prompt_sets
     from sami_eval.constitutions import read_constitution
-    from sami_eval.prompts import read_prompts
 
-    if (prompts is None) != (constitutions is None):
-        given, missing = ("prompts", "constitutions") if prompts else ("constitutions", "prompts")
+    if (source.spec == "") != (constitutions is None):
+        given, missing = ("prompts", "constitutions")[:: 1 if source.spec else -1]
         raise UsageError(f"`--{given}` without `--{missing}`", "give both, or none of them")
-    if prompts is None or constitutions is None:
+    if constitutions is None:
         return embedded.prompts("alignment"), read_constitution(embedded.CONSTITUTION)
-    return read_prompts(prompts), read_constitution(constitutions)
-
-
-def _print_summary(summary: Summary, path: Path) -> None:
-    from sami_eval.cli.output import print_table
-
-    rows = [
-        (category, str(written), str(accepted), f"{accepted / written:.0%}")
-        for category, (accepted, written) in summary.by_category.items()
-    ]
-    print_table("", rows, ("category", "written", "accepted", "share"))
-    print(f"\n{summary.accepted} of {summary.n} contrasts accepted")
-    for reason, count in summary.rejected.items():
-        print(f"  {count} rejected: {reason}")
-    if summary.mean_tokens is not None:
-        print(f"mean response length {summary.mean_tokens:.0f} tokens")
-    print(f"saved {path}")
+    principles = read_constitution(constitutions)
+    prompts, n_empty = prompt_sets.read(source)
+    if n_empty:
+        progress.say(f"{n_empty} rows of {source.spec} hold no prompt: left out")
+    return prompts, principles

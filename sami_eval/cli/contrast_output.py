@@ -1,0 +1,124 @@
+"""What `sami-eval contrast` prints: the summary of what was written, or what would be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sami_eval.types import SERVED, Contrast, Model
+
+if TYPE_CHECKING:
+    from sami_eval.align.contrast import Draft
+    from sami_eval.align.filters import Filters
+    from sami_eval.align.summary import Lengths, Summary
+    from sami_eval.calls import Request
+    from sami_eval.config import Price
+
+SHOWN = 160  # characters of an example's text
+
+
+def print_summary(
+    contrasts: Sequence[Contrast], filters: Filters, path: Path, as_json: bool
+) -> None:
+    """Acceptance by category and principle, reasons, lengths and examples."""
+    from sami_eval.align.summary import summarize, to_row
+    from sami_eval.cli.output import print_json
+
+    summary = summarize(contrasts, filters)
+    if as_json:
+        print_json(to_row(summary, contrasts, str(path)))
+        return
+    _print_shares("category", summary.by_category)
+    _print_principles(summary)
+    print(f"\n{summary.accepted} of {summary.n} contrasts accepted")
+    for reason, count in summary.rejected.items():
+        print(f"  {count} rejected: {reason}")
+    if summary.lengths is not None:
+        print(f"length of {_length(summary.lengths)}")
+    by_id = {contrast.prompt.id: contrast for contrast in contrasts}
+    for prompt_id in summary.examples:
+        _print_example(by_id[prompt_id])
+    print(f"\nsaved {path}")
+
+
+def _print_shares(name: str, shares: Mapping[str, tuple[int, int]]) -> None:
+    from sami_eval.cli.output import print_table
+
+    rows = [
+        (one, str(written), str(accepted), f"{accepted / written:.0%}")
+        for one, (accepted, written) in shares.items()
+    ]
+    print_table("", rows, (name, "written", "accepted", "share"))
+
+
+def _print_principles(summary: Summary) -> None:
+    from sami_eval.cli.output import print_table
+
+    rows = []
+    for sign, (accepted, written) in summary.by_principle.items():
+        lengths = summary.by_sign.get(sign)
+        shown = f"{lengths.median:.0f} {lengths.unit}" if lengths else "-"
+        rows.append((sign, str(written), str(accepted), f"{accepted / written:.0%}", shown))
+    if rows:
+        print()
+        print_table("", rows, ("principle", "written", "accepted", "share", "median length"))
+
+
+def _length(lengths: Lengths) -> str:
+    return (
+        f"{lengths.n} accepted responses in {lengths.unit}: mean {lengths.mean:.0f}, "
+        f"median {lengths.median:.0f}, {lengths.shortest} to {lengths.longest}"
+    )
+
+
+def _print_example(contrast: Contrast) -> None:
+    print(f"\n{contrast.prompt.id}  {_one_line(contrast.prompt.turns[0])}")
+    for i, response in enumerate(contrast.responses):
+        signs = " ".join(contrast.principles[i]) if contrast.principles else str(i + 1)
+        print(f"  {signs}: {_one_line(response.turns[-1])}")
+
+
+def _one_line(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= SHOWN else words[: SHOWN - 3] + "..."
+
+
+def print_dry_run(
+    writer: Model,
+    drafts: Sequence[Draft],
+    stored: int,
+    missing: Sequence[Request],
+    prices: Mapping[str, Price],
+    as_json: bool,
+) -> None:
+    """What writing these contrasts would take at most."""
+    from sami_eval.budget import cost_usd, dollars, most_tokens, total
+    from sami_eval.cli.output import print_json
+
+    too_long = sum(not one.requests for one in drafts)
+    most = total(map(most_tokens, missing))
+    price = prices.get(writer.base)
+    paid = writer.engine in SERVED and len(missing) > 0
+    cost = (cost_usd(most, price) if price else None) if paid else 0.0
+    facts = {
+        "schema": "sami-eval/contrasts-forecast/1",
+        "model": writer.name,
+        "prompts": len(drafts),
+        "too_long": too_long,
+        "responses": len(missing),
+        "stored": stored,
+        "most_tokens": most.completion_tokens,
+        "cost_usd": cost,
+    }
+    if as_json:
+        print_json(facts)
+        return
+    said = "not known: its price is not in sami-eval.toml" if cost is None else dollars(cost)
+    print(f"writer      {writer.name}")
+    print(f"prompts     {len(drafts):,}, {too_long:,} of them too long to be asked")
+    print(f"responses   at most {len(missing):,} to write; {stored:,} stored")
+    print(f"tokens      at most {most.completion_tokens:,} written")
+    print(
+        f"cost        at most {said}" if cost else f"cost        {said if missing else 'nothing'}"
+    )
