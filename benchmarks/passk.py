@@ -247,6 +247,7 @@ def our_words(
     return [
         *("passk", "base", *map(str, adapters), "--base", base, "--engine", "vllm"),
         *("--prompts", "problems.jsonl", "--samples", str(args.samples), "--k", args.k.strip("[]")),
+        "--no-greedy",
         *("--max-tokens", str(args.max_tokens), "--temperature", str(args.temperature)),
         *("--engine-arg", f"max_model_len={args.max_model_len}", "--seed", str(turn)),
     ]

@@ -338,14 +338,16 @@ def test_plain_lm_eval_reports_what_its_samples_file_holds(problems: Path, tmp_p
     check_files(tmp_path, done.stdout)
 
 
-def run_as_typed(model: str, problems: Path, out: Path) -> subprocess.CompletedProcess[str]:
+def run_as_typed(
+    model: str, problems: Path, out: Path, *more: str
+) -> subprocess.CompletedProcess[str]:
     """`lm_eval --model hf|vllm --tasks gsm8k_passk ...` in this environment, tasks installed."""
     scripts = Path(sys.executable).parent
     subprocess.run([str(scripts / "sami-eval"), "tasks", "install", "--quiet"], check=True)
     command = f"lm_eval --model {model} --model_args pretrained={BASE_DIR} --tasks {NAME}"
     command += " --limit 20 --metadata n=8 k=[1,8] --log_samples --output_path"
     return subprocess.run(
-        [str(scripts / command.split()[0]), *command.split()[1:], str(out)],
+        [str(scripts / command.split()[0]), *command.split()[1:], str(out), *more],
         capture_output=True,
         text=True,
         env={**os.environ, "SAMI_EVAL_GSM8K": str(problems), "VLLM_CPU_KVCACHE_SPACE": "1"},

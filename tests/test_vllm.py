@@ -158,3 +158,19 @@ def test_lm_evals_own_vllm_backend_runs_our_task_as_it_is_typed(tmp_path: Path) 
     done = run_as_typed("vllm", write_problems(tmp_path / "problems.jsonl"), tmp_path / "out")
     assert done.returncode == 0, done.stderr
     check_files(tmp_path / "out", done.stdout)
+
+
+@pytest.mark.vllm
+@pytest.mark.skipif(not HAS_VLLM, reason="vLLM is not installed")
+@pytest.mark.filterwarnings("ignore")
+def test_a_seed_on_lm_evals_own_vllm_backend_is_warned_of(tmp_path: Path) -> None:
+    from tests.test_harness_gsm8k import run_as_typed
+    from tests.word_problems import write_problems
+
+    problems = write_problems(tmp_path / "problems.jsonl", 4)
+    words = ("--gen_kwargs", "seed=42,max_gen_toks=16")
+    done = run_as_typed("vllm", problems, tmp_path / "out", *words)
+    # vLLM on CPU may end on seeded requests; where it answers, every sample is the same.
+    assert "gives every sample of a problem the same random numbers" in done.stderr
+    if done.returncode == 0:
+        assert "the 8 samples are all the same for" in done.stderr
