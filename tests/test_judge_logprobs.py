@@ -263,7 +263,7 @@ def test_the_command_averages_probabilities_and_exports_agree(
     with LoopbackJudge() as server:
         assert run(server, "--rule", "average") == 0
     assert server.n_calls == 0
-    assert "both orders, averaged" in capsys.readouterr().out
+    assert "orders averaged" in capsys.readouterr().out
     runs = sorted(Path("runs").iterdir(), key=lambda path: len(path.name))
     assert cli.run(["show", str(runs[0]), "--csv", "s.csv"]) == 0
     scores = [float(line.split(",")[-1]) for line in Path("s.csv").read_text().splitlines()[1:]]

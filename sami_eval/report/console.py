@@ -59,8 +59,9 @@ def title(document: Document) -> str:
     if document["judge_model"]:
         judge += f" ({document['judge_model']})"
     orders = "both orders" if document["orders"] == "both" else "one order"
-    # Without the word, a rate of probabilities looks wrong beside the wins.
-    orders += ", averaged" if document["rule"] == "average" else ""
+    if document["rule"] == "average":
+        # Without the word, a rate of probabilities looks wrong beside the wins.
+        orders = "orders averaged" if document["orders"] == "both" else "one order, averaged"
     counts = f"{first['n_questions']} questions, {first['n_turns']} turns"
     return f"{document['task']} · {counts} · judge {judge} · {orders}"
 
