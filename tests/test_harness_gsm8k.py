@@ -26,6 +26,7 @@ from sami_eval.stats import maj_at_k, pass_at_k
 from tests.word_problems import write_problems
 
 NAME = "gsm8k_passk"
+REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "gsm8k" / "test.jsonl"
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +183,22 @@ def test_lm_evals_filters_stand_beside_ours_and_vote_on_texts(problems: Path) ->
     assert made.process_results(doc, [[extract_answer(t) for t in texts]])["maj@5"] == 1
     assert made.process_results(doc, [texts])["pass@5"] == 1
     assert made.process_results(doc, [["[invalid]"] * 5])["no_answer"] == 1
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason=f"no `{REAL}`")
+def test_gsm8ks_own_solutions_are_right_under_every_filter() -> None:
+    made = task(REAL, n=1)
+    assert len(made.eval_docs) == 1319
+    made.build_all_requests(limit=None)
+    for instance in made.instances:
+        instance.resps = [instance.doc["answer"]]
+    made.apply_filters()
+    for name in ("value", "strict-match", "flexible-extract"):
+        passed = [
+            made.process_results(one.doc, [one.filtered_resps[name]])["pass@1"]
+            for one in made.instances
+        ]
+        assert sum(passed) == 1319
 
 
 # Runs on lm-eval's own backend
