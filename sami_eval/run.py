@@ -91,7 +91,7 @@ def run_comparison(
     with stages.stage("statistics"):
         document = _document(plan, sides, responses, verdicts, costs)
     document |= {
-        "run": _shown(folder, config),
+        "run": shown(folder, config),
         "command": command,
         "seconds": stages.seconds,
         "memory_mb": stages.memory_mb,
@@ -122,7 +122,8 @@ def claim_folder(plan: Plan) -> Path:
     return folder
 
 
-def _shown(folder: Path, config: Config) -> str:
+def shown(folder: Path, config: Config) -> str:
+    """A run's folder as a person names it: beside sami-eval.toml without the path to it."""
     inside = folder.is_relative_to(config.root)
     return str(folder.relative_to(config.root) if inside else folder)
 
@@ -249,7 +250,7 @@ def _document(
         "tokens": tokens,
         "seconds": {},
         "memory_mb": {},
-        "versions": _versions(),
+        "versions": versions(),
         "command": "",
     }
 
@@ -303,7 +304,8 @@ def _contender_row(side: Contender, model: Model, responses: Sequence[Response])
     }
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """What computed a run: our version, Python's and the packages'."""
     found = {"sami-eval": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:

@@ -6,6 +6,8 @@ runs/2026-11-23-mtbench-sami-dpo/
     responses.jsonl   every contender's answers
     verdicts.jsonl    every judgment with the judge's words
     report.html       what `show --html` writes
+
+A pass@k run has passk.json (report/passk_document.py), problems.jsonl and samples.jsonl instead.
 """
 
 from __future__ import annotations
@@ -19,12 +21,15 @@ from typing import Any
 
 from sami_eval.errors import UsageError
 from sami_eval.prompts import read_lines, to_row
+from sami_eval.report import passk_document
 from sami_eval.report.document import Document, dump, read_document
+from sami_eval.report.passk_document import PasskDocument, read_passk
 from sami_eval.shape import misfit
 from sami_eval.store import atomic_write, disk_error
 from sami_eval.types import Prompt, Response, Usage, Verdict
 
 DOCUMENT = "comparison.json"
+PASSK = passk_document.DOCUMENT
 REPORT = "report.html"
 NAME_LIMIT = 80
 MOST_TURNS = 1000  # of one conversation; more is a slip, and would be made room for
@@ -52,13 +57,22 @@ def choose_folder(root: Path, date: str, task: str, names: Sequence[str], settin
 
 def is_another(folder: Path, settings: str) -> bool:
     """Whether the folder holds a finished run of other settings."""
+    if is_passk(folder):
+        return _settings_of(folder / PASSK, read_passk) != settings
     document = folder / DOCUMENT
-    return document.exists() and _settings_of(document) != settings
+    return document.exists() and _settings_of(document, read_document) != settings
 
 
-def _settings_of(document: Path) -> str | None:
+def is_passk(folder: Path) -> bool:
+    """Whether the folder holds a finished pass@k run."""
+    return (folder / PASSK).is_file()
+
+
+def _settings_of(
+    path: Path, read: Callable[[Path], Document] | Callable[[Path], PasskDocument]
+) -> str | None:
     try:
-        return read_document(document)["settings_key"]
+        return read(path)["settings_key"]
     except UsageError:
         return None
 
@@ -146,15 +160,32 @@ def list_runs(root: Path) -> list[tuple[Path, Document]]:
     return sorted(found, key=lambda item: (item[1]["date"], item[0].name))
 
 
+def list_passk(root: Path) -> list[tuple[Path, PasskDocument]]:
+    """Finished pass@k runs, oldest first."""
+    found = []
+    for path in (root / "runs").glob(f"*/{PASSK}"):
+        try:
+            found.append((path.parent, read_passk(path)))
+        except UsageError:
+            continue  # as in list_runs
+    return sorted(found, key=lambda item: (item[1]["date"], item[0].name))
+
+
+def _latest(root: Path) -> Path | None:
+    several = [(document["date"], folder) for folder, document in list_runs(root)]
+    several += [(document["date"], folder) for folder, document in list_passk(root)]
+    return max(several)[1] if several else None
+
+
 def find_run(spec: str | None, root: Path) -> Path:
     """The folder of a run: a path, a name under runs/, or the latest."""
     if spec is None:
-        runs = list_runs(root)
-        if not runs:
+        latest = _latest(root)
+        if latest is None:
             raise UsageError("there is no run yet", "sami-eval compare sami dpo --task mtbench")
-        return runs[-1][0]
+        return latest
     for folder in (Path(spec), root / "runs" / spec, root / spec):
-        if (folder / DOCUMENT).is_file():
+        if (folder / DOCUMENT).is_file() or is_passk(folder):
             return folder
         if folder.is_dir() and (folder / "responses.jsonl").is_file():
             raise UsageError(f"run `{spec}` is not finished", "run its command again: it resumes")

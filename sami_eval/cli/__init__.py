@@ -18,6 +18,7 @@ from sami_eval.cli import (
     doctor,
     lm_eval,
     ls,
+    passk,
     power,
     reproduce,
     show,
@@ -44,6 +45,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(compare.compare)
+app.command()(passk.passk)
 app.command()(align.align)
 app.command()(contrast.contrast)
 app.command()(show.show)

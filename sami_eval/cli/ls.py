@@ -86,11 +86,19 @@ def _runs() -> tuple[Row, Sequence[Row]]:
     from sami_eval.config import find_config
     from sami_eval.report.figures import interval_text, percent
 
-    rows: list[Row] = []
-    for folder, document in runs.list_runs(find_config(Path.cwd()).root):
+    root = find_config(Path.cwd()).root
+    dated: list[tuple[str, Row]] = []
+    for folder, document in runs.list_runs(root):
         first = document["comparisons"][0]
         result = f"{first['a']} {percent(first['win_rate'])} [{interval_text(first['interval'])}]"
         if len(document["comparisons"]) > 1:
             result = f"1. {document['ranking'][0]['model']} of {len(document['contenders'])}"
-        rows.append((result, document["date"][11:16], folder.name))
+        dated.append((document["date"], (result, document["date"][11:16], folder.name)))
+    for folder, passk in runs.list_passk(root):
+        k, best = str(passk["ks"][0]), passk["contenders"][0]
+        figure = best["pass_at_k"][k]
+        result = f"{best['name']} pass@{k} {percent(figure['value'])}"
+        result += f" [{interval_text(figure['interval'])}]"
+        dated.append((passk["date"], (result, passk["date"][11:16], folder.name)))
+    rows = [row for _, row in sorted(dated, key=lambda one: (one[0], one[1][-1]))]
     return ("result", "at", "run"), rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,3 +57,15 @@ def print_json(data: Mapping[str, object]) -> None:
     from sami_eval.report.document import dump
 
     sys.stdout.write(dump(data))
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file, and say where."""
+    from sami_eval.store import atomic_write, disk_error
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(path.parent, error) from None
+    atomic_write(path, text)
+    print(path, file=sys.stderr)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sami_eval.cli.options import Json, Verbose
+from sami_eval.cli.passk import show_passk
 
 if TYPE_CHECKING:
     from sami_eval.report.document import Document
@@ -39,7 +40,7 @@ def show(
 ) -> None:
     """Print or export a finished run, or verdicts judged elsewhere; calls no model."""
     from sami_eval import runs
-    from sami_eval.cli.output import print_document
+    from sami_eval.cli.output import print_document, write
     from sami_eval.config import find_config
     from sami_eval.report import export
     from sami_eval.report.document import dump, read_document
@@ -49,9 +50,13 @@ def show(
         folder, document = None, _read_file(Path(run))
     else:
         folder = runs.find_run(run, find_config(Path.cwd()).root)
+        if runs.is_passk(folder):
+            _refuse_of_passk(folder, [unparsed, verdicts, fastchat, lm_eval, html])
+            show_passk(folder, as_json, markdown, latex, csv, verbose)
+            return
         document = read_document(folder / runs.DOCUMENT)
     if lm_eval is not None:
-        _write(lm_eval, dump(export.lm_eval(document)))
+        write(lm_eval, dump(export.lm_eval(document)))
     if folder is not None and (csv or verdicts or fastchat):
         _export(document, folder, csv, verdicts, fastchat)
     if folder is not None and html:
@@ -74,6 +79,16 @@ def _refuse_exports(file: str, asked: list[object]) -> None:
         )
 
 
+def _refuse_of_passk(folder: Path, asked: list[object]) -> None:
+    from sami_eval.errors import UsageError
+
+    if any(asked):
+        raise UsageError(
+            f"`{folder}` holds pass@k figures: nothing was judged in it",
+            "--json, --csv FILE, --markdown and --latex work for it",
+        )
+
+
 def _read_file(path: Path) -> Document:
     """A run's own comparison.json, or verdicts that were judged elsewhere."""
     from sami_eval import runs
@@ -92,6 +107,7 @@ def _export(
 ) -> None:
     from sami_eval import runs
     from sami_eval.answers import read_answers
+    from sami_eval.cli.output import write
     from sami_eval.prompts import read_prompts
     from sami_eval.report import export
     from sami_eval.report import fastchat as of_fastchat
@@ -100,38 +116,27 @@ def _export(
     prompts = read_prompts(folder / "prompts.jsonl")
     if csv is not None:
         category = {prompt.id: prompt.category for prompt in prompts}
-        _write(csv, export.csv_text(document, judged, category))
+        write(csv, export.csv_text(document, judged, category))
     if verdicts is not None:
-        _write(verdicts, export.verdict_lines(judged))
+        write(verdicts, export.verdict_lines(judged))
     if fastchat is not None:
         responses = read_answers(folder / "responses.jsonl")
         asked = of_fastchat.asked_with(document, prompts, responses)
         for name, rows in of_fastchat.files(document, judged, asked).items():
-            _write(fastchat / "model_judgment" / name, export.json_lines(rows))
+            write(fastchat / "model_judgment" / name, export.json_lines(rows))
 
 
 def _write_report(document: Document, folder: Path) -> None:
     from sami_eval import runs
     from sami_eval.answers import read_answers
+    from sami_eval.cli.output import write
     from sami_eval.prompts import read_prompts
     from sami_eval.report.html import Run, page
 
     prompts = read_prompts(folder / "prompts.jsonl")
     responses = read_answers(folder / "responses.jsonl")
     run = Run(document, prompts, responses, runs.read_verdicts(folder))
-    _write(folder / runs.REPORT, page(run))
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file, and say where."""
-    from sami_eval.store import atomic_write, disk_error
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise disk_error(path.parent, error) from None
-    atomic_write(path, text)
-    print(path, file=sys.stderr)
+    write(folder / runs.REPORT, page(run))
 
 
 def _print_unparsed(folder: Path) -> None:

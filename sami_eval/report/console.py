@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from rich import box
@@ -44,11 +44,11 @@ def render(document: Document, verbose: bool = False) -> RenderableType:
         parts += [*words(document)]
     if several_judges(document["comparisons"]):
         parts += [Text(), _judges_table(document)]
-    parts += [Text(), _facts(list(fact_rows(document)))]
+    parts += [Text(), facts(list(fact_rows(document)))]
     if document["embedded"]:
         parts += [Text(), Text(EMBEDDED, style="italic")]
     if verbose:
-        parts += [Text(), _stage_table(document)]
+        parts += [Text(), stage_table(document["seconds"], document["memory_mb"])]
     return Group(*parts)
 
 
@@ -155,7 +155,7 @@ def words(document: Document) -> Iterator[Text]:
     return _round_robin_lines(document)
 
 
-def _facts(rows: Sequence[tuple[str, str]]) -> Table:
+def facts(rows: Sequence[tuple[str, str]]) -> Table:
     """Labels and texts in two columns; a long text folds under itself."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(width=LABEL_WIDTH, no_wrap=True)
@@ -303,9 +303,10 @@ def _unseen(document: Document) -> str:
     return f", up to {dollars(most)} more for calls whose usage was not seen" if most else ""
 
 
-def _stage_table(document: Document) -> Table:
+def stage_table(seconds_of: Mapping[str, float], memory_mb: Mapping[str, float]) -> Table:
+    """What each stage of a run took."""
     table = plain_table("stage", "seconds", "peak memory")
-    for stage, seconds in document["seconds"].items():
-        memory = document["memory_mb"].get(stage)
+    for stage, seconds in seconds_of.items():
+        memory = memory_mb.get(stage)
         table.add_row(stage, f"{seconds:.1f}", "-" if memory is None else f"{memory:,.0f} MB")
     return table

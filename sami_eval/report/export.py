@@ -127,7 +127,11 @@ def _cells(name: str, row: TallyRow, adjusted: bool) -> list[str]:
 def markdown(document: Document) -> str:
     """The table in Markdown, the judges of an ensemble below."""
     header, rows = table(document)
-    rows += judge_rows(document)
+    return markdown_table(header, [*rows, *judge_rows(document)])
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Cells as a Markdown table, numbers to the right."""
     marks = ["---", *["---:"] * (len(header) - 1)]
     lines = [header, marks, *rows]
     return (
@@ -141,11 +145,15 @@ _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasci
 def latex(document: Document) -> str:
     """The table in LaTeX, the judges of an ensemble below; needs booktabs."""
     header, rows = table(document)
-    first, *lines = _latex_lines([header, *rows])
-    rule = [] if len(document["comparisons"]) > 1 else [r"\midrule"]
-    body = [first, r"\midrule", *lines[:-1], *rule, lines[-1]]
-    judges = _latex_lines(judge_rows(document))
-    body += [r"\midrule", *judges] if judges else []
+    total = [] if len(document["comparisons"]) > 1 else [rows.pop()]
+    return latex_table(header, rows, total, judge_rows(document))
+
+
+def latex_table(header: Sequence[str], *parts: Sequence[Sequence[str]]) -> str:
+    """Cells as a LaTeX table, a rule between its parts."""
+    body = _latex_lines([header])
+    for part in parts:
+        body += [r"\midrule", *_latex_lines(part)] if part else []
     columns = "l" + "r" * (len(header) - 1)
     begin, end = rf"\begin{{tabular}}{{{columns}}}", r"\end{tabular}"
     return "\n".join([begin, r"\toprule", *body, r"\bottomrule", end]) + "\n"
@@ -157,7 +165,7 @@ def _latex_lines(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _escaped(text: str) -> str:
     found = re.sub(r"[\\~^&%$#_{}<>]", lambda m: _LATEX.get(m[0], _mark(m[0])), text)
-    return found.replace("–", "--")
+    return found.replace("–", "--").replace("−", "$-$")
 
 
 def _mark(character: str) -> str:

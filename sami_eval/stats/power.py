@@ -74,7 +74,9 @@ def _questions(
 ) -> int | None:
     if effect < 1e-9:
         return None
-    return max(round((_errors(effect, spread, turns, alpha, power) / effect) ** 2), _least(alpha))
+    return max(
+        round((_errors(effect, spread, turns, alpha, power) / effect) ** 2), least_questions(alpha)
+    )
 
 
 def _errors(effect: float, spread: float, turns: float, alpha: float, power: float) -> float:
@@ -84,7 +86,8 @@ def _errors(effect: float, spread: float, turns: float, alpha: float, power: flo
     return z_alpha * sqrt(variance + effect**2) + z_power * sqrt(variance)
 
 
-def _least(alpha: float) -> int:
+def least_questions(alpha: float) -> int:
+    """The fewest questions with which a sign-flip test can reach alpha."""
     return ceil(log2(2 / alpha))
 
 
@@ -112,7 +115,7 @@ def _effect(
     def is_seen(effect: float) -> bool:
         return effect * sqrt(n) >= _errors(effect, spread, turns, alpha, power)
 
-    if n < _least(alpha) or largest <= 0 or not is_seen(largest):
+    if n < least_questions(alpha) or largest <= 0 or not is_seen(largest):
         return None
     low, high = 0.0, largest
     for _ in range(60):

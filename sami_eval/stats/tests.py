@@ -61,10 +61,11 @@ def sign_flip_p(scores_by_question: Scores, seed: int = 0, draws: int = N_DRAWS)
             tails = sign_flip_tails([int(step) for step in steps])
             # Beyond 1,074 questions the smallest p is below the smallest float; it is never 0.
             return max(float(tails[abs(int(steps.sum()))]), float_info.min)
-    return _sampled_sign_flip_p(gains, seed, draws)
+    return sampled_flip_p(gains, seed, draws)
 
 
-def _sampled_sign_flip_p(gains: Array, seed: int, draws: int) -> float:
+def sampled_flip_p(gains: Array, seed: int, draws: int) -> float:
+    """Two-sided sign-flip p of a zero mean, by `draws` draws of all signs."""
     rng = np.random.default_rng(seed)
     observed = abs(gains.sum()) - 1e-9 * np.abs(gains).sum()
     hits = 0

@@ -1,0 +1,295 @@
+"""pass@k: contenders and problems in, samples drawn in one engine, figures out.
+
+problems -> samples -> answers -> figures and paired differences -> PasskDocument. Every sample is
+in the ledger the moment it exists: more samples, other k or a killed run ask only for the rest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from sami_eval import chat, gsm8k, models, runs
+from sami_eval.adapters import Workshop, ensure_in
+from sami_eval.calls import Completion, Request, Sampling
+from sami_eval.config import Config
+from sami_eval.embedded import BASE_DIR
+from sami_eval.errors import UsageError
+from sami_eval.generate import Engines, complete, format_of
+from sami_eval.generate.complete import by_key
+from sami_eval.gsm8k import Problem
+from sami_eval.passk_plan import TASK, Plan, Settings, make_plan
+from sami_eval.plan import check_server
+from sami_eval.progress import Progress
+from sami_eval.prompts import to_row
+from sami_eval.report.document import dump
+from sami_eval.report.passk_document import (
+    DOCUMENT,
+    EXTRACTOR,
+    SCHEMA,
+    PasskDocument,
+    contender_row,
+    difference_row,
+)
+from sami_eval.run import shown, versions
+from sami_eval.samples import Attempts, any_of_k, attempts, figures, paired
+from sami_eval.stages import Stages
+from sami_eval.store import Ledger, atomic_write
+from sami_eval.types import Model
+
+IDENTICAL = 0.5  # share of problems from which identical samples are warned of
+PROMPTS = {
+    "chat": "chat template",
+    "completion": "Question/Answer text (no chat template)",
+    "paper": "Q/A text of the paper",
+}
+
+
+def run_passk(
+    settings: Settings, config: Config, progress: Progress, command: str = ""
+) -> PasskDocument:
+    """Sample, score and save; what is stored already is not drawn again."""
+    plan, stages = make_plan(settings, config), Stages()
+    # A name that means nothing is said before a folder is made or an adapter trained.
+    resolved(plan, lambda spec, base: base)
+    folder = _claim(plan)
+    with Ledger(config.ledger_path) as ledger:
+        with stages.stage("adapters"):
+            found = resolved(plan, ensure_in(Workshop(config, ledger, progress, settings.train)))
+        with stages.stage("sampling"), Engines(plan.engine, progress) as engines:
+            requests = [requests_of(model, plan) for model in found]
+            flat = [request for several in requests for request in several]
+            keys = {name for name, _ in by_key(flat, engines)}
+            stored = len(ledger.completions(keys))
+            completions = complete(flat, ledger, engines, progress, "sampling")
+            names = {model.name: engines.name_for(model) for model in found}
+    with stages.stage("statistics"):
+        tried = _by_contender(plan, found, completions)
+        document = _document(plan, found, names, tried)
+    document |= {
+        "run": shown(folder, config),
+        "command": command,
+        "calls": {"made": len(keys) - stored, "from_ledger": stored},
+        "seconds": stages.seconds,
+        "memory_mb": stages.memory_mb,
+    }
+    save(folder, document, plan.problems, tried)
+    return document
+
+
+def resolved(plan: Plan, ensure: models.Ensure) -> list[Model]:
+    """The contenders; records, which hold no samples, are refused."""
+    found = models.resolve_all(
+        plan.settings.contenders,
+        plan.base_spec,
+        config=plan.config,
+        base_url=plan.client.base_url,
+        ensure=ensure,
+    )
+    for model in found:
+        if model.engine == "recorded":
+            raise UsageError(f"`{model.base}` is a record: it answers nothing", "name a model")
+        check_server(model, plan.client)
+    return found
+
+
+def _claim(plan: Plan) -> Path:
+    """The run's folder, made and proven writable. Raises UsageError for another run's."""
+    today, folder = datetime.date.today().isoformat(), plan.settings.out
+    if folder is None:
+        names = plan.settings.contenders
+        folder = runs.choose_folder(plan.config.root, today, f"{TASK}-passk", names, plan.key)
+    elif runs.is_another(folder, plan.key):
+        raise UsageError(f"`{folder}` holds another run", "name a new folder with --out")
+    runs.claim(folder)
+    return folder
+
+
+def style_of(model: Model, plan: Plan) -> str:
+    """How a contender is asked: a key of PROMPTS."""
+    if model.engine != "local":
+        return "chat"
+    if plan.settings.protocol == "paper":
+        return "paper"
+    form = format_of(model)
+    return "chat" if form.template or form.tokenizer.chat_template else "completion"
+
+
+def requests_of(model: Model, plan: Plan) -> list[Request]:
+    """A contender's requests: all samples of a problem side by side, greedy attempts behind."""
+    style = style_of(model, plan)
+    stop = {"completion": gsm8k.COMPLETION_STOP, "paper": gsm8k.PAPER_STOP}.get(style, ())
+    drawn = Sampling(plan.temperature, plan.top_p, plan.max_tokens, stop, plan.settings.seed)
+    prompts = [_prompt(model, problem, plan, style) for problem in plan.problems]
+    requests = [
+        Request(model, messages, ids, drawn, sample)
+        for messages, ids in prompts
+        for sample in range(plan.samples)
+    ]
+    if plan.settings.greedy:
+        greedy = Sampling(0.0, 1.0, plan.max_tokens, stop)
+        requests += [Request(model, messages, ids, greedy) for messages, ids in prompts]
+    return requests
+
+
+_TOKENS: dict[tuple[str, str], tuple[int, ...]] = {}
+
+
+def _prompt(
+    model: Model, problem: Problem, plan: Plan, style: str
+) -> tuple[chat.Messages, tuple[int, ...]]:
+    """A problem as messages and token ids; each text is tokenised once a tokenizer."""
+    messages = gsm8k.messages(problem, plan.examples)
+    if model.engine != "local":
+        return messages, ()
+    form = format_of(model)
+    if style == "chat":
+        text = chat.render_text(form.tokenizer, messages, form.template)
+    else:
+        write = gsm8k.paper_text if style == "paper" else gsm8k.completion_text
+        text = (form.tokenizer.bos_token or "") + write(problem, plan.examples)
+        messages = (("user", text),)
+    name = (str(form.tokenizer.name_or_path), text)
+    if name not in _TOKENS:
+        _TOKENS[name] = tuple(form.tokenizer(text, add_special_tokens=False)["input_ids"])
+    return messages, _TOKENS[name]
+
+
+def _by_contender(
+    plan: Plan, found: Sequence[Model], completions: Sequence[Completion]
+) -> dict[str, list[Attempts]]:
+    """Completions, in the order of `requests_of`, by contender and problem."""
+    n_problems, n, one_by_one = len(plan.problems), plan.samples, iter(completions)
+    tried: dict[str, list[Attempts]] = {}
+    for model in found:
+        drawn = [[next(one_by_one) for _ in range(n)] for _ in range(n_problems)]
+        greedy = [next(one_by_one) if plan.settings.greedy else None for _ in range(n_problems)]
+        each = zip(plan.problems, drawn, greedy, strict=True)
+        tried[model.name] = [attempts(*row) for row in each]
+    return tried
+
+
+def _document(
+    plan: Plan,
+    found: Sequence[Model],
+    engines: Mapping[str, str],
+    tried: Mapping[str, Sequence[Attempts]],
+) -> PasskDocument:
+    ks, paper = plan.settings.ks, plan.settings.protocol == "paper"
+    return {
+        "schema": SCHEMA,
+        "task": TASK,
+        "n_problems": len(plan.problems),
+        "samples": plan.samples,
+        "ks": list(ks),
+        "settings": _settings_row(
+            plan, sorted({style_of(model, plan) for model in found}), engines
+        ),
+        "settings_key": plan.key,
+        "embedded": any(model.base == str(BASE_DIR) for model in found),
+        "contenders": [
+            contender_row(
+                model,
+                engines[model.name],
+                PROMPTS[style_of(model, plan)],
+                figures(tried[model.name], ks),
+                {k: any_of_k(tried[model.name], k) for k in ks} if paper else {},
+            )
+            for model in found
+        ],
+        "differences": [difference_row(one) for one in paired(tried, ks, plan.settings.seed)],
+        "run": "",
+        "date": datetime.datetime.now().isoformat(timespec="seconds"),
+        "calls": {},
+        "seconds": {},
+        "memory_mb": {},
+        "versions": versions(),
+        "command": "",
+    }
+
+
+def _settings_row(
+    plan: Plan, styles: Sequence[str], engines: Mapping[str, str]
+) -> dict[str, object]:
+    row = dataclasses.asdict(plan.settings)
+    chosen = {
+        "base": plan.base.base,
+        "source": plan.source,
+        "split": plan.split,
+        "samples": plan.samples,
+        "temperature": plan.temperature,
+        "top_p": plan.top_p,
+        "max_tokens": plan.max_tokens,
+        "shots": len(plan.examples),
+        "prompt": ", ".join(PROMPTS[style] for style in styles),
+        "extractor": EXTRACTOR,
+        "engine": ", ".join(sorted(set(engines.values()))),
+    }
+    return {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in {**row, **chosen}.items()
+    }
+
+
+def save(
+    folder: Path,
+    document: PasskDocument,
+    problems: Sequence[Problem],
+    tried: Mapping[str, Sequence[Attempts]],
+) -> None:
+    """Write a run; the document last, so a folder that has it is complete."""
+    rows = (to_row(problem.prompt) for problem in problems)
+    atomic_write(folder / "problems.jsonl", _lines(rows))
+    atomic_write(folder / "samples.jsonl", _lines(sample_rows(tried)))
+    atomic_write(folder / DOCUMENT, dump(document))
+
+
+def _lines(rows: Iterator[dict[str, object]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def sample_rows(tried: Mapping[str, Sequence[Attempts]]) -> Iterator[dict[str, object]]:
+    """A line a sample: its text, the answer read from it, whether it is right; greedy is null."""
+    for name, of in tried.items():
+        for one in of:
+            for i, (sample, answer) in enumerate(zip(one.samples, one.answers, strict=True)):
+                yield _sample_row(name, one, i, sample, answer)
+            if one.greedy is not None:
+                answer = attempts(one.problem, [one.greedy]).answers[0]
+                yield _sample_row(name, one, None, one.greedy, answer)
+
+
+def _sample_row(
+    name: str, one: Attempts, i: int | None, sample: Completion, answer: object
+) -> dict[str, object]:
+    return {
+        "problem_id": one.problem.prompt.id,
+        "model": name,
+        "sample": i,
+        "answer": None if answer is None else str(answer),
+        "right": answer == one.problem.gold,
+        "n_tokens": sample.n_tokens,
+        "finished": sample.finished,
+        "text": sample.text,
+    }
+
+
+def describe(settings: Settings, config: Config) -> str:
+    """What a run would do, as text; nothing is done."""
+    plan = make_plan(settings, config)
+    resolved(plan, lambda spec, base: base)
+    each = plan.samples + settings.greedy
+    n = len(settings.contenders)
+    split = f", split {plan.split}" if plan.split else ""
+    lines = [
+        ("task", f"{TASK}: {len(plan.problems)} problems of {plan.source}{split}"),
+        ("base", plan.base.base),
+        ("contenders", " ".join(settings.contenders)),
+        ("sampling", f"T {plan.temperature:g}, top_p {plan.top_p:g}, {len(plan.examples)} shots"),
+        ("answers", f"at most {n * len(plan.problems) * each:,} of up to {plan.max_tokens} tokens"),
+        ("", f"({plan.samples} samples a problem{' and a greedy one' if settings.greedy else ''})"),
+    ]
+    return "\n".join(f"{label:<12}{text}" for label, text in lines)

@@ -1,0 +1,204 @@
+"""What a pass@k run will do, decided and checked before anything is spent."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sami_eval import gsm8k, models
+from sami_eval.align.options import preset_name
+from sami_eval.budget import limits_of
+from sami_eval.client import ClientSettings
+from sami_eval.config import Config
+from sami_eval.errors import UsageError
+from sami_eval.generate import EngineChoice, parse_arguments
+from sami_eval.gsm8k import EMBEDDED, HUB_ID, Problem
+from sami_eval.store import key
+from sami_eval.types import Model
+
+TASK = "gsm8k"
+KS = (1, 10, 32)
+N_SAMPLES = 32
+TEMPERATURE = 0.7  # of the embedded base's card; for other bases one among the usual .6-.8
+MAX_TOKENS, EMBEDDED_MAX_TOKENS = 1024, 120
+PAPER_TEMPERATURE, PAPER_TOP_P, PAPER_SPLIT = 1.0, 0.9, "train"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `sami-eval passk` was asked to do; None leaves a choice to config and defaults.
+
+    prompts: problems as a file. fewshot: file of worked examples. greedy: also one attempt at
+    temperature 0. protocol "paper": the paper's prompt, temperature, top_p and split.
+    """
+
+    contenders: tuple[str, ...]
+    ks: tuple[int, ...] = KS
+    samples: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    limit: int | None = None
+    prompts: Path | None = None
+    split: str | None = None
+    num_fewshot: int = 0
+    fewshot: Path | None = None
+    greedy: bool = True
+    protocol: Literal["default", "paper"] = "default"
+    base: str | None = None
+    train: bool = False
+    base_url: str | None = None
+    engine: str | None = None
+    engine_args: tuple[str, ...] = ()
+    seed: int = 0
+    out: Path | None = None
+    concurrency: int = 16
+    max_cost: float | None = None
+    rpm: float | None = None
+    tpm: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything decided before anything is spent.
+
+    source: where the problems come from, as a person reads it; split: None for a file.
+    """
+
+    settings: Settings
+    config: Config
+    base_spec: str | None
+    base: Model
+    embedded: bool
+    source: str
+    split: str | None
+    problems: tuple[Problem, ...]
+    examples: tuple[Problem, ...]
+    samples: int
+    temperature: float
+    top_p: float
+    max_tokens: int
+    engine: EngineChoice
+    client: ClientSettings
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of what is asked for, defaults filled in: runs of one key share a folder."""
+        asked = self.settings
+        chosen = (asked.contenders, asked.ks, self.samples, asked.greedy, asked.protocol)
+        drawn = (self.temperature, self.top_p, self.max_tokens, asked.seed)
+        rows = [dataclasses.asdict(one.prompt) for one in (*self.problems, *self.examples)]
+        engine = (self.engine.name, asked.engine_args)
+        return key("passk", chosen, drawn, rows, engine, self.base.fingerprint, len(self.examples))
+
+
+def parse_ks(text: str) -> tuple[int, ...]:
+    """`1,10,32` in rising order, each once."""
+    parts = [part.strip() for part in text.split(",")]
+    bad = [p for p in parts if not (p.isascii() and p.isdigit() and len(p) < 7 and int(p) > 0)]
+    if bad:
+        raise UsageError(f"`--k {text}`: `{bad[0]}` is no whole number above 0", "--k 1,10,32")
+    return tuple(sorted({int(part) for part in parts}))
+
+
+def make_plan(settings: Settings, config: Config) -> Plan:
+    """Decide and check everything that costs nothing. Raises UsageError."""
+    if not settings.contenders:
+        raise UsageError("name at least one model", "sami-eval passk base sft --k 1,10,32")
+    samples = _samples(settings)
+    temperature, top_p = _drawing(settings, samples)
+    base_spec = settings.base or config.defaults.get("base")
+    base = models.resolve_base(base_spec, config)
+    embedded = preset_name(base) == "embedded"
+    source, split = _source(settings, embedded)
+    problems = gsm8k.limited(gsm8k.read_problems(settings.prompts or source, split), settings.limit)
+    client = ClientSettings(
+        base_url=settings.base_url or config.defaults.get("base-url"),
+        concurrency=settings.concurrency,
+        limits=limits_of(config.prices, settings.max_cost, settings.rpm, settings.tpm),
+    )
+    name = settings.engine or config.defaults.get("engine", "auto")
+    return Plan(
+        settings,
+        config,
+        base_spec,
+        base,
+        embedded,
+        source,
+        split,
+        tuple(problems),
+        tuple(_examples(settings, source, problems)),
+        samples,
+        temperature,
+        top_p,
+        settings.max_tokens or (EMBEDDED_MAX_TOKENS if embedded else MAX_TOKENS),
+        EngineChoice(name, parse_arguments(settings.engine_args), client),
+        client,
+    )
+
+
+def _samples(settings: Settings) -> int:
+    samples = N_SAMPLES if settings.samples is None else settings.samples
+    if samples < 1:
+        raise UsageError(f"`--samples {samples}` is not above 0", "--samples 32")
+    most = max(settings.ks)
+    if most > samples:
+        raise UsageError(
+            f"k is `{most}` but `{samples}` samples a problem are drawn: there is no estimate",
+            f"--samples {most}, or a smaller --k",
+        )
+    return samples
+
+
+def _drawing(settings: Settings, samples: int) -> tuple[float, float]:
+    """Temperature and top_p: as asked, else the protocol's or ours."""
+    paper = settings.protocol == "paper"
+    temperature, top_p = settings.temperature, settings.top_p
+    if temperature is None:
+        temperature = PAPER_TEMPERATURE if paper else TEMPERATURE
+    if top_p is None:
+        top_p = PAPER_TOP_P if paper else 1.0
+    if not (math.isfinite(temperature) and 0 <= temperature <= 2):
+        raise UsageError(f"`--temperature {temperature}` is not from 0 to 2", "--temperature 0.7")
+    if not (math.isfinite(top_p) and 0 < top_p <= 1):
+        raise UsageError(f"`--top-p {top_p}` is not above 0 and at most 1", "--top-p 0.9")
+    if temperature == 0 and samples > 1:
+        raise UsageError(
+            f"at temperature 0 all `{samples}` samples of a problem are one and the same",
+            "--temperature 0.7, or --samples 1 --k 1 for a single greedy attempt",
+        )
+    return temperature, top_p
+
+
+def _source(settings: Settings, embedded: bool) -> tuple[str, str | None]:
+    if settings.prompts is not None:
+        if settings.split is not None:
+            raise UsageError(
+                f"`--split {settings.split}`: `{settings.prompts}` is a file and has no splits",
+                "leave --split out",
+            )
+        return str(settings.prompts), None
+    if embedded:
+        return EMBEDDED, settings.split or "evaluation"
+    return HUB_ID, settings.split or (PAPER_SPLIT if settings.protocol == "paper" else "test")
+
+
+def _examples(settings: Settings, source: str, asked: Sequence[Problem]) -> list[Problem]:
+    """Worked examples: from a file, else from the split that is there to learn from."""
+    if settings.num_fewshot < 0:
+        raise UsageError(f"`--num-fewshot {settings.num_fewshot}` is below 0", "--num-fewshot 5")
+    if settings.fewshot is not None and settings.num_fewshot == 0:
+        raise UsageError("`--fewshot` without a number of examples", "add --num-fewshot 5")
+
+    def pool() -> list[Problem]:
+        if settings.fewshot is not None:
+            return gsm8k.read_problems(settings.fewshot)
+        return gsm8k.read_problems(
+            *((source, "development") if source == EMBEDDED else (HUB_ID, "train"))
+        )
+
+    return gsm8k.draw_examples(pool, settings.num_fewshot, settings.seed, asked)

@@ -1,0 +1,138 @@
+"""One figure a problem: its mean, and the difference of two models on the same problems.
+
+The problem is the unit. A mean of scores in [0, 1] has the score interval of `intervals.py`, each
+problem a cluster of one; what makes pass@k of one problem uncertain, its own n samples included, is
+in the scatter over problems.
+
+A difference d of two models has Student's interval with a quarter of an imaginary problem, of the
+largest difference seen, added to the sum of squares. Without it differences on a handful of
+problems give an interval that is too narrow, and none at all a width of zero; where none is seen
+the imaginary one is a whole point, and the interval reaches some 1/n.
+benchmarks/passk_coverage.py measures the coverage of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from statistics import NormalDist
+from sys import float_info
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sami_eval.stats.errors import OutOfRangeError
+from sami_eval.stats.intervals import Array, estimate
+from sami_eval.stats.power import least_questions
+from sami_eval.stats.tests import N_DRAWS, sampled_flip_p, sign_flip_tails
+from sami_eval.types import Estimate
+
+IMAGINARY = 0.25  # problems of the largest difference
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What b gains over a on the same problems.
+
+    p_value: of "no difference"; exact where the differences lie on a lattice of 1/scale.
+    problems_needed: for 80% power at 5% if `value` were the true difference; None at 0.
+    detectable: the smallest difference that this many problems find with 80% power.
+    """
+
+    value: float
+    interval: tuple[float, float]
+    p_value: float
+    problems_needed: int | None
+    detectable: float
+    n_problems: int
+
+
+def mean_score(scores: Sequence[float]) -> Estimate:
+    """The mean of one score a problem, each in [0, 1], with its 95% interval."""
+    values = np.asarray(scores, float)
+    if not len(values):
+        return Estimate(None, None)
+    if not ((values >= 0) & (values <= 1)).all():  # catches NaN
+        raise OutOfRangeError("a score is outside 0 to 1", "one score a problem")
+    rate = float(values.mean())
+    variance = float(((values - rate) ** 2).sum() / len(values) ** 2)
+    return estimate(min(max(rate, 0.0), 1.0), variance, np.ones(len(values)))
+
+
+def mean_amount(amounts: Sequence[float]) -> Estimate:
+    """The mean of any one number a problem with Student's 95% interval; None for it below two."""
+    values = np.asarray(amounts, float)
+    if not len(values):
+        return Estimate(None, None)
+    if len(values) == 1:
+        return Estimate(float(values[0]), None)
+    half = _student(len(values)) * float(values.std(ddof=1)) / sqrt(len(values))
+    middle = float(values.mean())
+    return Estimate(middle, (middle - half, middle + half))
+
+
+def _student(n: int) -> float:
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, n - 1))
+
+
+def difference_interval(gains: Array) -> tuple[Array, Array]:
+    """95% interval of the mean gain (module docstring); problems along the last axis."""
+    n = gains.shape[-1]
+    middle = gains.mean(-1)
+    largest = np.abs(gains).max(-1)
+    imagined = IMAGINARY * np.where(largest > 0, largest, 1.0) ** 2
+    squares = ((gains - middle[..., None]) ** 2).sum(-1) + imagined
+    half = _student(max(n, 2)) * np.sqrt(squares / max(n - 1, 1) / n)
+    return np.maximum(middle - half, -1.0), np.minimum(middle + half, 1.0)
+
+
+def difference(
+    a: Sequence[float], b: Sequence[float], scale: int, seed: int = 0, draws: int = N_DRAWS
+) -> Difference:
+    """What b gains over a; a, b: one score in [0, 1] a problem, the same problems in order.
+
+    scale: the scores are multiples of 1/scale where the test is to be exact.
+    """
+    if len(a) != len(b) or not len(a):
+        raise OutOfRangeError(f"`{len(a)}` and `{len(b)}` problems", "the same problems, in order")
+    gains = np.asarray(b, float) - np.asarray(a, float)
+    low, high = difference_interval(gains)
+    return Difference(
+        float(gains.mean()),
+        (float(low), float(high)),
+        paired_p(gains, scale, seed, draws),
+        problems_needed(gains),
+        detectable_difference(gains),
+        len(gains),
+    )
+
+
+def paired_p(gains: NDArray[np.float64], scale: int, seed: int = 0, draws: int = N_DRAWS) -> float:
+    """Two-sided sign-flip p of "no difference": exact on multiples of 1/scale, else drawn."""
+    steps = np.rint(gains * scale)
+    if np.abs(steps - gains * scale).max() < 1e-6:
+        tails = sign_flip_tails([int(step) for step in steps])
+        return max(float(tails[abs(int(steps.sum()))]), float_info.min)
+    return sampled_flip_p(gains, seed, draws)
+
+
+_Z_ALPHA, _Z_POWER = NormalDist().inv_cdf(0.975), NormalDist().inv_cdf(0.8)
+
+
+def problems_needed(gains: NDArray[np.float64]) -> int | None:
+    """Problems that find the observed mean gain with 80% power at 5%, scatter as observed."""
+    effect, variance = abs(float(gains.mean())), float(gains.var())
+    if effect < 1e-9:
+        return None
+    found = (_Z_ALPHA * sqrt(variance + effect**2) + _Z_POWER * sqrt(variance)) / effect
+    return max(round(found**2), least_questions(0.05))
+
+
+def detectable_difference(gains: NDArray[np.float64]) -> float:
+    """The smallest mean gain that so many problems find with 80% power, scatter as observed."""
+    low, high = difference_interval(gains)
+    half = float(high - low) / 2
+    return min(half / _Z_ALPHA * (_Z_ALPHA + _Z_POWER), 1.0)
