@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from sami_eval import cli
+from tests.loopback_judge import Behaviour, LoopbackJudge, completion
 from tests.tiny_llama import save_base
 
 ANSWERS = {81: "is short", 82: "goes on and on. " * 40}  # the second beyond 256 tokens of context
@@ -49,9 +51,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def compare(*more: str) -> int:
-    judge = ["--judge", "./brief.toml", "--judge-model", "hf:tiny"]
+    judge = ["--judge", "./brief.toml"]
+    model = [] if "--judge-model" in more else ["--judge-model", "hf:tiny"]
     records = ["x.jsonl", "y.jsonl", "--prompts", "q.jsonl"]
-    return cli.run(["compare", *records, *judge, "--json", *more])
+    return cli.run(["compare", *records, *judge, *model, "--json", *more])
 
 
 def test_nonsense_and_what_is_too_long_are_unparsed_with_reasons(
@@ -76,8 +79,8 @@ def test_a_rerun_takes_the_replies_from_the_ledger(
     assert first["comparisons"] == second["comparisons"]
 
 
-def _printed(capsys: pytest.CaptureFixture[str]) -> str:
-    assert compare() == 1
+def _printed(capsys: pytest.CaptureFixture[str], *more: str) -> str:
+    assert compare(*more) == 1
     return capsys.readouterr().out
 
 
@@ -87,3 +90,39 @@ def test_what_is_no_local_model_is_wrong_usage(
 ) -> None:
     assert compare("--judge-model", spec) == 2
     assert f"`{spec}`" in capsys.readouterr().err
+
+
+def test_a_run_is_told_by_the_judges_weights_not_by_its_folders_name(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = json.loads(_printed(capsys))
+    shutil.move("tiny", "moved")
+    moved = json.loads(_printed(capsys, "--judge-model", "hf:moved"))
+    save_base(folder / "tiny", seed=1)
+    capsys.readouterr()
+    other = json.loads(_printed(capsys))
+    assert moved["run"] == first["run"]
+    assert moved["calls"]["from_ledger"] == 4
+    assert other["run"] != first["run"]
+    assert other["calls"]["from_ledger"] == 0
+
+
+def test_judges_in_this_process_and_at_a_server_make_an_ensemble(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_base(folder / "other", seed=1)
+    with LoopbackJudge(Behaviour(script=lambda _: (200, {}, completion("[[A]]")))) as server:
+        models = ["hf:tiny", "hf:other", "openai:loopback"]
+        judges = [word for model in models for word in ("--judge-model", model)]
+        capsys.readouterr()
+        records = ["x.jsonl", "y.jsonl", "--prompts", "q.jsonl", "--judge", "./brief.toml"]
+        asked = ["compare", *records, *judges, "--base-url", server.url, "-q"]
+        assert cli.run([*asked, "--max-unparsed", "1", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert cli.run([*asked, "--dry-run", "--json"]) == 0
+        again = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in found["judges"]] == [f"brief ({model})" for model in models]
+    assert [row["cost_usd"] for row in found["judges"]] == [0.0, 0.0, None]
+    assert [row["n_turns"] for row in found["comparisons"][0]["judges"]] == [0, 0, 2]
+    assert found["comparisons"][0]["ties"] == 2
+    assert [(row["calls"], row["stored"]) for row in again["judges"]] == [(0, 4)] * 3
