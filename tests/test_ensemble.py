@@ -221,6 +221,8 @@ def test_a_judge_without_a_verdict_leaves_the_turn_to_the_others(
         assert judged(server, *asked) == 0
     row = json.loads(capsys.readouterr().out)["comparisons"][0]
     assert (row["wins"], row["unparsed"]) == (40, N_CALLS)
+    assert cli.run(["show", "--unparsed"]) == 0
+    assert capsys.readouterr().out.count(", quality (openai:wrong), one : two shown") == 40
     assert row["judges"][1]["n_turns"] == 0
     assert row["judges"][1]["win_rate"] is None
     assert row["kappa"]["overall"] == {

@@ -22,6 +22,10 @@ TABLES = (
     document.SeedsRow,
     document.SeedRow,
     document.RankRow,
+    document.JudgeRow,
+    document.JudgedRow,
+    document.AgreementRow,
+    document.KappaRow,
     document.Calls,
 )
 

@@ -142,9 +142,12 @@ def _write_report(document: Document, folder: Path) -> None:
 def _print_unparsed(folder: Path) -> None:
     from sami_eval import runs
 
-    missing = [verdict for verdict in runs.read_verdicts(folder) if verdict.winner is None]
+    judged = runs.read_verdicts(folder)
+    several = len({verdict.judge for verdict in judged}) > 1
+    missing = [verdict for verdict in judged if verdict.winner is None]
     for v in missing:
         pair = f"{v.a} : {v.b}" if v.first == "a" else f"{v.b} : {v.a}"
-        print(f"question {v.prompt_id}, turn {v.turn + 1}, {pair} shown in this order: {v.reason}")
+        place = f"question {v.prompt_id}, turn {v.turn + 1}" + (f", {v.judge}" if several else "")
+        print(f"{place}, {pair} shown in this order: {v.reason}")
         print("  " + v.text.strip().replace("\n", "\n  ") + "\n")
     print(f"{len(missing)} judgments without a verdict")
