@@ -36,6 +36,7 @@ class Settings:
     train: make missing adapters of a base of the user's own too.
     timeout: seconds for one attempt at a call.
     max_cost: USD that no call may pass. rpm, tpm: requests and tokens a minute.
+    votes: people's, file or hub id; vote_names: CONTENDER=NAME, what they call a contender.
     """
 
     contenders: tuple[str, ...]
@@ -64,6 +65,8 @@ class Settings:
     concurrency: int = 16
     timeout: float = 300.0
     retry_unparsed: bool = False
+    votes: str | None = None
+    vote_names: tuple[str, ...] = ()
     max_cost: float | None = None
     rpm: float | None = None
     tpm: float | None = None

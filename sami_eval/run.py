@@ -21,6 +21,7 @@ from sami_eval.comparison import compare as compare_pair
 from sami_eval.comparison import correct_pairs, round_robin
 from sami_eval.config import Config, find_config
 from sami_eval.contenders import Contender, contenders, games, pairs, seed_of
+from sami_eval.corrected import People, read_people, with_votes
 from sami_eval.embedded import BASE_DIR
 from sami_eval.ensemble import with_judges
 from sami_eval.errors import SamiEvalError, UsageError
@@ -75,7 +76,7 @@ def run_comparison(
     """Compare the contenders and save the run; what is stored already is not done again."""
     plan, stages = make_plan(settings, config), Stages()
     # A name that means nothing is said before a folder is made or an adapter trained.
-    resolved(plan, lambda spec, base: base)
+    people = _people(plan, resolved(plan, lambda spec, base: base))
     folder = claim_folder(plan)
     for note in plan.notes:
         progress.say(note)
@@ -90,6 +91,8 @@ def run_comparison(
             verdicts, costs = _judge_pairs(plan, sides, responses, ledger, progress)
     with stages.stage("statistics"):
         document = _document(plan, sides, responses, verdicts, costs)
+        if people is not None:
+            document = with_votes(document, list(itertools.chain(*verdicts.values())), people)
     document |= {
         "run": shown(folder, config),
         "command": command,
@@ -107,6 +110,16 @@ def run_comparison(
             )
     runs.save(folder, document, plan.prompts, answers, judged)
     return document
+
+
+def _people(plan: Plan, sides: Sequence[Contender]) -> People | None:
+    """People's votes, before anything is spent; None where none are given."""
+    settings = plan.settings
+    if settings.votes is None:
+        return None
+    names = [(a.name, b.name) for a, b in pairs(sides)]
+    questions = [prompt.id for prompt in plan.prompts]
+    return read_people(settings.votes, settings.vote_names, names, questions)
 
 
 def claim_folder(plan: Plan) -> Path:

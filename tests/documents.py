@@ -62,6 +62,7 @@ def comparison(a: str, b: str, p: float | None = 0.22) -> ComparisonRow:
         "self_agreement_interval": None,
         "judges": [],
         "kappa": None,
+        "corrected": None,
     }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from sami_eval.cli.options import (
+    As,
     Base,
     BaseUrl,
     Concurrency,
@@ -26,6 +27,7 @@ from sami_eval.cli.options import (
     Seed,
     Tpm,
     Verbose,
+    Votes,
 )
 
 if TYPE_CHECKING:
@@ -108,6 +110,8 @@ def compare(
     max_cost: MaxCost = None,
     rpm: Rpm = None,
     tpm: Tpm = None,
+    votes: Votes = None,
+    names: As = None,
     dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -150,6 +154,8 @@ def compare(
         max_cost=max_cost,
         rpm=rpm,
         tpm=tpm,
+        votes=votes,
+        vote_names=tuple(names or ()),
     )
     config = find_config(Path.cwd())
     if dry_run:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sami_eval.cli.options import Json, Verbose
+from sami_eval.cli.options import As, Json, Verbose, Votes
 from sami_eval.cli.passk import show_passk
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ def show(
     html: Annotated[
         bool, typer.Option("--html", help="Write the run's report.html, and say where.")
     ] = False,
+    votes: Votes = None,
+    names: As = None,
     verbose: Verbose = False,
 ) -> None:
     """Print or export a finished run, or verdicts judged elsewhere; calls no model."""
@@ -51,10 +53,12 @@ def show(
     else:
         folder = runs.find_run(run, find_config(Path.cwd()).root)
         if runs.is_passk(folder):
-            _refuse_of_passk(folder, [unparsed, verdicts, fastchat, lm_eval, html])
+            _refuse_of_passk(folder, [unparsed, verdicts, fastchat, lm_eval, html, votes])
             show_passk(folder, as_json, markdown, latex, csv, verbose)
             return
         document = read_document(folder / runs.DOCUMENT)
+    if votes is not None:
+        document = _with_votes(document, folder or Path(document["run"]), votes, names or [])
     if lm_eval is not None:
         write(lm_eval, dump(export.lm_eval(document)))
     if folder is not None and (csv or verdicts or fastchat):
@@ -96,6 +100,19 @@ def _read_file(path: Path) -> Document:
     from sami_eval.report.document import read_document
 
     return read_document(path) if path.name == runs.DOCUMENT else read_verdict_file(path)
+
+
+def _with_votes(document: Document, source: Path, votes: str, names: list[str]) -> Document:
+    """With the win rate corrected by people's votes; source: run folder or file of verdicts."""
+    from sami_eval import runs
+    from sami_eval.corrected import read_people, with_votes
+    from sami_eval.imports import verdicts_in
+
+    folder = source.parent if source.name == runs.DOCUMENT else source
+    judged = runs.read_verdicts(folder) if folder.is_dir() else verdicts_in(folder)
+    pairs = [(row["a"], row["b"]) for row in document["comparisons"]]
+    people = read_people(votes, names, pairs, [verdict.prompt_id for verdict in judged])
+    return with_votes(document, judged, people)
 
 
 def _export(

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sami_eval.budget import dollars
+from sami_eval.report.corrected import corrected_cells, people_facts
 from sami_eval.report.figures import interval_text, p_text, percent, shorten
 from sami_eval.report.judges import HEADER, cost_facts, judge_cells, kappa_facts, several_judges
 
@@ -91,6 +92,8 @@ def _category_table(row: ComparisonRow) -> Table:
         table.add_section()
     total = p_text(row["p_value"]).removeprefix("p = ").removeprefix("p ")
     table.add_row("all", str(row["n_turns"]), *_tally_cells(row), total, style="bold")
+    for cells in corrected_cells(row):
+        table.add_row(*cells)
     return table
 
 
@@ -101,6 +104,8 @@ def _pairs_table(document: Document) -> Table:
         pair = f"{shorten(row['a'])} : {shorten(row['b'])}"
         style = "bold" if row["significant"] else None
         table.add_row(pair, *_tally_cells(row), adjusted, style=style)
+        for cells in corrected_cells(row):
+            table.add_row(f"  {cells[0]}", *cells[2:])
     return table
 
 
@@ -247,6 +252,7 @@ def fact_rows(document: Document) -> Iterator[tuple[str, str]]:
         if row["seeds"] is not None:
             label = "win rate by seed" if len(comparisons) == 1 else f"{row['a']} : {row['b']}"
             yield shorten(label, LABEL_WIDTH), _seed_rates(row["seeds"])
+    yield from people_facts(document)
     yield from kappa_facts(document)
     verdicts = sum(row["n_verdicts"] for row in comparisons)
     yield "unparsed verdicts", f"{sum(row['unparsed'] for row in comparisons)} of {verdicts}"

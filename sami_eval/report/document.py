@@ -74,8 +74,22 @@ class SeedsRow(TypedDict):
     questions_interval: list[float] | None
 
 
+class CorrectedRow(TypedDict):
+    """The win rate by people's votes and the judge (stats/ppi.py); people: by votes alone."""
+
+    win_rate: float
+    interval: list[float]
+    judge_weight: float
+    people_win_rate: float
+    people_interval: list[float]
+    n_votes: int
+    n_questions: int
+    n_turns: int
+    votes: str
+
+
 class ComparisonRow(TallyRow):
-    """One pair of contenders; seeds: null where both sides are one model."""
+    """One pair; seeds: null where both sides are one model; corrected: null without votes."""
 
     a: str
     b: str
@@ -87,6 +101,7 @@ class ComparisonRow(TallyRow):
     self_agreement_interval: list[float] | None
     judges: list[JudgedRow]
     kappa: KappaRow | None
+    corrected: CorrectedRow | None
 
 
 class JudgedRow(TallyRow):
@@ -235,6 +250,7 @@ def comparison_row(comparison: Comparison) -> ComparisonRow:
         "self_agreement_interval": _interval(comparison.self_agreement.interval),
         "judges": [{**tally_row(t), "judge": name} for name, t in comparison.judges.items()],
         "kappa": _kappa_row(comparison.kappas) if comparison.kappas else None,
+        "corrected": None,
     }
 
 
@@ -312,6 +328,7 @@ def read_document(path: Path) -> Document:
             row.setdefault("self_agreement_interval", None)
             row.setdefault("judges", [])
             row.setdefault("kappa", None)
+            row.setdefault("corrected", None)
     wrong = misfit(data, Document)
     if wrong is not None:
         raise UsageError(f"not a run: `{wrong[0]}` is {wrong[1]}", hint, str(path))

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sami_eval.comparison import Rule, fold
+from sami_eval.report.corrected import corrected_cells
 from sami_eval.report.document import ComparisonRow, Document, TallyRow
 from sami_eval.report.figures import interval_text, p_text, percent
 from sami_eval.report.judges import model_of
@@ -124,10 +125,20 @@ def _cells(name: str, row: TallyRow, adjusted: bool) -> list[str]:
     return [name, *counts, percent(row["win_rate"]), interval_text(row["interval"]), p]
 
 
+def vote_rows(document: Document) -> list[list[str]]:
+    """A row of the table for each pair's win rate corrected by people's votes."""
+    several = len(document["comparisons"]) > 1
+    return [
+        [f"{row['a']} : {row['b']} {name}" if several else name, *cells]
+        for row in document["comparisons"]
+        for name, *cells in corrected_cells(row)
+    ]
+
+
 def markdown(document: Document) -> str:
-    """The table in Markdown, the judges of an ensemble below."""
+    """The table in Markdown; below, what votes correct and the judges of an ensemble."""
     header, rows = table(document)
-    return markdown_table(header, [*rows, *judge_rows(document)])
+    return markdown_table(header, [*rows, *vote_rows(document), *judge_rows(document)])
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -143,10 +154,10 @@ _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasci
 
 
 def latex(document: Document) -> str:
-    """The table in LaTeX, the judges of an ensemble below; needs booktabs."""
+    """The table in LaTeX, votes and the judges of an ensemble below; needs booktabs."""
     header, rows = table(document)
     total = [] if len(document["comparisons"]) > 1 else [rows.pop()]
-    return latex_table(header, rows, total, judge_rows(document))
+    return latex_table(header, rows, total, vote_rows(document) + judge_rows(document))
 
 
 def latex_table(header: Sequence[str], *parts: Sequence[Sequence[str]]) -> str:
