@@ -1,0 +1,143 @@
+"""What pass@k figures look like, held to a golden file at 80 columns without colour.
+
+SAMI_EVAL_GOLDEN=write rewrites it; read the difference before committing it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from sami_eval.calls import Completion
+from sami_eval.gsm8k import Problem
+from sami_eval.report.passk_console import curve, render_passk, verdicts
+from sami_eval.report.passk_document import PasskDocument, contender_row, difference_row
+from sami_eval.report.passk_export import differences_table, figures_table, latex, markdown
+from sami_eval.samples import any_of_k, attempts, figures, paired
+from sami_eval.types import Model, Prompt
+
+GOLDEN = Path(__file__).with_name("golden")
+LONG = "meta-llama--Llama-3.1-8B/sft+sami+dpo@12"
+KS = (1, 4, 8)
+
+
+def document(skills: dict[str, float], n: int = 40, protocol: str = "default") -> PasskDocument:
+    """Figures of contenders that solve problem i at a rate of i/n to the power 1/skill."""
+    draw = random.Random(1)
+    problems = [Problem(Prompt(str(i), "math", ("?",), ("#### 5",)), Fraction(5)) for i in range(n)]
+
+    def one(i: int, skill: float) -> Completion:
+        text = "5" if draw.random() < ((i + 0.5) / n) ** (1 / skill) else draw.choice("678x")
+        return Completion(
+            f"{text} {'.' * draw.randrange(9)}", (), text != "6", 10 + draw.randrange(9)
+        )
+
+    tried = {
+        name: [
+            attempts(p, [one(i, s) for _ in range(8)], one(i, s)) for i, p in enumerate(problems)
+        ]
+        for name, s in skills.items()
+    }
+    settings = {
+        "source": "openai/gsm8k",
+        "split": "test",
+        "temperature": 0.7,
+        "top_p": 1.0,
+        "shots": 0,
+        "prompt": "chat template",
+        "extractor": "sami-eval: x",
+        "seed": 0,
+        "engine": "vllm",
+        "max_tokens": 1024,
+        "protocol": protocol,
+    }
+    return {
+        "schema": "sami-eval/passk/1",
+        "task": "gsm8k",
+        "n_problems": n,
+        "samples": 8,
+        "ks": list(KS),
+        "settings": settings,
+        "settings_key": "k",
+        "embedded": False,
+        "contenders": [
+            contender_row(
+                Model(name, "some/base"),
+                "vllm",
+                "chat template",
+                figures(of, KS),
+                {k: any_of_k(of, k) for k in KS},
+            )
+            for name, of in tried.items()
+        ],
+        "differences": [difference_row(row) for row in paired(tried, KS, 0)],
+        "run": "runs/2026-11-24-gsm8k-passk-sami-sft",
+        "date": "2026-11-24T12:00:00",
+        "calls": {"made": 640, "from_ledger": 80},
+        "seconds": {"sampling": 61.2},
+        "memory_mb": {"sampling": 900.0},
+        "versions": {},
+        "command": "",
+    }
+
+
+PAIR = document({"sft+sami": 2.0, "sft": 0.7})
+FOUR = document({"base": 0.5, "sft": 0.9, LONG: 1.0, "sft+sami": 1.2}, protocol="paper")
+
+
+def printed(shown: PasskDocument, width: int = 80) -> str:
+    file = io.StringIO()
+    console = Console(width=width, color_system=None, highlight=False, file=file)
+    console.print(render_passk(shown, verbose=True))
+    return "\n".join(line.rstrip() for line in file.getvalue().split("\n"))
+
+
+@pytest.mark.parametrize(("name", "shown"), [("passk_pair", PAIR), ("passk_four", FOUR)])
+def test_output_is_the_golden_file_at_80_columns(name: str, shown: PasskDocument) -> None:
+    path = GOLDEN / f"{name}.txt"
+    text = printed(shown)
+    if os.environ.get("SAMI_EVAL_GOLDEN") == "write":
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+    assert max(map(len, text.split("\n"))) <= 80
+
+
+def test_every_table_states_what_the_figures_depend_on() -> None:
+    for text in (printed(PAIR), markdown(PAIR), latex(PAIR)):
+        for part in ("T 0.7", "top_p 1", "n 8", "0-shot", "split test", "extractor sami-eval"):
+            assert part in " ".join(text.split())
+
+
+def test_the_winner_is_named_with_points_and_p() -> None:
+    (line,) = verdicts(PAIR)
+    assert line.startswith("sft+sami against sft: solves more at k = 1 (+")
+    assert "p < .001" in line
+
+
+def test_no_difference_says_how_many_problems_would_tell() -> None:
+    (line,) = verdicts(document({"a": 1.0, "b": 1.05}))
+    assert "no difference found at k = 1, 4, 8" in line
+    assert "would need about" in line
+
+
+def test_exports_hold_the_documents_figures() -> None:
+    header, rows = figures_table(PAIR)
+    assert len(rows) == 2 * len(KS)
+    row = PAIR["contenders"][0]["pass_at_k"]["4"]
+    assert row["value"] is not None
+    assert rows[1][header.index("pass@k")] == f"{100 * row['value']:.1f}%"
+    assert len(differences_table(FOUR)[1]) == 6 * len(KS)
+
+
+def test_a_curve_of_one_sample_and_of_certain_values_is_drawn() -> None:
+    assert "pass@k" in curve({**PAIR, "samples": 1})
+    row = {**PAIR["contenders"][0], "curve": [[1, 1.0], [8, 1.0]]}
+    assert "100%" in curve({**PAIR, "contenders": [row]})  # type: ignore[list-item]
+    row = {**row, "curve": [[1, 0.0], [8, 0.0]]}
+    assert "0%" in curve({**PAIR, "contenders": [row]})  # type: ignore[list-item]
