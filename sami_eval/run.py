@@ -80,7 +80,7 @@ def run_comparison(
     folder = claim_folder(plan)
     for note in plan.notes:
         progress.say(note)
-    with Ledger(config.ledger_path) as ledger:
+    with Ledger(config.ledger_path, say=progress.say) as ledger:
         with stages.stage("adapters"):
             sides = _contenders(plan, ledger, progress)
         with stages.stage("generating"):

@@ -12,9 +12,8 @@ import hashlib
 import json
 import os
 import sqlite3
-import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -86,15 +85,17 @@ def connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
 
 
-def journal_mode(path: Path) -> str:
+Say = Callable[[str], None]
+
+
+def journal_mode(path: Path, say: Say) -> str:
     """How SQLite keeps the file whole: a write-ahead log, unless a network lies between."""
     kind = network_type(path.resolve(), read_mounts())
     if kind is None:
         return "WAL"
-    print(
+    say(
         f"`{path}` lies on a network file system ({kind}): its ledger is kept without a "
-        "write-ahead log, which is slower",
-        file=sys.stderr,
+        "write-ahead log, which is slower"
     )
     return "DELETE"
 
@@ -132,13 +133,18 @@ def _glance(path: Path) -> sqlite3.Connection:
     return memory
 
 
+def _unsaid(text: str) -> None:
+    pass
+
+
 class Ledger:
     """What has been generated and judged so far, in one SQLite file; safe for several processes."""
 
-    def __init__(self, path: Path, read_only: bool = False) -> None:
+    def __init__(self, path: Path, read_only: bool = False, say: Say = _unsaid) -> None:
         """Open the ledger of this path, new where there is none.
 
         read_only: nothing is written; where there is none, it is empty and stays away.
+        say: tells the user what the place of the file means for it.
         """
         self.path = path
         try:
@@ -148,7 +154,7 @@ class Ledger:
                 return
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = connect(path)
-            self._prepare()
+            self._prepare(say)
         except (OSError, sqlite3.OperationalError) as error:
             raise disk_error(path, error) from None
         except sqlite3.DatabaseError as error:
@@ -165,9 +171,9 @@ class Ledger:
             )
         return int(version)
 
-    def _prepare(self) -> None:
+    def _prepare(self, say: Say) -> None:
         version = self._check_version()
-        self._db.execute(f"PRAGMA journal_mode = {journal_mode(self.path)}")
+        self._db.execute(f"PRAGMA journal_mode = {journal_mode(self.path, say)}")
         self._db.execute("PRAGMA synchronous = NORMAL")
         if version < _VERSION:
             _migrate(self._db)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from sami_eval import leases
+from sami_eval import cli, leases, mounts
 from sami_eval.calls import Reply
 from sami_eval.leases import EXPIRE_S, is_alive, share
 from sami_eval.mounts import network_type
@@ -208,3 +208,18 @@ def test_a_network_file_system_is_known_by_the_mount_table(path: str, kind: str 
 def test_no_mount_table_is_a_local_disk() -> None:
     assert network_type(Path("/home/me"), "") is None
     assert network_type(Path("/home/me"), "mangled\n\n") is None
+
+
+def test_a_network_file_system_is_said_unless_quiet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "mounts"
+    table.write_text(f"server:/home {tmp_path} nfs4 rw 0 0\n")
+    monkeypatch.setattr(mounts, "MOUNT_TABLE", table)
+    monkeypatch.chdir(tmp_path)
+    write_records(tmp_path)
+    for flags, times in (([], 1), (["-q"], 0)):
+        assert cli.run([*RECORDS, "--judge", "rules", *flags]) == 0
+        assert capsys.readouterr().err.count("lies on a network file system (nfs4)") == times
+    with closing(sqlite3.connect(tmp_path / ".sami-eval" / "ledger.db")) as db:
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("delete",)

@@ -68,16 +68,8 @@ def write(path: str, rows: list[dict[str, object]]) -> None:
     Path(path).write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-@pytest.mark.vllm
-def test_a_tiny_served_judge_ends_with_reasons_and_code_1(
-    server: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
+def write_records() -> None:
+    """Two questions, answers to them, and a judge whose replies are short."""
     numbers = (81, 82)
     asked = {"category": "writing", "turns": ["Write a line.", "Another."]}
     write("q.jsonl", [{"question_id": number, **asked} for number in numbers])
@@ -96,6 +88,19 @@ def test_a_tiny_served_judge_ends_with_reasons_and_code_1(
     Path("brief.toml").write_text(
         text.replace('name = "quality"', 'name = "brief"').replace("= 2048", "= 64")
     )
+
+
+@pytest.mark.vllm
+def test_a_tiny_served_judge_ends_with_reasons_and_code_1(
+    server: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    write_records()
     command = ["compare", "x.jsonl", "y.jsonl", "--prompts", "q.jsonl", "--judge", "./brief.toml"]
     given = ["--judge-model", "openai:embedded", "--base-url", server, "--json", "--out", "run"]
     assert cli.run([*command, *given]) == 1
@@ -141,3 +146,33 @@ def test_a_served_judge_tells_its_probabilities(
     lines = Path("run", "verdicts.jsonl").read_text(encoding="utf-8").splitlines()
     scores = [json.loads(line)["score"] for line in lines]
     assert len([score for score in scores if score is not None and 0 <= score <= 1]) >= 4
+
+
+@pytest.mark.vllm
+def test_a_tiny_judge_in_this_process_ends_with_reasons_and_code_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_records()
+    judge = ["--judge", "./brief.toml", "--judge-model", f"vllm:{BASE_DIR}", "--engine", "vllm"]
+    asked = ["compare", "x.jsonl", "y.jsonl", "--prompts", "q.jsonl", *judge, "--json"]
+    # A process of its own: the engine keeps what it takes until its process ends.
+    command = [sys.executable, "-c", "from sami_eval.cli import main; main()", *asked]
+    documents = []
+    for _ in range(2):
+        done = subprocess.run(
+            [*command, "--engine-arg", "enforce_eager=true", "--out", "run"],
+            env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 1, done.stderr[-3000:]
+        assert "8 of 8 judgments have no verdict" in done.stderr
+        documents.append(json.loads(done.stdout))
+    first, second = documents
+    assert first["comparisons"] == second["comparisons"]
+    assert (first["cost_usd"], second["calls"]) == (0.0, {"made": 0, "from_ledger": 8})
+    lines = Path("run", "verdicts.jsonl").read_text(encoding="utf-8").splitlines()
+    reasons = Counter(json.loads(line)["reason"] for line in lines)
+    assert set(reasons) <= NO_VERDICT
+    assert reasons["too long for the judge"] == 4

@@ -81,7 +81,7 @@ def align(
     if contrasts:
         given = read_contrasts(contrasts)
     else:
-        with Ledger(config.ledger_path) as ledger:
+        with Ledger(config.ledger_path, say=shown.say) as ledger:
             shop = adapters.Workshop(config, ledger, shown, train=True)
             given = adapters.contrasts_for(model, shop)
     if dry_run:

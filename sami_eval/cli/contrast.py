@@ -145,7 +145,7 @@ def contrast(
             stored, missing = adapters.yet_to_write(drafts, settings.engine, ledger)
         print_dry_run(writer, drafts, stored, missing, config.prices, as_json)
         return
-    with Ledger(config.ledger_path) as ledger:
+    with Ledger(config.ledger_path, say=shown.say) as ledger:
         written = adapters.contrasts_of(writer, asked, principles, settings, ledger, shown)
     path = out or adapters.contrasts_path(writer, config.root)
     atomic_write(path, contrasts_to_jsonl(written))

@@ -139,7 +139,7 @@ class SamiEvalLM(LM):  # type: ignore[misc]
             seen[prompt, sampling] = sample + 1
             messages = (("user", context),)
             requests.append(Request(model, messages, ids[prompt], sampling, sample))
-        with Ledger(self._ledger_path) as ledger:
+        with Ledger(self._ledger_path, say=self._progress.say) as ledger:
             done = complete(requests, ledger, self._engines, self._progress)
         return [completion.text for completion in done]
 
