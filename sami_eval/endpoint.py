@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -39,14 +40,13 @@ def check(model: Model, base_url: str | None) -> None:
     secret = _secret(variable)
     if model.engine == "azure":
         _check_azure(model, url)
-    address = urlsplit(url)
-    if address.scheme not in ("http", "https") or not address.hostname:
+    host = _host(url)
+    if host is None:
         raise UsageError(f"`{masked(url)}` is no address", "--base-url http://127.0.0.1:8000/v1")
     if secret and not (secret.isascii() and secret.isprintable() and " " not in secret):
         raise KeyMissingError(
             f"`{variable}` holds characters no key has", f"export {variable}=... once more"
         )
-    host = address.hostname
     azure = model.engine == "azure"
     if not secret and (azure or host.endswith(("openai.com", "openai.azure.com"))):
         raise KeyMissingError(
@@ -54,6 +54,16 @@ def check(model: Model, base_url: str | None) -> None:
             f"export {variable}=..."
             + ("" if azure else "  (or --base-url URL for a server of your own)"),
         )
+
+
+def _host(url: str) -> str | None:
+    """The host of an address that can be asked; None for anything else."""
+    try:
+        address = urlsplit(url)
+        good = address.scheme in ("http", "https") and address.port != 0
+    except ValueError:  # half an IPv6 address, a port beyond 65535
+        return None
+    return address.hostname if good and not re.search(r"\s", url) else None
 
 
 def key_variable(model: Model) -> str:

@@ -336,7 +336,13 @@ def test_a_key_with_a_line_break_is_refused_before_it_is_sent(
     assert "sk-one" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["localhost:8000", "ftp://host/v1", "http://"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("localhost:8000", "ftp://host/v1", "http://", " ", "http://h:99999/v1", "http://h:x/v1"),
+        *("http://[::1/v1", "http://h:0/v1", "http://a b/v1", "http://h/v1\n"),
+    ],
+)
 def test_an_address_that_is_none_is_a_usage_error(url: str) -> None:
     with pytest.raises(UsageError, match="is no address"):
         check_key(JUDGE, ClientSettings(base_url=url))
