@@ -7,6 +7,8 @@ beside. Read from JSON lines, a JSON list, parquet, or the hub.
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sami_eval.errors import UsageError
-from sami_eval.files import read_json, shown
+from sami_eval.files import parse_json, read_json, read_text, shown
 from sami_eval.prompts import read_lines
 from sami_eval.runs import MOST_TURNS
 from sami_eval.types import Winner
@@ -91,15 +93,34 @@ def _rows(source: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _from_list(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    rows = read_json(path, HINT)
+    text = read_text(path, HINT)
+    rows = parse_json(text, HINT, path)
     if not isinstance(rows, list):
         raise UsageError("not a list of votes", HINT, str(path))
-    return _numbered(rows, str(path))
+    lines = list(_line_of_each(text, len(rows)))
+    return _objects((f"{path}:{line}", row) for line, row in zip(lines, rows, strict=True))
+
+
+def _line_of_each(text: str, n: int) -> Iterator[int]:
+    """The line on which each item of a JSON list begins, in one pass."""
+    decoder, between = json.JSONDecoder(), re.compile(r"[\s,]*")
+    at, line = text.index("[") + 1, text.count("\n", 0, text.index("["))
+    for _ in range(n):
+        found = between.match(text, at)
+        start = found.end() if found else at
+        line += text.count("\n", at, start)
+        yield line + 1
+        end = decoder.raw_decode(text, start)[1]
+        line += text.count("\n", start, end)
+        at = end
 
 
 def _numbered(rows: Iterable[object], source: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, row in enumerate(rows, 1):
-        where = f"{source}, vote {number}"
+    return _objects((f"{source}, vote {number}", row) for number, row in enumerate(rows, 1))
+
+
+def _objects(rows: Iterable[tuple[str, object]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for where, row in rows:
         if not isinstance(row, dict):
             raise UsageError(f"{shown(row)} is not an object", HINT, where)
         yield where, row

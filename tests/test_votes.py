@@ -136,11 +136,12 @@ def test_a_file_that_is_not_there_is_said(
     assert name in refused(tmp_path / name, capsys)
 
 
-def test_a_vote_of_a_list_is_named_by_its_number(tmp_path: Path) -> None:
-    (tmp_path / "v.json").write_text(json.dumps([VOTE, {**VOTE, "turn": 0}]))
+def test_a_vote_of_a_list_is_named_by_its_line(tmp_path: Path) -> None:
+    rows = [json.dumps(row) for row in (VOTE, {**VOTE, "turn": 0})]
+    (tmp_path / "v.json").write_text(f"[\n{rows[0]},\n\n  {rows[1]}\n]")
     with pytest.raises(UsageError, match="`turn` is `0`") as caught:
         read_votes(str(tmp_path / "v.json"))
-    assert caught.value.where == f"{tmp_path / 'v.json'}, vote 2"
+    assert caught.value.where == f"{tmp_path / 'v.json'}:4"
 
 
 def test_a_data_set_that_cannot_be_had_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
