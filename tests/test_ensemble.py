@@ -272,6 +272,29 @@ def test_python_takes_several_judges_too(folder: Path) -> None:
         sami_eval.compare("one.jsonl", "two.jsonl", **asked, judge_model=["openai:x", "openai:x"])
 
 
+def test_a_rating_that_decides_several_pairs_is_one_call(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    third = Path("one.jsonl").read_text().replace("one strength 9", "third strength 5")
+    Path("third.jsonl").write_text(third.replace('"one"', '"third"'))
+    asked = ["compare", "one.jsonl", "two.jsonl", "third.jsonl", "--prompts", "q.jsonl", "-q"]
+    asked += ["--judge", "single", *judges("right"), "--json"]
+    with LoopbackJudge() as server:
+        asked += ["--base-url", server.url]
+        assert cli.run([*asked, "--dry-run"]) == 0
+        bound = json.loads(capsys.readouterr().out)
+        assert cli.run(asked) == 0
+        n_calls = len(server.calls)
+        found = json.loads(capsys.readouterr().out)
+        assert cli.run(asked) == 0
+        again = json.loads(capsys.readouterr().out)
+    assert n_calls == 3 * 40 == bound["judges"][0]["calls"]
+    assert found["calls"] == {"made": n_calls, "from_ledger": 0}
+    assert found["tokens"] == {"prompt": n_calls * 100, "completion": n_calls * 10}
+    assert found["cost_usd"] == pytest.approx(n_calls * BILL["right"])
+    assert again["calls"] == {"made": 0, "from_ledger": n_calls}
+
+
 def said(judge: str, *winners: Winner | None) -> list[Verdict]:
     """One judge's verdict on the first turn of q1, q2, ..., in one order."""
     return [verdict(winner, question=f"q{i}", judge=judge) for i, winner in enumerate(winners, 1)]

@@ -1,6 +1,7 @@
 """Who compares responses: `judges/*.toml` -> Judge; render, ask, parse -> Verdict."""
 
 from sami_eval.judge.ask import BETWEEN, IDENTICAL, judge_all, read_in_words
+from sami_eval.judge.counted import Counted
 from sami_eval.judge.fastchat import judge_prompts_kind, read_judge_prompts
 from sami_eval.judge.files import judge_files, judges_dirs, listing, read_judge
 from sami_eval.judge.local import ENGINES as IN_PROCESS
@@ -13,6 +14,7 @@ __all__ = [
     "BOTH",
     "IDENTICAL",
     "IN_PROCESS",
+    "Counted",
     "Reading",
     "judge_all",
     "judge_files",

@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 
 from sami_eval import client
 from sami_eval.calls import Reply, Request
+from sami_eval.judge.counted import Counted
 from sami_eval.judge.local import complete_here
 from sami_eval.judge.requests import BOTH, Judgment, Turn, reply_key, stored_replies, to_ask, turns
 from sami_eval.judge.verdicts import Reading, read_reply
@@ -34,11 +35,13 @@ def judge_all(
     retry_unparsed: bool = False,
     model: Model | None = None,
     arguments: Mapping[str, str] = _NO_ARGUMENTS,
+    counted: Counted | None = None,
 ) -> list[Verdict]:
     """One verdict a turn, order and repeat, in the order of the prompts.
 
     model: what the judge is asked at; its server-side model by default. A local one is run in
         this process, by the engine that judge.model names and with these arguments.
+    counted: is told which replies were asked for and which were stored.
 
     Identical responses are a tie without a call. What the ledger holds is not asked again, save
     replies without a verdict under retry_unparsed. A rules judge is asked once an order; a
@@ -64,6 +67,8 @@ def judge_all(
 
     share(missing, stored, work, ledger, progress)
     replies |= stored(missing) | fresh
+    if counted is not None:
+        counted.add(replies, fresh)
     return [_verdict(judge, judgment, replies, fresh.keys()) for judgment in todo.judgments]
 
 

@@ -1,0 +1,29 @@
+"""How many calls verdicts stand on: a reply counts once, however many verdicts it decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sami_eval.budget import total
+from sami_eval.calls import Reply
+from sami_eval.client import is_api_failure
+from sami_eval.types import Usage
+
+
+@dataclass(slots=True)
+class Counted:
+    """Replies asked for in this run, with their usage, and those the ledger held, by their keys."""
+
+    made: dict[str, Usage | None] = field(default_factory=dict)
+    stored: set[str] = field(default_factory=set)
+
+    def add(self, replies: Mapping[str, Reply], fresh: Mapping[str, Reply]) -> None:
+        """Count the replies to one pair; those that are fresh were asked for just now."""
+        self.made |= {k: r.usage for k, r in fresh.items() if not is_api_failure(r)}
+        self.stored |= replies.keys() - fresh.keys() - self.made.keys()
+
+    @property
+    def tokens(self) -> Usage:
+        """What the calls of this run took, as far as it was reported."""
+        return total(usage for usage in self.made.values() if usage is not None)
