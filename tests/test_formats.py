@@ -26,6 +26,7 @@ TABLES = (
     document.JudgedRow,
     document.AgreementRow,
     document.KappaRow,
+    document.CorrectedRow,
     document.Calls,
 )
 
