@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sami_eval.errors import UsageError
+from sami_eval.files import is_name
 from sami_eval.paper import read_columns
 from sami_eval.prompts import read_lines
 from sami_eval.store import atomic_write
@@ -109,7 +110,7 @@ def _turns(value: object, where: str) -> tuple[str, ...]:
 
 def _name(row: dict[str, Any], field: str, where: str) -> str:
     value = row.get(field)
-    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
+    if isinstance(value, bool) or not isinstance(value, str | int) or not is_name(str(value)):
         raise UsageError(f"`{field}` is `{value!r}`", HINT, where)
     return str(value)
 

@@ -257,7 +257,8 @@ class _Exchange:
         except wire.MalformedError as error:
             raise _Temporary(masked(str(error)), unseen=True) from None
         except openai.APIConnectionError as error:
-            why = masked(f"connection failed: {error.__cause__ or error}")
+            cause = error.__cause__ or error
+            why = masked(f"connection failed: {str(cause) or type(cause).__name__}")
             raise _Temporary(why, unseen=True) from None
         except openai.APIStatusError as error:
             refusal = self._refused(error, request, body)

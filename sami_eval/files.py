@@ -155,3 +155,8 @@ def shown(value: object) -> str:
     """A value as an error shows it: in backticks, on one line, cut where it is long."""
     text = repr(value)
     return f"`{text if len(text) <= _SHOWN else text[: _SHOWN - 3] + '...'}`"
+
+
+def is_name(value: object) -> bool:
+    """Whether a value can be shown as a name: text on one line that no terminal acts upon."""
+    return isinstance(value, str) and value.strip() != "" and value.isprintable()

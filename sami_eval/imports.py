@@ -20,7 +20,7 @@ from sami_eval import __version__
 from sami_eval.comparison import compare, correct_pairs, round_robin
 from sami_eval.ensemble import with_judges
 from sami_eval.errors import UsageError
-from sami_eval.files import line_of_item, parse_json, read_text, shown
+from sami_eval.files import is_name, line_of_item, parse_json, read_text, shown
 from sami_eval.paper import FIRST_MTBENCH_ID
 from sami_eval.prompts import MTBENCH_CATEGORIES, read_lines
 from sami_eval.report.document import SCHEMA, Document, comparison_row, rank_rows
@@ -162,7 +162,7 @@ _NAMES = ("question_id", "model_1", "model_2")
 def _name(row: dict[str, Any], field: str, where: str) -> str:
     value = row.get(field)
     kinds = str | int if field == "question_id" else str
-    if isinstance(value, bool) or not isinstance(value, kinds) or not str(value).strip():
+    if isinstance(value, bool) or not isinstance(value, kinds) or not is_name(str(value)):
         raise UsageError(f"`{field}` is `{value!r}`", PAIR_HINT, where)
     return str(value)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sami_eval.constitutions import principles_for
 from sami_eval.errors import UsageError
-from sami_eval.files import parse_json, read_text
+from sami_eval.files import is_name, parse_json, read_text
 from sami_eval.paper import FIRST_MTBENCH_ID, read_columns
 from sami_eval.types import Principle, Prompt
 
@@ -73,10 +73,14 @@ def to_prompt(row: dict[str, Any], where: str) -> Prompt:
     if unknown:
         raise UsageError(f"unknown field `{unknown[0]}`", FORMAT, where)
     prompt_id = row.get("id", row.get("question_id"))
-    if isinstance(prompt_id, bool) or not isinstance(prompt_id, str | int) or _blank(prompt_id):
+    if (
+        isinstance(prompt_id, bool)
+        or not isinstance(prompt_id, str | int)
+        or not is_name(str(prompt_id))
+    ):
         raise UsageError(f"`question_id` is `{prompt_id!r}`", FORMAT, where)
     category = row.get("category")
-    if not isinstance(category, str) or not category.strip():
+    if not isinstance(category, str) or not is_name(category):
         raise UsageError(f"`category` is `{category!r}`", FORMAT, where)
     turns = _texts(row, "turns", where)
     if not turns or not all(turn.strip() for turn in turns):
@@ -90,10 +94,6 @@ def to_prompt(row: dict[str, Any], where: str) -> Prompt:
         reference += ("",) * (len(turns) - len(reference))
     principles = _texts(row, "principles", where) if row.get("principles") is not None else ()
     return Prompt(str(prompt_id), category, turns, reference, principles, _temperature(row, where))
-
-
-def _blank(value: object) -> bool:
-    return isinstance(value, str) and not value.strip()
 
 
 def _paper_prompts(path: Path) -> list[Prompt]:

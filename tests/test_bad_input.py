@@ -33,7 +33,7 @@ FASTCHAT: dict[str, Any] = {
     "choices": [{"index": 0, "turns": ["x", "y"]}],
 }
 # What is no good value of a field; null is a missing optional field, so it is no error there.
-NO_TEXT: list[object] = [None, "", True, [], {"x": 1}, 1.5]
+NO_TEXT: list[object] = [None, "", " ", "a\nb", "\x1b[31m", True, [], {"x": 1}, 1.5]
 NO_TEXTS: list[object] = ["x", 3, {"x": 1}, [3], [None], [["x"]]]
 NO_COUNT: list[object] = [-1, 1.5, "1", True, [0]]
 BAD_QUESTION: dict[str, list[object]] = {
@@ -151,3 +151,21 @@ def test_answers_to_other_questions_are_refused(capsys: pytest.CaptureFixture[st
     error = refused(capsys)
     assert "answers 0 of 1 questions" in error
     assert "`81`" in error
+
+
+def test_brackets_and_colons_of_a_name_are_shown_as_they_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write("q.jsonl", {**QUESTION, "category": "[b]x", "principles": None})
+    write("a.jsonl", {**OURS, "model": "tied[/]"})
+    write("b.jsonl", {**OURS, "model": ":smile:"})
+    asked = ["compare", "a.jsonl", "b.jsonl", "--prompts", "q.jsonl", "--judge", "rules", "-q"]
+    assert cli.run([*asked, "--out", "run"]) == 0
+    for command in (["show", "run"], ["ls", "runs"]):
+        shown = capsys.readouterr().out
+        assert "tied[/]" in shown
+        assert cli.run(command) == 0
+    assert cli.run(["show", "run"]) == 0
+    shown = capsys.readouterr().out
+    assert ":smile:" in shown
+    assert "[b]x" in shown

@@ -17,14 +17,25 @@ PLAIN_WIDTH = 80
 
 
 def print_rich(shown: RenderableType) -> None:
-    """A rich renderable to stdout; 80 columns, no colour and no trailing blanks when piped."""
+    """A rich renderable to stdout; 80 columns, no colour and no trailing blanks when piped.
+
+    Names are shown as they are: [brackets] and :colons: of a model's mean nothing.
+    """
     from rich.console import Console
 
     if sys.stdout.isatty():
-        Console(highlight=False).print(shown)
+        Console(highlight=False, markup=False, emoji=False).print(shown)
         return
     file = io.StringIO()
-    Console(width=PLAIN_WIDTH, highlight=False, color_system=None, file=file).print(shown)
+    plain = Console(
+        width=PLAIN_WIDTH,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        color_system=None,
+        file=file,
+    )
+    plain.print(shown)
     print("\n".join(line.rstrip() for line in file.getvalue().rstrip("\n").split("\n")))
 
 
