@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from sami_eval.calls import TokenLogps
 from sami_eval.types import Judge
@@ -24,7 +25,7 @@ _EDGES = re.compile(r"\A[\W_]+|[\W_]+\Z")
 
 def word(token: str) -> str:
     """A token without what frames it: " A", "A." and "[[A" are one word."""
-    return _EDGES.sub("", token)
+    return token if token.isalnum() else _EDGES.sub("", token)
 
 
 def fold(tokens: Mapping[str, tuple[str, ...]]) -> Callable[[str], str]:
@@ -35,9 +36,16 @@ def fold(tokens: Mapping[str, tuple[str, ...]]) -> Callable[[str], str]:
 
 def winner_of(token: str, judge: Judge) -> str | None:
     """Which verdict a token gives, "a" or "b", if it gives one."""
-    same = fold(judge.tokens)
-    said = same(word(token))
-    return next((w for w, several in judge.tokens.items() if said in map(same, several)), None)
+    same, winners = _winners(tuple(judge.tokens.items()))
+    return winners.get(same(word(token)))
+
+
+@lru_cache(maxsize=64)
+def _winners(
+    tokens: tuple[tuple[str, tuple[str, ...]], ...],
+) -> tuple[Callable[[str], str], dict[str, str]]:
+    same = fold(dict(tokens))
+    return same, {same(one): winner for winner, several in tokens for one in several}
 
 
 def probabilities(token: TokenLogps, judge: Judge) -> tuple[float, float]:
