@@ -21,8 +21,7 @@ from sami_eval.errors import UsageError
 from sami_eval.generate import Engines, complete, format_of
 from sami_eval.generate.complete import by_key
 from sami_eval.gsm8k import Problem
-from sami_eval.passk_plan import TASK, Plan, Settings, make_plan
-from sami_eval.plan import check_server
+from sami_eval.passk_plan import TASK, Plan, Settings, make_plan, resolve
 from sami_eval.progress import Progress
 from sami_eval.prompts import to_row
 from sami_eval.report.document import dump
@@ -53,8 +52,6 @@ def run_passk(
 ) -> PasskDocument:
     """Sample, score and save; what is stored already is not drawn again."""
     plan, stages = make_plan(settings, config), Stages()
-    # A name that means nothing is said before a folder is made or an adapter trained.
-    resolved(plan, lambda spec, base: base)
     folder = _claim(plan)
     with Ledger(config.ledger_path) as ledger:
         with stages.stage("adapters"):
@@ -81,19 +78,8 @@ def run_passk(
 
 
 def resolved(plan: Plan, ensure: models.Ensure) -> list[Model]:
-    """The contenders; records, which hold no samples, are refused."""
-    found = models.resolve_all(
-        plan.settings.contenders,
-        plan.base_spec,
-        config=plan.config,
-        base_url=plan.client.base_url,
-        ensure=ensure,
-    )
-    for model in found:
-        if model.engine == "recorded":
-            raise UsageError(f"`{model.base}` is a record: it answers nothing", "name a model")
-        check_server(model, plan.client)
-    return found
+    """The contenders, missing adapters made as `ensure` does."""
+    return resolve(plan.settings, plan.base_spec, plan.client, plan.config, ensure)
 
 
 def _claim(plan: Plan) -> Path:
@@ -280,7 +266,6 @@ def _sample_row(
 def describe(settings: Settings, config: Config) -> str:
     """What a run would do, as text; nothing is done."""
     plan = make_plan(settings, config)
-    resolved(plan, lambda spec, base: base)
     each = plan.samples + settings.greedy
     n = len(settings.contenders)
     split = f", split {plan.split}" if plan.split else ""

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Literal
 
 from sami_eval import gsm8k, models
-from sami_eval.align.options import preset_name
 from sami_eval.budget import limits_of
 from sami_eval.client import ClientSettings
 from sami_eval.config import Config
+from sami_eval.embedded import BASE_DIR
 from sami_eval.errors import UsageError
 from sami_eval.generate import EngineChoice, parse_arguments
 from sami_eval.gsm8k import EMBEDDED, HUB_ID, Problem
+from sami_eval.plan import check_server
 from sami_eval.store import key
 from sami_eval.types import Model
 
@@ -113,14 +114,16 @@ def make_plan(settings: Settings, config: Config) -> Plan:
     temperature, top_p = _drawing(settings, samples)
     base_spec = settings.base or config.defaults.get("base")
     base = models.resolve_base(base_spec, config)
-    embedded = preset_name(base) == "embedded"
-    source, split = _source(settings, embedded)
-    problems = gsm8k.limited(gsm8k.read_problems(settings.prompts or source, split), settings.limit)
     client = ClientSettings(
         base_url=settings.base_url or config.defaults.get("base-url"),
         concurrency=settings.concurrency,
         limits=limits_of(config.prices, settings.max_cost, settings.rpm, settings.tpm),
     )
+    # A name that means nothing is said before problems are fetched or an adapter is trained.
+    named = resolve(settings, base_spec, client, config, lambda spec, base: base)
+    embedded = any(model.base == str(BASE_DIR) for model in named)
+    source, split = _source(settings, embedded)
+    problems = gsm8k.limited(gsm8k.read_problems(settings.prompts or source, split), settings.limit)
     name = settings.engine or config.defaults.get("engine", "auto")
     return Plan(
         settings,
@@ -139,6 +142,24 @@ def make_plan(settings: Settings, config: Config) -> Plan:
         EngineChoice(name, parse_arguments(settings.engine_args), client),
         client,
     )
+
+
+def resolve(
+    settings: Settings,
+    base_spec: str | None,
+    client: ClientSettings,
+    config: Config,
+    ensure: models.Ensure,
+) -> list[Model]:
+    """The contenders; a server without its key, and a record, which draws nothing, are refused."""
+    found = models.resolve_all(
+        settings.contenders, base_spec, config=config, base_url=client.base_url, ensure=ensure
+    )
+    for model in found:
+        if model.engine == "recorded":
+            raise UsageError(f"`{model.base}` is a record: it answers nothing", "name a model")
+        check_server(model, client)
+    return found
 
 
 def _samples(settings: Settings) -> int:
@@ -197,8 +218,12 @@ def _examples(settings: Settings, source: str, asked: Sequence[Problem]) -> list
     def pool() -> list[Problem]:
         if settings.fewshot is not None:
             return gsm8k.read_problems(settings.fewshot)
-        return gsm8k.read_problems(
-            *((source, "development") if source == EMBEDDED else (HUB_ID, "train"))
-        )
+        if source == EMBEDDED:
+            return gsm8k.read_problems(EMBEDDED, "development")
+        try:
+            return gsm8k.read_problems(HUB_ID, "train")
+        except UsageError as error:
+            hint = "name a file of worked examples: --fewshot FILE"
+            raise UsageError(error.message, hint) from None
 
     return gsm8k.draw_examples(pool, settings.num_fewshot, settings.seed, asked)

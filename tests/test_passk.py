@@ -188,6 +188,27 @@ def test_a_server_is_asked_for_every_sample_with_a_seed_of_its_own(
     assert document["settings"]["split"] is None
 
 
+def test_without_the_embedded_base_the_problems_are_gsm8k_s(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert cli.run(["passk", "openai:x", "--base-url", "http://127.0.0.1:9/v1"]) == 2
+    error = capsys.readouterr().err
+    assert "cannot read `openai/gsm8k`" in error
+    assert "--prompts" in error
+
+
+def test_examples_out_of_reach_name_the_flag_for_others(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    path = problems(folder, 2)
+    assert cli.run(["passk", "base", "--prompts", str(path), "--num-fewshot", "2"]) == 2
+    assert "--fewshot FILE" in capsys.readouterr().err
+
+
 def test_identical_samples_are_warned_of_loudly(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

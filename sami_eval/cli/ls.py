@@ -63,13 +63,15 @@ def _judges() -> tuple[Row, Sequence[Row]]:
 
 
 def _tasks() -> tuple[Row, Sequence[Row]]:
-    from sami_eval import prompts
-    from sami_eval.embedded import CONSTITUTION
+    from sami_eval import gsm8k, prompts
+    from sami_eval.embedded import CONSTITUTION, WORD_PROBLEMS
     from sami_eval.harness.install import task_files
 
     rows: list[Row] = [
         ("mtbench", "embedded base: our small world", str(CONSTITUTION.parent)),
         ("mtbench", "any other base: the 80 MT-Bench questions", f"hub:{prompts.MTBENCH_HUB_ID}"),
+        ("gsm8k", "passk, embedded base: our word problems", str(WORD_PROBLEMS)),
+        ("gsm8k", "passk, any other base: GSM8K's test split", f"hub:{gsm8k.HUB_ID}"),
         *((name, "lm_eval --tasks " + name, str(path)) for name, path in task_files().items()),
     ]
     return ("name", "what", "where"), rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,41 +66,45 @@ class VllmEngine:
         gc.collect()
 
     def generate(self, requests: Sequence[Request], on_done: Done) -> None:
-        """Run the requests together; each is handed over when it ends."""
+        """Run the requests together; samples of one prompt are handed over when all have ended."""
         engine = self._llm.llm_engine
-        waiting = {}
-        for i, request in enumerate(requests):
-            waiting[str(i)] = i
+        waiting = {str(group[0]): group for group in sample_groups(requests)}
+        for name, group in waiting.items():
+            first = requests[group[0]]
             engine.add_request(
-                str(i),
-                {"prompt_token_ids": list(request.token_ids)},
-                self._sampling(request),
-                lora_request=self._lora(request.model),
+                name,
+                {"prompt_token_ids": list(first.token_ids)},
+                self._sampling(first, len(group)),
+                lora_request=self._lora(first.model),
             )
         try:
             while engine.has_unfinished_requests():
                 ended = [output for output in engine.step() if output.finished]
-                rows = [(waiting.pop(output.request_id), output) for output in ended]
+                rows = [
+                    (i, _completion(requests[i], one))
+                    for output in ended
+                    for i, one in zip(waiting.pop(output.request_id), output.outputs, strict=True)
+                ]
                 if rows:
-                    on_done([(i, _completion(requests[i], output)) for i, output in rows])
+                    on_done(rows)
         finally:
             if waiting:
                 engine.abort_request(list(waiting), internal=False)
 
-    def _sampling(self, request: Request) -> Any:
+    def _sampling(self, request: Request, n: int) -> Any:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
         form, sampling = format_of(request.model), request.sampling
         room = form.context - len(request.token_ids) if form.context else sampling.max_tokens
-        seed = int(request_key(self.name, request)[:15], 16) if self._seeded else None
         return SamplingParams(
+            n=n,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             max_tokens=min(sampling.max_tokens, room),
             stop=list(sampling.stop),
             stop_token_ids=sorted(form.ends),
-            seed=seed if sampling.temperature > 0 else None,
+            seed=seed_of(request) if self._seeded and sampling.temperature > 0 else None,
             skip_special_tokens=True,
             logprobs=request.top_logprobs or None,
             output_kind=RequestOutputKind.FINAL_ONLY,
@@ -112,6 +117,27 @@ class VllmEngine:
             return None
         number = self._adapters[model.adapter]
         return LoRARequest(f"adapter{number}", number, os.path.abspath(model.adapter))
+
+
+def sample_groups(requests: Sequence[Request]) -> list[list[int]]:
+    """Positions of requests that differ in nothing but neighbouring sample numbers."""
+    groups: list[list[int]] = []
+    for i, request in enumerate(requests):
+        before = requests[i - 1] if i else None
+        if before is not None and request == replace(before, sample=before.sample + 1):
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return groups
+
+
+def seed_of(request: Request) -> int:
+    """The seed of a sample: the prompt's own, and the sample's number added.
+
+    vLLM seeds sample i of a group with the group's seed + i, so a sample is the same in any group.
+    """
+    whole = request_key(VllmEngine.name, replace(request, sample=0))
+    return int(whole[:15], 16) + request.sample
 
 
 def max_rank(adapters: Sequence[Path]) -> int:
@@ -205,9 +231,8 @@ def _start(
         ) from None
 
 
-def _completion(request: Request, output: Any) -> Any:
+def _completion(request: Request, said: Any) -> Any:
     form = format_of(request.model)
-    said = output.outputs[0]
     likeliest = [[(i, one.logprob) for i, one in at.items()] for at in said.logprobs or ()]
     ids = list(said.token_ids)
     return read_completion(form.tokenizer, ids, form.ends, request.sampling.stop, likeliest)

@@ -1,0 +1,78 @@
+"""pass@k on a real vLLM: samples of a prompt in one request, four contenders in one engine."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sami_eval import cli
+from sami_eval.calls import Request, Sampling
+from sami_eval.generate.vllm import sample_groups, seed_of
+from sami_eval.types import Model
+
+HAS_VLLM = importlib.util.find_spec("vllm") is not None
+real = [
+    pytest.mark.vllm,
+    pytest.mark.skipif(not HAS_VLLM, reason="vLLM is not installed"),
+    pytest.mark.filterwarnings("ignore"),
+]
+BASE = Model("base", "folder", fingerprint="1")
+ASKED = Request(BASE, (("user", "?"),), (1, 2), Sampling(temperature=0.7))
+
+
+def sample(i: int) -> Request:
+    return replace(ASKED, sample=i)
+
+
+def test_neighbouring_samples_of_one_prompt_are_one_group() -> None:
+    other = replace(sample(3), token_ids=(1, 3))
+    requests = [sample(0), sample(1), sample(3), other, replace(other, sample=4), sample(5)]
+    assert sample_groups(requests) == [[0, 1], [2], [3, 4], [5]]
+    assert sample_groups([]) == []
+
+
+def test_another_model_or_temperature_is_another_group() -> None:
+    adapter = replace(sample(1), model=replace(BASE, name="sft"))
+    hot = replace(sample(2), sampling=Sampling(temperature=1.0))
+    assert sample_groups([sample(0), adapter, hot]) == [[0], [1], [2]]
+
+
+def test_a_sample_has_its_seed_in_any_group() -> None:
+    assert [seed_of(sample(i)) - seed_of(sample(0)) for i in range(3)] == [0, 1, 2]
+    assert seed_of(sample(0)) != seed_of(replace(sample(0), token_ids=(9,)))
+    assert seed_of(sample(31)) < 2**63
+
+
+def figures(folder: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    asked = ["passk", "base", "sft", "base+sami", "sami", "--limit", "40", "--k", "1,8"]
+    assert cli.run([*asked, "--samples", "8", "--json", *arguments]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+class TestRealVllm:
+    pytestmark = real
+
+    def test_four_contenders_agree_between_vllm_and_transformers(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        ours = figures(tmp_path, capsys, "--engine", "hf")
+        theirs = figures(tmp_path, capsys, "--engine", "vllm")
+        assert theirs["calls"] == {"made": 4 * 40 * 9, "from_ledger": 0}
+        again = figures(tmp_path, capsys, "--engine", "vllm")
+        assert again["calls"]["made"] == 0
+        for one, other in zip(ours["contenders"], theirs["contenders"], strict=True):
+            assert one["name"] == other["name"]
+            assert other["n_identical"] < 20
+            for k in ("1", "8"):
+                a, b = one["pass_at_k"][k], other["pass_at_k"][k]
+                # Two samples of the same problems: well within the two intervals together.
+                room = (
+                    a["interval"][1] - a["interval"][0] + b["interval"][1] - b["interval"][0]
+                ) / 2
+                assert abs(a["value"] - b["value"]) < room
