@@ -135,6 +135,25 @@ def test_what_contenders_cost_is_counted(folder: Path, capsys: pytest.CaptureFix
     assert document["cost_usd"] == pytest.approx(n_calls * (100 * INPUT + 10 * OUTPUT) / 1e6)
 
 
+def test_contenders_stop_at_the_limit_too_and_go_on_from_there(
+    folder: Path,
+) -> None:
+    Path("sami-eval.toml").write_text(PRICES + PRICES.replace("loopback", "chatty"))
+    meter, limit, codes = Meter(), 0.1, []
+    asked = ["compare", "openai:chatty", "one.jsonl", "--prompts", "q.jsonl", "-q", "--json"]
+    asked += [*JUDGE, "--max-tokens", "1000", "--max-cost", str(limit), "--concurrency", "8"]
+    with LoopbackJudge(Behaviour(script=meter)) as server:
+        while not codes or codes[-1] == 1:
+            before = meter.usd
+            codes.append(cli.run([*asked, "--base-url", server.url]))
+            assert meter.usd - before <= limit
+        asked_of = [call.body["model"] for call in server.calls]
+    assert len(codes) > 3
+    assert codes[-1] == 0
+    assert asked_of.index("loopback") == 40  # the first runs ended among the answers
+    assert (asked_of.count("chatty"), asked_of.count("loopback")) == (40, N_CALLS)
+
+
 def test_a_price_that_is_not_known_is_an_unknown_cost(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
