@@ -174,6 +174,9 @@ def test_a_judge_of_one_token(folder: Path) -> None:
     assert (read.max_tokens, read.top_logprobs) == (1, 5)
     assert read.tokens == {"a": ("m",), "b": ("M", "No. 2")}
     assert set(read.patterns) == {"a", "b", "tie"}
+    for said, winner in (("m", "a"), ("M.", "b"), ("No. 2", "b"), ("It is [[A]]", "a")):
+        assert judge.parse_verdict(said, read) == winner
+    assert judge.parse_verdict("m or M", read) is None
     choice = read_judge("choice")
     assert (choice.max_tokens, choice.top_logprobs) == (1, 20)
     assert choice.tokens == {"a": ("A",), "b": ("B",)}

@@ -283,14 +283,19 @@ def _patterns(
 ) -> dict[str, tuple[str, ...]]:
     """The regular expressions of every verdict of this kind; a rating's has one group.
 
-    tokens: of a judge that gives its verdict by them: it can do without, and without a tie.
+    tokens: of a judge that gives its verdict by them: it can do without, and without a tie. A
+        reply that is nothing but the token is a verdict besides.
     """
+    bare = default_patterns(tokens or {})
     if tokens and "patterns" not in data:
-        return default_patterns(tokens)
+        return bare
     table = _table(file, data, "patterns")
     file.known(table, VERDICTS[kind], "patterns")
     needed = [name for name in VERDICTS[kind] if name in table or not (tokens and name == "tie")]
-    return {name: _expressions(file, f"patterns.{name}", table.get(name)) for name in needed}
+    return {
+        name: _expressions(file, f"patterns.{name}", table.get(name)) + bare.get(name, ())
+        for name in needed
+    }
 
 
 def _expressions(file: _File, field: str, value: object) -> tuple[str, ...]:
