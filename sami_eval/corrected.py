@@ -11,10 +11,11 @@ from sami_eval.errors import UsageError
 from sami_eval.judged import Names, check_names, parse_names
 from sami_eval.report.document import ComparisonRow, CorrectedRow, Document
 from sami_eval.report.export import of_pair
-from sami_eval.types import Outcome, Verdict
+from sami_eval.types import Outcome, Response, Verdict
 from sami_eval.votes import Vote, by_item, pairs_text, read_votes, turned
 
 Pair = tuple[str, str]
+Answers = Mapping[tuple[str, str], Sequence[str]]  # model, prompt id -> a text a turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +58,31 @@ def _renamed(pair: Pair, names: Names) -> Pair:
     return names.get(pair[0], pair[0]), names.get(pair[1], pair[1])
 
 
-def with_votes(document: Document, verdicts: Sequence[Verdict], people: People) -> Document:
+def with_votes(
+    document: Document,
+    verdicts: Sequence[Verdict],
+    people: People,
+    responses: Iterable[Response] = (),
+) -> Document:
     """The document with every pair's corrected win rate, where there are votes on the pair.
 
     Votes are on answers of one model a side: a pair of several training seeds has none.
+    responses: what was judged, to count the votes that are on other answers.
     """
+    answers = {(one.model, one.prompt_id): one.turns for one in responses if one.sample == 0}
     rule: Rule = "average" if document["rule"] == "average" else "conservative"
     rows = [
         {**row, "corrected": None}
         if row["seeds"] is not None
-        else _with_votes(row, fold(of_pair(document, row, verdicts), rule), people)
+        else _with_votes(row, fold(of_pair(document, row, verdicts), rule), people, answers)
         for row in document["comparisons"]
     ]
     return {**document, "comparisons": rows}  # type: ignore[typeddict-item]
 
 
-def _with_votes(row: ComparisonRow, outcomes: Sequence[Outcome], people: People) -> ComparisonRow:
+def _with_votes(
+    row: ComparisonRow, outcomes: Sequence[Outcome], people: People, answers: Answers
+) -> ComparisonRow:
     from sami_eval.stats.ppi import Turn, corrected_win_rate
 
     said = _scores(_renamed((row["a"], row["b"]), people.names), people.votes)
@@ -95,6 +105,7 @@ def _with_votes(row: ComparisonRow, outcomes: Sequence[Outcome], people: People)
         "n_votes": n_votes,
         "n_questions": found.n_questions,
         "n_turns": found.n_turns,
+        "n_other_answers": _n_other(row, outcomes, people, answers),
         "votes": people.source,
     }
     return {**row, "corrected": corrected}
@@ -108,3 +119,29 @@ def _scores(pair: Pair, votes: Sequence[Vote]) -> Mapping[tuple[str, int], list[
             said = [w if pair[0] == item[2] else turned(w) for w in voters.values()]
             scores[item[:2]] = [POINTS[winner] for winner in said]
     return scores
+
+
+def _n_other(
+    row: ComparisonRow, outcomes: Sequence[Outcome], people: People, answers: Answers
+) -> int | None:
+    """Votes on the judged turns that are on other answers; None where no two can be compared."""
+    judged = {(outcome.prompt_id, outcome.turn) for outcome in outcomes}
+    side = {people.names.get(name, name): name for name in (row["a"], row["b"])}
+    same = [
+        _is_same(vote, side, answers)
+        for vote in people.votes
+        if vote.item[:2] in judged and {vote.a, vote.b} == set(side)
+    ]
+    known = [one for one in same if one is not None]
+    return known.count(False) if known else None
+
+
+def _is_same(vote: Vote, side: Mapping[str, str], answers: Answers) -> bool | None:
+    """Whether a vote is on the answers judged; None where either side's are not known."""
+    compared = [
+        said.strip() == turns[vote.turn].strip()
+        for name, said in zip((vote.a, vote.b), vote.answers, strict=True)
+        for turns in [answers.get((side[name], vote.prompt_id), ())]
+        if said is not None and vote.turn < len(turns)
+    ]
+    return all(compared) if compared else None

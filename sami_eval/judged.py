@@ -16,6 +16,7 @@ from sami_eval.report.document import read_document
 from sami_eval.types import Verdict, Winner
 from sami_eval.votes import Item, Vote
 
+HINT = "sami-eval agreement --votes FILE RUN, a run of sami-eval compare"
 Names = Mapping[str, str]  # a contender's name -> its name in the votes
 
 
@@ -66,6 +67,8 @@ def read_judged(source: str, names: Names, root: Path) -> Judged:
     if votes.is_hub_id(source.partition(":")[0]) and not (root / source).exists():
         return _of_votes(votes.read_votes(source), names)
     folder = runs.find_run(str(path.parent) if path.is_file() else source, root)
+    if runs.is_passk(folder):
+        raise UsageError(f"`{folder}` holds pass@k figures: nothing was judged in it", HINT)
     rule: Rule = (
         "average"
         if read_document(folder / runs.DOCUMENT)["rule"] == "average"

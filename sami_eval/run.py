@@ -94,18 +94,18 @@ def run_comparison(
             plan = dataclasses.replace(plan, prompts=answered(plan.prompts, responses))
         with stages.stage("judging"):
             verdicts, taken = _judge_pairs(plan, sides, responses, ledger, progress)
+    answers = [response for several in responses.values() for response in several]
+    judged = [verdict for several in verdicts.values() for verdict in several]
     with stages.stage("statistics"):
         document = _document(plan, sides, responses, verdicts, taken)
         if people is not None:
-            document = with_votes(document, list(itertools.chain(*verdicts.values())), people)
+            document = with_votes(document, judged, people, answers)
     document |= {
         "run": shown(folder, config),
         "command": command,
         "seconds": stages.seconds,
         "memory_mb": stages.memory_mb,
     }
-    answers = [response for several in responses.values() for response in several]
-    judged = [verdict for several in verdicts.values() for verdict in several]
     for judge in (seat.judge for seat in plan.seats):
         if n := read_in_words(judge, judged):
             of = sum(verdict.judge == judge.name for verdict in judged)

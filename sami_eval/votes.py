@@ -38,7 +38,10 @@ Item = tuple[str, int, str, str]  # question, turn from 0, the two models in alp
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """What one voter says of one turn; a, b: names of the models. turn: from 0."""
+    """What one voter says of one turn; a, b: names of the models. turn: from 0.
+
+    answers: what a and b answered in this turn, where the row has their conversations.
+    """
 
     prompt_id: str
     turn: int
@@ -46,6 +49,7 @@ class Vote:
     b: str
     winner: Winner
     voter: str
+    answers: tuple[str | None, str | None] = (None, None)
 
     @property
     def item(self) -> Item:
@@ -165,7 +169,28 @@ def _vote(row: Mapping[str, Any], where: str) -> Vote:
         raise UsageError(f"`turn` is {shown(turn)}, not 1, 2, ...", HINT, where)
     if a == b:
         raise UsageError(f"`{a}` is compared with itself", HINT, where)
-    return Vote(question, turn - 1, a, b, _WINNERS[winner], voter)
+    answers = (
+        _answer(row, "conversation_a", turn, where),
+        _answer(row, "conversation_b", turn, where),
+    )
+    return Vote(question, turn - 1, a, b, _WINNERS[winner], voter, answers)
+
+
+def _answer(row: Mapping[str, Any], field: str, turn: int, where: str) -> str | None:
+    """The assistant's message of this turn; None without a conversation."""
+    messages = row.get(field)
+    if messages is None:
+        return None
+    if not isinstance(messages, list) or not all(map(_is_message, messages)):
+        raise UsageError(f"`{field}` is {shown(messages)}, not a list of messages", HINT, where)
+    said: list[str] = [one["content"] for one in messages if one["role"] == "assistant"]
+    return said[turn - 1] if turn <= len(said) else None
+
+
+def _is_message(value: object) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return all(isinstance(value.get(field), str) for field in ("role", "content"))
 
 
 def _name(row: Mapping[str, Any], field: str, where: str) -> str:

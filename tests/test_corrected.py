@@ -177,6 +177,29 @@ def test_compare_keeps_the_corrected_rate_in_the_run(
     assert plain == {**row, "corrected": None}
     again = json.loads(shown(["show", "--votes", votes, "--json"], capsys))["comparisons"][0]
     assert again == row
+    (file,) = (tmp_path / "runs").glob("*/comparison.json")
+    of_file = json.loads(shown(["show", str(file), "--votes", votes, "--json"], capsys))
+    assert of_file["comparisons"][0] == row
+    assert row["corrected"]["n_other_answers"] is None
     out = shown(["agreement", "--votes", votes], capsys)
     assert "writing" in out
     assert "8 votes, 7 questions" in out
+
+
+def conversation(answer: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": "?"}, {"role": "assistant", "content": answer}]
+
+
+def test_votes_on_other_answers_than_the_ones_judged_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [vote(81 + i, "model_b") for i in range(6)]
+    for i, row in enumerate(rows[:5]):  # model_a of the votes is y
+        row["conversation_a"] = conversation("A hall. " if i < 3 else "Another hall.")
+        row["conversation_b"] = conversation("A hall?")
+    votes = lines(tmp_path / "v.jsonl", rows)
+    out = shown([*recorded(tmp_path), "--votes", votes], capsys)
+    assert "2 of these votes are on other answers than the ones" in out
+    found = json.loads(shown(["show", "--votes", votes, "--json"], capsys))["comparisons"][0]
+    assert found["corrected"]["n_other_answers"] == 2

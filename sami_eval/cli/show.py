@@ -58,7 +58,7 @@ def show(
             return
         document = read_document(folder / runs.DOCUMENT)
     if votes is not None:
-        document = _with_votes(document, folder or Path(document["run"]), votes, names or [])
+        document = _with_votes(document, folder or Path(run or ""), votes, names or [])
     if lm_eval is not None:
         write(lm_eval, dump(export.lm_eval(document)))
     if folder is not None and (csv or verdicts or fastchat):
@@ -105,6 +105,7 @@ def _read_file(path: Path) -> Document:
 def _with_votes(document: Document, source: Path, votes: str, names: list[str]) -> Document:
     """With the win rate corrected by people's votes; source: run folder or file of verdicts."""
     from sami_eval import runs
+    from sami_eval.answers import read_answers
     from sami_eval.corrected import read_people, with_votes
     from sami_eval.imports import verdicts_in
 
@@ -112,7 +113,8 @@ def _with_votes(document: Document, source: Path, votes: str, names: list[str]) 
     judged = runs.read_verdicts(folder) if folder.is_dir() else verdicts_in(folder)
     pairs = [(row["a"], row["b"]) for row in document["comparisons"]]
     people = read_people(votes, names, pairs, [verdict.prompt_id for verdict in judged])
-    return with_votes(document, judged, people)
+    file = folder / "responses.jsonl"
+    return with_votes(document, judged, people, read_answers(file) if file.is_file() else ())
 
 
 def _export(

@@ -33,3 +33,9 @@ def people_facts(document: Document) -> Iterator[tuple[str, str]]:
             f"{percent(found['people_win_rate'])} [{interval_text(found['people_interval'])}]; "
             f"weight of the judge {found['judge_weight']:.2f} of 1",
         )
+        if found["n_other_answers"]:
+            yield (
+                "",
+                f"{found['n_other_answers']} of these votes are on other answers than the ones "
+                "judged here: they say little about them",
+            )

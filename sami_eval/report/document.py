@@ -85,6 +85,7 @@ class CorrectedRow(TypedDict):
     n_votes: int
     n_questions: int
     n_turns: int
+    n_other_answers: int | None
     votes: str
 
 
