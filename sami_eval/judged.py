@@ -47,13 +47,18 @@ def parse_names(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def check_names(names: Names, contenders: Iterable[str]) -> None:
-    """Raise UsageError for a contender that is not there."""
+    """Raise UsageError for a contender that is not there, or a name that is another's already."""
     known = list(dict.fromkeys(contenders))
     for contender in names:
         if contender not in known:
             raise UsageError(
                 f"`--as {contender}={names[contender]}`: no contender `{contender}`",
                 f"contenders: {', '.join(known)}",
+            )
+        if names[contender] in known and names[contender] not in names:
+            raise UsageError(
+                f"`--as {contender}={names[contender]}`: another contender has that name",
+                f"name it too: --as {names[contender]}=NAME",
             )
 
 

@@ -224,6 +224,10 @@ def test_an_unknown_contender_is_named_beside_the_known(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no contender `other`") as caught:
         read_judged(str(judgments), {"other": "x"}, tmp_path)
     assert "mine, y" in caught.value.hint
+    with pytest.raises(UsageError, match="another contender has that name"):
+        read_judged(str(judgments), {"mine": "y"}, tmp_path)
+    exchanged = read_judged(str(judgments), {"mine": "y", "y": "mine"}, tmp_path)
+    assert exchanged.outcomes == {("81", 0, "mine", "y"): "b"}
 
 
 def test_without_votes_the_command_says_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -203,3 +203,17 @@ def test_votes_on_other_answers_than_the_ones_judged_are_counted(
     assert "2 of these votes are on other answers than the ones" in out
     found = json.loads(shown(["show", "--votes", votes, "--json"], capsys))["comparisons"][0]
     assert found["corrected"]["n_other_answers"] == 2
+
+
+def test_a_finding_that_votes_do_not_bear_out_is_called_chance(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judge = lines(tmp_path / "j.jsonl", [judgment(81 + i, "model_1", "x") for i in range(40)])
+    even = [vote(81 + i, ("model_a", "model_b")[i % 2]) for i in range(40)]
+    out = shown(["show", judge, "--votes", lines(tmp_path / "v.jsonl", even)], capsys)
+    assert "x is better than y: 100.0%, significant at 5%" in out
+    assert "corrected by people's votes: 50.0% [" in out
+    assert "which may be chance" in out
+    against = [vote(81 + i, "model_a") for i in range(40)]
+    out = shown(["show", judge, "--votes", lines(tmp_path / "v.jsonl", against)], capsys)
+    assert "], y ahead" in out

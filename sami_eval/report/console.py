@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sami_eval.budget import dollars
-from sami_eval.report.corrected import corrected_cells, people_facts
+from sami_eval.report.corrected import corrected_cells, corrected_words, people_facts
 from sami_eval.report.figures import interval_text, p_text, percent, shorten
 from sami_eval.report.judges import HEADER, cost_facts, judge_cells, kappa_facts, several_judges
 
@@ -172,6 +172,7 @@ def facts(rows: Sequence[tuple[str, str]]) -> Table:
 
 def _pair_lines(row: ComparisonRow) -> Iterator[Text]:
     yield Text(verdict_in_words(row), style="bold")
+    yield from map(Text, corrected_words(row))
     if row["categories_p_value"] is not None:
         differ = "differ" if row["categories_p_value"] < 0.05 else "do not differ"
         chance = p_text(row["categories_p_value"])
@@ -227,6 +228,7 @@ def _seeds_hint(row: ComparisonRow) -> str:
 def _round_robin_lines(document: Document) -> Iterator[Text]:
     for row in document["comparisons"]:
         yield Text(f"{row['a']} : {row['b']}  {verdict_in_words(row)}")
+        yield from (Text(f"  {line}") for line in corrected_words(row))
     if any(row["seeds"] is not None for row in document["comparisons"]):
         yield Text(
             "intervals cover the choice of questions, and training seeds where a contender has "

@@ -17,6 +17,20 @@ def corrected_cells(row: ComparisonRow) -> list[list[str]]:
     return [["by votes", str(found["n_turns"]), "", "", "", *rate, ""]]
 
 
+def corrected_words(row: ComparisonRow) -> Iterator[str]:
+    """What becomes of the verdict once the judge's errors are taken out."""
+    found = row["corrected"]
+    if found is None:
+        return
+    low, high = found["interval"]
+    rate = f"{percent(found['win_rate'])} [{interval_text(found['interval'])}]"
+    if low <= 0.5 <= high:
+        yield f"corrected by people's votes: {rate}, which may be chance"
+    else:
+        ahead = row["a"] if low > 0.5 else row["b"]
+        yield f"corrected by people's votes: {rate}, {ahead} ahead"
+
+
 def people_facts(document: Document) -> Iterator[tuple[str, str]]:
     """What people say alone, and what their votes do to the judge's win rate."""
     several = len(document["comparisons"]) > 1
