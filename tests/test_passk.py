@@ -154,8 +154,25 @@ def test_ks_are_put_in_order() -> None:
 
 def test_a_dry_run_draws_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run([*JOB, "--dry-run"]) == 0
-    assert "at most 30 of up to 120 tokens" in capsys.readouterr().out
+    assert "30 answers to draw; 0 stored" in capsys.readouterr().out
     assert not list(folder.iterdir())
+    assert cli.run([*JOB[:1], "sft", *JOB[2:], "--dry-run"]) == 0
+    assert "sft: its adapter is missing and would be trained" in capsys.readouterr().out
+
+
+def test_what_a_server_costs_is_bounded_before_and_said_after(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "x")
+    Path("sami-eval.toml").write_text('[prices."x"]\ninput = 1\noutput = 10\n')
+    with LoopbackJudge(Behaviour(script=lambda body: (200, {}, completion("1")))) as server:
+        job = at(server, problems(folder, 2), "--k", "1", "--samples", "2", "--max-tokens", "100")
+        assert cli.run([*job, "--dry-run"]) == 0
+        said = capsys.readouterr().out
+        assert "6 answers to draw; 0 stored" in said
+        assert "at most $0.0" in said
+        document = run(capsys, *job)
+    assert document["cost_usd"] == pytest.approx(6 * (100 * 1 + 10 * 10) / 1e6)
 
 
 def problems(folder: Path, n: int) -> Path:

@@ -80,6 +80,8 @@ def document(skills: dict[str, float], n: int = 40, protocol: str = "default") -
         "run": "runs/2026-11-24-gsm8k-passk-sami-sft",
         "date": "2026-11-24T12:00:00",
         "calls": {"made": 640, "from_ledger": 80},
+        "cost_usd": 0.0,
+        "cost_unseen_usd": 0.0,
         "seconds": {"sampling": 61.2},
         "memory_mb": {"sampling": 900.0},
         "versions": {},

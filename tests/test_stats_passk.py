@@ -37,6 +37,13 @@ def test_pass_at_k_by_hand() -> None:
     assert pass_at_k(5, 3, 3) == 1 - 0  # two wrong ones cannot fill three places
 
 
+def test_pass_at_k_is_exactly_the_enumeration_for_every_n_up_to_8() -> None:
+    cases = [(n, c, k) for n in range(1, 9) for c in range(n + 1) for k in range(1, n + 1)]
+    assert len(cases) == sum((n + 1) * n for n in range(1, 9))
+    for n, c, k in cases:
+        assert pass_at_k(n, c, k) == enumerated_pass(n, c, k)
+
+
 @given(st.data())
 def test_pass_at_k_equals_all_draws_enumerated(data: st.DataObject) -> None:
     n = data.draw(st.integers(1, 9))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
+from sami_eval.budget import dollars
 from sami_eval.report.console import EMBEDDED, facts, plain_table, stage_table
 from sami_eval.report.figures import interval_text, p_text, percent, shorten
 
@@ -281,5 +282,12 @@ def _fact_rows(document: PasskDocument) -> Iterator[tuple[str, str]]:
         "answers",
         f"{calls['made']:,} drawn, {calls['from_ledger']:,} of {total:,} from the ledger",
     )
+    if document["cost_usd"] != 0:
+        cost = document["cost_usd"]
+        unseen = document["cost_unseen_usd"]
+        more = (
+            f", up to {dollars(unseen)} more for calls whose usage was not seen" if unseen else ""
+        )
+        yield "cost", ("price not known" if cost is None else dollars(cost)) + more
     yield "engine", f"{row['engine']}, seed {row['seed']}"
     yield "saved", f"{document['run']}  (sami-eval show)"

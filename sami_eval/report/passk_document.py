@@ -78,6 +78,8 @@ class PasskDocument(TypedDict):
     run: str
     date: str
     calls: dict[str, int]
+    cost_usd: float | None
+    cost_unseen_usd: float
     seconds: dict[str, float]
     memory_mb: dict[str, float]
     versions: dict[str, str]
