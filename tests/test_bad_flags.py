@@ -20,9 +20,18 @@ GIVEN = {
     "align": ["sft", "--contrasts", "contrasts.jsonl", "--dry-run", "-q"],
     "contrast": ["-q"],
     "power": ["--questions=80"],
+    "passk": ["openai:m", "--base-url", "http://127.0.0.1:9/v1", "--dry-run", "-q"],
 }
 NOT_NUMBERS = ("x", "", "nan", "inf", "-inf", "-1", "-0.5", "1e400", "9" * 30)
-MAY_BE_ZERO = {"--seed", "--temperature", "--max-unparsed", "--beta", "--kl", "--ties"}
+MAY_BE_ZERO = {
+    "--seed",
+    "--temperature",
+    "--max-unparsed",
+    "--beta",
+    "--kl",
+    "--ties",
+    "--num-fewshot",
+}
 
 
 def numeric_flags() -> Iterator[tuple[str, str]]:
@@ -82,3 +91,19 @@ def test_a_flag_without_a_value_is_named(
 ) -> None:
     assert cli.run([command, *GIVEN[command], flag]) == 2
     assert flag in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("targets", ["", " ,", "q_proj,,v_proj", "nosuch"])
+def test_targets_that_the_base_has_not_are_named(
+    targets: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["align", "sft", "--contrasts", "contrasts.jsonl", "-q", f"--targets={targets}"]
+    assert cli.run(given) == 2
+    captured = capsys.readouterr().err
+    assert f"`targets` is `{targets}`" in captured
+    assert "hint: " in captured
+
+
+def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run([]) == 0
+    assert "compare" in capsys.readouterr().out

@@ -115,6 +115,8 @@ def check(options: Options) -> Options:
         raise UsageError(
             f"option `prefix_sharing` is `{options.prefix_sharing}`; it is auto, on or off", HELP
         )
+    if not all(name.strip() for name in options.targets.split(",")):
+        raise UsageError(f"option `targets` is `{options.targets}`", "all-linear, or q_proj,v_proj")
     if options.steps is not None and options.steps < 1:
         raise UsageError(f"option `steps` is `{options.steps}`; it must be at least 1", HELP)
     return options

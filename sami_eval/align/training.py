@@ -107,10 +107,14 @@ def _ends(model: Any) -> frozenset[int]:
     return frozenset([ends] if isinstance(ends, int) else ends or [])
 
 
+def _names(options: Options) -> list[str]:
+    return [name.strip() for name in options.targets.split(",")]
+
+
 def _with_lora(model: Any, base: Model, options: Options) -> peft.PeftModel:
     if base.adapter is not None:
         return peft.PeftModel.from_pretrained(model, base.adapter, is_trainable=True)
-    targets = options.targets if options.targets == "all-linear" else options.targets.split(",")
+    targets = options.targets if options.targets == "all-linear" else _names(options)
     lora = peft.LoraConfig(
         r=options.rank,
         lora_alpha=options.alpha,
@@ -118,7 +122,12 @@ def _with_lora(model: Any, base: Model, options: Options) -> peft.PeftModel:
         target_modules=targets,
         task_type="CAUSAL_LM",
     )
-    return peft.get_peft_model(model, lora)
+    try:
+        return peft.get_peft_model(model, lora)
+    except ValueError as error:  # no module of the base has any of the names
+        raise UsageError(
+            f"option `targets` is `{options.targets}`: {error}", "all-linear, or q_proj,v_proj"
+        ) from None
 
 
 def n_steps(options: Options, n_contrasts: int) -> int:

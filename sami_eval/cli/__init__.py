@@ -114,7 +114,7 @@ def _with_value(error: typer.BadParameter, arguments: list[str]) -> str:
         flag, equals, rest = name.partition("=")
         if flag in names:
             typed = f"{flag} {rest if equals else value}"
-            return f"`{typed}`: {error.message}"
+            return f"`{typed}`: {error.message.removeprefix('Value error, ')}"
     return error.format_message()
 
 
@@ -128,7 +128,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command; returns the exit code."""
     try:
-        code = app(arguments, standalone_mode=False)
+        code = app(arguments or ["--help"], standalone_mode=False)
         sys.stdout.flush()
     except SamiEvalError as error:
         if _verbose() and not isinstance(error, UsageError):
