@@ -13,7 +13,7 @@ A judge that hardly errs (2% or less) may cover too often, no cell with it too s
 seen in n questions is not one never made, and the interval allows for it. Below n = 30 and at a
 rate of .9 only the lower limit holds.
 
-    python benchmarks/ppi_coverage.py [--replicates 4000] [--seed 0]
+    python benchmarks/ppi_coverage.py [--replicates 4000] [--seed 0] [--voted 30]
 """
 
 from __future__ import annotations
@@ -117,10 +117,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--replicates", type=int, default=4_000, help=f"multiple of {CHUNK}")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--voted", type=int, help="only the cells with so many voted questions")
     options = parser.parse_args()
     cells = [
         Cell(*size, *rate, correlation, *judge)
         for size, rate, correlation, judge in product(SIZES + FEW, RATES, CORRELATIONS, JUDGES)
+        if options.voted in (None, size[0])
     ]
     started, n_bad = time.perf_counter(), 0
     print("voted judged  rate ties corr errors bias  coverage votes judge weight width")

@@ -203,9 +203,10 @@ def test_weight_and_variance_are_those_of_a_search_over_weights(seed: int) -> No
 def test_coverage_and_width_hold_in_simulation() -> None:
     script = Path(__file__).parents[1] / "benchmarks" / "ppi_coverage.py"
     run = subprocess.run(
-        [sys.executable, str(script), "--replicates", "2000"],
+        [sys.executable, str(script), "--voted", "30"],
         check=False,
         capture_output=True,
         text=True,
     )
     assert run.returncode == 0, run.stdout + run.stderr
+    assert "112 of 112 cells pass" in run.stdout
