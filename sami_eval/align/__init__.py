@@ -42,7 +42,9 @@ class Method(Protocol):
 
         base: where training starts; with `base.adapter` set, from that adapter's weights, which
             are also the frozen reference.
-        out: an existing empty folder. It may hold `training.jsonl`, one line of metrics a step.
+        out: an existing folder, empty unless it holds `checkpoints/` that the same training left
+            when it was killed. The method may write `training.jsonl` into it, one line of metrics
+            a step.
         Returns base with `adapter` set to out.
         """
 
@@ -133,15 +135,16 @@ def align(
     preset: str | None = None,
     changes: dict[str, object] | None = None,
     progress: Progress | None = None,
+    resume: bool = True,
 ) -> Model:
     """Train a recipe's adapter on contrasts; missing earlier links are trained first.
 
     out: the adapter's folder, by default `adapters/BASE/RECIPE@SEED`.
     seed: where the recipe names none. preset: of `align/presets.toml`, by default the base's own.
     changes: Options fields for the last link. An adapter trained on the same contrasts with the
-    same options is returned as it is.
+    same options is returned as it is; resume: a killed one goes on from its last checkpoint.
     """
     from sami_eval.align import chain
 
-    work = chain.Work(base, adapters, seed, preset, progress or silent())
+    work = chain.Work(base, adapters, seed, preset, progress or silent(), resume)
     return chain.align(recipe, contrasts, work, out, changes or {})

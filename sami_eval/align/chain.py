@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sami_eval.align import card, load_method, methods_in, options, recipes
+from sami_eval.align import card, launch, load_method, methods_in, options, recipes
 from sami_eval.align.options import Options
 from sami_eval.align.recipes import Recipe
 from sami_eval.align.records import contrasts_hash
 from sami_eval.errors import UsageError
-from sami_eval.progress import Progress
+from sami_eval.progress import Progress, silent
 from sami_eval.store import disk_error, key
 from sami_eval.types import Contrast, Model
+
+CHECKPOINTS = "checkpoints"  # as in checkpoints.FOLDER, whose module imports torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Work:
 
     adapters: the folder of trained adapters. seed: where a recipe names none.
     preset: of Options; None is the one made for the base.
+    resume: a training that was killed goes on from its last checkpoint.
     """
 
     base: Model
@@ -32,6 +35,7 @@ class Work:
     seed: int
     preset: str | None
     progress: Progress
+    resume: bool = True
 
 
 def folder(recipe: Recipe, base: Model, adapters: Path, seed: int) -> Path:
@@ -145,14 +149,17 @@ def _train_link(
     _check_base(contrasts, work.base, work.progress)
     method = load_method(files[link.chain[-1]])
     begin = replace(start, name=f"{link.name}@{chosen.seed}")
+    training = _training(contrasts, start, chosen, link)
     facts = {
-        "training": _training(contrasts, start, chosen, link),
+        "training": training,
         "chain": list(link.chain),
         "start": start.adapter and card.weights_hash(Path(start.adapter)),
     }
-    with _complete_or_absent(out) as unfinished:
-        method.train(contrasts, begin, chosen, unfinished, work.progress)
-        card.write(unfinished, link.name, facts, contrasts, work.base, chosen)
+    progress = work.progress if launch.is_main() else silent()
+    with _complete_or_absent(out, training, work.resume) as unfinished:
+        method.train(contrasts, begin, chosen, unfinished, progress)
+        if launch.is_main():
+            card.write(unfinished, link.name, facts, contrasts, work.base, chosen)
     return _adapted(work.base, link, out)
 
 
@@ -179,19 +186,42 @@ def _is_foreign(contrast: Contrast, base: Model) -> bool:
 
 
 @contextmanager
-def _complete_or_absent(out: Path) -> Iterator[Path]:
-    """An empty folder beside `out` that takes its place when the block ends well."""
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
+def _complete_or_absent(out: Path, training: str, resume: bool) -> Iterator[Path]:
+    """A folder beside `out` that takes its place when the block ends well.
+
+    It is empty, or what a killed process left of the same training, with a checkpoint in it.
+    """
+    unfinished = out.with_name(f".{out.name}.{training[:16]}.{launch.owner()}")
     try:
-        _clear_leftovers(out)
-        unfinished.mkdir(parents=True)
+        if launch.is_main():
+            if resume:
+                _adopt(unfinished)
+            _clear_leftovers(out, unfinished if resume else None)
+            unfinished.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise disk_error(out, error) from error
+    launch.wait_for_everyone()
+    keep = False
     try:
         yield unfinished
-        _take_place(unfinished, out)
+        launch.wait_for_everyone()
+        if launch.is_main():
+            _take_place(unfinished, out)
+        launch.wait_for_everyone()
+    except KeyboardInterrupt:
+        keep = (unfinished / CHECKPOINTS).exists()
+        raise
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        if not keep and launch.is_main():
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _adopt(unfinished: Path) -> None:
+    """Take over the same training's folder from a process that is gone; one taker wins."""
+    for left in unfinished.parent.glob(f"{unfinished.stem}.*"):
+        if (left / CHECKPOINTS).exists() and not _owned(left) and not unfinished.exists():
+            with suppress(FileNotFoundError):
+                os.rename(left, unfinished)
 
 
 def _take_place(unfinished: Path, out: Path) -> None:
@@ -205,16 +235,20 @@ def _take_place(unfinished: Path, out: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _clear_leftovers(out: Path) -> None:
+def _clear_leftovers(out: Path, adopted: Path | None) -> None:
     """Folders of trainings that were killed."""
     for left in out.parent.glob(f".{out.name}.*"):
-        owner = left.name.rpartition(".")[2]
-        if not (owner.isdigit() and _alive(int(owner))):
+        if not _owned(left) and not (left == adopted and (left / CHECKPOINTS).exists()):
             shutil.rmtree(left, ignore_errors=True)
 
 
+def _owned(folder: Path) -> bool:
+    owner = folder.name.rpartition(".")[2]
+    return owner.isdigit() and _alive(int(owner))
+
+
 def _alive(process: int) -> bool:
-    if process == os.getpid():
+    if process in (os.getpid(), launch.owner()):
         return False
     try:
         os.kill(process, 0)

@@ -10,6 +10,7 @@ import logging
 import math
 import os
 import random
+import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ import torch
 import transformers
 from transformers import PreTrainedTokenizerBase, TrainerCallback
 
+from sami_eval.align import checkpoints, launch
 from sami_eval.align.options import Options
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.progress import Progress
@@ -134,8 +136,12 @@ def n_steps(options: Options, n_contrasts: int) -> int:
     """Optimizer steps of a training."""
     if options.steps is not None:
         return options.steps
-    a_step = options.batch_size * options.accumulation
-    return max(1, math.ceil(n_contrasts * options.epochs / a_step))
+    return max(1, math.ceil(n_contrasts * options.epochs / step_size(options)))
+
+
+def step_size(options: Options) -> int:
+    """Contrasts an optimizer step, over all processes of a launch."""
+    return options.batch_size * options.accumulation * launch.n_processes()
 
 
 def arguments(options: Options, steps: int, rows: int, out: Path) -> dict[str, Any]:
@@ -158,7 +164,8 @@ def arguments(options: Options, steps: int, rows: int, out: Path) -> dict[str, A
         "dataloader_pin_memory": gpu,
         "logging_steps": max(1, steps // 100),
         "logging_nan_inf_filter": False,  # a NaN must be seen, not averaged away
-        "save_strategy": "no",
+        "save_strategy": "steps",
+        "save_steps": max(5, steps // 20),
         "report_to": "none",
         "disable_tqdm": True,
     }
@@ -170,6 +177,10 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     def __init__(self, advance: Any, log: Path) -> None:
         """advance: the progress bar's. log: a JSON-lines file."""
         self._advance, self._log = advance, log
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """A resumed training has steps behind it."""
+        self._advance(state.global_step)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """One optimizer step done."""
@@ -191,15 +202,25 @@ def not_a_number(where: str) -> SamiEvalError:
 
 
 def run(trainer: Any, what: str, steps: int, out: Path, progress: Progress) -> None:
-    """Train, and save the trained adapter alone into `out`."""
+    """Train, from the last checkpoint in `out` on, and save the trained adapter alone into it."""
     for callback in (transformers.PrinterCallback, transformers.ProgressCallback):
         trainer.remove_callback(callback)
+    resumed = checkpoints.latest(out)
+    if resumed is not None:
+        done = checkpoints.step_of(resumed)
+        progress.say(f"training {what} goes on after step {done} of {steps}")
+    if launch.is_main():
+        checkpoints.clear_half_written(out)
+        checkpoints.forget_after(out / LOG, 0 if resumed is None else done)
     with progress.track(f"training {what}", total=steps) as advance:
         trainer.add_callback(Watch(advance, out / LOG))
-        trainer.train()
+        trainer.add_callback(checkpoints.Keep())
+        trainer.train(resume_from_checkpoint=resumed and str(resumed))
     model = trainer.accelerator.unwrap_model(trainer.model)
     main = trainer.is_world_process_zero()
     model.save_pretrained(str(out), selected_adapters=[TRAINED], is_main_process=main)
+    if main:
+        shutil.rmtree(out / checkpoints.FOLDER, ignore_errors=True)
 
 
 @contextmanager

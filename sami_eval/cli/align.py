@@ -41,12 +41,18 @@ def align(
     prefix_sharing: Annotated[
         str | None, typer.Option(help="SAMI: auto | on | off; auto says where it is unsafe.")
     ] = None,
+    held_out: Annotated[
+        int | None, typer.Option(min=0, help="Contrasts SAMI scores and never trains on.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option(help="Go on from the last checkpoint where this training was killed.")
+    ] = True,
     dry_run: DryRun = False,
     quiet: Quiet = False,
 ) -> None:
     """Train an adapter; missing earlier links of the recipe are trained first."""
     from sami_eval import adapters, models, progress
-    from sami_eval.align import ADAPTERS, methods_in, recipes
+    from sami_eval.align import ADAPTERS, launch, methods_in, recipes
     from sami_eval.align import align as align_recipe
     from sami_eval.align.options import change, preset_name
     from sami_eval.align.options import preset as read_preset
@@ -67,9 +73,10 @@ def align(
         "kl": kl,
         "max_length": max_length,
         "prefix_sharing": prefix_sharing,
+        "held_out": held_out,
     }
     config = find_config(Path.cwd())
-    shown = progress.terminal(quiet)
+    shown = progress.terminal(quiet or not launch.is_main())
     model = models.resolve_base(base or config.defaults.get("base"), config)
     plain, files = methods_in(recipe)
     chain = recipes.parse(plain, files).chain
@@ -97,8 +104,10 @@ def align(
         preset=preset,
         changes=changes,
         progress=shown,
+        resume=resume,
     )
-    print(trained.adapter)
+    if launch.is_main():
+        print(trained.adapter)
 
 
 def describe(recipe: str, contrasts: Sequence[Contrast], options: Options) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,10 +17,12 @@ from transformers import Trainer, TrainingArguments
 from sami_eval.align import loss, training
 from sami_eval.align.collate import Batch, Encoded, collate, collate_own, encode_all
 from sami_eval.align.options import Options
+from sami_eval.align.order import ByStep
 from sami_eval.align.scores import objective, reference_states
 from sami_eval.align.sharing import plan
-from sami_eval.errors import SamiEvalError
+from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.progress import Progress
+from sami_eval.store import key
 from sami_eval.types import Contrast, Model
 
 REFERENCE = "reference"
@@ -39,9 +42,13 @@ class SamiTrainer(Trainer):  # type: ignore[misc]
         self._options, self._progress = options, progress
         self._metrics: defaultdict[str, list[Tensor]] = defaultdict(list)
         self._warned = False
+        self._held_out: Sequence[Encoded] = ()
+        self._held_out_metrics: dict[str, float] = {}
+        self._n_tokens, self._since = 0, time.perf_counter()
 
     def ask(self, encoded: Sequence[Encoded], pad: int) -> None:
         """Settle how the model is asked, and how batches are made for that."""
+        self._pad = pad
         self.plan = plan(self.model, encoded, self._options, pad, self._progress.say)
 
         def batches(several: list[Encoded]) -> dict[str, Batch]:
@@ -49,6 +56,16 @@ class SamiTrainer(Trainer):  # type: ignore[misc]
             return {"batch": rows, "own": collate_own(several, pad)}
 
         self.data_collator = batches
+
+    def hold_out(self, encoded: Sequence[Encoded]) -> None:
+        """Score these contrasts now and about ten times in training."""
+        self._held_out = encoded
+        self._every = max(1, self.args.max_steps // 10)
+        self._held_out_metrics = self._score_held_out()
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> ByStep:
+        lengths = [one.longest for one in self.train_dataset]
+        return ByStep(lengths, training.step_size(self._options), self._options.seed)
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -62,7 +79,9 @@ class SamiTrainer(Trainer):  # type: ignore[misc]
             self._watch(float(found.fall))
         if not torch.isfinite(found.total):
             raise training.not_a_number(f"prompts {', '.join(f'`{p}`' for p in batch.prompt_ids)}")
-        self._keep(found.matrix.detach())
+        for name, value in _readings(found.matrix.detach()).items():
+            self._metrics[name].append(value)
+        self._n_tokens += int((batch.segments >= 0).sum())
         return found.total
 
     def _reference(self, own: Batch) -> Tensor | None:
@@ -93,18 +112,50 @@ class SamiTrainer(Trainer):  # type: ignore[misc]
                 f"{self.state.global_step + 1}; past {self._options.max_fall} training stops"
             )
 
-    def _keep(self, matrix: Tensor) -> None:
-        rows, columns = loss.accuracy(matrix)
-        self._metrics["information_bound"].append(loss.information_bound(matrix))
-        self._metrics["row_accuracy"].append(rows)
-        self._metrics["column_accuracy"].append(columns)
-        self._metrics["own_logps"].append(matrix.diagonal(dim1=1, dim2=2).mean())
-
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add the means since the last log."""
-        means = {name: float(torch.stack(kept).mean()) for name, kept in self._metrics.items()}
+        """Add the means since the last log, over all processes."""
+        if "loss" not in logs:  # the summary at the end
+            super().log(logs, start_time)
+            return
+        step = self.state.global_step
+        if self._held_out and (step % self._every == 0 or step == self.args.max_steps):
+            self._held_out_metrics = self._score_held_out()
+        means = {
+            name: float(self.accelerator.reduce(torch.stack(kept).mean(), "mean"))
+            for name, kept in self._metrics.items()
+        }
+        now = time.perf_counter()
+        rate = {"tokens_per_second": self._n_tokens * self.args.world_size / (now - self._since)}
+        # The first line carries what was held out as it was before training.
+        super().log({**logs, **means, **self._held_out_metrics, **rate}, start_time)
         self._metrics.clear()
-        super().log({**logs, **means}, start_time)
+        self._held_out_metrics = {}
+        self._n_tokens, self._since = 0, time.perf_counter()
+
+    def _score_held_out(self) -> dict[str, float]:
+        model, size = self.accelerator.unwrap_model(self.model), self._options.batch_size
+        training_mode = model.training
+        model.eval()
+        found = []
+        with torch.no_grad():
+            for first in range(0, len(self._held_out), size):
+                several = self._held_out[first : first + size]
+                batch = collate(several, self._pad, self.plan.shares(several))
+                batch = batch.to(self.args.device)
+                found.append(objective(model, batch, None, self._options, self.plan.fused).matrix)
+        model.train(training_mode)
+        return {f"held_out_{name}": float(v) for name, v in _readings(torch.cat(found)).items()}
+
+
+def _readings(matrix: Tensor) -> dict[str, Tensor]:
+    """What is read off contrast matrices, (B, N, N)."""
+    rows, columns = loss.accuracy(matrix)
+    return {
+        "information_bound": loss.information_bound(matrix),
+        "row_accuracy": rows,
+        "column_accuracy": columns,
+        "own_logps": matrix.diagonal(dim1=1, dim2=2).mean(),
+    }
 
 
 @contextmanager
@@ -121,6 +172,24 @@ def _frozen_start(model: Any) -> Iterator[None]:
         model.set_adapter(training.TRAINED)
 
 
+def split(encoded: Sequence[Encoded], options: Options) -> tuple[list[Encoded], list[Encoded]]:
+    """(trained on, held out): which ones is chance, the same for every seed.
+
+    Raises UsageError where nothing would be left to train on.
+    """
+    if options.held_out >= len(encoded):
+        raise UsageError(
+            f"`{options.held_out}` contrasts held out of {len(encoded)} leave none to train on",
+            "use a smaller --held-out",
+        )
+    by_chance = sorted(encoded, key=lambda one: key("held out", one.prompt_id, one.prompts))
+    held_out = {id(one) for one in by_chance[: options.held_out]}
+    return (
+        [one for one in encoded if id(one) not in held_out],
+        [one for one in encoded if id(one) in held_out],
+    )
+
+
 def train(
     contrasts: Sequence[Contrast], base: Model, options: Options, out: Path, progress: Progress
 ) -> Model:
@@ -129,6 +198,7 @@ def train(
         encoded = encode_all(
             start.tokenizer, contrasts, options, base.chat_template, start.ends, progress.say
         )
+        encoded, held_out = split(encoded, options)
         steps = training.n_steps(options, len(encoded))
         if base.adapter is not None:
             start.model.load_adapter(base.adapter, REFERENCE, is_trainable=False)
@@ -141,6 +211,8 @@ def train(
             options=options,
             progress=progress,
         )
-        trainer.ask(encoded, start.tokenizer.pad_token_id)
+        trainer.ask([*encoded, *held_out], start.tokenizer.pad_token_id)
+        if held_out:
+            trainer.hold_out(held_out)
         training.run(trainer, base.name, steps, out, progress)
     return replace(base, adapter=str(out))
