@@ -14,6 +14,7 @@ import pytest
 from sami_eval.report.html import page
 from tests.evil import TEXTS, evil_run
 from tests.test_html_report import small_run
+from tests.test_passk_html import folder as passk_folder
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -23,6 +24,7 @@ DRIVER = shutil.which("chromedriver") or ""
 pytestmark = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="no Chromium here: apt-get install chromium chromium-driver"
 )
+__all__ = ["passk_folder"]
 LIST = "#items button"
 
 
@@ -142,5 +144,15 @@ def test_hostile_texts_run_nothing_and_stay_texts(browser: Chrome, tmp_path: Pat
     browser.execute_script("arguments[0].click()", browser.find_element("css selector", LIST))
     assert 'onerror="window.hacked = 3"' in reading(browser)
     assert browser.execute_script("return window.hacked") is None
+    assert complaints(browser) == []
+    assert requests(browser) == [f"file://{path}"]
+
+
+def test_a_report_of_pass_at_k_opens_without_network_or_complaint(
+    browser: Chrome, passk_folder: Path
+) -> None:
+    path = passk_folder / "report.html"
+    show(browser, path)
+    assert browser.find_element("id", "differences").text == "Paired differences"
     assert complaints(browser) == []
     assert requests(browser) == [f"file://{path}"]

@@ -310,3 +310,22 @@ def test_help_imports_nothing_heavy() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "compare" in done.stdout
+
+
+def test_a_bug_is_one_line_without_v_and_a_traceback_with_it() -> None:
+    script = (
+        "import sys, sami_eval.config, sami_eval.cli as cli\n"
+        "def broken(path): raise ZeroDivisionError('so it is')\n"
+        "sami_eval.config.find_config = broken\n"
+        "sys.argv = ['sami-eval', 'ls', 'runs', *sys.argv[1:]]\n"
+        "cli.main()\n"
+    )
+    quiet = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert quiet.returncode == 1
+    assert "error: this is a bug in sami-eval: ZeroDivisionError: so it is" in quiet.stderr
+    assert "Traceback" not in quiet.stderr
+
+
+def test_no_argument_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run([]) == 0
+    assert "compare" in capsys.readouterr().out

@@ -128,7 +128,9 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command; returns the exit code."""
     try:
-        code = app(arguments or ["--help"], standalone_mode=False)
+        # Calling the app itself would put typer's excepthook in the place of ours.
+        command = typer.main.get_command(app)
+        code = command.main(arguments or ["--help"], prog_name="sami-eval", standalone_mode=False)
         sys.stdout.flush()
     except SamiEvalError as error:
         if _verbose() and not isinstance(error, UsageError):

@@ -144,20 +144,31 @@ def print_passk(document: PasskDocument, as_json: bool, verbose: bool) -> None:
 
 
 def show_passk(
-    folder: Path, as_json: bool, markdown: bool, latex: bool, csv: Path | None, verbose: bool
+    folder: Path,
+    as_json: bool,
+    markdown: bool,
+    latex: bool,
+    csv: Path | None,
+    html: bool,
+    verbose: bool,
 ) -> None:
     """A finished run again, or exported."""
+    from sami_eval import runs
     from sami_eval.cli.output import write
-    from sami_eval.prompts import read_lines
-    from sami_eval.report import passk_export
+    from sami_eval.prompts import read_lines, read_prompts
+    from sami_eval.report import passk_export, passk_html
     from sami_eval.report.passk_document import DOCUMENT, read_passk
 
     document = read_passk(folder / DOCUMENT)
+    rows = (row for _, row in read_lines(folder / "samples.jsonl", "sami-eval ls runs"))
     if csv is not None:
-        rows = (row for _, row in read_lines(folder / "samples.jsonl", "sami-eval ls runs"))
         write(csv, passk_export.csv_text(document, rows))
+    if html:
+        problems = read_prompts(folder / "problems.jsonl")
+        run = passk_html.PasskRun(document, problems, list(rows))
+        write(folder / runs.REPORT, passk_html.page(run))
     if markdown or latex:
         export = passk_export.markdown if markdown else passk_export.latex
         sys.stdout.write(export(document))
-    elif as_json or csv is None:
+    elif as_json or not (csv or html):
         print_passk(document, as_json, verbose)

@@ -53,8 +53,8 @@ def show(
     else:
         folder = runs.find_run(run, find_config(Path.cwd()).root)
         if runs.is_passk(folder):
-            _refuse_of_passk(folder, [unparsed, verdicts, fastchat, lm_eval, html, votes])
-            show_passk(folder, as_json, markdown, latex, csv, verbose)
+            _refuse_of_passk(folder, [unparsed, verdicts, fastchat, lm_eval, votes])
+            show_passk(folder, as_json, markdown, latex, csv, html, verbose)
             return
         document = read_document(folder / runs.DOCUMENT)
     if votes is not None:
@@ -89,7 +89,7 @@ def _refuse_of_passk(folder: Path, asked: list[object]) -> None:
     if any(asked):
         raise UsageError(
             f"`{folder}` holds pass@k figures: nothing was judged in it",
-            "--json, --csv FILE, --markdown and --latex work for it",
+            "--json, --csv FILE, --markdown, --latex and --html work for it",
         )
 
 

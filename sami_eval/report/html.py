@@ -11,7 +11,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,13 +48,7 @@ def page(run: Run) -> str:
     document = run.document
     several = len(document["comparisons"]) > 1
     first = document["comparisons"][0]
-    style, script = _inside("report.css"), _inside("report.js")
     views: dict[str, Any] = {
-        "version": __version__,
-        "style": Markup(style),
-        "script": Markup(script),
-        "style_hash": _digest(style),
-        "script_hash": _digest(script),
         "title": console.title(document),
         "headline": _headline(document),
         "lines": [str(line) for line in console.words(document)][0 if several else 1 :],
@@ -75,13 +69,30 @@ def page(run: Run) -> str:
         "provenance": list(_provenance(run)),
         "room": Markup(script_json(room(document, run.prompts, run.responses, run.verdicts))),
     }
+    return fill("report.html.jinja", views, _inside("report.js"))
+
+
+def fill(template: str, views: Mapping[str, Any], script: str = "") -> str:
+    """A page with style and script inside it, and the policy that allows nothing else.
+
+    views: what the template shows; every text in it is escaped, save those marked as safe.
+    """
+    style = _inside("report.css")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(PAGE),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
-    return _clean(environment.get_template("report.html.jinja").render(views))
+    html = environment.get_template(template).render(
+        **views,
+        version=__version__,
+        style=Markup(style),
+        style_hash=_digest(style),
+        script=Markup(script),
+        script_source=Markup(f"'{_digest(script)}'" if script else "'none'"),
+    )
+    return re.sub("[\ud800-\udfff]", "\ufffd", html)
 
 
 def _inside(name: str) -> str:
@@ -91,10 +102,6 @@ def _inside(name: str) -> str:
 def _digest(text: str) -> str:
     digest = hashlib.sha256(text.encode()).digest()
     return f"sha256-{base64.b64encode(digest).decode()}"
-
-
-def _clean(html: str) -> str:
-    return re.sub("[\ud800-\udfff]", "\ufffd", html)
 
 
 def script_json(data: object) -> str:

@@ -39,10 +39,10 @@ def render_passk(document: PasskDocument, verbose: bool = False) -> RenderableTy
         parts += [Text(), _differences_table(document)]
     parts += [Text(), Text(curve(document), no_wrap=True), Text()]
     parts += [Text(line, style="bold") for line in verdicts(document)]
-    parts += [Text(line) for line in _notes(document)]
+    parts += [Text(line) for line in notes(document)]
     if document["settings"]["protocol"] == "paper":
         parts += [Text(), *paper_parts(document)]
-    parts += [Text(), facts(list(_fact_rows(document)))]
+    parts += [Text(), facts(list(fact_rows(document)))]
     if document["embedded"]:
         parts += [Text(), Text(EMBEDDED, style="italic")]
     if verbose:
@@ -86,7 +86,8 @@ def warnings(document: PasskDocument) -> list[str]:
     ]
 
 
-def _cells(row: EstimateRow) -> list[str]:
+def cells(row: EstimateRow) -> list[str]:
+    """A figure and its interval as texts."""
     return [percent(row["value"]), interval_text(row["interval"])]
 
 
@@ -95,15 +96,15 @@ def _passk_table(document: PasskDocument) -> Table:
     for row in document["contenders"]:
         for i, k in enumerate(map(str, document["ks"])):
             name = shorten(row["name"], NAME_WIDTH) if i == 0 else ""
-            table.add_row(name, k, *_cells(row["pass_at_k"][k]), *_cells(row["maj_at_k"][k]))
+            table.add_row(name, k, *cells(row["pass_at_k"][k]), *cells(row["maj_at_k"][k]))
     return table
 
 
 def _answers_table(document: PasskDocument) -> Table:
     table = plain_table("contender", "T 0, once", "95% CI", "no answer", "95% CI", "tokens")
     for row in document["contenders"]:
-        cells = [*_cells(row["greedy"]), *_cells(row["no_answer"])]
-        table.add_row(shorten(row["name"], NAME_WIDTH), *cells, tokens(row))
+        shares = [*cells(row["greedy"]), *cells(row["no_answer"])]
+        table.add_row(shorten(row["name"], NAME_WIDTH), *shares, tokens(row))
     return table
 
 
@@ -220,7 +221,8 @@ def _clause(row: DifferenceRow) -> str:
     return f"k = {row['k']} ({points(row['value'])} points, {p_text(row['p_adjusted'])})"
 
 
-def _notes(document: PasskDocument) -> Iterator[str]:
+def notes(document: PasskDocument) -> Iterator[str]:
+    """What the figures cover, line by line."""
     yield "intervals cover the choice of problems and samples, not training seeds"
     if document["differences"]:
         yield (
@@ -237,7 +239,7 @@ def paper_parts(document: PasskDocument) -> Iterator[RenderableType]:
     for row in document["contenders"]:
         for i, k in enumerate(map(str, document["ks"])):
             name = shorten(row["name"], NAME_WIDTH) if i == 0 else ""
-            table.add_row(name, k, percent(row["any_of_k"][k]), *_cells(row["pass_at_k"][k]))
+            table.add_row(name, k, percent(row["any_of_k"][k]), *cells(row["pass_at_k"][k]))
     yield table
     yield Text()
     for flaw in paper_flaws(document):
@@ -267,7 +269,8 @@ def paper_flaws(document: PasskDocument) -> list[str]:
     return flaws
 
 
-def _fact_rows(document: PasskDocument) -> Iterator[tuple[str, str]]:
+def fact_rows(document: PasskDocument) -> Iterator[tuple[str, str]]:
+    """What to know beside the figures, as labels and texts."""
     row = document["settings"]
     cut = {one["name"]: one["n_cut"] for one in document["contenders"] if one["n_cut"]}
     if cut:

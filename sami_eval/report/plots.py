@@ -12,6 +12,7 @@ from sami_eval.comparison import fold
 from sami_eval.report.console import ahead
 from sami_eval.report.document import ComparisonRow, ContenderRow, RankRow
 from sami_eval.report.figures import percent
+from sami_eval.report.passk_document import PasskContender
 from sami_eval.types import Response, Verdict
 
 LOG = "training.jsonl"  # what align writes beside an adapter's weights
@@ -119,7 +120,7 @@ def _short(text: str, width: int = 20) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def trainings(contenders: Sequence[ContenderRow]) -> list[dict[str, Any]]:
+def trainings(contenders: Sequence[ContenderRow | PasskContender]) -> list[dict[str, Any]]:
     """The curves of each adapter whose training log still lies beside its weights."""
     found = []
     for row in contenders:
@@ -196,5 +197,9 @@ def line_chart(
         "x_label": x_label,
         "lines": placed,
         "y_ticks": [(at_y(y), y_text(y)) for y in (low, (low + high) / 2, high)],
-        "x_ticks": [(at_x(x), f"{x:g}") for x in dict.fromkeys((min(xs), max(xs)))],
+        "x_ticks": [(at_x(x), f"{x:g}") for x in _few(sorted(set(xs)))],
     }
+
+
+def _few(xs: Sequence[float], most: int = 6) -> Sequence[float]:
+    return xs if len(xs) <= most else [xs[0], xs[-1]]
