@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
-from tests.spoilt import FILES, PAPER, QUESTION, File, Way, text_of
+from tests.spoilt import File, Way, text_of
+from tests.spoilt_files import FILES, PAPER, QUESTION
 
+# FastChat's, the paper's and GSM8K's.
+OF_OTHERS = ("r.jsonl", "jp.jsonl", "p.json", "pairs.jsonl", "x_vs_y_verdicts.json", "g.jsonl")
 FIELDS = [(file, way) for file in FILES for way in file.spoilt]
 
 
@@ -113,8 +116,8 @@ def test_a_field_given_twice_is_named_with_its_file_and_line(
 def test_an_unknown_field_of_a_strict_file_is_named(
     file: File, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if file.name in ("r.jsonl", "jp.jsonl", "p.json", "pairs.jsonl", "x_vs_y_verdicts.json"):
-        return  # FastChat's and the paper's: they hold what is not ours to know
+    if file.name in OF_OTHERS:
+        return  # they hold what is not ours to know
     way: Way = ("principle", 0, "mood") if file.name == "c.toml" else ("mood",)
     Path(file.name).write_text(text_of(file, with_value(file.rows[0], way, "good")))
     assert "`mood`" in refused(file, capsys)
