@@ -144,7 +144,10 @@ def command(kind: str, words: Sequence[str], folder: Path) -> Times:
         )
     times: Times = json.loads(out.read_text())
     rest = total - times.get("start", 0.0) - times.get("generation", 0.0)
-    return {"total": total, **times, "overhead": rest}
+    found = {"total": total, **times, "overhead": rest}
+    # A benchmark that is stopped leaves what it has measured.
+    print(f"{kind}: {json.dumps(found)}", file=sys.stderr, flush=True)
+    return found
 
 
 def added(each: Sequence[Times]) -> Times:
