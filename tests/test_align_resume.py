@@ -196,12 +196,14 @@ def test_a_killed_training_ends_in_the_same_weights(base, tmp_path):
 @pytest.mark.slow
 def test_two_processes_give_the_losses_of_one(base, tmp_path):
     chosen = {"steps": 20, "max_fall": 10.0, "lr": 5e-3, "rank": 4}
-    launch = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2")
+    # `--cpu` would start one process; without a GPU accelerate's other launcher uses gloo.
+    launch = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2")
     launch = (*launch, "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no")
+    launch = (*launch, "--main_process_port", "0")
     alone = command(base, tmp_path / "one", {**chosen, "batch_size": 4})
     subprocess.run(alone, env=ENVIRONMENT, check=True)
     together = command(base, tmp_path / "two", {**chosen, "batch_size": 2}, *launch)
-    subprocess.run(together, env=ENVIRONMENT, check=True)
+    subprocess.run(together, env={**ENVIRONMENT, "ACCELERATE_USE_CPU": "true"}, check=True)
     adapters = [next((tmp_path / name).rglob("base+sami@0")) for name in ("one", "two")]
     one, two = (losses(replace(base, adapter=str(adapter))) for adapter in adapters)
     assert [step for step, _ in two] == list(range(1, 21))

@@ -167,6 +167,7 @@ def arguments(options: Options, steps: int, rows: int, out: Path) -> dict[str, A
         "save_strategy": "steps",
         "save_steps": max(5, steps // 20),
         "report_to": "none",
+        "ddp_find_unused_parameters": False,  # every LoRA weight takes part in every batch
         "disable_tqdm": True,
     }
 
