@@ -1,0 +1,45 @@
+"""Contrasts of the embedded base, written once into a folder and trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sami_eval import adapters, embedded
+from sami_eval.align import align
+from sami_eval.config import Config
+from sami_eval.constitutions import read_constitution
+from sami_eval.generate import EngineChoice
+from sami_eval.models import resolve_base
+from sami_eval.progress import silent
+from sami_eval.store import Ledger
+from sami_eval.types import Contrast, Model
+
+
+def base() -> Model:
+    return resolve_base(None, Config(Path.cwd()))
+
+
+def write(folder: Path, split: str, limit: int) -> list[Contrast]:
+    """Accepted contrasts of prompts drawn from a split."""
+    settings = adapters.ContrastSettings(
+        limit=limit, sampling=adapters.EMBEDDED_SAMPLING, engine=EngineChoice("hf")
+    )
+    principles = read_constitution(embedded.CONSTITUTION)
+    with Ledger(folder / "ledger.db") as ledger:
+        written = adapters.contrasts_of(
+            base(), embedded.prompts(split), principles, settings, ledger, silent()
+        )
+    return [contrast for contrast in written if contrast.rejected is None]
+
+
+def train(folder: Path, recipe: str, contrasts: list[Contrast], **changes: object) -> Model:
+    return align(recipe, contrasts, base(), adapters=folder / "adapters", changes=changes)
+
+
+def load(model: Model):  # type: ignore[no-untyped-def]
+    """The network as transformers and PEFT load it, ready to be read."""
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    plain = AutoModelForCausalLM.from_pretrained(model.base)
+    return (PeftModel.from_pretrained(plain, model.adapter) if model.adapter else plain).eval()
