@@ -11,6 +11,7 @@ import torch
 
 from sami_eval.align import find_methods, load_method, loss
 from sami_eval.align.collate import collate, encode
+from sami_eval.align.methods.sami import split
 from sami_eval.align.scores import objective
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.progress import silent
@@ -168,6 +169,34 @@ def test_samis_reference_is_the_previous_link(sft, tmp_path):
     assert first["kl"] == pytest.approx(0, abs=1e-6)
     assert first["fall"] == pytest.approx(0, abs=1e-6)
     assert last["kl"] > 1e-5
+
+
+def test_held_out_contrasts_are_scored_and_never_trained_on(sft, tmp_path):
+    # These are the two that chance holds out of the six; its choice is the same for every seed.
+    options = replace(QUICK, held_out=2)
+    from transformers import AutoTokenizer
+
+    words = AutoTokenizer.from_pretrained(sft.base)
+    trained, held_out = split([encode(words, c) for c in CONTRASTS], options)
+    names = {one.prompt_id for one in held_out}
+    assert (len(trained), len(held_out)) == (4, 2)
+    assert names.isdisjoint(one.prompt_id for one in trained)
+    model = fit("sami", sft, tmp_path / "all", steps=12, lr=1e-2, held_out=2)
+    kept = [c for c in CONTRASTS if c.prompt.id not in names]
+    alone = fit("sami", sft, tmp_path / "kept", kept, steps=12, lr=1e-2)
+    assert all(torch.equal(weights(model)[name], weights(alone)[name]) for name in weights(model))
+    first, *_, last = log(model)
+    out = [c for c in CONTRASTS if c.prompt.id in names]
+    for row, of in ((first, sft), (last, model)):
+        bound = loss.information_bound(torch.stack([matrix(of, one) for one in out]))
+        assert row["held_out_information_bound"] == pytest.approx(bound.item(), abs=1e-5)
+    assert last["held_out_row_accuracy"] >= 0.5
+    assert last["tokens_per_second"] > 0
+
+
+def test_something_is_left_to_train_on(sft, tmp_path):
+    with pytest.raises(UsageError, match="`6` contrasts held out of 6 leave none"):
+        fit("sami", sft, tmp_path, held_out=6)
 
 
 def test_a_high_kl_weight_holds_the_model_at_its_start(sft, tmp_path):
