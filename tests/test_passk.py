@@ -95,7 +95,7 @@ def test_a_finished_run_is_shown_exported_and_listed(
         capsys.readouterr()
         assert cli.run(["show", flag]) == 0
         assert "T 0.7" in capsys.readouterr().out
-    assert cli.run(["show", "--html"]) == 2
+    assert cli.run(["show", "--unparsed"]) == 2
     assert "nothing was judged" in capsys.readouterr().err
     assert cli.run(["ls", "runs"]) == 0
     assert "base pass@1" in capsys.readouterr().out
