@@ -80,7 +80,8 @@ def prediction_powered(sums: Sums) -> tuple[Array, Array, Array]:
     # Rounding leaves a spread of some 1e-33 where everything is voted on: no judge is needed.
     fits = (spread > 1e-20) & (questions >= FEWEST)
     slope = -(by_people * by_judge).sum(-1, keepdims=True) / np.where(fits, spread, 1)
-    weight = np.where(fits & (slope > 0), np.minimum(slope, 1), 0.0)
+    # A slope of zero but for rounding is no weight, and nothing was fitted.
+    weight = np.where(fits & (slope > 1e-9), np.minimum(slope, 1), 0.0)
     # A difference of rates may leave [0, 1] where a rate itself cannot.
     rate = np.clip(people + weight * (judge - judge_voted), 0, 1)
     paid = np.where(weight > 0, questions / np.maximum(questions - 1, 1), 1.0)
