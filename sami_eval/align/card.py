@@ -12,7 +12,7 @@ from typing import Any
 
 from sami_eval import chat
 from sami_eval.align.options import Options
-from sami_eval.align.records import contrasts_hash, prompt_hash
+from sami_eval.align.records import contrasts_hash, prompt_hash, read_contrasts
 from sami_eval.errors import UsageError
 from sami_eval.store import atomic_write
 from sami_eval.types import Contrast, Model
@@ -22,6 +22,7 @@ SCHEMA = "sami-eval/adapter/1"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 PACKAGES = ("torch", "transformers", "peft", "trl")
 LOG = "training.jsonl"
+CONTRASTS = "contrasts.jsonl"  # beside a base's adapters
 NOT_METRICS = ("step", "epoch", "learning_rate", "num_tokens")
 
 
@@ -42,6 +43,11 @@ def read(folder: Path) -> dict[str, Any] | None:
             f"schema is not `{SCHEMA}`", "the adapter is of another sami-eval version", str(path)
         )
     return known
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Whether a trained link is a whole model and no adapter."""
+    return (folder / "config.json").is_file() and not (folder / "adapter_config.json").is_file()
 
 
 def weights_hash(folder: Path) -> str:
@@ -77,6 +83,7 @@ def write(
         "contrasts": {
             "sha256": contrasts_hash(contrasts),
             "n": len(accepted),
+            "file": _file(folder.with_name(CONTRASTS), contrasts),
             "prompts": sorted({prompt_hash(contrast.prompt) for contrast in accepted}),
         },
         "options": dataclasses.asdict(options),
@@ -86,6 +93,13 @@ def write(
     }
     atomic_write(folder / FILE, json.dumps(known, indent=1, ensure_ascii=False) + "\n")
     atomic_write(folder / "README.md", _readme(known))
+
+
+def _file(path: Path, contrasts: Sequence[Contrast]) -> str | None:
+    """The name of the file beside the adapters, where it holds these contrasts."""
+    if not path.is_file() or contrasts_hash(read_contrasts(path)) != contrasts_hash(contrasts):
+        return None
+    return path.name
 
 
 def _prompt_format(base: Model) -> dict[str, Any]:
@@ -109,8 +123,29 @@ def _metrics(log: Path) -> dict[str, Any]:
     return {"first": rows[0], "last": rows[-1]} if rows else {}
 
 
+def _what(options: Mapping[str, Any]) -> str:
+    if options["full"]:
+        return "All weights"
+    base = ", on the base in 4 bits" if options["qlora"] else ""
+    return f"A LoRA (rank {options['rank']}, alpha {options['alpha']}{base})"
+
+
+def _preset(known: Mapping[str, Any]) -> str:
+    """Which preset, and what in it is no figure of the paper's."""
+    name = known.get("asked", {}).get("preset")
+    if name is None:
+        return ""
+    if not name.startswith("paper-"):
+        return f"; preset {name}"
+    return f"""; preset {name}
+- of the paper: full fine-tune, AdamW, constant rate, 64 accumulated batches, clipping at 0.4, one
+  epoch, no KL; our choice, since only its authors' logs know: contrasts a batch, warmup, weight
+  decay, length limit, the rates of SFT and DPO, DPO's beta"""
+
+
 def _readme(known: Mapping[str, Any]) -> str:
     options, base = known["options"], known["base"]
+    other = base["id"] if options["full"] else f"base --base {base['id']}"
     first, last = (known["metrics"].get(end, {}) for end in ("first", "last"))
     table = "\n".join(
         f"| {name} | {first[name]:.4g} | {value:.4g} |"
@@ -119,20 +154,20 @@ def _readme(known: Mapping[str, Any]) -> str:
     )
     return f"""---
 base_model: {base["id"]}
-library_name: peft
+library_name: {"transformers" if options["full"] else "peft"}
 pipeline_tag: text-generation
-tags: [sami-eval, lora, {", ".join(known["chain"])}]
+tags: [sami-eval, {"full-fine-tune" if options["full"] else "lora"}, {", ".join(known["chain"])}]
 ---
 
 # {known["recipe"]}
 
-A LoRA (rank {options["rank"]}, alpha {options["alpha"]}) trained by sami-eval.
+{_what(options)} trained by sami-eval.
 
 - base: `{base["id"]}`, revision `{base["revision"]}`
 - methods, in order: {", ".join(known["chain"])}
 - data: {known["contrasts"]["n"]} contrasts, SHA-256 `{known["contrasts"]["sha256"]}`
 - last method: learning rate {options["lr"]:g}, {options["schedule"]}, seed {options["seed"]},
-  batches of {options["batch_size"]} x {options["accumulation"]} contrasts
+  batches of {options["batch_size"]} x {options["accumulation"]} contrasts{_preset(known)}
 - prompt format: {known["prompt"]["format"]}; responses end with `{known["prompt"]["eos_token"]}`
 
 | metric | first step | last step |
@@ -141,7 +176,7 @@ A LoRA (rank {options["rank"]}, alpha {options["alpha"]}) trained by sami-eval.
 
 Compare it with its base:
 
-    sami-eval compare PATH_OF_THIS_FOLDER base --base {base["id"]}
+    sami-eval compare PATH_OF_THIS_FOLDER {other}
 
 Everything needed to train it again stands in `{FILE}`.
 """

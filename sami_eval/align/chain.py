@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,11 +10,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sami_eval.align import card, launch, load_method, methods_in, options, recipes
+from sami_eval.align import card, launch, load_method, methods_in, options, recipes, stale
 from sami_eval.align.options import Options
 from sami_eval.align.recipes import Recipe
 from sami_eval.align.records import contrasts_hash
 from sami_eval.errors import UsageError
+from sami_eval.fingerprints import folder_fingerprint
 from sami_eval.progress import Progress, silent
 from sami_eval.store import disk_error, key
 from sami_eval.types import Contrast, Model
@@ -60,19 +62,34 @@ def ensure(
     """
     spec, files = methods_in(spec)
     recipe = recipes.parse(spec, files)
-    seed, model, given = _seed(recipe, work.seed), work.base, None
+    seed, ground, model, given = _seed(recipe, work.seed), work.base, work.base, None
     for link in recipe.links():
         out = folder(link, work.base, work.adapters, seed)
-        problem = _unusable(out, work.base)
-        if problem is None:
-            model = _adapted(work.base, link, out)
-            continue
-        if not train:
-            raise UsageError(problem, f"sami-eval align {link.name} --base {work.base.base}")
-        given = contrasts() if given is None else given
-        chosen = options.preset(_preset(work), link.chain[-1], seed)
-        model = _train_link(link, files, given, model, chosen, out, work)
+        problem = _unusable(out, ground)
+        changed = None if problem else stale.why(out, model, link.chain[-1])
+        if changed is not None:
+            work.progress.say(f"{'' if _again(work, train) else 'warning: '}`{out}`: {changed}")
+            if not _again(work, train):
+                work.progress.say(f"train it again: sami-eval align {link.name} {_on(work.base)}")
+        if problem is None and not (changed and _again(work, train)):
+            model = _adapted(ground, link, out)
+        elif not train:
+            raise UsageError(str(problem), f"sami-eval align {link.name} --base {work.base.base}")
+        else:
+            given = contrasts() if given is None else given
+            chosen = options.preset(_preset(work), link.chain[-1], seed)
+            model = _train_link(link, files, given, model, ground, chosen, out, work)
+        ground = model if model.adapter is None else ground
     return model
+
+
+def _again(work: Work, train: bool) -> bool:
+    """Whether what is not up to date is trained again: the embedded base's, in seconds."""
+    return train and options.preset_name(work.base) == "embedded"
+
+
+def _on(base: Model) -> str:
+    return "" if options.preset_name(base) == "embedded" else f"--base {base.base}"
 
 
 def align(
@@ -95,14 +112,25 @@ def align(
     model = work.base
     if earlier:
         model = ensure(f"{earlier[-1].name}@{seed}", lambda: contrasts, work)
+    # What an adapter stands on: the base, or the checkpoint that an earlier link is.
+    ground = model if model.adapter is None else _ground(earlier, work, seed)
     preset = options.preset(_preset(work), last.chain[-1], seed)
     chosen = options.change(preset, **{**changes, "seed": seed})
     out = out or folder(last, work.base, work.adapters, seed)
     known = card.read(out)
     if known is not None and known.get("training") == _training(contrasts, model, chosen, last):
         work.progress.say(f"{last.name} is already trained on these contrasts: {out}")
-        return _adapted(work.base, last, out)
-    return _train_link(last, files, contrasts, model, chosen, out, work)
+        return _adapted(ground, last, out)
+    given = stale.Asked(work.preset, {k: v for k, v in changes.items() if v is not None})
+    return _train_link(last, files, contrasts, model, ground, chosen, out, work, given)
+
+
+def _ground(links: Sequence[Recipe], work: Work, seed: int) -> Model:
+    ground = work.base
+    for link in links:
+        out = folder(link, work.base, work.adapters, seed)
+        ground = _adapted(ground, link, out) if card.is_checkpoint(out) else ground
+    return ground
 
 
 def _seed(recipe: Recipe, default: int) -> int:
@@ -118,6 +146,10 @@ def _preset(work: Work) -> str:
 
 
 def _adapted(base: Model, link: Recipe, out: Path) -> Model:
+    """A trained link as a model: the base with its adapter, or the checkpoint alone."""
+    if card.is_checkpoint(out):
+        fingerprint = folder_fingerprint(out)
+        return replace(base, name=link.name, base=str(out), revision=None, fingerprint=fingerprint)
     fingerprint = key("adapter", base.fingerprint, card.weights_hash(out))
     return replace(base, name=link.name, adapter=str(out), fingerprint=fingerprint)
 
@@ -134,7 +166,8 @@ def _unusable(out: Path, base: Model) -> str | None:
 
 def _training(contrasts: Sequence[Contrast], start: Model, chosen: Options, link: Recipe) -> str:
     """SHA-256 of all that determines an adapter's weights on one machine."""
-    return key("training", link.chain, contrasts_hash(contrasts), start.fingerprint, chosen)
+    weighty = replace(chosen, report_to="none")
+    return key("training", link.chain, contrasts_hash(contrasts), start.fingerprint, weighty)
 
 
 def _train_link(
@@ -142,9 +175,11 @@ def _train_link(
     files: Mapping[str, Path],
     contrasts: Sequence[Contrast],
     start: Model,
+    ground: Model,
     chosen: Options,
     out: Path,
     work: Work,
+    asked: stale.Asked | None = None,
 ) -> Model:
     _check_base(contrasts, work.base, work.progress)
     method = load_method(files[link.chain[-1]])
@@ -154,13 +189,14 @@ def _train_link(
         "training": training,
         "chain": list(link.chain),
         "start": start.adapter and card.weights_hash(Path(start.adapter)),
+        "asked": dataclasses.asdict(asked or stale.Asked(work.preset)),
     }
     progress = work.progress if launch.is_main() else silent()
     with _complete_or_absent(out, training, work.resume) as unfinished:
         method.train(contrasts, begin, chosen, unfinished, progress)
         if launch.is_main():
-            card.write(unfinished, link.name, facts, contrasts, work.base, chosen)
-    return _adapted(work.base, link, out)
+            card.write(unfinished, link.name, facts, contrasts, ground, chosen)
+    return _adapted(ground, link, out)
 
 
 def _check_base(contrasts: Sequence[Contrast], base: Model, progress: Progress) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,10 @@ class Options:
     prefix_sharing: SAMI reads a prompt once for all responses under it. "auto" does so where it is
         exact and says where it is not, "on" refuses to train there.
     held_out: contrasts SAMI never trains on and scores about ten times as it goes.
+    full: train all weights instead of a LoRA. qlora: a LoRA on a base quantised to 4 bits, on CUDA.
+    positives_only: SFT leaves out responses whose constitution holds an antithesis.
+    report_to: where transformers logs to besides training.jsonl, e.g. "tensorboard"; no weight
+        depends on it.
     checkpointing: recompute activations instead of storing them.
     device: "cpu", or "auto" for the GPU where there is one. threads: of the CPU, 0 leaves them
         alone; a fixed number makes the weights independent of the machine's core count.
@@ -60,6 +65,10 @@ class Options:
     max_fall: float = 0.5
     prefix_sharing: Literal["auto", "on", "off"] = "auto"
     held_out: int = 0
+    full: bool = False
+    qlora: bool = False
+    positives_only: bool = False
+    report_to: str = "none"
     checkpointing: bool = True
     device: Literal["auto", "cpu"] = "auto"
     threads: int = 0
@@ -99,12 +108,12 @@ def check(options: Options) -> Options:
     """The options themselves. Raises UsageError for a value no training can have."""
     positive = ("lr", "epochs", "batch_size", "accumulation", "clip", "rank", "alpha", "max_length")
     for name in positive:
-        if not getattr(options, name) > 0:
+        if not 0 < getattr(options, name) < math.inf:
             raise UsageError(
                 f"option `{name}` is `{getattr(options, name)}`; it must be above 0", HELP
             )
     for name in ("kl", "beta", "weight_decay", "held_out", "threads"):
-        if getattr(options, name) < 0:
+        if not 0 <= getattr(options, name) < math.inf:
             raise UsageError(
                 f"option `{name}` is `{getattr(options, name)}`; it is never negative", HELP
             )
@@ -119,6 +128,8 @@ def check(options: Options) -> Options:
         )
     if not all(name.strip() for name in options.targets.split(",")):
         raise UsageError(f"option `targets` is `{options.targets}`", "all-linear, or q_proj,v_proj")
+    if options.full and options.qlora:
+        raise UsageError("`--full` and `--qlora` exclude each other", HELP)
     if options.steps is not None and options.steps < 1:
         raise UsageError(f"option `steps` is `{options.steps}`; it must be at least 1", HELP)
     return options

@@ -120,5 +120,5 @@ def _response(row: dict[str, Any], prompt: Prompt, where: str) -> Response:
 
 
 def prompt_hash(prompt: Prompt) -> str:
-    """What identifies a prompt's words, whatever its id."""
-    return key("prompt", prompt.turns)[:16]
+    """What identifies a prompt's words, whatever its id: its first turn, which contrasts answer."""
+    return key("prompt", prompt.turns[:1])[:16]

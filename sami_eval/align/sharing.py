@@ -49,7 +49,9 @@ def plan(
 
     Raises UsageError where `options.prefix_sharing` is "on" and sharing is unsafe.
     """
-    fused = plain_head(model) is not None
+    head = plain_head(model)
+    # A chunked head compares its states with the reference's: the head itself may not move.
+    fused = head is not None and not (options.kl > 0 and head.weight.requires_grad)
     window = attention_window(model)
     fitting = [one for one in encoded if _fits(one, window)]
     reason = None

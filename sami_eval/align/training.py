@@ -14,17 +14,18 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import peft
 import torch
 import transformers
-from transformers import PreTrainedTokenizerBase, TrainerCallback
+from transformers import TrainerCallback
 
 from sami_eval.align import checkpoints, launch
 from sami_eval.align.options import Options
+from sami_eval.align.start import Start as Start
+from sami_eval.align.start import on_gpu, start
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.progress import Progress
 from sami_eval.types import Model
@@ -32,15 +33,6 @@ from sami_eval.types import Model
 LOG = "training.jsonl"
 TRAINED = "default"  # the adapter being trained, by PEFT's naming
 NOISY = ("transformers", "trl", "peft", "accelerate", "datasets", "torch", "huggingface_hub")
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Where a training starts: the base with a LoRA on it, fresh or the previous link's."""
-
-    model: peft.PeftModel
-    tokenizer: PreTrainedTokenizerBase
-    ends: frozenset[int]
 
 
 @contextmanager
@@ -78,60 +70,6 @@ def reproducible(options: Options) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def on_gpu(options: Options) -> bool:
-    """Whether this training runs on a GPU."""
-    return options.device != "cpu" and torch.cuda.is_available()
-
-
-def start(base: Model, options: Options) -> Start:
-    """The base with a trainable LoRA: fresh, or a copy of `base.adapter`'s weights.
-
-    Raises UsageError for a tokenizer without an end-of-sequence token.
-    """
-    tokenizer = transformers.AutoTokenizer.from_pretrained(base.base, revision=base.revision)
-    if tokenizer.eos_token_id is None:
-        raise UsageError(
-            f"the tokenizer of `{base.base}` has no end-of-sequence token",
-            "responses could never end; set `eos_token` in its tokenizer_config.json",
-        )
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    plain = transformers.AutoModelForCausalLM.from_pretrained(
-        base.base,
-        revision=base.revision,
-        dtype=torch.bfloat16 if on_gpu(options) else torch.float32,
-    )
-    return Start(_with_lora(plain, base, options), tokenizer, _ends(plain))
-
-
-def _ends(model: Any) -> frozenset[int]:
-    ends = model.generation_config.eos_token_id
-    return frozenset([ends] if isinstance(ends, int) else ends or [])
-
-
-def _names(options: Options) -> list[str]:
-    return [name.strip() for name in options.targets.split(",")]
-
-
-def _with_lora(model: Any, base: Model, options: Options) -> peft.PeftModel:
-    if base.adapter is not None:
-        return peft.PeftModel.from_pretrained(model, base.adapter, is_trainable=True)
-    targets = options.targets if options.targets == "all-linear" else _names(options)
-    lora = peft.LoraConfig(
-        r=options.rank,
-        lora_alpha=options.alpha,
-        lora_dropout=options.dropout,
-        target_modules=targets,
-        task_type="CAUSAL_LM",
-    )
-    try:
-        return peft.get_peft_model(model, lora)
-    except ValueError as error:  # no module of the base has any of the names
-        raise UsageError(
-            f"option `targets` is `{options.targets}`: {error}", "all-linear, or q_proj,v_proj"
-        ) from None
-
-
 def n_steps(options: Options, n_contrasts: int) -> int:
     """Optimizer steps of a training."""
     if options.steps is not None:
@@ -142,6 +80,15 @@ def n_steps(options: Options, n_contrasts: int) -> int:
 def step_size(options: Options) -> int:
     """Contrasts an optimizer step, over all processes of a launch."""
     return options.batch_size * options.accumulation * launch.n_processes()
+
+
+def _check_reports(options: Options) -> None:
+    known = transformers.integrations.get_available_reporting_integrations()
+    if options.report_to not in ("none", "all", *known):
+        raise UsageError(
+            f"`--report-to {options.report_to}`: not installed, or not known to transformers",
+            f"installed: {', '.join(known) or 'none'}",
+        )
 
 
 def arguments(options: Options, steps: int, rows: int, out: Path) -> dict[str, Any]:
@@ -166,7 +113,7 @@ def arguments(options: Options, steps: int, rows: int, out: Path) -> dict[str, A
         "logging_nan_inf_filter": False,  # a NaN must be seen, not averaged away
         "save_strategy": "steps",
         "save_steps": max(5, steps // 20),
-        "report_to": "none",
+        "report_to": options.report_to,
         "ddp_find_unused_parameters": False,  # every LoRA weight takes part in every batch
         "disable_tqdm": True,
     }
@@ -203,7 +150,7 @@ def not_a_number(where: str) -> SamiEvalError:
 
 
 def run(trainer: Any, what: str, steps: int, out: Path, progress: Progress) -> None:
-    """Train, from the last checkpoint in `out` on, and save the trained adapter alone into it."""
+    """Train, from the last checkpoint in `out` on, and save what was trained alone into it."""
     for callback in (transformers.PrinterCallback, transformers.ProgressCallback):
         trainer.remove_callback(callback)
     resumed = checkpoints.latest(out)
@@ -219,7 +166,8 @@ def run(trainer: Any, what: str, steps: int, out: Path, progress: Progress) -> N
         trainer.train(resume_from_checkpoint=resumed and str(resumed))
     model = trainer.accelerator.unwrap_model(trainer.model)
     main = trainer.is_world_process_zero()
-    model.save_pretrained(str(out), selected_adapters=[TRAINED], is_main_process=main)
+    chosen = {"selected_adapters": [TRAINED]} if isinstance(model, peft.PeftModel) else {}
+    model.save_pretrained(str(out), is_main_process=main, **chosen)
     if main:
         shutil.rmtree(out / checkpoints.FOLDER, ignore_errors=True)
 
@@ -228,5 +176,6 @@ def run(trainer: Any, what: str, steps: int, out: Path, progress: Progress) -> N
 def session(base: Model, options: Options) -> Iterator[Start]:
     """A quiet, seeded place to train in, with the model it starts from."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    _check_reports(options)
     with quiet(), reproducible(options):
         yield start(base, options)

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from sami_eval.cli.options import Base, DryRun, Out, Quiet
 from sami_eval.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sami_eval.align.options import Options
-    from sami_eval.types import Contrast
 
 
 def align(
@@ -26,7 +20,9 @@ def align(
     base: Base = None,
     out: Out = None,
     seed: Annotated[int, typer.Option(min=0, help="Where the recipe names none.")] = 0,
-    preset: Annotated[str | None, typer.Option(help="Of align/presets.toml.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="default | embedded | paper-mtbench | paper-math")
+    ] = None,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over the contrasts.")] = None,
@@ -47,6 +43,21 @@ def align(
     resume: Annotated[
         bool, typer.Option(help="Go on from the last checkpoint where this training was killed.")
     ] = True,
+    full: Annotated[
+        bool | None, typer.Option("--full/--lora", help="Train all weights: a checkpoint.")
+    ] = None,
+    qlora: Annotated[
+        bool | None, typer.Option("--qlora", help="LoRA on a 4-bit base; needs CUDA.")
+    ] = None,
+    positives_only: Annotated[
+        bool | None,
+        typer.Option(
+            "--positives-only/--all-responses", help="SFT: under no antithesis, or under all."
+        ),
+    ] = None,
+    report_to: Annotated[
+        str | None, typer.Option(help="Of transformers: tensorboard, wandb, ...")
+    ] = None,
     dry_run: DryRun = False,
     quiet: Quiet = False,
 ) -> None:
@@ -72,6 +83,10 @@ def align(
         "beta": beta,
         "kl": kl,
         "max_length": max_length,
+        "full": full,
+        "qlora": qlora,
+        "positives_only": positives_only,
+        "report_to": report_to,
         "prefix_sharing": prefix_sharing,
         "held_out": held_out,
     }
@@ -91,9 +106,14 @@ def align(
         with Ledger(config.ledger_path, say=shown.say) as ledger:
             shop = adapters.Workshop(config, ledger, shown, train=True)
             given = adapters.contrasts_for(model, shop)
-    if dry_run:
-        print(describe(recipe, given, options))
-        return
+    if dry_run or options.full:
+        from sami_eval.align.estimate import describe, estimate, memory_warning
+
+        found = estimate(chain[-1], given, model, options)
+        if dry_run:
+            print(describe(plain, found, len(given), options))
+            return
+        shown.say(memory_warning(found) or f"all {found.parameters:,} weights are trained")
     trained = align_recipe(
         recipe,
         given,
@@ -107,23 +127,4 @@ def align(
         resume=resume,
     )
     if launch.is_main():
-        print(trained.adapter)
-
-
-def describe(recipe: str, contrasts: Sequence[Contrast], options: Options) -> str:
-    """What a training would do: contrasts, tokens, steps."""
-    accepted = [contrast for contrast in contrasts if contrast.rejected is None]
-    lengths = [
-        count or 0 for contrast in accepted for r in contrast.responses for count in r.n_tokens
-    ]
-    a_step = options.batch_size * options.accumulation
-    steps = options.steps or max(1, round(len(accepted) * options.epochs / a_step))
-    return "\n".join(
-        [
-            f"recipe     {recipe}, seed {options.seed}",
-            f"contrasts  {len(accepted)} of {len(contrasts)} accepted, "
-            f"{sum(lengths):,} response tokens",
-            f"steps      {steps} of {a_step} contrasts, learning rate {options.lr:g}",
-            f"adapter    LoRA rank {options.rank}, alpha {options.alpha}, on {options.targets}",
-        ]
-    )
+        print(trained.adapter or trained.base)

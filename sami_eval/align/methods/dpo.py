@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from datasets import Dataset
@@ -59,4 +58,4 @@ def train(
             processing_class=start.tokenizer,
         )
         training.run(trainer, base.name, steps, out, progress)
-    return replace(base, adapter=str(out))
+        return start.result(base, options, out)

@@ -6,11 +6,12 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import torch
+from peft import PeftModel
 from torch import Tensor
 from transformers import Trainer, TrainingArguments
 
@@ -45,6 +46,7 @@ class SamiTrainer(Trainer):  # type: ignore[misc]
         self._held_out: Sequence[Encoded] = ()
         self._held_out_metrics: dict[str, float] = {}
         self._n_tokens, self._since = 0, time.perf_counter()
+        self.frozen: Any = None
 
     def ask(self, encoded: Sequence[Encoded], pad: int) -> None:
         """Settle how the model is asked, and how batches are made for that."""
@@ -89,6 +91,9 @@ class SamiTrainer(Trainer):  # type: ignore[misc]
         if self._options.kl == 0 and self.state.global_step % self.args.logging_steps:
             return None  # only the watch on collapse wants it, and that can wait for a log line
         model = self.accelerator.unwrap_model(self.model)
+        if not isinstance(model, PeftModel):  # all weights are trained: only a copy is frozen
+            with torch.no_grad():
+                return reference_states(self.frozen, own, self.plan.fused) if self.frozen else None
         training_mode = model.training
         model.eval()  # no dropout in the reference
         with torch.no_grad(), _frozen_start(model):
@@ -211,8 +216,10 @@ def train(
             options=options,
             progress=progress,
         )
+        if options.full and options.kl > 0:
+            trainer.frozen = deepcopy(start.model).eval().requires_grad_(False)
         trainer.ask([*encoded, *held_out], start.tokenizer.pad_token_id)
         if held_out:
             trainer.hold_out(held_out)
         training.run(trainer, base.name, steps, out, progress)
-    return replace(base, adapter=str(out))
+        return start.result(base, options, out)

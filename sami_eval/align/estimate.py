@@ -1,0 +1,164 @@
+"""What a training would take: steps, tokens and, roughly, memory; nothing is trained.
+
+Imports torch and transformers for the model's shape, without its weights.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sami_eval.align.collate import Encoded, encode_all
+from sami_eval.align.options import Options
+from sami_eval.types import Contrast, Model
+
+GIB = 2**30
+# Activations a token and layer in units of the hidden size: all of them, or at checkpoints alone.
+STORED, RECOMPUTED = 34, 1
+ADAM_BYTES = 8 + 4  # two fp32 moments and an fp32 gradient for each trained weight
+WEIGHT_BYTES = {"fp32": 4.0, "bf16": 2.0, "nf4": 0.55}
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Of one training.
+
+    n: contrasts used. too_long: left out. response_tokens: trained on in one pass over them.
+    read_tokens: of all rows in one pass, padding apart. parameters, trained: weights.
+    memory_gib: weights, gradients, optimiser and activations of the largest batch, roughly.
+    room_gib: of the device; None where it does not tell.
+    """
+
+    n: int
+    too_long: int
+    steps: int
+    response_tokens: int
+    read_tokens: int
+    parameters: int
+    trained: int
+    memory_gib: float
+    room_gib: float | None
+
+
+def estimate(method: str, contrasts: Sequence[Contrast], base: Model, options: Options) -> Estimate:
+    """Steps, tokens and memory of a training. Raises UsageError as the training would."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    from sami_eval.align.start import on_gpu
+    from sami_eval.align.training import n_steps
+
+    tokenizer = AutoTokenizer.from_pretrained(base.base, revision=base.revision)
+    accepted = sum(contrast.rejected is None for contrast in contrasts)
+    encoded = encode_all(tokenizer, contrasts, options, base.chat_template)
+    config = AutoConfig.from_pretrained(base.base, revision=base.revision)
+    n_all, n_lora = _parameters(config, options)
+    trained = n_all if options.full else n_lora
+    kind = "nf4" if options.qlora else "bf16" if on_gpu(options) and not options.full else "fp32"
+    fixed = n_all * WEIGHT_BYTES[kind] + trained * ADAM_BYTES + n_lora * 4 * (not options.full)
+    if options.full and (method == "dpo" or (method == "sami" and options.kl > 0)):
+        fixed += n_all * WEIGHT_BYTES[kind]  # the frozen reference is a second network
+    rows = sorted((_rows(method, one) for one in encoded), reverse=True)
+    most = sum(rows[: options.batch_size])
+    return Estimate(
+        len(encoded),
+        accepted - len(encoded),
+        n_steps(options, len(encoded)),
+        sum(len(response) for one in encoded for response in one.responses),
+        sum(rows),
+        n_all,
+        trained,
+        (fixed + most * _activation_bytes(config, options, on_gpu(options))) / GIB,
+        _room_gib(on_gpu(options)),
+    )
+
+
+def _rows(method: str, one: Encoded) -> int:
+    """Tokens that one contrast's rows hold."""
+    n, prompts = len(one.prompts), sum(map(len, one.prompts))
+    responses = sum(map(len, one.responses))
+    if method == "sft":
+        return prompts + responses
+    if method == "dpo":  # n (n - 1) pairs of two rows
+        return 2 * (n - 1) * (prompts + responses)
+    return prompts + n * responses  # one row a constitution; as in a method of the user's own
+
+
+def _parameters(config: Any, options: Options) -> tuple[int, int]:
+    """Weights of the network, and of a LoRA on it."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        network = AutoModelForCausalLM.from_config(config)
+    head = network.get_output_embeddings()
+    names = None if options.targets == "all-linear" else set(options.targets.split(","))
+    lora = sum(
+        options.rank * (module.in_features + module.out_features)
+        for name, module in network.named_modules()
+        if isinstance(module, torch.nn.Linear)
+        and (module is not head if names is None else name.rpartition(".")[2] in names)
+    )
+    return sum(weights.numel() for weights in network.parameters()), lora
+
+
+def _activation_bytes(config: Any, options: Options, gpu: bool) -> int:
+    """Of one token."""
+    text = config.get_text_config()
+    kept = RECOMPUTED if options.checkpointing else STORED
+    width = 2 if gpu else 4
+    one_layer = STORED * text.hidden_size * width
+    return int(kept * text.hidden_size * text.num_hidden_layers * width + one_layer)
+
+
+def _room_gib(gpu: bool) -> float | None:
+    if gpu:
+        import torch
+
+        return float(torch.cuda.mem_get_info()[0]) / GIB
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
+    except (ValueError, OSError, AttributeError):  # not on every system
+        return None
+
+
+def describe(recipe: str, found: Estimate, n_given: int, options: Options) -> str:
+    """An estimate as text."""
+    a_step = options.batch_size * options.accumulation
+    passes = found.steps * a_step / found.n
+    what = f"LoRA rank {options.rank}, alpha {options.alpha}, on {options.targets}"
+    if options.full:
+        what = "all weights"
+    if options.qlora:
+        what += ", base quantised to 4 bits"
+    lines = [
+        ("recipe", f"{recipe}, seed {options.seed}"),
+        ("contrasts", f"{found.n:,} of {n_given:,} used, {found.too_long:,} longer than "
+         f"{options.max_length:,} tokens"),
+        ("steps", f"{found.steps:,} of {a_step:,} contrasts ({passes:.2g} passes), learning rate "
+         f"{options.lr:g}, {options.schedule}"),
+        ("tokens", f"{math.ceil(found.read_tokens * passes):,} read, "
+         f"{math.ceil(found.response_tokens * passes):,} of own responses"),
+        ("trains", f"{what}: {found.trained:,} of {found.parameters:,} weights"),
+        ("memory", f"about {found.memory_gib:.2g} GiB{_of_room(found)}"),
+    ]  # fmt: skip
+    return "\n".join(f"{label:<11}{text}" for label, text in lines)
+
+
+def _of_room(found: Estimate) -> str:
+    if found.room_gib is None:
+        return ""
+    short = ": too little" if found.memory_gib > found.room_gib else ""
+    return f" of {found.room_gib:.3g} GiB{short}"
+
+
+def memory_warning(found: Estimate) -> str | None:
+    """What to say before a training that probably does not fit."""
+    if found.room_gib is None or found.memory_gib <= found.room_gib:
+        return None
+    return (
+        f"warning: this training needs about {found.memory_gib:.0f} GiB, the device has "
+        f"{found.room_gib:.0f}; a LoRA needs far less than --full"
+    )

@@ -1,0 +1,134 @@
+"""Where a training starts: the base's weights, with a LoRA on them or all of them trained.
+
+Imports torch, transformers and peft: import it only where something is trained.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import peft
+import torch
+import transformers
+from transformers import PreTrainedTokenizerBase
+
+from sami_eval.align.options import Options
+from sami_eval.errors import UsageError
+from sami_eval.types import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The network to train, its tokenizer, and the ids that end a response."""
+
+    model: Any
+    tokenizer: PreTrainedTokenizerBase
+    ends: frozenset[int]
+
+    def result(self, base: Model, options: Options, out: Path) -> Model:
+        """What was trained, as a model: an adapter, or a checkpoint with its tokenizer."""
+        if not options.full:
+            return replace(base, adapter=str(out))
+        self.tokenizer.save_pretrained(str(out))
+        return replace(base, base=str(out), revision=None)
+
+
+def on_gpu(options: Options) -> bool:
+    """Whether this training runs on a GPU."""
+    return options.device != "cpu" and torch.cuda.is_available()
+
+
+def start(base: Model, options: Options) -> Start:
+    """The base with a trainable LoRA, fresh or a copy of `base.adapter`'s; or bare, to be trained.
+
+    Raises UsageError for a tokenizer without an end-of-sequence token, and for a base that cannot
+    be trained this way.
+    """
+    tokenizer = transformers.AutoTokenizer.from_pretrained(base.base, revision=base.revision)
+    if tokenizer.eos_token_id is None:
+        raise UsageError(
+            f"the tokenizer of `{base.base}` has no end-of-sequence token",
+            "responses could never end; set `eos_token` in its tokenizer_config.json",
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    plain = _weights(base, options)
+    ends = _ends(plain)
+    return Start(plain if options.full else _with_lora(plain, base, options), tokenizer, ends)
+
+
+def _weights(base: Model, options: Options) -> Any:
+    _check(base, options)
+    # A LoRA's own weights are fp32 whatever the base's are; a full fine-tune at 1e-6 needs fp32
+    # master weights, or most steps are rounded away.
+    half = on_gpu(options) and not options.full
+    extra: dict[str, Any] = {}
+    if options.qlora:
+        extra["quantization_config"] = transformers.BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        )
+    network = transformers.AutoModelForCausalLM.from_pretrained(
+        base.base,
+        revision=base.revision,
+        dtype=torch.bfloat16 if half else torch.float32,
+        **extra,
+    )
+    if options.qlora:
+        network = peft.prepare_model_for_kbit_training(
+            network, use_gradient_checkpointing=options.checkpointing
+        )
+    return network
+
+
+def _check(base: Model, options: Options) -> None:
+    """Refuse what would fail later, or train nothing, in one line."""
+    if options.full and base.adapter is not None:
+        raise UsageError(
+            f"`--full` on top of the adapter `{base.adapter}`",
+            "train the earlier link with --full too, or this one on the base: `base+METHOD`",
+        )
+    if options.qlora and not on_gpu(options):
+        raise UsageError("`--qlora` needs a CUDA GPU", "without it a LoRA trains on any machine")
+    if options.qlora and importlib.util.find_spec("bitsandbytes") is None:
+        raise UsageError("`--qlora` needs bitsandbytes", "pip install bitsandbytes")
+    config = transformers.AutoConfig.from_pretrained(base.base, revision=base.revision)
+    quantised = getattr(config, "quantization_config", None)
+    if quantised is None:
+        return
+    method = dict(quantised).get("quant_method", "an unnamed method")
+    if options.full or options.qlora or not on_gpu(options):
+        raise UsageError(
+            f"base `{base.base}` is quantised ({method}): a GPU can train a LoRA on it, no more",
+            "name the base it was made from, or leave --full and --qlora out on a GPU",
+        )
+
+
+def _ends(model: Any) -> frozenset[int]:
+    ends = model.generation_config.eos_token_id
+    return frozenset([ends] if isinstance(ends, int) else ends or [])
+
+
+def _with_lora(model: Any, base: Model, options: Options) -> peft.PeftModel:
+    if base.adapter is not None:
+        return peft.PeftModel.from_pretrained(model, base.adapter, is_trainable=True)
+    names = [name.strip() for name in options.targets.split(",")]
+    targets = options.targets if options.targets == "all-linear" else names
+    lora = peft.LoraConfig(
+        r=options.rank,
+        lora_alpha=options.alpha,
+        lora_dropout=options.dropout,
+        target_modules=targets,
+        task_type="CAUSAL_LM",
+    )
+    try:
+        return peft.get_peft_model(model, lora)
+    except ValueError as error:  # no module of the base has any of the names
+        raise UsageError(
+            f"option `targets` is `{options.targets}`: {error}", "all-linear, or q_proj,v_proj"
+        ) from None
