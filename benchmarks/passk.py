@@ -66,7 +66,11 @@ def ours_child(words: Sequence[str], times: Times) -> None:
     generate = timed(times, "generation", vllm.VllmEngine.generate)
 
     def kept(engine: Any, requests: Sequence[Any], on_done: Any) -> None:
-        rows = [(r.model.adapter, r.token_ids, params(engine._sampling(r))) for r in requests]
+        rows = [
+            (first.model.adapter, first.token_ids, params(engine._sampling(first, len(group))))
+            for group in vllm.sample_groups(requests)
+            for first in [requests[group[0]]]
+        ]
         with Path(os.environ[REQUESTS]).open("a") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)
         generate(engine, requests, on_done)
@@ -79,7 +83,7 @@ def ours_child(words: Sequence[str], times: Times) -> None:
 
 def params(sampling: Any) -> dict[str, Any]:
     """What a bare vLLM is asked for."""
-    names = ("temperature", "top_p", "max_tokens", "stop", "stop_token_ids")
+    names = ("n", "temperature", "top_p", "max_tokens", "stop", "stop_token_ids")
     return {name: getattr(sampling, name) for name in names}
 
 
