@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from math import comb, log
 from pathlib import Path
 
 import numpy as np
@@ -74,8 +75,31 @@ def test_ties_only_leave_room_for_decided_questions_not_seen() -> None:
 
 
 def test_one_question_has_an_interval() -> None:
+    # One win in one: a rate at which it comes up in 5% of all cases, 1 - exp(-rate) = .05.
     estimate = win_rate([[1.0]])
-    assert estimate.interval == pytest.approx((1 / (1 + Z**2), 1), abs=1e-6)
+    assert estimate.interval == pytest.approx((-log(0.95), 1), abs=1e-6)
+
+
+def test_one_loss_does_not_shut_out_a_rate_that_loses_once_in_twenty_times() -> None:
+    # 1 - exp(-80 (1 - rate)) = .05 at the upper end; Wilson's own is .9978.
+    interval = win_rate([[1.0]] * 79 + [[0.0]]).interval
+    assert interval is not None
+    assert interval[1] == pytest.approx(1 + log(0.95) / 80)
+    wilson = (157 / 160 + Z**2 / 160) / (1 + Z**2 / 80)  # its centre is what it was
+    assert 0.93 < interval[0] < wilson
+
+
+@pytest.mark.parametrize(("n", "least"), [(3, 0.94), (5, 0.92), (10, 0.91), (20, 0.91), (80, 0.92)])
+def test_every_rate_is_covered_summing_over_all_results(n: int, least: float) -> None:
+    intervals = [win_rate([[1.0]] * wins + [[0.0]] * (n - wins)).interval for wins in range(n + 1)]
+    for step in range(1, 200):
+        rate = step / 200
+        covered = sum(
+            comb(n, wins) * rate**wins * (1 - rate) ** (n - wins)
+            for wins, ends in enumerate(intervals)
+            if ends is not None and ends[0] <= rate <= ends[1]
+        )
+        assert covered >= least, rate
 
 
 def test_no_scores_have_no_rate() -> None:

@@ -4,12 +4,18 @@ rate       p    = sum of all scores / M          M turns of n questions
 variance   v    = sum_i (T_i - m_i p)^2 / M^2    T_i, m_i: score and turns of question i
 effect     d    = (v M^2 + K c) / (M p(1-p) + K)   c = sum m_i^2 / M,  K = z^2 c / 8
 size       n'   = M / d
-interval   Wilson's for p out of n'
+interval   Wilson's for p out of n'; after three wins or fewer its lower end at most g(n'p)/n',
+           after three losses or fewer its upper end at least 1 - g(n'(1-p))/n'
 
 v is the linearised variance of a ratio over clusters (Kish 1965, Survey Sampling; Miller 2024,
 arXiv 2411.00640, for evaluations), n' the effective sample size put into a binomial interval as
 Korn and Graubard do (1998, Survey Methodology 24), the interval Wilson's (1927, JASA 22). d is
 below 1 where ties or disagreeing turns make the rate steadier than coin flips.
+
+Wilson's interval alone misses rates close to 0 or 1 after a single win or loss: at n = 80 it covers
+.998 in 85% of all cases. So few wins, x = n'p of them, are also read as rare events, the mend of
+Brown, Cai and DasGupta (2001, Statistical Science 16): g(x) is the mean at which x or more come up
+in only 5% (Poisson; a gamma quantile, x need not be whole).
 
 K is our own: it adds z^2/2 (about 2) imaginary questions to the estimate of d, half won and half
 lost with all their turns. Without it d is 0/0 when one side wins everything and 0 when everything
@@ -84,7 +90,18 @@ def score_interval(
     n = effective_size(rate, variance, counts)
     centre = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return np.clip(centre - half, 0, rate), np.clip(centre + half, rate, 1)
+    low = np.minimum(centre - half, _rare(rate * n, z) / n)
+    high = np.maximum(centre + half, 1 - _rare((1 - rate) * n, z) / n)
+    return np.clip(low, 0, rate), np.clip(high, rate, 1)
+
+
+def _rare(events: Array, z: float) -> Array:
+    """The Poisson mean at which so many events or more are as rare as z says; g, for up to 3."""
+    from scipy.special import gammaincinv, ndtr
+
+    rare = gammaincinv(np.maximum(events, 1e-9), 2 * ndtr(-z))
+    # Half way between whole numbers: rounding must not decide what three wins are.
+    return np.asarray(np.where(events < 3.5, rare, events))
 
 
 def estimate(rate: float, variance: float, counts: Array) -> Estimate:
