@@ -24,6 +24,7 @@ GIVEN = {
 }
 NOT_NUMBERS = ("x", "", "nan", "inf", "-inf", "-1", "-0.5", "1e400", "9" * 30)
 MAY_BE_ZERO = {
+    "--held-out",
     "--seed",
     "--temperature",
     "--max-unparsed",
