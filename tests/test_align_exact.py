@@ -231,9 +231,15 @@ def said_plan(model, encoded, mode="auto"):
     return chosen, said
 
 
+@pytest.mark.parametrize(("kl", "fused"), [(0.1, False), (0.0, True)])
+def test_a_head_that_is_trained_is_not_fused_with_a_reference(kl, fused):
+    chosen = plan(network("llama"), contrasts(2), replace(QUICK, kl=kl), PAD, print)
+    assert (chosen.share, chosen.fused) == (True, fused)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_sharing_is_the_default_where_it_is_safe(family):
-    model = network(family)
+    model = network(family).requires_grad_(False)  # as under an adapter
     for mode in ("auto", "on"):
         chosen, said = said_plan(model, contrasts(2), mode)
         assert (chosen.share, chosen.fused) == (True, True)
@@ -241,7 +247,8 @@ def test_sharing_is_the_default_where_it_is_safe(family):
 
 
 def test_off_is_off_without_a_word():
-    chosen, said = said_plan(network("llama"), contrasts(2), "off")
+    frozen = network("llama").requires_grad_(False)  # as under an adapter
+    chosen, said = said_plan(frozen, contrasts(2), "off")
     assert (chosen.share, chosen.fused, said) == (False, True, [])
 
 
