@@ -34,11 +34,12 @@ from sami_eval.report.passk_document import (
     contender_row,
     difference_row,
 )
-from sami_eval.run import shown, versions
+from sami_eval.run import shown
 from sami_eval.samples import Attempts, any_of_k, attempts, figures, paired
 from sami_eval.stages import Stages
 from sami_eval.store import Ledger, atomic_write
 from sami_eval.types import SERVED, Model
+from sami_eval.versions import versions
 
 IDENTICAL = 0.5  # share of problems from which identical samples are warned of
 PROMPTS = {

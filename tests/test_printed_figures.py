@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from sami_eval.comparison import compare
 from sami_eval.report.document import ComparisonRow, comparison_row
-from sami_eval.report.export import markdown
+from sami_eval.report.export import latex, markdown
+from sami_eval.report.html import Run, page
 from sami_eval.types import Winner
 from tests.documents import document
 from tests.judgments import both_orders, prompts
 from tests.test_console import printed
+from tests.test_html_report import Seen
 
 WINNERS: st.SearchStrategy[Winner | None] = st.sampled_from(["a", "b", "tie", None])
 RUNS = st.lists(st.tuples(WINNERS, WINNERS), min_size=1, max_size=40)
@@ -70,3 +72,19 @@ def test_words_and_exports_say_the_same_as_the_table(
     found = re.search(r"would need about ([\d,]+) questions", text)
     if found is not None:
         assert int(found[1].replace(",", "")) == needed
+
+
+@settings(max_examples=15, deadline=None)
+@given(RUNS)
+def test_latex_and_the_page_hold_the_cells_of_the_markdown_table(
+    said: list[tuple[Winner | None, Winner | None]],
+) -> None:
+    shown = document(judged(said))
+    lines = [line.strip("|").split("|") for line in markdown(shown).splitlines()]
+    rows = [[cell.strip() for cell in line] for line in [lines[0], *lines[2:]]]
+    tex = [line.removesuffix(r" \\").split(" & ") for line in latex(shown).splitlines()]
+    in_tex = [[cell.replace(r"\%", "%").replace("--", "–") for cell in row] for row in tex]
+    words = Seen(page(Run(shown, [], [], []))).words()
+    for row in rows:
+        assert [cell.replace("<", "$<$") for cell in row] in in_tex
+        assert " ".join(row) in words
