@@ -112,10 +112,10 @@ def test_problems_needed_give_the_power_they_promise() -> None:
 @pytest.mark.parametrize("n", [80, 1319])
 @pytest.mark.parametrize("how", [None, "same", "better", "mixed"])
 def test_intervals_cover_95_percent(n: int, how: str | None) -> None:
-    # A reduced benchmarks/passk_coverage.py: a point of room for the error of 1,000 draws.
+    # The benchmark's own draws at two of its k: what it prints is what is asserted.
     for law in LAWS:
         for k in (1, 32):
-            _, extreme, coverage, _, least = cell(n, law, k, how, 1000, 1)
+            _, extreme, coverage, _, least = cell(n, law, k, how, 4000, 0)
             assert least > 0
             if 0.1 <= extreme <= 0.9:
-                assert 0.92 <= coverage <= 0.985, (law, k)
+                assert 0.93 <= coverage <= 0.975, (law, k)
