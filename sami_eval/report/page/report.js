@@ -272,6 +272,7 @@
     else if (event.key === "k" || event.key === "ArrowLeft") move(-1);
     else if (event.key === "/") { event.preventDefault(); $("search").focus(); }
   });
+  setTimeout(() => data.items.forEach(haystack), 50); // so that the first search finds texts ready
   window.addEventListener("hashchange", () => fromHash(true));
   list();
   if (!fromHash(true) && shown.length) open(shown[0], false);
