@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -233,14 +232,9 @@ def save(
     tried: Mapping[str, Sequence[Attempts]],
 ) -> None:
     """Write a run; the document last, so a folder that has it is complete."""
-    rows = (to_row(problem.prompt) for problem in problems)
-    atomic_write(folder / "problems.jsonl", _lines(rows))
-    atomic_write(folder / "samples.jsonl", _lines(sample_rows(tried)))
+    runs.write_rows(folder / "problems.jsonl", (to_row(problem.prompt) for problem in problems))
+    runs.write_rows(folder / "samples.jsonl", sample_rows(tried))
     atomic_write(folder / DOCUMENT, dump(document))
-
-
-def _lines(rows: Iterator[dict[str, object]]) -> str:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def sample_rows(tried: Mapping[str, Sequence[Attempts]]) -> Iterator[dict[str, object]]:

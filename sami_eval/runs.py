@@ -96,13 +96,14 @@ def save(
     verdicts: Iterable[Verdict],
 ) -> None:
     """Write a run; the document last, so a folder that has it is complete."""
-    _write_rows(folder / "prompts.jsonl", map(to_row, prompts))
-    _write_rows(folder / "responses.jsonl", map(dataclasses.asdict, responses))
-    _write_rows(folder / "verdicts.jsonl", map(dataclasses.asdict, verdicts))
+    write_rows(folder / "prompts.jsonl", map(to_row, prompts))
+    write_rows(folder / "responses.jsonl", map(dataclasses.asdict, responses))
+    write_rows(folder / "verdicts.jsonl", map(dataclasses.asdict, verdicts))
     atomic_write(folder / DOCUMENT, dump(document))
 
 
-def _write_rows(path: Path, rows: Iterable[dict[str, object]]) -> None:
+def write_rows(path: Path, rows: Iterable[dict[str, object]]) -> None:
+    """One JSON object a line, in the file's place at once."""
     atomic_write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 

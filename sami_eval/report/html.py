@@ -25,6 +25,7 @@ from sami_eval.report import console, figures, plots
 from sami_eval.report.document import Document, TallyRow
 from sami_eval.report.export import table
 from sami_eval.report.judges import HEADER, judge_cells
+from sami_eval.report.passk_document import PasskDocument
 from sami_eval.report.room import LONGER, room
 from sami_eval.types import Prompt, Response, Verdict
 
@@ -170,28 +171,43 @@ def _unparsed(verdicts: Sequence[Verdict]) -> Iterator[dict[str, Any]]:
 
 def _provenance(run: Run) -> Iterator[tuple[str, str]]:
     document, settings = run.document, run.document["settings"]
-    yield "run", document["run"]
-    yield "date", document["date"]
-    yield "sami-eval and packages", ", ".join(f"{k} {v}" for k, v in document["versions"].items())
-    for contender in document["contenders"]:
-        made_of = contender["adapter"] or contender["base"]
-        hashed = f"; SHA-256 {contender['fingerprint']}" if contender["fingerprint"] else ""
-        yield f"model {contender['name']}", f"{made_of} ({contender['engine']}){hashed}"
+    yield from made_by(document)
     model = f", asked at {document['judge_model']}" if document["judge_model"] else ""
     yield "judge", f"{settings.get('judge') or document['judge']}{model}"
     if settings.get("judge_sha256"):
         yield "judge prompts, SHA-256", str(settings["judge_sha256"])
     yield "orders and rule", f"{document['orders']}, {document['rule']}"
-    for name in ("seed", "temperature", "max_tokens", "engine", "repeats", "limit"):
-        if settings.get(name) is not None:
-            yield name.replace("_", " "), str(settings[name])
+    yield from chosen(settings, ("seed", "temperature", "max_tokens", "engine", "repeats", "limit"))
     shown = "shown to the contenders" if document["principles_shown"] else "not shown"
     yield "principles", shown
     yield "questions, SHA-256", _data_hash(run.prompts)
     calls = document["calls"]
     yield "judge calls", f"{calls['made']:,} made, {calls['from_ledger']:,} from the ledger"
-    seconds = ", ".join(f"{name} {took:.1f} s" for name, took in document["seconds"].items())
-    yield "time", seconds or "not measured"
+    yield "time", took(document)
+
+
+def made_by(document: Document | PasskDocument) -> Iterator[tuple[str, str]]:
+    """Run, date, versions and models of a page's provenance."""
+    yield "run", document["run"]
+    yield "date", document["date"]
+    yield "sami-eval and packages", ", ".join(f"{k} {v}" for k, v in document["versions"].items())
+    for row in document["contenders"]:
+        made_of = row["adapter"] or row["base"]
+        hashed = f"; SHA-256 {row['fingerprint']}" if row["fingerprint"] else ""
+        yield f"model {row['name']}", f"{made_of} ({row['engine']}){hashed}"
+
+
+def chosen(settings: Mapping[str, Any], names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Those of the named settings that have a value."""
+    for name in names:
+        if settings.get(name) is not None:
+            yield name.replace("_", " "), str(settings[name])
+
+
+def took(document: Document | PasskDocument) -> str:
+    """Seconds of each stage."""
+    stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in document["seconds"].items())
+    return stages or "not measured"
 
 
 def _data_hash(prompts: Sequence[Prompt]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from sami_eval.report import passk_console as console
 from sami_eval.report import passk_export, plots
 from sami_eval.report.console import EMBEDDED
-from sami_eval.report.html import fill
+from sami_eval.report.html import chosen, fill, made_by, took
 from sami_eval.report.passk_document import PasskContender, PasskDocument
 from sami_eval.types import Prompt
 
@@ -136,18 +136,7 @@ def _side(name: str, several: Sequence[Sample]) -> dict[str, Any]:
 
 
 def _provenance(document: PasskDocument) -> Iterator[tuple[str, str]]:
-    settings = document["settings"]
-    yield "run", document["run"]
-    yield "date", document["date"]
-    yield "sami-eval and packages", ", ".join(f"{k} {v}" for k, v in document["versions"].items())
-    for row in document["contenders"]:
-        made_of = row["adapter"] or row["base"]
-        yield f"model {row['name']}", f"{made_of} ({row['engine']}); SHA-256 {row['fingerprint']}"
-    for name in ("source", "split", "shots", "prompt", "extractor", "temperature", "top_p"):
-        if settings.get(name) is not None:
-            yield name.replace("_", " "), str(settings[name])
-    for name in ("max_tokens", "seed", "limit", "protocol"):
-        if settings.get(name) is not None:
-            yield name.replace("_", " "), str(settings[name])
-    seconds = ", ".join(f"{name} {took:.1f} s" for name, took in document["seconds"].items())
-    yield "time", seconds or "not measured"
+    yield from made_by(document)
+    names = ("source", "split", "shots", "prompt", "extractor", "temperature", "top_p")
+    yield from chosen(document["settings"], (*names, "max_tokens", "seed", "limit", "protocol"))
+    yield "time", took(document)
