@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import importlib.util
 import json
 from collections.abc import Iterator
@@ -53,6 +55,8 @@ def test_the_engine_rank_holds_every_adapter(tmp_path: Path) -> None:
         ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
         ({"r": 1024}, "rank 1024"),
         ({"bias": "all"}, "trained biases"),
+        ({"trainable_token_indices": [5]}, "trained tokens"),
+        ({"peft_type": "IA3", "r": None}, "IA3, no LoRA"),
     ],
 )
 def test_what_vllm_cannot_serve_is_refused_in_one_line(
@@ -78,6 +82,17 @@ def engines(models: list[Model]) -> Iterator[Engines]:
     with Engines(EngineChoice("vllm", {"max_model_len": "256"}), silent()) as engines:
         engines.open(models)
         yield engines
+        contexts = open_contexts()
+    # Closed by the engine, not by whichever thread happens to drop the last reference.
+    assert contexts
+    assert open_contexts() == []
+
+
+def open_contexts() -> list[object]:
+    """The zmq contexts of this process that nobody has closed."""
+    zmq = importlib.import_module("zmq")
+    contexts = (one for one in gc.get_objects() if isinstance(one, zmq.Context))
+    return [one for one in contexts if not one.closed and one is not zmq.Context._instance]
 
 
 def requests_for(model: Model, sampling: Sampling = GREEDY) -> list[Request]:

@@ -26,8 +26,12 @@ UNSUPPORTED = {
     "lora_bias": "a LoRA bias",
     "layer_replication": "layer replication",
     "alora_invocation_tokens": "activated LoRA",
+    "trainable_token_indices": "trained tokens",
+    "use_bdlora": "block-diagonal LoRA",
+    "use_qalora": "QALoRA",
 }
 CPU_CACHE_GIB = "2"
+CLOSE_WITHIN_S = 10
 
 
 class VllmEngine:
@@ -61,8 +65,10 @@ class VllmEngine:
         """End vLLM's processes and free what they hold."""
         import gc
 
-        self._llm.llm_engine.engine_core.shutdown()
-        del self._llm
+        core = self._llm.llm_engine.engine_core
+        core.shutdown()
+        _close_context(core)
+        del self._llm, core
         gc.collect()
 
     def generate(self, requests: Sequence[Request], on_done: Done) -> None:
@@ -148,6 +154,8 @@ def max_rank(adapters: Sequence[Path]) -> int:
     needed = 1
     for folder in adapters:
         config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        if config.get("peft_type", "LORA") != "LORA":
+            raise _refused(folder, f"{config['peft_type']}, no LoRA")
         for field, meaning in UNSUPPORTED.items():
             if config.get(field):
                 raise _refused(folder, meaning)
@@ -229,6 +237,18 @@ def _start(
             f"vLLM does not start: {str(error).strip().splitlines()[-1]}",
             "see its log with VLLM_LOGGING_LEVEL=INFO, or use --engine hf",
         ) from None
+
+
+def _close_context(core: Any) -> None:
+    """Close the sockets' context, which vLLM 0.32 leaves to whoever drops its last reference."""
+    context = getattr(core, "ctx", None)
+    if context is None:  # an engine in this process has no sockets
+        return
+    if (reader := getattr(core, "output_queue_thread", None)) is not None:
+        reader.join(CLOSE_WITHIN_S)
+        if reader.is_alive():  # it still polls a socket of the context
+            return
+    context.destroy(linger=0)
 
 
 def _completion(request: Request, said: Any) -> Any:
