@@ -1,0 +1,213 @@
+"""`sami-eval contrast --write-principles`: a model drafts a constitution file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sami_eval.errors import UsageError
+
+if TYPE_CHECKING:
+    from sami_eval.calls import Completion, Request, Sampling
+    from sami_eval.config import Config
+    from sami_eval.generate import EngineChoice
+    from sami_eval.progress import Progress
+    from sami_eval.types import Model, Principle
+
+OUT = Path("constitution.toml")
+SCHEMA = "sami-eval/principles/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the flags say. task: text or file. categories: with commas between them."""
+
+    n: int | None
+    writer: str | None
+    task: str | None
+    categories: str | None = None
+
+
+def check(asked: Asked, given: dict[str, object]) -> bool:
+    """Whether principles are to be written. given: flags that belong to writing contrasts.
+
+    Raises UsageError for flags that do not go together.
+    """
+    flags = {
+        "--principle-writer": asked.writer,
+        "--task-description": asked.task,
+        "--principle-categories": asked.categories,
+    }
+    if asked.n is None:
+        alone = next((flag for flag, value in flags.items() if value is not None), None)
+        if alone is not None:
+            raise UsageError(
+                f"`{alone}` without `--write-principles`", "e.g. --write-principles 10"
+            )
+        return False
+    for flag in ("--principle-writer", "--task-description"):
+        if not (flags[flag] or "").strip():
+            example = "openai:gpt-4o" if "writer" in flag else '"summaries of forum posts"'
+            raise UsageError(f"`--write-principles` without `{flag}`", f"e.g. {flag} {example}")
+    foreign = next((flag for flag, value in given.items() if value), None)
+    if foreign is not None:
+        raise UsageError(
+            f"`{foreign}` with `--write-principles`: contrasts are written afterwards",
+            "draft the principles, edit them, then: sami-eval contrast --constitutions FILE",
+        )
+    return True
+
+
+def write(
+    asked: Asked,
+    writer: Model,
+    sampling: Sampling,
+    choice: EngineChoice,
+    config: Config,
+    progress: Progress,
+    out: Path | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Have the principles drafted and save them, or say what that would cost."""
+    from sami_eval import principle_writer
+    from sami_eval.adapters import yet_to_write
+    from sami_eval.generate import Engines, complete
+    from sami_eval.store import Ledger, atomic_write
+
+    out, n, task = out or OUT, asked.n or 0, _task(asked.task or "")
+    categories = [name.strip() for name in asked.categories.split(",")] if asked.categories else []
+    messages = principle_writer.render(task, n, categories)
+    _refuse(out)
+    request = principle_writer.request(writer, messages, sampling)
+    if dry_run:
+        with Ledger(config.ledger_path, read_only=True) as ledger:
+            _, missing = yet_to_write([request], choice, ledger)
+        _print_dry_run(request, missing, n, out, config, as_json)
+        return
+    with Ledger(config.ledger_path, say=progress.say) as ledger:
+        stored, _ = yet_to_write([request], choice, ledger)
+        with Engines(choice, progress) as engines:
+            (reply,) = complete([request], ledger, engines, progress, "writing principles")
+    principles = _read(reply, n, categories, sampling, out)
+    _refuse(out)
+    atomic_write(out, principle_writer.to_toml(principles, writer.name, task))
+    cost = choice.client.limits.budget.spent_usd
+    _print(principles, writer, cost, bool(stored), out, as_json)
+
+
+def _task(text: str) -> str:
+    """The description, from a file where it names one."""
+    from sami_eval.files import read_text
+
+    hint = "give a text, or a file with one"
+    if not os.path.isfile(text):  # of a long text too, which Path.is_file refuses
+        if text.endswith((".txt", ".md")) and " " not in text:
+            raise UsageError(f"no file `{text}`", hint)
+        return text.strip()
+    said = read_text(Path(text), hint).strip()
+    if not said:
+        raise UsageError(f"`{text}` is empty", hint)
+    return said
+
+
+def _refuse(out: Path) -> None:
+    if out.exists():
+        raise UsageError(
+            f"`{out}` exists and may hold edits: it is not overwritten",
+            "name another file with --out",
+        )
+
+
+def _read(
+    reply: Completion, n: int, categories: list[str], sampling: Sampling, out: Path
+) -> tuple[Principle, ...]:
+    """The reply's principles. One that cannot be read is saved beside `out`, and that is said."""
+    from sami_eval.principle_writer import ReplyError, parse
+    from sami_eval.store import atomic_write
+
+    kept = out.with_name(f"{out.name}.reply.txt")
+    again = f"--seed {sampling.seed + 1} asks anew"
+    saved = f"the reply as it came is in {kept}"
+    if not reply.text.strip():
+        raise ReplyError("the reply is empty", again)
+    try:
+        if reply.finished is False:
+            limit = sampling.max_tokens
+            more = f"{saved}; --max-tokens {2 * limit} asks anew"
+            raise ReplyError(f"the reply was cut at {limit:,} tokens", more, str(kept))
+        return parse(reply.text, n, categories, kept, f"{saved}; {again}")
+    except ReplyError:
+        atomic_write(kept, reply.text)
+        raise
+
+
+def _print_dry_run(
+    request: Request,
+    missing: list[Request],
+    n: int,
+    out: Path,
+    config: Config,
+    as_json: bool,
+) -> None:
+    from sami_eval.cli.contrast_output import cost_line, most_cost_usd
+    from sami_eval.cli.output import print_json
+
+    writer, n_calls = request.model, len(missing)
+    cost = most_cost_usd(writer, missing, config.prices)
+    tokens = n_calls * request.sampling.max_tokens
+    if as_json:
+        print_json(
+            {
+                "schema": "sami-eval/principles-forecast/1",
+                "writer": writer.name,
+                "principles": n,
+                "calls": n_calls,
+                "stored": 1 - n_calls,
+                "most_tokens": tokens,
+                "cost_usd": cost,
+            }
+        )
+        return
+    print(f"writer      {writer.name}")
+    print(f"principles  {n}, to be saved in {out}")
+    print(f"calls       {n_calls} to make; {1 - n_calls} stored")
+    print(f"tokens      at most {tokens:,} written")
+    print(cost_line(cost, n_calls))
+
+
+def _print(
+    principles: tuple[Principle, ...],
+    writer: Model,
+    cost: float | None,
+    stored: bool,
+    out: Path,
+    as_json: bool,
+) -> None:
+    from sami_eval.budget import dollars
+    from sami_eval.cli.output import print_json
+
+    if as_json:
+        print_json(
+            {
+                "schema": SCHEMA,
+                "file": str(out),
+                "writer": writer.name,
+                "principles": len(principles),
+                "from_ledger": stored,
+                "cost_usd": cost,
+            }
+        )
+        return
+    for one in principles:
+        print(f"{one.id}\n  weak        {one.weak}\n  strong      {one.strong}")
+        print(f"  antithesis  {one.antithesis}")
+    said = "not known: its price is not in sami-eval.toml" if cost is None else dollars(cost)
+    print(
+        f"\ncost        {'nothing' if cost == 0 else said}{'; from the ledger' if stored else ''}"
+    )
+    print(f"saved       {out}")
+    print("\na draft: read and edit it, then")
+    print(f"sami-eval contrast --constitutions {out} --prompts FILE")
