@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sami_eval.align import ADAPTERS, chain
-from sami_eval.align.contrast import SAMPLING, Draft, draft, write_contrasts
+from sami_eval.align.contrast import Draft, draft, redraft, write_contrasts
 from sami_eval.align.filters import Filters
 from sami_eval.align.options import preset_name
+from sami_eval.align.origin import SAMPLING, filters_of
 from sami_eval.align.recipes import Recipe
 from sami_eval.align.records import contrasts_to_jsonl, read_contrasts
 from sami_eval.calls import Request, Sampling
@@ -84,26 +85,51 @@ def contrasts_of(
     progress: Progress,
 ) -> list[Contrast]:
     """Contrasts written by a model; what the ledger holds is not generated again."""
+    drafts = drafts_of(model, prompts, principles, settings)
+    return _written(drafts, model, settings.filters, settings.engine, ledger, progress)
+
+
+def rewritten(
+    contrasts: Sequence[Contrast],
+    model: Model,
+    engine: EngineChoice,
+    ledger: Ledger,
+    progress: Progress,
+) -> list[Contrast]:
+    """The same prompts under the same constitutions, sampled and filtered as before, by a model."""
+    from sami_eval.generate.formats import format_of
+
+    form = format_of(model)
+    drafts = redraft(contrasts, model, form.tokenizer, form.context)
+    return _written(drafts, model, filters_of(contrasts), engine, ledger, progress)
+
+
+def _written(
+    drafts: Sequence[Draft],
+    model: Model,
+    filters: Filters,
+    engine: EngineChoice,
+    ledger: Ledger,
+    progress: Progress,
+) -> list[Contrast]:
     from sami_eval.generate import Engines, complete
 
-    drafts = drafts_of(model, prompts, principles, settings)
-    with Engines(settings.engine, progress) as engines:
+    with Engines(engine, progress) as engines:
         return write_contrasts(
             drafts,
             model,
             lambda requests: complete(requests, ledger, engines, progress, "writing contrasts"),
-            settings.filters,
+            filters,
         )
 
 
 def yet_to_write(
-    drafts: Sequence[Draft], choice: EngineChoice, ledger: Ledger
+    requests: Sequence[Request], choice: EngineChoice, ledger: Ledger
 ) -> tuple[int, list[Request]]:
-    """How many responses of the drafts the ledger holds, and the requests for the rest."""
+    """How many responses the ledger holds, and the requests for the rest."""
     from sami_eval.generate import Engines
     from sami_eval.generate.complete import by_key
 
-    requests = [request for one in drafts for request in one.requests]
     keyed = dict(by_key(requests, Engines(choice, silent())))
     done = ledger.completions(list(keyed))
     return len(done), [request for key, request in keyed.items() if key not in done]

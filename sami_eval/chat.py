@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sami_eval.errors import UsageError
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -60,7 +62,11 @@ def plain_text(messages: Messages) -> str:
 def render_text(
     tokenizer: PreTrainedTokenizerBase, messages: Messages, template: str | None = None
 ) -> str:
-    """Messages as the model's own prompt text, up to where the assistant speaks."""
+    """Messages as the model's own prompt text, up to where the assistant speaks.
+
+    A template that refuses the system role, or leaves its text out, gets it in the first user turn.
+    Raises UsageError for a template that cannot be used.
+    """
     if template is None and tokenizer.chat_template is None:
         return (tokenizer.bos_token or "") + plain_text(messages)
 
@@ -75,10 +81,24 @@ def render_text(
 
     from jinja2.exceptions import TemplateError
 
+    system = messages[0][1].strip() if messages and messages[0][0] == "system" else ""
     try:
-        return apply(messages)
-    except TemplateError:
+        text = apply(messages)
+        return text if system in text else apply(fold_system(messages))
+    except TemplateError as error:
+        if not system:
+            raise _unusable(tokenizer, error) from None
+    try:
         return apply(fold_system(messages))  # e.g. Gemma: "System role not supported"
+    except TemplateError as error:
+        raise _unusable(tokenizer, error) from None
+
+
+def _unusable(tokenizer: PreTrainedTokenizerBase, error: Exception) -> UsageError:
+    return UsageError(
+        f"the chat template of `{tokenizer.name_or_path}` fails: {error}",
+        "mend it, or give another as chat_template under [models] in sami-eval.toml",
+    )
 
 
 def render(

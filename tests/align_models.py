@@ -43,16 +43,16 @@ def tokenizer(template: str | None = CHAT, pad: str | None = "<pad>"):
     return fast
 
 
-def save_base(folder: Path, pad: str | None = "<pad>") -> Model:
-    """A random Llama of 30 thousand weights, with its tokenizer."""
+def save_base(folder: Path, pad: str | None = "<pad>", width: int = 32) -> Model:
+    """A random Llama of 30 thousand weights, at its usual width, with its tokenizer."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     words = tokenizer(pad=pad)
     config = LlamaConfig(
         vocab_size=len(words),
-        hidden_size=32,
-        intermediate_size=48,
+        hidden_size=width,
+        intermediate_size=width * 3 // 2,
         num_hidden_layers=2,
         num_attention_heads=2,
         max_position_embeddings=256,

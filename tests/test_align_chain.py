@@ -156,6 +156,19 @@ def test_base_trains_nothing(work):
         align("base", work)
 
 
+@pytest.mark.parametrize("method", ["sft", "dpo", "sami"])
+def test_the_card_counts_as_seen_what_was_trained_on_alone(work, method):
+    # One contrast is too long for every method; SAMI holds two of the others out.
+    long = contrast("much too long", "x" * 400, "y" * 400)
+    changes = {"held_out": 2, "max_length": 200} if method == "sami" else {"max_length": 200}
+    model = align(f"base+{method}", work, [*CONTRASTS, long], **changes)
+    seen = set(card.read(Path(model.adapter))["contrasts"]["prompts"])
+    short = {prompt_hash(one.prompt) for one in CONTRASTS}
+    assert seen < short if method == "sami" else seen == short
+    assert len(seen) == len(short) - changes.get("held_out", 0)
+    assert not (Path(model.adapter) / card.TRAINED_ON).exists()
+
+
 def test_the_card_tells_how_to_compare(work):
     model = align("base+dpo", work)
     text = (Path(model.adapter) / "README.md").read_text()

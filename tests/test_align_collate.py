@@ -164,8 +164,8 @@ def test_the_end_is_trained_even_where_it_pads():
 
 def test_rows_for_sft_and_dpo():
     three = Encoded("p", ((1,), (2,), (3,)), ((10,), (20,), (30,)))
-    assert own_rows([three]) == [((1,), (10,)), ((2,), (20,)), ((3,), (30,))]
-    assert preference_rows([three]) == [
+    assert own_rows(three) == [((1,), (10,)), ((2,), (20,)), ((3,), (30,))]
+    assert preference_rows(three) == [
         ((1,), (10,), (20,)),
         ((1,), (10,), (30,)),
         ((2,), (20,), (10,)),

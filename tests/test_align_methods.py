@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from sami_eval.align import find_methods, load_method, loss
+from sami_eval.align import find_methods, load_method, loss, training
 from sami_eval.align.collate import collate, encode
 from sami_eval.align.methods.sami import split
 from sami_eval.align.scores import objective
@@ -93,6 +96,7 @@ def test_an_adapter_is_a_plain_peft_folder(method, base, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".md") == [
         "adapter_config.json",
         "adapter_model.safetensors",
+        "trained_on.json",  # for the card, which takes it away
         "training.jsonl",
     ]
     assert not any("ref" in name for name in weights(model))
@@ -214,18 +218,48 @@ def test_a_collapse_is_warned_of_and_stopped(sft, tmp_path):
     assert len(said.lines) == 1
 
 
-def test_a_loss_that_is_no_number_names_its_prompts(base, tmp_path):
+@pytest.mark.parametrize("method", ["sft", "dpo", "sami"])
+def test_a_loss_that_is_no_number_names_its_contrasts(method, tmp_path):
     broken = save_base(tmp_path / "broken")
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    words = AutoTokenizer.from_pretrained(broken.base)
+    (letter,) = words("z", add_special_tokens=False)["input_ids"]
     network = AutoModelForCausalLM.from_pretrained(broken.base)
-    network.model.norm.weight.data.fill_(float("nan"))
+    with torch.no_grad():
+        network.model.embed_tokens.weight[letter] = float("nan")
+        network.lm_head.weight = torch.nn.Parameter(network.model.embed_tokens.weight.nan_to_num())
+    network.config.tie_word_embeddings = False
     network.save_pretrained(broken.base)
-    with pytest.raises(SamiEvalError, match="not a number at prompts `p"):
-        fit("sami", broken, tmp_path / "sami")
-    for method in ("sft", "dpo"):
-        with pytest.raises(SamiEvalError, match="not a number at step 1"):
-            fit(method, broken, tmp_path / method)
+    contrasts = [*CONTRASTS, contrast(6, "zaa", "zbb")]  # no other holds the letter
+    with pytest.raises(SamiEvalError, match=r"not a number at step \d, prompts `p") as caught:
+        fit(method, broken, tmp_path / method, contrasts, batch_size=1, steps=7)
+    found = re.findall(r"`(\w+)`", caught.value.message)
+    # SFT and DPO draw a batch of two rows, which may be of two contrasts.
+    assert "p6" in found
+    assert len(found) <= (1 if method == "sami" else 2)
+    assert "--lr" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("told", "what"), [({"loss": math.nan}, "loss"), ({"loss": 1.0, "grad_norm": math.inf}, "grad")]
+)
+def test_a_trainer_of_a_users_own_stops_at_what_is_no_number(told, what, tmp_path):
+    watch = training.Watch(print, tmp_path / "training.jsonl")
+    state = SimpleNamespace(is_world_process_zero=True, global_step=3)
+    with pytest.raises(SamiEvalError, match=rf"the {what}\w* is not a number at step 3"):
+        watch.on_log(None, state, None, told)
+
+
+def test_sami_says_where_no_reference_watches_for_a_collapse(base, tmp_path):
+    for name, changes, warned in (
+        ("full", {"full": True, "kl": 0.0}, True),
+        ("kl", {"full": True, "kl": 0.1}, False),
+        ("lora", {"kl": 0.0}, False),
+    ):
+        said = Said()
+        fit("sami", base, tmp_path / name, progress=said, steps=1, **changes)
+        assert any("nothing stops a collapse" in line for line in said.lines) == warned
 
 
 def test_a_matrix_of_shared_rows_is_that_of_single_ones(base):

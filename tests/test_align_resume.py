@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import subprocess
 import sys
 import time
@@ -159,14 +160,15 @@ from tests.align_models import CONTRASTS
 if __name__ == "__main__":
     base = Model("base", sys.argv[1], fingerprint="tiny")
     work = chain.Work(base, Path(sys.argv[2]), 0, "embedded", silent())
-    chain.align("base+sami", CONTRASTS * 4, work, None, json.loads(sys.argv[3]))
+    chain.align(sys.argv[4], CONTRASTS * 4, work, None, json.loads(sys.argv[3]))
 """
 
 
-def command(base, adapters, changes, *launcher):
+def command(base, adapters, changes, *launcher, recipe="base+sami"):
     script = adapters.parent / "train.py"
     script.write_text(SCRIPT)
-    return [sys.executable, *launcher, str(script), base.base, str(adapters), json.dumps(changes)]
+    given = [base.base, str(adapters), json.dumps(changes), recipe]
+    return [sys.executable, *launcher, str(script), *given]
 
 
 ROOT = Path(__file__).parents[1]
@@ -174,20 +176,22 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
 @pytest.mark.slow
-def test_a_killed_training_ends_in_the_same_weights(base, tmp_path):
+@pytest.mark.parametrize("recipe", ["sft", "sft+dpo", "base+sami"])
+def test_a_killed_training_ends_in_the_same_weights(recipe, base, tmp_path):
     chosen = options(200)
-    subprocess.run(command(base, tmp_path / "whole", chosen), env=ENVIRONMENT, check=True)
-    killed = command(base, tmp_path / "cut", chosen)
-    for kill in range(2):
+    whole = command(base, tmp_path / "whole", chosen, recipe=recipe)
+    subprocess.run(whole, env=ENVIRONMENT, check=True)
+    killed = command(base, tmp_path / "cut", chosen, recipe=recipe)
+    for _ in range(2):
         with subprocess.Popen(killed, env=ENVIRONMENT) as process:
             seen = set((tmp_path / "cut").rglob("step-*"))
             while set((tmp_path / "cut").rglob("step-*")) <= seen:
                 assert process.poll() is None, "it ended before it could be killed"
                 time.sleep(0.01)
-            time.sleep(0.05 * (kill + 1))
+            time.sleep(random.uniform(0, 0.15))  # anywhere between two checkpoints
             process.kill()
     subprocess.run(killed, env=ENVIRONMENT, check=True)
-    adapters = [next((tmp_path / name).rglob("base+sami@0")) for name in ("whole", "cut")]
+    adapters = [next((tmp_path / name).rglob(f"{recipe}@0")) for name in ("whole", "cut")]
     models = [replace(base, adapter=str(adapter)) for adapter in adapters]
     assert same(*models)
     assert losses(models[0]) == losses(models[1])

@@ -44,7 +44,7 @@ class Method(Protocol):
             are also the frozen reference.
         out: an existing folder, empty unless it holds `checkpoints/` that the same training left
             when it was killed. The method may write `training.jsonl` into it, one line of metrics
-            a step.
+            a step, and `trained_on.json`, the ids of the prompts it used where it left some out.
         Returns base with `adapter` set to out.
         """
 
@@ -114,10 +114,11 @@ def _import(file: Path) -> ModuleType:
 
 
 def sami_loss(logps: Tensor) -> Tensor:
-    """SAMI's loss of a contrast matrix in nats; see `align.loss.sami_loss`.
+    """SAMI's loss of a contrast matrix (arXiv 2404.14313); see `align.loss.sami_loss`.
 
-    logps: (N, N) or (B, N, N); entry [i, j] is the log-probability of response j under
-    constitution i.
+    logps: (N, N) or (B, N, N) in nats; entry [i, j] is the log-probability of response j under
+        constitution i.
+    Returns a scalar in nats. Raises ValueError if logps is not square.
     """
     from sami_eval.align import loss
 
@@ -137,12 +138,17 @@ def align(
     progress: Progress | None = None,
     resume: bool = True,
 ) -> Model:
-    """Train a recipe's adapter on contrasts; missing earlier links are trained first.
+    """Train a recipe's adapter on contrasts: `sami-eval align` from Python.
 
+    recipe: as on the command line; missing earlier links are trained first.
+    contrasts: e.g. of `align.records.read_contrasts`. base: e.g. of `models.resolve_base`.
     out: the adapter's folder, by default `adapters/BASE/RECIPE@SEED`.
     seed: where the recipe names none. preset: of `align/presets.toml`, by default the base's own.
     changes: Options fields for the last link. An adapter trained on the same contrasts with the
     same options is returned as it is; resume: a killed one goes on from its last checkpoint.
+    Returns the base with `adapter` set, or the checkpoint under `full`.
+    Raises UsageError for an unknown recipe, preset or option and for contrasts that cannot be
+    trained on, SamiEvalError where training fails or collapses.
     """
     from sami_eval.align import chain
 

@@ -22,6 +22,8 @@ SCHEMA = "sami-eval/adapter/1"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 PACKAGES = ("torch", "transformers", "peft", "trl")
 LOG = "training.jsonl"
+# Ids of the prompts a method has trained on, where it left some out; gone once the card is written.
+TRAINED_ON = "trained_on.json"
 CONTRASTS = "contrasts.jsonl"  # beside a base's adapters
 NOT_METRICS = ("step", "epoch", "learning_rate", "num_tokens")
 
@@ -43,6 +45,21 @@ def read(folder: Path) -> dict[str, Any] | None:
             f"schema is not `{SCHEMA}`", "the adapter is of another sami-eval version", str(path)
         )
     return known
+
+
+def prompts_seen(model: Model) -> frozenset[str] | None:
+    """Hashes of the prompts that a local model was trained on, by earlier links too.
+
+    None where no card of ours tells. A card without `earlier_prompts`, of an earlier version,
+    knows its own link's alone.
+    """
+    folders = [model.adapter, model.base] if model.engine == "local" else []
+    cards = [known for folder in folders if folder and (known := read(Path(folder)))]
+    lists = [known.get("contrasts", {}).get("prompts") for known in cards]
+    if not any(isinstance(one, list) for one in lists):
+        return None
+    lists += [known.get("earlier_prompts") for known in cards]
+    return frozenset(name for one in lists if isinstance(one, list) for name in one)
 
 
 def is_checkpoint(folder: Path) -> bool:
@@ -84,7 +101,7 @@ def write(
             "sha256": contrasts_hash(contrasts),
             "n": len(accepted),
             "file": _file(folder.with_name(CONTRASTS), contrasts),
-            "prompts": sorted({prompt_hash(contrast.prompt) for contrast in accepted}),
+            "prompts": sorted(_seen(folder / TRAINED_ON, accepted)),
         },
         "options": dataclasses.asdict(options),
         "prompt": _prompt_format(base),
@@ -93,6 +110,13 @@ def write(
     }
     atomic_write(folder / FILE, json.dumps(known, indent=1, ensure_ascii=False) + "\n")
     atomic_write(folder / "README.md", _readme(known))
+    (folder / TRAINED_ON).unlink(missing_ok=True)
+
+
+def _seen(path: Path, accepted: Sequence[Contrast]) -> set[str]:
+    """Hashes of the prompts trained on: neither held out nor too long; all where none tells."""
+    used = set(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    return {prompt_hash(one.prompt) for one in accepted if used is None or one.prompt.id in used}
 
 
 def _file(path: Path, contrasts: Sequence[Contrast]) -> str | None:
@@ -143,6 +167,17 @@ def _preset(known: Mapping[str, Any]) -> str:
   decay, length limit, the rates of SFT and DPO, DPO's beta"""
 
 
+def _data(known: Mapping[str, Any]) -> str:
+    """How many contrasts, and of several iterations which one wrote them."""
+    said, one = known["contrasts"], known.get("iteration")
+    line = f"{said['n']} contrasts, SHA-256 `{said['sha256']}`"
+    if one is None:
+        return line
+    return f"""{line}
+- iteration {one["number"]} of {one["of"]}: the contrasts (`{one["contrasts"]}`) are for prompts of
+  their own and were written by `{one["writer"]}`, which this training started from"""
+
+
 def _readme(known: Mapping[str, Any]) -> str:
     options, base = known["options"], known["base"]
     other = base["id"] if options["full"] else f"base --base {base['id']}"
@@ -165,7 +200,7 @@ tags: [sami-eval, {"full-fine-tune" if options["full"] else "lora"}, {", ".join(
 
 - base: `{base["id"]}`, revision `{base["revision"]}`
 - methods, in order: {", ".join(known["chain"])}
-- data: {known["contrasts"]["n"]} contrasts, SHA-256 `{known["contrasts"]["sha256"]}`
+- data: {_data(known)}
 - last method: learning rate {options["lr"]:g}, {options["schedule"]}, seed {options["seed"]},
   batches of {options["batch_size"]} x {options["accumulation"]} contrasts{_preset(known)}
 - prompt format: {known["prompt"]["format"]}; responses end with `{known["prompt"]["eos_token"]}`

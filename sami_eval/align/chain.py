@@ -7,10 +7,10 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sami_eval.align import card, launch, load_method, methods_in, options, recipes, stale
+from sami_eval.align import card, launch, load_method, methods_in, options, origin, recipes, stale
 from sami_eval.align.options import Options
 from sami_eval.align.recipes import Recipe
 from sami_eval.align.records import contrasts_hash
@@ -21,6 +21,24 @@ from sami_eval.store import disk_error, key
 from sami_eval.types import Contrast, Model
 
 CHECKPOINTS = "checkpoints"  # as in checkpoints.FOLDER, whose module imports torch
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """One link to train: the last method of `link`, on a start.
+
+    file: of the method. ground: what the adapter stands on: the base, or the checkpoint that an
+        earlier link is. facts: go into the card as they are.
+    """
+
+    link: Recipe
+    file: Path
+    start: Model
+    ground: Model
+    options: Options
+    out: Path
+    asked: stale.Asked
+    facts: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +96,9 @@ def ensure(
         else:
             given = contrasts() if given is None else given
             chosen = options.preset(_preset(work), link.chain[-1], seed)
-            model = _train_link(link, files, given, model, ground, chosen, out, work)
+            file, asked = files[link.chain[-1]], stale.Asked(work.preset)
+            training = Training(link, file, model, ground, chosen, out, asked)
+            model = _train_link(training, given, work)
         ground = model if model.adapter is None else ground
     return model
 
@@ -103,26 +123,58 @@ def align(
 
     Earlier links are taken where they exist and trained where they do not.
     """
+    return train(plan(spec, lambda: contrasts, work, out, changes), contrasts, work)
+
+
+def plan(
+    spec: str,
+    contrasts: Callable[[], Sequence[Contrast]],
+    work: Work,
+    out: Path | None,
+    changes: Mapping[str, object],
+    earlier_too: bool = True,
+) -> Training:
+    """The training of a recipe's last link, with what it starts from.
+
+    contrasts: called only when an earlier link has to be trained.
+    Raises UsageError where one is missing and earlier_too is False.
+    """
     spec, files = methods_in(spec)
     recipe = recipes.parse(spec, files)
     if not recipe.chain:
         raise UsageError("recipe `base` trains nothing", "name a method, e.g. `sami`")
     seed = _seed(recipe, work.seed)
     *earlier, last = recipe.links()
-    model = work.base
+    start = work.base
     if earlier:
-        model = ensure(f"{earlier[-1].name}@{seed}", lambda: contrasts, work)
+        start = ensure(f"{earlier[-1].name}@{seed}", contrasts, work, earlier_too)
     # What an adapter stands on: the base, or the checkpoint that an earlier link is.
-    ground = model if model.adapter is None else _ground(earlier, work, seed)
+    ground = start if start.adapter is None else _ground(earlier, work, seed)
     preset = options.preset(_preset(work), last.chain[-1], seed)
     chosen = options.change(preset, **{**changes, "seed": seed})
+    asked = stale.Asked(work.preset, {k: v for k, v in changes.items() if v is not None})
     out = out or folder(last, work.base, work.adapters, seed)
-    known = card.read(out)
-    if known is not None and known.get("training") == _training(contrasts, model, chosen, last):
-        work.progress.say(f"{last.name} is already trained on these contrasts: {out}")
-        return _adapted(ground, last, out)
-    given = stale.Asked(work.preset, {k: v for k, v in changes.items() if v is not None})
-    return _train_link(last, files, contrasts, model, ground, chosen, out, work, given)
+    return Training(last, files[last.chain[-1]], start, ground, chosen, out, asked)
+
+
+def train(training: Training, contrasts: Sequence[Contrast], work: Work) -> Model:
+    """Train one link, unless the same training was done already."""
+    if is_done(training, contrasts):
+        name = training.link.name
+        work.progress.say(f"{name} is already trained on these contrasts: {training.out}")
+        return trained(training)
+    return _train_link(training, contrasts, work)
+
+
+def is_done(training: Training, contrasts: Sequence[Contrast]) -> bool:
+    """Whether this training's folder holds what these contrasts would give."""
+    known = card.read(training.out)
+    return known is not None and known.get("training") == _identity(training, contrasts)
+
+
+def trained(training: Training) -> Model:
+    """What a training that is done has given, as a model."""
+    return _adapted(training.ground, training.link, training.out)
 
 
 def _ground(links: Sequence[Recipe], work: Work, seed: int) -> Model:
@@ -164,61 +216,50 @@ def _unusable(out: Path, base: Model) -> str | None:
     return None
 
 
-def _training(contrasts: Sequence[Contrast], start: Model, chosen: Options, link: Recipe) -> str:
+def _identity(training: Training, contrasts: Sequence[Contrast]) -> str:
     """SHA-256 of all that determines an adapter's weights on one machine."""
-    weighty = replace(chosen, report_to="none")
-    return key("training", link.chain, contrasts_hash(contrasts), start.fingerprint, weighty)
+    weighty = replace(training.options, report_to="none")
+    chain, start = training.link.chain, training.start.fingerprint
+    return key("training", chain, contrasts_hash(contrasts), start, weighty)
 
 
-def _train_link(
-    link: Recipe,
-    files: Mapping[str, Path],
-    contrasts: Sequence[Contrast],
-    start: Model,
-    ground: Model,
-    chosen: Options,
-    out: Path,
-    work: Work,
-    asked: stale.Asked | None = None,
-) -> Model:
-    _check_base(contrasts, work.base, work.progress)
-    method = load_method(files[link.chain[-1]])
-    begin = replace(start, name=f"{link.name}@{chosen.seed}")
-    training = _training(contrasts, start, chosen, link)
+def _train_link(training: Training, contrasts: Sequence[Contrast], work: Work) -> Model:
+    _check_base(contrasts, work.base, training.start, work.progress)
+    method, link, start = load_method(training.file), training.link, training.start
+    begin = replace(start, name=f"{link.name}@{training.options.seed}")
+    identity = _identity(training, contrasts)
     facts = {
-        "training": training,
+        "training": identity,
         "chain": list(link.chain),
         "start": start.adapter and card.weights_hash(Path(start.adapter)),
-        "asked": dataclasses.asdict(asked or stale.Asked(work.preset)),
+        "earlier_prompts": sorted(card.prompts_seen(start) or ()),
+        "asked": dataclasses.asdict(training.asked),
+        **training.facts,
     }
     progress = work.progress if launch.is_main() else silent()
-    with _complete_or_absent(out, training, work.resume) as unfinished:
-        method.train(contrasts, begin, chosen, unfinished, progress)
+    with _complete_or_absent(training.out, identity, work.resume) as unfinished:
+        method.train(contrasts, begin, training.options, unfinished, progress)
         if launch.is_main():
-            card.write(unfinished, link.name, facts, contrasts, ground, chosen)
-    return _adapted(ground, link, out)
+            card.write(unfinished, link.name, facts, contrasts, training.ground, training.options)
+    return trained(training)
 
 
-def _check_base(contrasts: Sequence[Contrast], base: Model, progress: Progress) -> None:
-    """Token ids of another base mean other text; text alone can be learnt from anybody."""
-    foreign = [contrast for contrast in contrasts if _is_foreign(contrast, base)]
-    for contrast in foreign:
-        if any(response.token_ids for response in contrast.responses):
+def _check_base(
+    contrasts: Sequence[Contrast], base: Model, start: Model, progress: Progress
+) -> None:
+    """Token ids of another tokenizer mean other text; text alone can be learnt from anybody."""
+    theirs = [one for one in contrasts if not origin.is_by(one, base, start)]
+    for contrast in theirs:
+        if any(one.token_ids for one in contrast.responses) and not origin.reads(contrast, base):
             raise UsageError(
-                f"the contrasts were written by `{contrast.metadata.get('base')}`, "
-                f"not by `{base.base}`",
+                f"the contrasts were written by {origin.writer(contrast)}, not by `{base.base}`",
                 f"sami-eval contrast --base {base.base}",
             )
-    if foreign:
+    if theirs:
         progress.say(
-            f"warning: {len(foreign)} of {len(contrasts)} contrasts were written by "
-            f"`{foreign[0].metadata.get('base')}`, not by `{base.base}`"
+            f"warning: {len(theirs)} of {len(contrasts)} contrasts were written by "
+            f"{origin.writer(theirs[0])}, not by `{base.base}`"
         )
-
-
-def _is_foreign(contrast: Contrast, base: Model) -> bool:
-    fingerprint = contrast.metadata.get("fingerprint")
-    return bool(fingerprint and base.fingerprint and fingerprint != base.fingerprint)
 
 
 @contextmanager

@@ -25,11 +25,15 @@ Ids = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A contrast as token ids: prompts[i] under constitution i, responses[j] written under j."""
+    """A contrast as token ids: prompts[i] under constitution i, responses[j] written under j.
+
+    principles[i]: signed names in constitution i, as in Contrast.
+    """
 
     prompt_id: str
     prompts: tuple[Ids, ...]
     responses: tuple[Ids, ...]
+    principles: tuple[tuple[str, ...], ...] = ()
 
     @property
     def longest(self) -> int:
@@ -143,6 +147,7 @@ def encode(
             response_ids(tokenizer, response, all_ends, train_eos)
             for response in contrast.responses
         ),
+        contrast.principles,
     )
 
 
@@ -183,7 +188,7 @@ def _check_sizes(
         shortest = min(one.longest for one in encoded)
         raise UsageError(
             f"every contrast is longer than `{options.max_length}` tokens",
-            f"the shortest needs --max-length {shortest}",
+            f"the shortest has {shortest}: --max-length {shortest}, if the base can hold as many",
         )
     sizes = sorted({len(one.prompts) for one in fitting})
     if len(sizes) > 1 or sizes[0] < 2:
@@ -193,16 +198,31 @@ def _check_sizes(
         )
 
 
-def own_rows(encoded: Sequence[Encoded]) -> list[tuple[Ids, Ids]]:
-    """(prompt, response) of each response under its own constitution."""
-    return [pair for one in encoded for pair in zip(one.prompts, one.responses, strict=True)]
+def own_rows(one: Encoded, positives_only: bool = False) -> list[tuple[Ids, Ids]]:
+    """(prompt, response) of each response under its own constitution.
+
+    positives_only: of constitutions that are known to hold no antithesis.
+    """
+    rows = list(zip(one.prompts, one.responses, strict=True))
+    if not positives_only:
+        return rows
+    signed = zip(rows, one.principles, strict=False)
+    return [row for row, signs in signed if signs and not any(s.startswith("-") for s in signs)]
 
 
-def preference_rows(encoded: Sequence[Encoded]) -> list[tuple[Ids, Ids, Ids]]:
+def check_rows(rows: Sequence[object]) -> None:
+    """Raise UsageError where no response of any contrast is under a positive constitution."""
+    if not rows:
+        raise UsageError(
+            "`--positives-only`: no constitution of these contrasts is without an antithesis",
+            "leave the flag out, or write more contrasts: sami-eval contrast",
+        )
+
+
+def preference_rows(one: Encoded) -> list[tuple[Ids, Ids, Ids]]:
     """(prompt, own response, other response) for every constitution and every other response."""
     return [
         (one.prompts[i], one.responses[i], other)
-        for one in encoded
         for i in range(len(one.prompts))
         for j, other in enumerate(one.responses)
         if j != i

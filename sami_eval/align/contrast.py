@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sami_eval import chat
 from sami_eval.align.filters import TOO_LONG, Filters, reason_to_reject, without_near_prompts
+from sami_eval.align.origin import SAMPLING, how, origin, sampling_of
 from sami_eval.calls import Completion, Request, Sampling
 from sami_eval.constitutions import principles_for
 from sami_eval.errors import UsageError
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Complete = Callable[[Sequence[Request]], Sequence[Completion]]
-
-# The temperature, top_p and token limit SAMI's authors generated their contrasts with.
-SAMPLING = Sampling(temperature=0.4, top_p=0.9, max_tokens=750)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +37,16 @@ class Constitution:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A contrast before its responses. requests: one a constitution; none where it cannot fit."""
+    """A contrast before its responses.
+
+    requests: one a constitution; none where it cannot fit. sampling: as asked for, before the
+        model's own stop strings.
+    """
 
     prompt: Prompt
     constitutions: tuple[Constitution, ...]
     requests: tuple[Request, ...]
+    sampling: Sampling = SAMPLING
 
 
 def choose_prompts(prompts: Sequence[Prompt], limit: int | None, seed: int) -> list[Prompt]:
@@ -109,13 +112,63 @@ def draft(
     tokenizer: renders the prompts; None for a server, which renders messages itself.
     context: tokens the model can hold; a prompt that fills it is not asked.
     """
-    drafts = []
-    for prompt in choose_prompts(prompts, limit, seed):
+    return [
+        _draft(
+            prompt, constitutions(prompt, principles, n, seed), sampling, model, tokenizer, context
+        )
+        for prompt in choose_prompts(prompts, limit, seed)
+    ]
+
+
+def unanswered(
+    prompts: Sequence[Prompt],
+    principles: Sequence[Principle],
+    *,
+    n: int = 2,
+    sampling: Sampling = SAMPLING,
+    seed: int = 0,
+) -> list[Contrast]:
+    """The prompts and constitutions that `draft` would ask about, without a response."""
+    contrasts = []
+    for prompt in choose_prompts(prompts, None, seed):
         several = constitutions(prompt, principles, n, seed)
-        requests = tuple(_request(prompt, one, model, tokenizer, sampling) for one in several)
-        fits = context is None or all(len(one.token_ids) < context for one in requests)
-        drafts.append(Draft(prompt, several, requests if fits else ()))
-    return drafts
+        texts, signs = tuple(one.text for one in several), tuple(one.signs for one in several)
+        contrasts.append(Contrast(prompt, texts, (), signs, metadata=how(sampling, Filters())))
+    return contrasts
+
+
+def redraft(
+    contrasts: Sequence[Contrast],
+    model: Model,
+    tokenizer: PreTrainedTokenizerBase | None,
+    context: int | None = None,
+) -> list[Draft]:
+    """What contrasts asked of their writer, asked of another model: same constitutions, sampling.
+
+    Raises UsageError where a contrast's sampling cannot be read.
+    """
+    return [
+        _draft(one.prompt, _constitutions(one), sampling_of(one), model, tokenizer, context)
+        for one in contrasts
+    ]
+
+
+def _constitutions(contrast: Contrast) -> tuple[Constitution, ...]:
+    signs = contrast.principles or ((),) * len(contrast.constitutions)
+    return tuple(map(Constitution, contrast.constitutions, signs))
+
+
+def _draft(
+    prompt: Prompt,
+    several: tuple[Constitution, ...],
+    sampling: Sampling,
+    model: Model,
+    tokenizer: PreTrainedTokenizerBase | None,
+    context: int | None,
+) -> Draft:
+    requests = tuple(_request(prompt, one, model, tokenizer, sampling) for one in several)
+    fits = context is None or all(len(one.token_ids) < context for one in requests)
+    return Draft(prompt, several, requests if fits else (), sampling)
 
 
 def write_contrasts(
@@ -171,5 +224,5 @@ def _contrast(
         responses,
         tuple(constitution.signs for constitution in draft.constitutions),
         rejected=reason_to_reject(responses, filters) if completions else TOO_LONG,
-        metadata={"base": model.base, "fingerprint": model.fingerprint},
+        metadata=origin(model, draft.sampling, filters),
     )

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sami_eval.align.collate import Encoded, encode_all
-from sami_eval.align.options import Options
+from sami_eval.align.collate import Encoded, Ids, check_rows, encode_all, own_rows
+from sami_eval.align.options import Options, within
 from sami_eval.types import Contrast, Model
 
 GIB = 2**30
@@ -26,15 +26,18 @@ WEIGHT_BYTES = {"fp32": 4.0, "bf16": 2.0, "nf4": 0.55}
 class Estimate:
     """Of one training.
 
-    n: contrasts used. too_long: left out. response_tokens: trained on in one pass over them.
-    read_tokens: of all rows in one pass, padding apart. parameters, trained: weights.
+    n: contrasts used. too_long: left out, of more than `longest` tokens. passes: over what is
+        trained on; response_tokens of it are in one pass, and read_tokens in all its rows, padding
+        apart. parameters, trained: weights.
     memory_gib: weights, gradients, optimiser and activations of the largest batch, roughly.
     room_gib: of the device; None where it does not tell.
     """
 
     n: int
     too_long: int
+    longest: int
     steps: int
+    passes: float
     response_tokens: int
     read_tokens: int
     parameters: int
@@ -47,26 +50,28 @@ def estimate(method: str, contrasts: Sequence[Contrast], base: Model, options: O
     """Steps, tokens and memory of a training. Raises UsageError as the training would."""
     from transformers import AutoConfig, AutoTokenizer
 
-    from sami_eval.align.start import on_gpu
-    from sami_eval.align.training import n_steps
+    from sami_eval.align.start import context_of, on_gpu
 
     tokenizer = AutoTokenizer.from_pretrained(base.base, revision=base.revision)
     accepted = sum(contrast.rejected is None for contrast in contrasts)
-    encoded = encode_all(tokenizer, contrasts, options, base.chat_template)
     config = AutoConfig.from_pretrained(base.base, revision=base.revision)
+    options = within(options, context_of(config))
+    encoded = encode_all(tokenizer, contrasts, options, base.chat_template)
     n_all, n_lora = _parameters(config, options)
     trained = n_all if options.full else n_lora
     kind = "nf4" if options.qlora else "bf16" if on_gpu(options) and not options.full else "fp32"
     fixed = n_all * WEIGHT_BYTES[kind] + trained * ADAM_BYTES + n_lora * 4 * (not options.full)
     if options.full and (method == "dpo" or (method == "sami" and options.kl > 0)):
         fixed += n_all * WEIGHT_BYTES[kind]  # the frozen reference is a second network
-    rows = sorted((_rows(method, one) for one in encoded), reverse=True)
+    used = _used(method, encoded, options)
+    rows = sorted((_rows(method, one, options) for one in used), reverse=True)
     most = sum(rows[: options.batch_size])
     return Estimate(
         len(encoded),
         accepted - len(encoded),
-        n_steps(options, len(encoded)),
-        sum(len(response) for one in encoded for response in one.responses),
+        options.max_length,
+        *_steps(method, used, options),
+        sum(len(response) for one in used for _, response in _own(method, one, options)),
         sum(rows),
         n_all,
         trained,
@@ -75,30 +80,60 @@ def estimate(method: str, contrasts: Sequence[Contrast], base: Model, options: O
     )
 
 
-def _rows(method: str, one: Encoded) -> int:
+def _used(method: str, encoded: Sequence[Encoded], options: Options) -> Sequence[Encoded]:
+    """The contrasts that are trained on."""
+    if method != "sami":
+        return encoded
+    from sami_eval.align.methods.sami import split
+
+    return split(encoded, options)[0]
+
+
+def _own(method: str, one: Encoded, options: Options) -> list[tuple[Ids, Ids]]:
+    return own_rows(one, options.positives_only and method == "sft")
+
+
+def _steps(method: str, used: Sequence[Encoded], options: Options) -> tuple[int, float]:
+    """Optimizer steps, and how often all that is trained on is seen in them."""
+    from sami_eval.align.training import n_steps, step_size, steps_a_pass
+
+    rows = [row for one in used for row in _own(method, one, options)]
+    check_rows(rows)
+    n = math.ceil(len(rows) / len(used[0].prompts))  # contrasts that would have as many
+    steps = n_steps(options, n)
+    whole, rest = divmod(steps, steps_a_pass(options, n))
+    return steps, whole + min(1.0, rest * step_size(options) / n)
+
+
+def _rows(method: str, one: Encoded, options: Options) -> int:
     """Tokens that one contrast's rows hold."""
+    if method == "sft":
+        return sum(len(prompt) + len(response) for prompt, response in _own(method, one, options))
     n, prompts = len(one.prompts), sum(map(len, one.prompts))
     responses = sum(map(len, one.responses))
-    if method == "sft":
-        return prompts + responses
     if method == "dpo":  # n (n - 1) pairs of two rows
         return 2 * (n - 1) * (prompts + responses)
-    return prompts + n * responses  # one row a constitution; as in a method of the user's own
+    # One row a constitution, as in a method of the user's own; a prompt's last token stands at the
+    # head of each response in place of the response's last.
+    return prompts - n + n * responses
 
 
 def _parameters(config: Any, options: Options) -> tuple[int, int]:
     """Weights of the network, and of a LoRA on it."""
     import torch
     from transformers import AutoModelForCausalLM
+    from transformers.pytorch_utils import Conv1D
 
     with torch.device("meta"):
         network = AutoModelForCausalLM.from_config(config)
     head = network.get_output_embeddings()
-    names = None if options.targets == "all-linear" else set(options.targets.split(","))
+    names = None
+    if options.targets != "all-linear":
+        names = {name.strip() for name in options.targets.split(",")}
     lora = sum(
-        options.rank * (module.in_features + module.out_features)
+        options.rank * sum(module.weight.shape)
         for name, module in network.named_modules()
-        if isinstance(module, torch.nn.Linear)
+        if isinstance(module, torch.nn.Linear | Conv1D)
         and (module is not head if names is None else name.rpartition(".")[2] in names)
     )
     return sum(weights.numel() for weights in network.parameters()), lora
@@ -127,7 +162,7 @@ def _room_gib(gpu: bool) -> float | None:
 def describe(recipe: str, found: Estimate, n_given: int, options: Options) -> str:
     """An estimate as text."""
     a_step = options.batch_size * options.accumulation
-    passes = found.steps * a_step / found.n
+    passes = found.passes
     what = f"LoRA rank {options.rank}, alpha {options.alpha}, on {options.targets}"
     if options.full:
         what = "all weights"
@@ -136,7 +171,7 @@ def describe(recipe: str, found: Estimate, n_given: int, options: Options) -> st
     lines = [
         ("recipe", f"{recipe}, seed {options.seed}"),
         ("contrasts", f"{found.n:,} of {n_given:,} used, {found.too_long:,} longer than "
-         f"{options.max_length:,} tokens"),
+         f"{found.longest:,} tokens"),
         ("steps", f"{found.steps:,} of {a_step:,} contrasts ({passes:.2g} passes), learning rate "
          f"{options.lr:g}, {options.schedule}"),
         ("tokens", f"{math.ceil(found.read_tokens * passes):,} read, "

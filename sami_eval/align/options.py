@@ -29,13 +29,15 @@ class Options:
         reference, per response token.
     length_normalize: SAMI compares mean (not summed) token log-probabilities.
     train_eos: the end of a response is trained too, so that the model learns to stop.
-    max_length: tokens of prompt and response; longer contrasts are left out and counted.
+    max_length: tokens of prompt and response; longer contrasts, and those longer than the base's
+        context, are left out and counted.
     max_fall: SAMI stops once the log-probability of own responses has fallen by this many nats a
         token below the reference: the sign of collapse.
     prefix_sharing: SAMI reads a prompt once for all responses under it. "auto" does so where it is
         exact and says where it is not, "on" refuses to train there.
     held_out: contrasts SAMI never trains on and scores about ten times as it goes.
-    full: train all weights instead of a LoRA. qlora: a LoRA on a base quantised to 4 bits, on CUDA.
+    full: train all weights instead of a LoRA. qlora: a LoRA on a base quantised to 4 bits;
+        on a CPU too, where it saves memory and no time.
     positives_only: SFT leaves out responses whose constitution holds an antithesis.
     report_to: where transformers logs to besides training.jsonl, e.g. "tensorboard"; no weight
         depends on it.
@@ -102,6 +104,12 @@ def change(options: Options, **changes: object) -> Options:
     if unknown:
         raise UsageError(f"no option `{unknown[0]}`", HELP)
     return check(dataclasses.replace(options, **given))  # type: ignore[arg-type]
+
+
+def within(options: Options, context: int | None) -> Options:
+    """With `max_length` no larger than what the base can hold."""
+    longest = min(options.max_length, context or options.max_length)
+    return dataclasses.replace(options, max_length=longest)
 
 
 def check(options: Options) -> Options:

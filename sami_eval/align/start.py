@@ -6,6 +6,8 @@ Imports torch, transformers and peft: import it only where something is trained.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,18 +17,38 @@ import torch
 import transformers
 from transformers import PreTrainedTokenizerBase
 
-from sami_eval.align.options import Options
+from sami_eval.align.collate import Encoded, encode_all
+from sami_eval.align.options import Options, within
 from sami_eval.errors import UsageError
-from sami_eval.types import Model
+from sami_eval.progress import Progress
+from sami_eval.types import Contrast, Model
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The network to train, its tokenizer, and the ids that end a response."""
+    """The network to train, its tokenizer, the ids that end a response, tokens it can hold."""
 
     model: Any
     tokenizer: PreTrainedTokenizerBase
     ends: frozenset[int]
+    context: int | None
+
+    def encode(
+        self, contrasts: Sequence[Contrast], base: Model, options: Options, progress: Progress
+    ) -> list[Encoded]:
+        """The contrasts that fit, as token ids; what is left out is counted and said."""
+        return encode_all(
+            self.tokenizer,
+            contrasts,
+            within(options, self.context),
+            base.chat_template,
+            self.ends,
+            progress.say,
+        )
+
+    def frozen(self, options: Options) -> Any:
+        """A copy that training leaves alone; None for a LoRA, whose base stays as it is."""
+        return deepcopy(self.model).eval().requires_grad_(False) if options.full else None
 
     def result(self, base: Model, options: Options, out: Path) -> Model:
         """What was trained, as a model: an adapter, or a checkpoint with its tokenizer."""
@@ -56,34 +78,53 @@ def start(base: Model, options: Options) -> Start:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     plain = _weights(base, options)
-    ends = _ends(plain)
-    return Start(plain if options.full else _with_lora(plain, base, options), tokenizer, ends)
+    ends, context = _ends(plain), context_of(plain.config)
+    network = plain if options.full else _with_lora(plain, base, options)
+    return Start(network, tokenizer, ends, context)
+
+
+def context_of(config: Any) -> int | None:
+    """Tokens a base can hold; None where its configuration does not say."""
+    return getattr(config.get_text_config(), "max_position_embeddings", None)
 
 
 def _weights(base: Model, options: Options) -> Any:
     _check(base, options)
     # A LoRA's own weights are fp32 whatever the base's are; a full fine-tune at 1e-6 needs fp32
     # master weights, or most steps are rounded away.
-    half = on_gpu(options) and not options.full
+    dtype = torch.bfloat16 if on_gpu(options) and not options.full else torch.float32
     extra: dict[str, Any] = {}
     if options.qlora:
         extra["quantization_config"] = transformers.BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=torch.bfloat16,
+            bnb_4bit_compute_dtype=dtype,
         )
     network = transformers.AutoModelForCausalLM.from_pretrained(
         base.base,
         revision=base.revision,
-        dtype=torch.bfloat16 if half else torch.float32,
+        dtype=dtype,
         **extra,
     )
     if options.qlora:
+        _keep_gradients(network)
         network = peft.prepare_model_for_kbit_training(
             network, use_gradient_checkpointing=options.checkpointing
         )
     return network
+
+
+def _keep_gradients(network: Any) -> None:
+    """Hold bitsandbytes off its CPU layout for inference.
+
+    On a CPU with AVX512-BF16 its layers (0.50, nn/modules.py, Linear4bit.forward) repack their
+    weights for good at the first pass without gradients, SAMI's reference for one; from then on no
+    gradient comes through them, and nothing is said.
+    """
+    for module in network.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _check(base: Model, options: Options) -> None:
@@ -93,8 +134,6 @@ def _check(base: Model, options: Options) -> None:
             f"`--full` on top of the adapter `{base.adapter}`",
             "train the earlier link with --full too, or this one on the base: `base+METHOD`",
         )
-    if options.qlora and not on_gpu(options):
-        raise UsageError("`--qlora` needs a CUDA GPU", "without it a LoRA trains on any machine")
     if options.qlora and importlib.util.find_spec("bitsandbytes") is None:
         raise UsageError("`--qlora` needs bitsandbytes", "pip install bitsandbytes")
     config = transformers.AutoConfig.from_pretrained(base.base, revision=base.revision)

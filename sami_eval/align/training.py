@@ -12,7 +12,7 @@ import os
 import random
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,18 @@ import torch
 import transformers
 from transformers import TrainerCallback
 
-from sami_eval.align import checkpoints, launch
+from sami_eval.align import card, checkpoints, launch
 from sami_eval.align.options import Options
 from sami_eval.align.start import Start as Start
 from sami_eval.align.start import on_gpu, start
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.progress import Progress
+from sami_eval.store import atomic_write
 from sami_eval.types import Model
 
 LOG = "training.jsonl"
 TRAINED = "default"  # the adapter being trained, by PEFT's naming
+NAMES = "contrasts"  # of a batch: the prompt ids of the contrasts in it
 NOISY = ("transformers", "trl", "peft", "accelerate", "datasets", "torch", "huggingface_hub")
 
 
@@ -71,10 +73,15 @@ def reproducible(options: Options) -> Iterator[None]:
 
 
 def n_steps(options: Options, n_contrasts: int) -> int:
-    """Optimizer steps of a training."""
+    """Optimizer steps of a training; the last one of an epoch holds what is left of it."""
     if options.steps is not None:
         return options.steps
-    return max(1, math.ceil(n_contrasts * options.epochs / step_size(options)))
+    return max(1, math.ceil(steps_a_pass(options, n_contrasts) * options.epochs))
+
+
+def steps_a_pass(options: Options, n_contrasts: int) -> int:
+    """Optimizer steps in which every contrast is seen once."""
+    return math.ceil(n_contrasts / step_size(options))
 
 
 def step_size(options: Options) -> int:
@@ -119,8 +126,33 @@ def arguments(options: Options, steps: int, rows: int, out: Path) -> dict[str, A
     }
 
 
+def _not_a_number(what: str, where: str) -> SamiEvalError:
+    return SamiEvalError(f"the {what} is not a number at {where}", "train with a lower --lr")
+
+
+class Checked(transformers.Trainer):  # type: ignore[misc]
+    """A trainer that stops at a batch whose loss is no number, and names its contrasts.
+
+    Its batches hold prompt ids under NAMES; `named` puts them there.
+    """
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
+        """One batch forward and backward; its loss."""
+        names = dict.fromkeys(inputs.pop(NAMES))
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        if not torch.isfinite(loss):
+            prompts = ", ".join(f"`{name}`" for name in names)
+            raise _not_a_number("loss", f"step {self.state.global_step + 1}, prompts {prompts}")
+        return loss
+
+
+def named(collate: Callable[[Sequence[Any]], dict[str, Any]]) -> Callable[[Sequence[Any]], Any]:
+    """The collator, with the rows' own column NAMES put beside what it makes of them."""
+    return lambda rows: {**collate(rows), NAMES: [row[NAMES] for row in rows]}
+
+
 class Watch(TrainerCallback):  # type: ignore[misc]
-    """Advances the progress bar, writes the training log, stops when the loss is no number."""
+    """Advances the progress bar, writes the training log, stops when what it tells is no number."""
 
     def __init__(self, advance: Any, log: Path) -> None:
         """advance: the progress bar's. log: a JSON-lines file."""
@@ -138,15 +170,11 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         """Keep what the trainer reports."""
         if not logs or "loss" not in logs or not state.is_world_process_zero:
             return
-        if not math.isfinite(logs["loss"]):
-            raise not_a_number(f"step {state.global_step}")
+        for name, what in (("loss", "loss"), ("grad_norm", "gradient")):
+            if not math.isfinite(logs.get(name, 0.0)):
+                raise _not_a_number(what, f"step {state.global_step}")
         with self._log.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
-
-
-def not_a_number(where: str) -> SamiEvalError:
-    """The error of a training whose loss is NaN or infinite."""
-    return SamiEvalError(f"the loss is not a number at {where}", "train with a lower --lr")
 
 
 def run(trainer: Any, what: str, steps: int, out: Path, progress: Progress) -> None:
@@ -164,12 +192,25 @@ def run(trainer: Any, what: str, steps: int, out: Path, progress: Progress) -> N
         trainer.add_callback(Watch(advance, out / LOG))
         trainer.add_callback(checkpoints.Keep())
         trainer.train(resume_from_checkpoint=resumed and str(resumed))
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    main = trainer.is_world_process_zero()
-    chosen = {"selected_adapters": [TRAINED]} if isinstance(model, peft.PeftModel) else {}
-    model.save_pretrained(str(out), is_main_process=main, **chosen)
-    if main:
+    _save(trainer, out)
+    if launch.is_main():
+        atomic_write(out / card.TRAINED_ON, json.dumps(_trained_on(trainer.train_dataset)))
         shutil.rmtree(out / checkpoints.FOLDER, ignore_errors=True)
+
+
+def _trained_on(rows: Any) -> list[str]:
+    """Ids of the prompts in a trainer's rows: encoded contrasts, or a data set with NAMES."""
+    names = [row.prompt_id for row in rows] if isinstance(rows, list) else rows[NAMES]
+    return sorted(set(names))
+
+
+def _save(trainer: Any, out: Path) -> None:
+    """What was trained, gathered from all processes where it is sharded over them."""
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    weights = trainer.accelerator.get_state_dict(trainer.deepspeed or trainer.model)
+    chosen = {"selected_adapters": [TRAINED]} if isinstance(model, peft.PeftModel) else {}
+    main = trainer.is_world_process_zero()
+    model.save_pretrained(str(out), is_main_process=main, state_dict=weights, **chosen)
 
 
 @contextmanager

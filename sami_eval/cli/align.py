@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sami_eval.cli.options import Base, DryRun, Out, Quiet
+from sami_eval.cli.options import Base, DryRun, Engine, EngineArg, Out, Quiet
 from sami_eval.errors import UsageError
+
+if TYPE_CHECKING:
+    from sami_eval.align.chain import Work
+    from sami_eval.align.options import Options
+    from sami_eval.cli.iterations import Asked
+    from sami_eval.config import Config
+    from sami_eval.types import Contrast, Model
 
 
 def align(
@@ -17,8 +26,23 @@ def align(
         Path | None,
         typer.Option(help="Contrasts JSONL. Default: the file beside the base's adapters."),
     ] = None,
+    constitutions: Annotated[
+        Path | None, typer.Option(help="With --iterations and --prompts: principles.")
+    ] = None,
+    prompts: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|HUB-ID", help="With --iterations: prompts, dealt out to them."),
+    ] = None,
     base: Base = None,
     out: Out = None,
+    iterations: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="K",
+            help="Train the last method K times, each on contrasts the model then writes anew.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Where the recipe names none.")] = 0,
     preset: Annotated[
         str | None, typer.Option(help="default | embedded | paper-mtbench | paper-math")
@@ -47,7 +71,7 @@ def align(
         bool | None, typer.Option("--full/--lora", help="Train all weights: a checkpoint.")
     ] = None,
     qlora: Annotated[
-        bool | None, typer.Option("--qlora", help="LoRA on a 4-bit base; needs CUDA.")
+        bool | None, typer.Option("--qlora", help="LoRA on a 4-bit base; needs bitsandbytes.")
     ] = None,
     positives_only: Annotated[
         bool | None,
@@ -58,18 +82,19 @@ def align(
     report_to: Annotated[
         str | None, typer.Option(help="Of transformers: tensorboard, wandb, ...")
     ] = None,
+    engine: Engine = None,
+    engine_arg: EngineArg = None,
     dry_run: DryRun = False,
     quiet: Quiet = False,
 ) -> None:
     """Train an adapter; missing earlier links of the recipe are trained first."""
-    from sami_eval import adapters, models, progress
+    from sami_eval import models, progress
     from sami_eval.align import ADAPTERS, launch, methods_in, recipes
-    from sami_eval.align import align as align_recipe
+    from sami_eval.align.chain import Work
     from sami_eval.align.options import change, preset_name
     from sami_eval.align.options import preset as read_preset
-    from sami_eval.align.records import read_contrasts
+    from sami_eval.cli import iterations as several
     from sami_eval.config import find_config
-    from sami_eval.store import Ledger
 
     changes: dict[str, object] = {
         "lr": lr,
@@ -90,6 +115,8 @@ def align(
         "prefix_sharing": prefix_sharing,
         "held_out": held_out,
     }
+    asked = several.Asked(iterations, contrasts, constitutions, prompts)
+    iterate = several.check(asked, engine or engine_arg)
     config = find_config(Path.cwd())
     shown = progress.terminal(quiet or not launch.is_main())
     model = models.resolve_base(base or config.defaults.get("base"), config)
@@ -98,33 +125,83 @@ def align(
     if not chain:
         raise UsageError("recipe `base` trains nothing", "name a method, e.g. `sami`")
     options = change(read_preset(preset or preset_name(model), chain[-1], seed), **changes)
-    if dry_run and contrasts is None and preset_name(model) == "embedded":
-        raise UsageError("`--dry-run` needs contrasts", "sami-eval contrast, then --contrasts")
-    if contrasts:
-        given = read_contrasts(contrasts)
-    else:
-        with Ledger(config.ledger_path, say=shown.say) as ledger:
-            shop = adapters.Workshop(config, ledger, shown, train=True)
-            given = adapters.contrasts_for(model, shop)
-    if dry_run or options.full:
+    work = Work(model, config.root / ADAPTERS, seed, preset, shown, resume)
+    job = _Job(recipe, plain, chain[-1], config, work, options, out, changes, dry_run)
+    trained = _iterate(job, asked, engine, engine_arg) if iterate else _train(job, contrasts)
+    if trained is not None and launch.is_main():
+        print(trained.adapter or trained.base)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is trained, and how.
+
+    recipe: as it was typed; plain: with methods by name. method: of the last link; options: those
+        of it, changes among them.
+    """
+
+    recipe: str
+    plain: str
+    method: str
+    config: Config
+    work: Work
+    options: Options
+    out: Path | None
+    changes: Mapping[str, object]
+    dry_run: bool
+
+
+def _iterate(
+    job: _Job, asked: Asked, engine: str | None, engine_arg: list[str] | None
+) -> Model | None:
+    """The last iteration's model; None where only a description was asked for."""
+    from sami_eval import adapters
+    from sami_eval.align.options import preset_name
+    from sami_eval.cli import iterations as several
+    from sami_eval.generate import EngineChoice, parse_arguments
+    from sami_eval.store import Ledger
+
+    config, work = job.config, job.work
+    # The embedded base's are written by transformers, which can seed: the same everywhere.
+    usual = "hf" if preset_name(work.base) == "embedded" else "auto"
+    choice = EngineChoice(engine or usual, parse_arguments(engine_arg or ()))
+    with Ledger(config.ledger_path, read_only=job.dry_run, say=work.progress.say) as ledger:
+        shop = adapters.Workshop(config, ledger, work.progress, train=True)
+        if job.dry_run:
+            rest = (job.options, job.out, job.changes)
+            print(several.describe(job.recipe, asked, work, shop, *rest))
+            return None
+        return several.run(job.recipe, asked, work, shop, choice, job.out, job.changes)
+
+
+def _train(job: _Job, contrasts: Path | None) -> Model | None:
+    """The trained model; None where only an estimate was asked for."""
+    from sami_eval.align.chain import align as align_chain
+
+    given = _contrasts(job, contrasts)
+    if job.dry_run or job.options.full:
         from sami_eval.align.estimate import describe, estimate, memory_warning
 
-        found = estimate(chain[-1], given, model, options)
-        if dry_run:
-            print(describe(plain, found, len(given), options))
-            return
-        shown.say(memory_warning(found) or f"all {found.parameters:,} weights are trained")
-    trained = align_recipe(
-        recipe,
-        given,
-        model,
-        out=out,
-        adapters=config.root / ADAPTERS,
-        seed=seed,
-        preset=preset,
-        changes=changes,
-        progress=shown,
-        resume=resume,
-    )
-    if launch.is_main():
-        print(trained.adapter or trained.base)
+        found = estimate(job.method, given, job.work.base, job.options)
+        if job.dry_run:
+            print(describe(job.plain, found, len(given), job.options))
+            return None
+        everything = f"all {found.parameters:,} weights are trained"
+        job.work.progress.say(memory_warning(found) or everything)
+    return align_chain(job.recipe, given, job.work, job.out, job.changes)
+
+
+def _contrasts(job: _Job, path: Path | None) -> list[Contrast]:
+    """The contrasts of the file, or the base's own; the embedded base writes them first."""
+    from sami_eval import adapters
+    from sami_eval.align.options import preset_name
+    from sami_eval.align.records import read_contrasts
+    from sami_eval.store import Ledger
+
+    if path:
+        return read_contrasts(path)
+    if job.dry_run and preset_name(job.work.base) == "embedded":
+        raise UsageError("`--dry-run` needs contrasts", "sami-eval contrast, then --contrasts")
+    with Ledger(job.config.ledger_path, say=job.work.progress.say) as ledger:
+        shop = adapters.Workshop(job.config, ledger, job.work.progress, train=True)
+        return adapters.contrasts_for(job.work.base, shop)

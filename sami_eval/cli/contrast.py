@@ -85,6 +85,19 @@ def contrast(
     near_duplicates: Annotated[
         float | None, typer.Option(help="Reject prompts and responses alike to this share.")
     ] = None,
+    write_principles: Annotated[
+        int | None,
+        typer.Option(min=1, max=50, metavar="N", help="Have a model draft so many principles."),
+    ] = None,
+    principle_writer: Annotated[
+        str | None, typer.Option(help="Who drafts them: any model, e.g. openai:gpt-4o.")
+    ] = None,
+    task_description: Annotated[
+        str | None, typer.Option(metavar="TEXT|FILE", help="The prompts they are for, in words.")
+    ] = None,
+    principle_categories: Annotated[
+        str | None, typer.Option(help="e.g. writing,math. Default: for every prompt.")
+    ] = None,
     limit: Limit = None,
     seed: Seed = 0,
     engine: Engine = None,
@@ -98,20 +111,40 @@ def contrast(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write contrasts: each prompt answered under several constitutions."""
+    """Write contrasts: each prompt answered under several constitutions.
+
+    With --write-principles nothing of the kind: a model drafts a constitution file for you to edit.
+    """
     from sami_eval import adapters, models, plan, progress
-    from sami_eval.align.contrast import SAMPLING
+    from sami_eval.align.origin import SAMPLING
     from sami_eval.align.records import contrasts_to_jsonl
     from sami_eval.budget import limits_of
     from sami_eval.calls import Sampling
+    from sami_eval.cli import principles
     from sami_eval.cli.contrast_output import print_dry_run, print_summary
     from sami_eval.client import ClientSettings
     from sami_eval.config import find_config
     from sami_eval.generate import EngineChoice, parse_arguments
+    from sami_eval.principle_writer import max_tokens as most_tokens
     from sami_eval.prompt_sets import Source
     from sami_eval.store import Ledger, atomic_write
 
-    config = find_config(Path.cwd())
+    config, shown = find_config(Path.cwd()), progress.terminal(quiet)
+    limits = limits_of(config.prices, max_cost, rpm, tpm)
+    client = ClientSettings(base_url or config.defaults.get("base-url"), concurrency, limits=limits)
+    choice = EngineChoice(engine or "auto", parse_arguments(engine_arg or ()), client)
+    base = base or config.defaults.get("base")
+    drafting = principles.Asked(
+        write_principles, principle_writer, task_description, principle_categories
+    )
+    if principles.check(drafting, {"--constitutions": constitutions, "--prompts": prompts}):
+        room = max_tokens or most_tokens(write_principles or 0)
+        sampling = Sampling(temperature, top_p, room, _stops(stop or ()), seed)
+        spec = [principle_writer or ""]
+        writer = models.resolve_all(spec, base, config=config, base_url=base_url)[0]
+        plan.check_server(writer, client)
+        principles.write(drafting, writer, sampling, choice, config, shown, out, dry_run, as_json)
+        return
     chosen = _filters(
         filters,
         banned=tuple(ban or ()),
@@ -122,31 +155,28 @@ def contrast(
         near=near_duplicates,
         finished=finished,
     )
-    shown = progress.terminal(quiet)
     source = Source(prompts or "", prompt_column, category, category_column, split, subset)
-    asked, principles = _world(source, constitutions, shown)
-    limits = limits_of(config.prices, max_cost, rpm, tpm)
-    client = ClientSettings(base_url or config.defaults.get("base-url"), concurrency, limits=limits)
+    asked, rules = _world(source, constitutions, shown)
     usual = adapters.EMBEDDED_SAMPLING if prompts is None else SAMPLING
     settings = adapters.ContrastSettings(
         n,
         limit,
         Sampling(temperature, top_p, max_tokens or usual.max_tokens, _stops(stop or ())),
         seed,
-        EngineChoice(engine or "auto", parse_arguments(engine_arg or ()), client),
+        choice,
         chosen,
     )
-    base = base or config.defaults.get("base")
     writer = models.resolve_all([model], base, config=config, base_url=base_url)[0]
     plan.check_server(writer, client)
     if dry_run:
         with Ledger(config.ledger_path, read_only=True) as ledger:
-            drafts = adapters.drafts_of(writer, asked, principles, settings)
-            stored, missing = adapters.yet_to_write(drafts, settings.engine, ledger)
+            drafts = adapters.drafts_of(writer, asked, rules, settings)
+            requests = [request for one in drafts for request in one.requests]
+            stored, missing = adapters.yet_to_write(requests, settings.engine, ledger)
         print_dry_run(writer, drafts, stored, missing, config.prices, as_json)
         return
     with Ledger(config.ledger_path, say=shown.say) as ledger:
-        written = adapters.contrasts_of(writer, asked, principles, settings, ledger, shown)
+        written = adapters.contrasts_of(writer, asked, rules, settings, ledger, shown)
     path = out or adapters.contrasts_path(writer, config.root)
     atomic_write(path, contrasts_to_jsonl(written))
     print_summary(written, chosen, path, as_json)

@@ -93,14 +93,12 @@ def print_dry_run(
     as_json: bool,
 ) -> None:
     """What writing these contrasts would take at most."""
-    from sami_eval.budget import cost_usd, dollars, most_tokens, total
+    from sami_eval.budget import most_tokens, total
     from sami_eval.cli.output import print_json
 
     too_long = sum(not one.requests for one in drafts)
     most = total(map(most_tokens, missing))
-    price = prices.get(writer.base)
-    paid = writer.engine in SERVED and len(missing) > 0
-    cost = (cost_usd(most, price) if price else None) if paid else 0.0
+    cost = most_cost_usd(writer, missing, prices)
     facts = {
         "schema": "sami-eval/contrasts-forecast/1",
         "model": writer.name,
@@ -114,11 +112,30 @@ def print_dry_run(
     if as_json:
         print_json(facts)
         return
-    said = "not known: its price is not in sami-eval.toml" if cost is None else dollars(cost)
     print(f"writer      {writer.name}")
     print(f"prompts     {len(drafts):,}, {too_long:,} of them too long to be asked")
     print(f"responses   at most {len(missing):,} to write; {stored:,} stored")
     print(f"tokens      at most {most.completion_tokens:,} written")
-    print(
-        f"cost        at most {said}" if cost else f"cost        {said if missing else 'nothing'}"
+    print(cost_line(cost, len(missing)))
+
+
+def most_cost_usd(
+    writer: Model, missing: Sequence[Request], prices: Mapping[str, Price]
+) -> float | None:
+    """The most that requests can cost; None where the price of their writer is not known."""
+    from sami_eval.budget import cost_usd, most_tokens, total
+
+    if writer.engine not in SERVED or not missing:
+        return 0.0
+    price = prices.get(writer.base)
+    return cost_usd(total(map(most_tokens, missing)), price) if price else None
+
+
+def cost_line(cost: float | None, n_missing: int) -> str:
+    """The last line of a dry run."""
+    from sami_eval.budget import dollars
+
+    said = "not known: its price is not in sami-eval.toml" if cost is None else dollars(cost)
+    return (
+        f"cost        at most {said}" if cost else f"cost        {said if n_missing else 'nothing'}"
     )

@@ -10,13 +10,13 @@ from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
 from sami_eval.align import training
-from sami_eval.align.collate import encode_all, preference_rows
+from sami_eval.align.collate import preference_rows
 from sami_eval.align.options import Options
 from sami_eval.progress import Progress
 from sami_eval.types import Contrast, Model
 
 
-class _Trainer(DPOTrainer):  # type: ignore[misc]
+class _Trainer(training.Checked, DPOTrainer):  # type: ignore[misc]
     def _prepare_dataset(
         self, dataset: Dataset, processing_class: object, args: DPOConfig, dataset_name: str
     ) -> Dataset:
@@ -34,28 +34,36 @@ def train(
 
     DPOTrainer copies the LoRA it is given into a frozen adapter "ref" (trl 1.16,
     dpo_trainer.py, "PEFT model with a pretrained adapter"): after SFT the reference is the SFT
-    adapter, and for a fresh LoRA, which changes nothing yet, it is the base.
+    adapter, and for a fresh LoRA, which changes nothing yet, it is the base. That of a full
+    fine-tune it would load by name, whatever the revision: it is given one.
     """
     with training.session(base, options) as start:
-        encoded = encode_all(
-            start.tokenizer, contrasts, options, base.chat_template, start.ends, progress.say
-        )
+        encoded = start.encode(contrasts, base, options, progress)
         steps, n = training.n_steps(options, len(encoded)), len(encoded[0].prompts)
         rows = Dataset.from_list(
             [
-                {"prompt_ids": [*prompt], "chosen_ids": [*own], "rejected_ids": [*other]}
-                for prompt, own, other in preference_rows(encoded)
+                {
+                    "prompt_ids": [*prompt],
+                    "chosen_ids": [*own],
+                    "rejected_ids": [*other],
+                    training.NAMES: one.prompt_id,
+                }
+                for one in encoded
+                for prompt, own, other in preference_rows(one)
             ]
         )
         trainer = _Trainer(
             model=start.model,
+            ref_model=start.frozen(options),
             args=DPOConfig(
                 **training.arguments(options, steps, n * (n - 1), out),
                 max_length=None,
+                remove_unused_columns=False,
                 beta=options.beta,
             ),
             train_dataset=rows,
             processing_class=start.tokenizer,
         )
+        trainer.data_collator = training.named(trainer.data_collator)
         training.run(trainer, base.name, steps, out, progress)
         return start.result(base, options, out)

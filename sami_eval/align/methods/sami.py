@@ -6,17 +6,16 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import PeftModel
 from torch import Tensor
-from transformers import Trainer, TrainingArguments
+from transformers import TrainingArguments
 
 from sami_eval.align import loss, training
-from sami_eval.align.collate import Batch, Encoded, collate, collate_own, encode_all
+from sami_eval.align.collate import Batch, Encoded, collate, collate_own
 from sami_eval.align.options import Options
 from sami_eval.align.order import ByStep
 from sami_eval.align.scores import objective, reference_states
@@ -28,9 +27,13 @@ from sami_eval.types import Contrast, Model
 
 REFERENCE = "reference"
 WARN_FALL = 0.05  # nats a token; a healthy training stays well below
+UNWATCHED = (
+    "--full with a KL weight of 0 keeps no reference: nothing stops a collapse, "
+    "watch own_logps in training.jsonl"
+)
 
 
-class SamiTrainer(Trainer):  # type: ignore[misc]
+class SamiTrainer(training.Checked):
     """Loss over N x N rows, plus a KL penalty to the frozen start on own responses."""
 
     # The loss is a mean over contrasts: Trainer must divide it by the accumulation steps.
@@ -53,9 +56,10 @@ class SamiTrainer(Trainer):  # type: ignore[misc]
         self._pad = pad
         self.plan = plan(self.model, encoded, self._options, pad, self._progress.say)
 
-        def batches(several: list[Encoded]) -> dict[str, Batch]:
+        def batches(several: list[Encoded]) -> dict[str, object]:
             rows = collate(several, pad, self.plan.shares(several))
-            return {"batch": rows, "own": collate_own(several, pad)}
+            own = collate_own(several, pad)
+            return {"batch": rows, "own": own, training.NAMES: rows.prompt_ids}
 
         self.data_collator = batches
 
@@ -79,8 +83,6 @@ class SamiTrainer(Trainer):  # type: ignore[misc]
         if found.kl is not None and found.fall is not None:
             self._metrics["kl"].append(found.kl.detach())
             self._watch(float(found.fall))
-        if not torch.isfinite(found.total):
-            raise training.not_a_number(f"prompts {', '.join(f'`{p}`' for p in batch.prompt_ids)}")
         for name, value in _readings(found.matrix.detach()).items():
             self._metrics[name].append(value)
         self._n_tokens += int((batch.segments >= 0).sum())
@@ -200,9 +202,7 @@ def train(
 ) -> Model:
     """Train on whole contrasts: every response under every constitution."""
     with training.session(base, options) as start:
-        encoded = encode_all(
-            start.tokenizer, contrasts, options, base.chat_template, start.ends, progress.say
-        )
+        encoded = start.encode(contrasts, base, options, progress)
         encoded, held_out = split(encoded, options)
         steps = training.n_steps(options, len(encoded))
         if base.adapter is not None:
@@ -216,8 +216,10 @@ def train(
             options=options,
             progress=progress,
         )
-        if options.full and options.kl > 0:
-            trainer.frozen = deepcopy(start.model).eval().requires_grad_(False)
+        if options.kl > 0:
+            trainer.frozen = start.frozen(options)
+        elif options.full:
+            progress.say(UNWATCHED)
         trainer.ask([*encoded, *held_out], start.tokenizer.pad_token_id)
         if held_out:
             trainer.hold_out(held_out)

@@ -1,0 +1,108 @@
+"""How a contrast came about, as its metadata says.
+
+| metadata         | what                                                                       |
+|------------------|----------------------------------------------------------------------------|
+| base             | the writer's base: folder, hub id, or a server's name for it               |
+| fingerprint      | of the writer, its adapter included                                        |
+| adapter          | the folder's name of the writer's adapter                                  |
+| base_fingerprint | of the base that an adapter of ours was trained on, whose tokenizer it uses |
+| sampling         | the fields of calls.Sampling as JSON                                       |
+| filters          | those of filters.Filters that are not the default, as JSON                 |
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sami_eval.align import card
+from sami_eval.align.filters import Filters, check
+from sami_eval.calls import Sampling
+from sami_eval.errors import UsageError
+from sami_eval.files import shown
+from sami_eval.shape import misfit
+from sami_eval.types import Contrast, Model
+
+# The temperature, top_p and token limit SAMI's authors generated their contrasts with.
+SAMPLING = Sampling(temperature=0.4, top_p=0.9, max_tokens=750)
+HINT = "write the contrasts again: sami-eval contrast"
+
+
+def origin(model: Model, sampling: Sampling, filters: Filters) -> dict[str, str]:
+    """The metadata of a contrast that a model writes this way."""
+    by = {"base": model.base, "fingerprint": model.fingerprint, **_trained(model)}
+    return {**by, **how(sampling, filters)}
+
+
+def how(sampling: Sampling, filters: Filters) -> dict[str, str]:
+    """The part of it that says how, not by whom."""
+    said = {"sampling": json.dumps(dataclasses.asdict(sampling))}
+    usual = dataclasses.asdict(Filters())
+    changed = {k: v for k, v in dataclasses.asdict(filters).items() if v != usual[k]}
+    return {**said, "filters": json.dumps(changed)} if changed else said
+
+
+def _trained(model: Model) -> dict[str, str]:
+    """Of a writer with an adapter, or one that is a checkpoint of ours."""
+    said = {} if model.adapter is None else {"adapter": Path(model.adapter).name}
+    folder = Path(model.adapter or model.base)
+    own = model.adapter is not None and (folder / "tokenizer_config.json").is_file()
+    known = card.read(folder)
+    return (
+        said if known is None or own else {**said, "base_fingerprint": known["base"]["fingerprint"]}
+    )
+
+
+def is_by(contrast: Contrast, *models: Model) -> bool:
+    """Whether one of these wrote it, as far as is known."""
+    fingerprint = contrast.metadata.get("fingerprint")
+    return not fingerprint or any(model.fingerprint in ("", fingerprint) for model in models)
+
+
+def reads(contrast: Contrast, base: Model) -> bool:
+    """Whether a contrast's token ids, written by an adapter, are those of this base's tokenizer."""
+    return contrast.metadata.get("base_fingerprint") == base.fingerprint
+
+
+def writer(contrast: Contrast) -> str:
+    """Who wrote it, for a message."""
+    adapter = contrast.metadata.get("adapter")
+    return f"`{contrast.metadata.get('base')}`" + (f" with adapter `{adapter}`" if adapter else "")
+
+
+def sampling_of(contrast: Contrast) -> Sampling:
+    """How its tokens were drawn; SAMPLING where it does not say."""
+    row = _read(contrast, "sampling", Sampling)
+    if row is None:
+        return SAMPLING
+    found = Sampling(**{**row, "stop": tuple(row.get("stop", ()))})
+    if not (0 <= found.temperature <= 2 and 0 < found.top_p <= 1 and found.max_tokens >= 1):
+        raise UsageError(f"prompt `{contrast.prompt.id}`: `sampling` is {shown(row)}", HINT)
+    return found
+
+
+def filters_of(contrasts: Sequence[Contrast]) -> Filters:
+    """The filters that all of them went through. Raises UsageError where they differ."""
+    several = {contrast.metadata.get("filters"): contrast for contrast in contrasts}
+    if len(several) > 1:
+        raise UsageError("the contrasts went through different filters", HINT)
+    row = next((_read(one, "filters", Filters) for one in several.values()), None) or {}
+    return check(Filters(**{**row, "banned": tuple(row.get("banned", ()))}))
+
+
+def _read(contrast: Contrast, name: str, kind: type) -> dict[str, Any] | None:
+    text = contrast.metadata.get(name)
+    if text is None:
+        return None
+    try:
+        row = json.loads(text)
+    except ValueError:
+        row = text
+    wrong = misfit(row, kind)
+    if wrong is not None:
+        field = f"{name}.{wrong[0]}" if wrong[0] else name
+        raise UsageError(f"prompt `{contrast.prompt.id}`: `{field}` is {wrong[1]}", HINT)
+    return dict(row)

@@ -1,0 +1,146 @@
+"""`sami-eval align --iterations`: the model writes, is trained on it, and writes again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sami_eval.errors import UsageError
+
+if TYPE_CHECKING:
+    from sami_eval.adapters import Workshop
+    from sami_eval.align.chain import Work
+    from sami_eval.align.options import Options
+    from sami_eval.generate import EngineChoice
+    from sami_eval.types import Contrast, Model
+
+EXAMPLE = "sami-eval align sami --iterations 3 --constitutions FILE --prompts FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the flags say. Prompts and constitutions: of contrasts, else of the two files."""
+
+    n: int | None
+    contrasts: Path | None = None
+    constitutions: Path | None = None
+    prompts: str | None = None
+
+
+def check(asked: Asked, engine: object) -> bool:
+    """Whether there are iterations. Raises UsageError for flags that do not go together."""
+    files = {"--constitutions": asked.constitutions, "--prompts": asked.prompts}
+    given = [flag for flag, value in files.items() if value is not None]
+    if asked.n is None:
+        for flag in [*given, *(["--engine"] if engine else [])]:
+            raise UsageError(
+                f"`{flag}` without `--iterations`: nothing is generated",
+                "sami-eval contrast, then align --contrasts",
+            )
+        return False
+    if given and asked.contrasts is not None:
+        raise UsageError(f"`--contrasts` and `{given[0]}`: which prompts?", EXAMPLE)
+    if len(given) == 1:
+        raise UsageError(
+            f"`{given[0]}` without the other of `--constitutions`, `--prompts`", EXAMPLE
+        )
+    return True
+
+
+def run(
+    recipe: str,
+    asked: Asked,
+    work: Work,
+    shop: Workshop,
+    engine: EngineChoice,
+    out: Path | None,
+    changes: Mapping[str, object],
+) -> Model:
+    """Every iteration that is not finished yet; the last one's adapter."""
+    from sami_eval import adapters
+    from sami_eval.align.iterations import iterate
+
+    def rewrite(part: Sequence[Contrast], writer: Model) -> list[Contrast]:
+        return adapters.rewritten(part, writer, engine, shop.ledger, shop.progress)
+
+    given, by_base = _given(asked, work.base, shop, rewrite)
+    return iterate(recipe, given, work, asked.n or 1, rewrite, out, changes, by_base)
+
+
+def _given(
+    asked: Asked,
+    base: Model,
+    shop: Workshop,
+    rewrite: Callable[[Sequence[Contrast], Model], list[Contrast]],
+) -> tuple[list[Contrast], Callable[[], Sequence[Contrast]]]:
+    """Whose prompts and constitutions are taken, and what earlier links are trained on."""
+    from sami_eval import adapters
+    from sami_eval.align.options import preset_name
+    from sami_eval.align.records import read_contrasts
+
+    if asked.contrasts is None and (asked.prompts or preset_name(base) == "embedded"):
+        given = _unanswered(asked)
+        if asked.prompts:
+            return given, lambda: rewrite(given, base)
+        return given, lambda: adapters.contrasts_for(base, shop)
+    read = (
+        read_contrasts(asked.contrasts) if asked.contrasts else adapters.contrasts_for(base, shop)
+    )
+    return read, lambda: read
+
+
+def _unanswered(asked: Asked) -> list[Contrast]:
+    from sami_eval import adapters, embedded
+    from sami_eval.align.contrast import unanswered
+    from sami_eval.align.origin import SAMPLING
+    from sami_eval.constitutions import read_constitution
+    from sami_eval.prompt_sets import Source, read
+
+    if asked.constitutions is None or asked.prompts is None:
+        principles, sampling = read_constitution(embedded.CONSTITUTION), adapters.EMBEDDED_SAMPLING
+        return unanswered(embedded.prompts("alignment"), principles, sampling=sampling)
+    principles = read_constitution(asked.constitutions)
+    return unanswered(read(Source(asked.prompts))[0], principles, sampling=SAMPLING)
+
+
+def describe(
+    recipe: str,
+    asked: Asked,
+    work: Work,
+    shop: Workshop,
+    options: Options,
+    out: Path | None,
+    changes: Mapping[str, object],
+) -> str:
+    """What `run` would do; nothing is generated or trained."""
+    from sami_eval.align.iterations import n_finished, parts
+    from sami_eval.align.origin import sampling_of
+
+    given, _ = _given(asked, work.base, shop, lambda part, writer: [])
+    n, several = asked.n or 1, parts(given, asked.n or 1)
+    n_done = n_finished(recipe, given, work, n, out, changes)
+    left = [contrast for part in several[n_done:] for contrast in part]
+    n_responses = sum(len(one.constitutions) for one in left)
+    n_tokens = sum(len(one.constitutions) * sampling_of(one).max_tokens for one in left)
+    lines = [
+        ("iterations", f"{n}, each on {len(several[-1]):,} or so of {len(given):,} prompts; "
+         f"{n_done} finished"),
+        ("writes", f"at most {n_responses:,} responses, {n_tokens:,} tokens, by the model as it "
+         "then stands"),
+    ]  # fmt: skip
+    told = "\n".join(f"{label:<11}{text}" for label, text in lines)
+    if not several[0][0].responses:
+        return f"{'recipe':<11}{recipe}, seed {options.seed}\n{told}"
+    return f"{_one(recipe, several[0], work.base, options)}\n{told}"
+
+
+def _one(recipe: str, part: Sequence[Contrast], base: Model, options: Options) -> str:
+    """The training of one iteration, its responses as long as those that are there."""
+    from sami_eval.align import estimate, methods_in, recipes
+
+    plain, files = methods_in(recipe)
+    method = recipes.parse(plain, files).chain[-1]
+    found = estimate.estimate(method, part, base, options)
+    return estimate.describe(plain, found, len(part), options)

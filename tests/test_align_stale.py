@@ -1,0 +1,148 @@
+"""An adapter that its recipe would no longer give is warned of, or trained again."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sami_eval import cli, embedded
+from sami_eval.align import card, chain, options
+from sami_eval.align.records import contrasts_to_jsonl
+from sami_eval.types import Model
+from tests.align_models import CONTRASTS, Said, save_base
+
+PRESETS = """
+[default]
+steps = 1
+batch_size = 2
+lr = {lr}
+[default.sami]
+max_fall = 10.0
+[embedded]
+steps = 1
+lr = {lr}
+[embedded.sami]
+max_fall = 10.0
+"""
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return save_base(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def work(base: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> chain.Work:
+    monkeypatch.setattr(options, "PRESETS", tmp_path / "presets.toml")
+    set_rate(1e-3)
+    adapters = tmp_path / "adapters"
+    (adapters / "tiny").mkdir(parents=True)
+    (adapters / "tiny" / card.CONTRASTS).write_text(contrasts_to_jsonl(CONTRASTS))
+    return chain.Work(base, adapters, 0, None, Said())
+
+
+def set_rate(lr: float) -> None:
+    options.PRESETS.write_text(PRESETS.format(lr=lr))
+
+
+def train(recipe: str, work: chain.Work, **changes: object) -> Model:
+    return chain.align(recipe, CONTRASTS, work, None, changes)
+
+
+def look(recipe: str, work: chain.Work, may_train: bool = True) -> list[str]:
+    """What is said when an adapter is asked for as `compare` does."""
+    said = Said()
+    asked = chain.Work(work.base, work.adapters, 0, None, said)
+    chain.ensure(recipe, lambda: CONTRASTS, asked, train=may_train)
+    return list(said.lines)
+
+
+def stamp(recipe: str, work: chain.Work) -> int:
+    path = work.adapters / "tiny" / f"{recipe}@0" / "adapter_model.safetensors"
+    return path.stat().st_mtime_ns
+
+
+def test_nothing_is_said_of_what_is_up_to_date(work: chain.Work) -> None:
+    train("dpo", work)
+    assert look("dpo", work) == []
+
+
+def test_a_changed_preset_is_warned_of_with_the_command(work: chain.Work) -> None:
+    model = train("sft", work)
+    before = stamp("sft", work)
+    set_rate(2e-3)
+    for may_train in (True, False):
+        warning, hint = look("sft", work, may_train)
+        assert warning == (
+            f"warning: `{model.adapter}`: trained with lr 0.001, the preset now says 0.002"
+        )
+        assert hint == f"train it again: sami-eval align sft --base {work.base.base}"
+    assert stamp("sft", work) == before
+
+
+def test_an_option_the_user_chose_is_not_the_presets_to_change(work: chain.Work) -> None:
+    train("sft", work, lr=5e-4)
+    set_rate(2e-3)
+    assert look("sft", work) == []
+    train("base+dpo", work, rank=2)  # chosen, but not the rate
+    set_rate(3e-3)
+    assert "trained with lr 0.002" in look("base+dpo", work)[0]
+
+
+def test_changed_contrasts_are_warned_of(work: chain.Work) -> None:
+    train("sft", work)
+    path = work.adapters / "tiny" / card.CONTRASTS
+    path.write_text(contrasts_to_jsonl([*CONTRASTS[1:], CONTRASTS[0]]))
+    assert f"`{path}` changed since" in look("sft", work)[0]
+    path.unlink()  # nothing to compare with
+    assert look("sft", work) == []
+
+
+def test_contrasts_of_elsewhere_are_not_looked_for_beside_the_adapters(work: chain.Work) -> None:
+    chain.align("sft", CONTRASTS[:3], work, None, {})
+    assert look("sft", work) == []
+
+
+def test_a_link_whose_earlier_link_was_trained_again_is_warned_of(work: chain.Work) -> None:
+    model = train("dpo", work)
+    train("sft", work, lr=4e-3)
+    warning, hint = look("dpo", work)
+    assert warning == f"warning: `{model.adapter}`: its earlier link was trained again since"
+    assert "sami-eval align sft+dpo --base" in hint
+    assert look("sft", work) == []
+
+
+def test_adapters_of_the_embedded_base_are_trained_again_link_by_link(
+    work: chain.Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "BASE_DIR", Path(work.base.base))
+    shutil.move(work.adapters / "tiny", work.adapters / "embedded")
+    train("sami", work)
+    folders = [work.adapters / "embedded" / name for name in ("sft@0", "sft+sami@0")]
+    before = [card.weights_hash(folder) for folder in folders]
+    set_rate(2e-3)
+    assert look("sami", work, may_train=False)[0].startswith("warning: ")
+    said = look("sami", work)
+    assert [line.partition("`: ")[2] for line in said] == [
+        "trained with lr 0.001, the preset now says 0.002",
+        "its earlier link was trained again since",
+    ]
+    assert not any(line.startswith("warning") for line in said)
+    after = [card.weights_hash(folder) for folder in folders]
+    assert not set(before) & set(after)
+    assert look("sami", work) == []
+
+
+def test_a_comparison_names_a_stale_contender(
+    work: chain.Work, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(work.adapters.parent)
+    asked = ["align", "sft", "--base", work.base.base, "-q"]
+    assert cli.run(asked) == 0
+    set_rate(2e-3)
+    Path("q.jsonl").write_text('{"question_id": 1, "category": "math", "turns": ["1+1?"]}\n')
+    asked = ["compare", "sft", "base", "--base", work.base.base, "--prompts", "q.jsonl"]
+    assert cli.run([*asked, "--judge", "rules", "--max-tokens", "2"]) in (0, 1)
+    assert "trained with lr 0.001, the preset now says 0.002" in capsys.readouterr().err
