@@ -19,6 +19,7 @@ from sami_eval.report.document import ComparisonRow
 
 FACTS = Path(__file__).parent / "published.toml"
 SOURCE = "arXiv 2410.01704"
+DIGITS = 4  # of a share: 58.15%
 VERDICTS, RESPONSES = "_verdicts.json", "_responses.json"
 
 
@@ -30,19 +31,21 @@ class Finding:
         paper reports none.
     possible: the rates next to the published one, below and above, that this many verdicts with
         ties as halves can give; equal where the published figure is one of them to its digits.
+    digits: of a share, that the published figure is printed with.
     """
 
     file: str
     row: ComparisonRow
     published: float | None
     possible: tuple[float, float] | None
+    digits: int = DIGITS
 
     @property
     def explains(self) -> bool | None:
         """Whether the verdicts give the published figure, to the digits it was printed with."""
         if self.published is None or self.row["win_rate"] is None:
             return None
-        return abs(self.row["win_rate"] - self.published) < 0.00005
+        return abs(self.row["win_rate"] - self.published) < 0.5 / 10.0**self.digits
 
     @property
     def attainable(self) -> bool | None:
@@ -70,12 +73,22 @@ class Audit:
     remarks: tuple[tuple[str, str], ...]
 
 
+def published() -> Mapping[str, Any]:
+    """What the paper reports, and remarks on how it came by it (published.toml)."""
+    return tomllib.loads(FACTS.read_text(encoding="utf-8"))
+
+
+def rate_text(rate: float | None, digits: int) -> str:
+    """A published rate to the digits of a share it is printed with: 58.15%, and 57%."""
+    return "-" if rate is None else f"{rate:.{digits - 2}%}"
+
+
 def audit(folder: Path) -> Audit:
     """Read a folder of published artifacts. Raises UsageError where it holds none of them."""
     hint = f"files are called A_vs_B{VERDICTS} and NAME{RESPONSES}"
     if not folder.is_dir():
         raise UsageError(f"`{folder}` is not a folder", hint)
-    facts = tomllib.loads(FACTS.read_text(encoding="utf-8"))
+    facts = published()
     findings = tuple(_finding(path, facts) for path in sorted(folder.glob(f"*{VERDICTS}")))
     lengths = tuple(_lengths(path) for path in sorted(folder.glob(f"*{RESPONSES}")))
     if not findings and not lengths:
@@ -86,16 +99,17 @@ def audit(folder: Path) -> Audit:
 
 def _finding(path: Path, facts: Mapping[str, Any]) -> Finding:
     row = read_verdict_file(path)["comparisons"][0]
-    rates = {(one["a"], one["b"]): one["value"] for one in facts["win_rate"]}
-    published = rates.get((row["a"], row["b"]))
-    turned = rates.get((row["b"], row["a"]))
-    if published is None and turned is not None:
-        published = 1 - turned
-    possible = None if published is None else around(published, row["n_turns"])
-    return Finding(path.name, row, published, possible)
+    known = {(one["a"], one["b"]): one for one in facts["win_rate"]}
+    direct, turned = known.get((row["a"], row["b"])), known.get((row["b"], row["a"]))
+    found = direct or turned
+    if found is None:
+        return Finding(path.name, row, None, None)
+    digits = found.get("digits", DIGITS)
+    rate = found["value"] if direct else 1 - found["value"]
+    return Finding(path.name, row, rate, around(rate, row["n_turns"], digits), digits)
 
 
-def around(rate: float, n: int, digits: int = 4) -> tuple[float, float]:
+def around(rate: float, n: int, digits: int = DIGITS) -> tuple[float, float]:
     """The rates that n verdicts, ties as halves, can give next to this one: below and above.
 
     Both are the same where the rate is one of them, to so many digits of a share.
@@ -145,7 +159,7 @@ def _finding_words(finding: Finding) -> Iterator[str]:
 
 
 def _gap(finding: Finding) -> str:
-    said = f"the paper reports {finding.published:.2%}"
+    said = f"the paper reports {rate_text(finding.published, finding.digits)}"
     if finding.attainable or finding.possible is None:
         return f"{said}, which these verdicts do not give"
     below, above = finding.possible

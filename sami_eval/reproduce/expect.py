@@ -1,0 +1,177 @@
+"""What a reproduction would take, stage by stage, from the scale's own figures; nothing is read.
+
+Plain arithmetic, so that a person can check it by hand (docs/reproduce.md does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sami_eval.align.options import Options, change, preset
+from sami_eval.config import Price
+from sami_eval.reproduce.gsm8k import RECIPES as MATH_RECIPES
+from sami_eval.reproduce.mtbench import CONTENDERS, RECIPES
+from sami_eval.reproduce.scale import Expected, Judging, MtBench, Scale, Training, Writing
+
+PAIRS, TURNS, ORDERS = 3, 2, 2
+# DPO reads every row a second time under the frozen reference, forward alone: a third of the work
+# of forward and backward together.
+REFERENCE = 4 / 3
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Of one stage. calls: generations, judgments or optimizer steps, as `unit` says.
+
+    cost_usd: 0 where nothing is paid for; None where a price is not known.
+    """
+
+    stage: str
+    calls: int
+    unit: str
+    tokens_in: int
+    tokens_out: int
+    seconds: float
+    cost_usd: float | None = 0.0
+
+
+def needs(
+    experiment: str, scale: Scale, prices: Mapping[str, Price], judge: str | None
+) -> list[Need]:
+    """The needs of every stage of an experiment. judge: a model in the place of the scale's."""
+    if experiment == "mtbench":
+        of = scale.mtbench
+        trained = _training(RECIPES, of.contrasts, of.training, scale.expected, experiment)
+        tail = [_responses(of, scale.expected), _judging(of, scale, prices, judge)]
+        return [_contrasts(of.contrasts, scale.expected), *trained, *tail]
+    math = scale.gsm8k
+    trained = _training(MATH_RECIPES, math.contrasts, math.training, scale.expected, experiment)
+    return [_contrasts(math.contrasts, scale.expected), *trained, _samples(scale)]
+
+
+def _contrasts(writing: Writing, expected: Expected) -> Need:
+    calls = writing.prompts * writing.n
+    asked = calls * (expected.prompt_tokens + expected.constitution_tokens)
+    return _generated(
+        "contrasts", calls, "responses", asked, calls * expected.contrast_tokens, expected
+    )
+
+
+def _generated(
+    stage: str, calls: int, unit: str, asked: int, written: int, expected: Expected
+) -> Need:
+    seconds = expected.start_s + written / expected.generated
+    return Need(stage, calls, unit, asked, written, seconds)
+
+
+def accepted(writing: Writing, share: float) -> int:
+    """Contrasts that are trained on."""
+    n = round(writing.prompts * share)
+    return n if writing.keep is None else min(n, writing.keep)
+
+
+def _training(
+    recipes: Mapping[str, str], writing: Writing, training: Training, expected: Expected, name: str
+) -> Iterator[Need]:
+    n = accepted(writing, expected.accepted[name])
+    for stage, recipe in recipes.items():
+        method = recipe.rpartition("+")[2]
+        options = change(preset(training.preset, method), **training.changes.get(method, {}))
+        steps, passes = _steps(options, n)
+        read = round(n * passes * _row_tokens(method, writing.n, options, expected))
+        work = read * (REFERENCE if method == "dpo" else 1)
+        yield Need(stage, steps, "steps", read, 0, expected.start_s + work / expected.trained)
+
+
+def _steps(options: Options, n: int) -> tuple[int, float]:
+    """Optimizer steps, and passes over the contrasts."""
+    a_step = options.batch_size * options.accumulation
+    steps = options.steps or max(1, -(-int(n * options.epochs) // a_step))
+    return steps, steps * a_step / n if options.steps else options.epochs
+
+
+def _row_tokens(method: str, n: int, options: Options, expected: Expected) -> int:
+    """Tokens that one contrast's rows hold; see `align.estimate`."""
+    prompt = expected.prompt_tokens + expected.constitution_tokens
+    response = expected.contrast_tokens
+    if method == "sft":
+        rows = n // 2 if options.positives_only else n  # about half hold no antithesis
+        return rows * (prompt + response)
+    if method == "dpo":
+        return 2 * n * (n - 1) * (prompt + response)
+    return n * (prompt + n * response)
+
+
+def _responses(of: MtBench, expected: Expected) -> Need:
+    shown = {how.principles_shown for how in of.judging}
+    calls = len(shown) * len(CONTENDERS) * of.questions * TURNS
+    # The second turn reads the first question and answer again.
+    asked = calls * expected.question_tokens + calls // 2 * (
+        expected.question_tokens + expected.answer_tokens
+    )
+    return _generated(
+        "responses", calls, "answers", asked, calls * expected.answer_tokens, expected
+    )
+
+
+def _judging(of: MtBench, scale: Scale, prices: Mapping[str, Price], judge: str | None) -> Need:
+    calls = read = 0
+    cost: float | None = 0.0
+    for how in of.judging:
+        if how.judge == "rules":
+            continue
+        n = PAIRS * of.questions * TURNS * ORDERS
+        tokens = n * _judged_tokens(scale.expected)
+        calls, read = calls + n, read + round(tokens)
+        cost = _add(
+            cost, _price(how, scale, prices, judge), tokens, n * scale.expected.reply_tokens
+        )
+    # Sixteen at a time, some ten seconds each: what a server answers in.
+    return Need(
+        "judging", calls, "calls", read, calls * scale.expected.reply_tokens, calls / 1.6, cost
+    )
+
+
+def _judged_tokens(expected: Expected) -> float:
+    """Of a mean judgment: the second turn's shows both turns of both answers."""
+    turn = expected.question_tokens + 2 * expected.answer_tokens
+    return expected.judge_tokens + 1.5 * turn
+
+
+def _price(
+    how: Judging, scale: Scale, prices: Mapping[str, Price], judge: str | None
+) -> Price | None:
+    name = (judge or how.judge_model or "").partition(":")[2]
+    return prices.get(name) or scale.prices.get(name)
+
+
+def _add(cost: float | None, price: Price | None, read: float, written: float) -> float | None:
+    if cost is None or price is None:
+        return None
+    return cost + (read * price.input + written * price.output) / 1e6
+
+
+def _samples(scale: Scale) -> Need:
+    of, expected = scale.gsm8k, scale.expected
+    contenders = len(MATH_RECIPES) + 1
+    # With the greedy attempt that is drawn beside the samples.
+    calls = sum(contenders * how.problems * (how.samples + 1) for how in of.sampling)
+    written = calls * expected.sample_tokens
+    return _generated(
+        "samples", calls, "answers", calls * expected.question_tokens, written, expected
+    )
+
+
+def to_row(need: Need) -> dict[str, Any]:
+    """A stage's needs in JSON."""
+    return {
+        "stage": need.stage,
+        "calls": need.calls,
+        "unit": need.unit,
+        "tokens_in": need.tokens_in,
+        "tokens_out": need.tokens_out,
+        "seconds": round(need.seconds, 1),
+        "cost_usd": need.cost_usd,
+    }

@@ -1,0 +1,314 @@
+"""The paper's experiments at a size of seconds: every stage real, killed in each and resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from sami_eval import cli
+from sami_eval.align import card
+from sami_eval.align.records import read_contrasts
+from sami_eval.answers import read_answers
+from sami_eval.config import Config
+from sami_eval.embedded import BASE_DIR
+from sami_eval.errors import UsageError
+from sami_eval.progress import silent
+from sami_eval.report.document import read_document
+from sami_eval.reproduce import gsm8k, mtbench
+from sami_eval.reproduce.checklist import FILE
+from sami_eval.reproduce.scale import read_scale
+from sami_eval.reproduce.work import Asked, kept, trained_models, write_contrasts
+from sami_eval.runs import DOCUMENT
+from tests.align_models import CONTRASTS
+
+COMMAND = [sys.executable, "-c", "from sami_eval.cli import main; main()", "reproduce"]
+# The embedded scale with a twentieth of everything.
+TINY = """
+like = "embedded"
+about = "a twentieth of the embedded scale"
+[mtbench]
+questions = 12
+[mtbench.contrasts]
+sets = [{ source = "embedded", limit = 24 }]
+[mtbench.training.changes]
+sft = { steps = 6 }
+dpo = { steps = 6 }
+sami = { steps = 6 }
+[gsm8k]
+ks = [1, 4]
+[gsm8k.contrasts]
+sets = [{ source = "embedded", category = "math", limit = 12 }]
+[gsm8k.training.changes]
+sft = { steps = 6, positives_only = true }
+sami = { steps = 6 }
+[[gsm8k.sampling]]
+name = "eight samples"
+problems = 20
+samples = 8
+max_tokens = 120
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.toml").write_text(TINY, encoding="utf-8")
+    return tmp_path
+
+
+def asked_in(folder: Path) -> Asked:
+    config = Config(root=folder)
+    return Asked(read_scale(str(folder / "tiny.toml")), config, folder / "out")
+
+
+def test_a_dry_run_reads_and_writes_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for experiment in ("mtbench", "gsm8k"):
+        assert cli.run(["reproduce", experiment, "--scale", "paper", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "meta-llama/Llama-3.1-8B-Instruct" in said
+    assert "$21.74" in said
+    assert [path.name for path in folder.iterdir()] == ["tiny.toml"]
+
+
+def untrained_adapter(folder: Path) -> None:
+    """A LoRA that changes nothing yet, on the embedded base."""
+    import peft
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(str(BASE_DIR))
+    lora = peft.LoraConfig(r=1, target_modules=["q_proj"], task_type="CAUSAL_LM")
+    peft.get_peft_model(base, lora).save_pretrained(str(folder))
+
+
+def test_contrasts_of_another_writer_are_learnt_as_words(folder: Path) -> None:
+    # The writer is an adapter here; its tokens need not be the base's, so none are kept.
+    asked = asked_in(folder)
+    untrained_adapter(folder / "writer")
+    writing = replace(asked.scale.mtbench.contrasts, writer=str(folder / "writer"))
+    place = replace(mtbench.bench(asked, silent()), writing=writing)
+    facts = write_contrasts(place)
+    written = read_contrasts(place.contrasts())
+    assert facts["prompts"] == len(written) == 24
+    assert not any(one.token_ids for contrast in written for one in contrast.responses)
+    assert not any("fingerprint" in contrast.metadata for contrast in written)
+    own = replace(mtbench.bench(asked, silent()), asked=replace(asked, folder=folder / "own"))
+    write_contrasts(own)
+    assert all(one.token_ids for c in read_contrasts(own.contrasts()) for one in c.responses)
+
+
+@pytest.mark.parametrize("experiment", [mtbench, gsm8k])
+def test_from_takes_away_what_a_training_has_made(folder: Path, experiment: ModuleType) -> None:
+    asked = asked_in(folder)
+    place = experiment.bench(asked, silent())
+    made = {stage.name: stage.made for stage in experiment.stages(asked, silent(), "")}
+    folders = trained_models(place, experiment.RECIPES)
+    assert folders
+    for stage, known in folders.items():
+        (trained,) = known.values()
+        assert [path.resolve() for path in made[stage]] == [Path(trained)]
+    assert place.contrasts().is_relative_to(made["contrasts"][0])
+
+
+def test_only_so_many_accepted_contrasts_are_kept() -> None:
+    rejected = replace(CONTRASTS[0], rejected="too short")
+    given = [CONTRASTS[0], rejected, CONTRASTS[1], rejected, CONTRASTS[2]]
+    assert kept(given, 2) == given[:3]
+    assert kept(given, None) == given
+
+
+def test_a_constitution_without_principles_for_the_prompts_is_named(folder: Path) -> None:
+    text = (
+        '[[principle]]\nid = "a"\ncategories = ["cooking"]\n'
+        'weak = "w"\nstrong = "s"\nantithesis = "t"\n'
+    )
+    (folder / "mine.toml").write_text(text)
+    asked = replace(asked_in(folder), constitutions=folder / "mine.toml")
+    with pytest.raises(UsageError, match="no principle is for the category") as caught:
+        write_contrasts(mtbench.bench(asked, silent()))
+    assert caught.value.where == str(folder / "mine.toml")
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--scale", "huge"], "no scale `huge`"),
+        (["--from", "baking"], "`--from baking`: no such stage"),
+        (["--only", "judging"], "stage `judging` needs `contrasts`, which is not done"),
+        (["--constitutions", "none.toml"], "no file `none.toml`"),
+        (["--judge-model", "openai:x"], "`--judge-model openai:x`: a program judges"),
+    ],
+)
+def test_wrong_usage_is_one_line_with_a_hint(
+    folder: Path, capsys: pytest.CaptureFixture[str], flags: list[str], said: str
+) -> None:
+    assert cli.run(["reproduce", "mtbench", *flags]) == 2
+    error = capsys.readouterr().err
+    assert f"error: {said}" in error
+    assert "hint: " in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "said"),
+    [
+        (["mtbench", "--prompts", "bad.jsonl"], 2, "bad.jsonl:1"),
+        (["gsm8k", "--prompts", "bad.jsonl"], 2, "bad.jsonl:1"),
+        (["mtbench", "--max-cost", "-3"], 2, "`--max-cost -3`"),
+        (["mtbench", "--scale", "judged.toml"], 4, "OPENAI_API_KEY"),
+    ],
+)
+def test_what_the_last_stage_would_refuse_is_refused_before_the_first(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    flags: list[str],
+    code: int,
+    said: str,
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    (folder / "bad.jsonl").write_text('{"question": ""}\n')
+    judged = '[[mtbench.judging]]\nname = "one"\njudge = "principles"\nprinciples_shown = true\n'
+    (folder / "judged.toml").write_text(f'like = "embedded"\n{judged}')
+    assert cli.run(["reproduce", *flags]) == code
+    error = capsys.readouterr().err
+    assert said in error
+    assert "▸" not in error  # no stage has begun
+    assert not (folder / "reproductions").exists()
+
+
+def run_all(folder: Path, experiment: str, *flags: str) -> dict[str, Any]:
+    command = [*COMMAND, experiment, "--scale", "tiny.toml", "--json", "-q", *flags]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    document: dict[str, Any] = json.loads(ended.stdout)
+    return document
+
+
+def figures(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The results without the folders they lie in."""
+    return [{**row, "run": ""} for row in document["results"]]
+
+
+@pytest.mark.slow
+def test_mtbench_end_to_end_agrees_with_its_own_runs(folder: Path) -> None:
+    document = run_all(folder, "mtbench")
+    assert [row["name"] for row in document["stages"]] == [
+        "contrasts", "sft", "dpo", "sami", "responses", "judging",
+    ]  # fmt: skip
+    assert len(document["results"]) == 3
+    for result in document["results"]:
+        run = read_document(folder / result["run"] / DOCUMENT)
+        assert [(row["a"], row["b"]) for row in result["pairs"]] == [
+            ("SAMI", "DPO"), ("SAMI", "SFT"), ("DPO", "SFT"),
+        ]  # fmt: skip
+        for pair, row in zip(result["pairs"], run["comparisons"], strict=True):
+            assert pair["win_rate"] == row["win_rate"]
+            assert pair["n_turns"] == 24
+        answers = read_answers(folder / result["run"] / "responses.jsonl")
+        assert {one.model for one in answers} == {"SAMI", "DPO", "SFT"}
+    published = [pair["published"] for pair in document["results"][0]["pairs"]]
+    assert published == [0.57, 0.5815, 0.565]
+    trained = folder / document["folder"] / "adapters" / "embedded" / "sft+sami@0"
+    assert (card.read(trained) or {})["chain"] == ["sft", "sami"]
+    assert run_all(folder, "mtbench")["results"] == document["results"]
+    listed = subprocess.run(
+        [*COMMAND[:-1], "ls", "runs", "--json"], cwd=folder, capture_output=True, check=True
+    )
+    runs = [row["run"] for row in json.loads(listed.stdout)["runs"]]
+    assert sorted(runs) == sorted(result["run"] for result in document["results"])
+
+
+@pytest.mark.slow
+def test_gsm8k_end_to_end_agrees_with_its_samples(folder: Path) -> None:
+    document = run_all(folder, "gsm8k")
+    result = document["results"][0]
+    rows = [
+        json.loads(line)
+        for line in (folder / result["run"] / "samples.jsonl").read_text().splitlines()
+    ]
+    right: dict[tuple[str, str], list[bool]] = {}
+    gold = {
+        row["id"]: row["reference"][0]
+        for line in (folder / result["run"] / "problems.jsonl").read_text().splitlines()
+        for row in [json.loads(line)]
+    }
+    scored: dict[tuple[str, str], list[bool]] = {}
+    for row in rows:
+        if row["sample"] is not None:
+            place = row["model"], row["problem_id"]
+            right.setdefault(place, []).append(row["right"])
+            digits = re.findall(r"[0-9]+", row["text"])
+            hit = bool(digits) and int(digits[-1]) == int(gold[row["problem_id"]])
+            scored.setdefault(place, []).append(hit)
+
+    def share(model: str, hits: dict[tuple[str, str], list[bool]], k: int) -> float:
+        of = [each for (name, _), each in hits.items() if name == model]
+        return sum(any(each[:k]) for each in of) / len(of)
+
+    def mean(model: str) -> float:
+        of = [each for (name, _), each in right.items() if name == model]
+        return sum(sum(each) / len(each) for each in of) / len(of)
+
+    assert len(result["gains"]) == 6  # three claims at two k
+    for gain in result["gains"]:
+        a, b, k = gain["a"], gain["b"], gain["k"]
+        assert gain["as_scored"]["gain"] == pytest.approx(share(a, scored, k) - share(b, scored, k))
+        if k == 1:  # pass@1 is the share of right samples
+            assert gain["gain"] == pytest.approx(mean(a) - mean(b))
+    published = [gain["published"] for gain in result["gains"]]
+    assert published == pytest.approx([0.032, None, 0.011, None, 0.0, None])
+
+
+def kill_in(folder: Path, experiment: str, stage: str) -> None:
+    """Start the experiment, and SIGKILL it and its children a moment into a stage."""
+    command = [*COMMAND, experiment, "--scale", "tiny.toml"]
+    process = subprocess.Popen(
+        command, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stderr is not None
+    try:
+        for line in process.stderr:
+            if line.startswith(f"▸ {stage} "):
+                break
+        else:
+            pytest.fail(f"stage {stage} never began")
+        time.sleep(0.0 if stage == "judging" else 0.4)  # a program judges all of it in 0.3 s
+        assert process.poll() is None, f"ended before it could be killed in {stage}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stderr.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("experiment", "stages"),
+    [
+        ("mtbench", ("contrasts", "sft", "dpo", "sami", "responses", "judging")),
+        ("gsm8k", ("contrasts", "sft", "sami", "sft+sami", "samples")),
+    ],
+)
+def test_killed_in_every_stage_it_ends_in_the_same_figures(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, experiment: str, stages: tuple[str, ...]
+) -> None:
+    for number, stage in enumerate(stages):
+        kill_in(folder, experiment, stage)
+        out = next((folder / "reproductions").iterdir())
+        known = json.loads((out / FILE).read_text()) if (out / FILE).is_file() else []
+        assert [row["name"] for row in known] == list(stages[:number])
+    killed = run_all(folder, experiment)
+    elsewhere = tmp_path_factory.mktemp("undisturbed")
+    (elsewhere / "tiny.toml").write_text(TINY, encoding="utf-8")
+    assert figures(killed) == figures(run_all(elsewhere, experiment))
