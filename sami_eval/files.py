@@ -104,8 +104,9 @@ class Toml:
         """
         *tables, name = names
         at = _end_of_header(self.text, tables, number) if tables else 0
-        if at is None:
-            return str(self.path)
+        if at is None:  # its table has no header of its own; the field may be a table that has
+            at = _end_of_header(self.text, names, number)
+            return str(self.path) if at is None else self._at(at)
         body = self.text[at:]
         following = re.search(r"^[ \t]*\[", body, re.M)
         own = body[: following.start()] if following else body
@@ -160,3 +161,8 @@ def shown(value: object) -> str:
 def is_name(value: object) -> bool:
     """Whether a value can be shown as a name: text on one line that no terminal acts upon."""
     return isinstance(value, str) and value.strip() != "" and value.isprintable()
+
+
+def first_line(error: Exception) -> str:
+    """What another's error says, for a line of ours; its kind where it says nothing."""
+    return str(error).splitlines()[0][:80] if str(error) else type(error).__name__

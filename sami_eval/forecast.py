@@ -21,6 +21,7 @@ from sami_eval.judge import stored_replies, to_ask
 from sami_eval.plan import Plan, Settings, make_plan
 from sami_eval.run import answered, resolved
 from sami_eval.seats import Seat
+from sami_eval.seen import warnings
 from sami_eval.store import Ledger
 from sami_eval.types import SERVED, Model, Usage
 
@@ -70,6 +71,7 @@ def forecast(settings: Settings, config: Config) -> Forecast:
     sides = resolved(plan, _ensure(plan, untrained))
     with Ledger(config.ledger_path, read_only=True) as ledger:
         each = [model for side in sides for model in side.models]
+        plan = replace(plan, notes=(*plan.notes, *warnings(each, plan.prompts)))
         answers = expected(plan.prompts, each, plan.generate, ledger)
         plan = replace(plan, prompts=answered(plan.prompts, answers.responses))
         judges = tuple(_judging(seat, plan, sides, answers, ledger) for seat in plan.seats)

@@ -17,6 +17,7 @@ from typing import Any
 from sami_eval import chat, embedded
 from sami_eval.errors import UsageError
 from sami_eval.extract import extract_answer
+from sami_eval.files import first_line
 from sami_eval.prompts import read_lines, to_prompt
 from sami_eval.types import Prompt
 
@@ -110,9 +111,8 @@ def _of_hub(hub_id: str, split: str) -> list[Problem]:
 
         rows = list(load_dataset(hub_id, "main", split=split))
     except (OSError, ImportError, ValueError) as error:  # offline, unknown, not cached
-        reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
         raise UsageError(
-            f"cannot read `{hub_id}` from the hub: {reason}",
+            f"cannot read `{hub_id}` from the hub: {first_line(error)}",
             "a GSM8K file works without a network: --prompts test.jsonl; the embedded base has "
             "problems of its own",
         ) from None

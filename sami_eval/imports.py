@@ -27,7 +27,7 @@ from sami_eval.report.document import SCHEMA, Document, comparison_row, rank_row
 from sami_eval.report.fastchat import ERROR, ONE_ORDER
 from sami_eval.runs import MOST_TURNS, to_verdict
 from sami_eval.singles import is_rating, rated
-from sami_eval.types import Order, Prompt, Response, Verdict, Winner
+from sami_eval.types import Comparison, Order, Prompt, Response, Verdict, Winner
 
 PAPER_HINT = "the paper's verdicts are A_vs_B_verdicts.json: [[1, 361, 334], [0.5, 95, 62], ...]"
 PAIR_HINT = (
@@ -184,22 +184,24 @@ def _prompts(verdicts: Sequence[Verdict]) -> list[Prompt]:
     ]
 
 
+def _comparisons(
+    prompts: Sequence[Prompt], verdicts: Sequence[Verdict], responses: Responses
+) -> tuple[Comparison, ...]:
+    """One comparison a pair, in the order in which the verdicts name them."""
+    groups = {pair: list(rows) for pair, rows in groupby(sorted(verdicts, key=_pair), key=_pair)}
+    found = []
+    for a, b in dict.fromkeys(map(_pair, verdicts)):
+        of = groups[a, b]
+        row = compare(prompts, responses.get(a, []), responses.get(b, []), of, names=(a, b))
+        found.append(with_judges(row, of))
+    return correct_pairs(found)
+
+
 def _document(
     path: Path, verdicts: Sequence[Verdict], responses: Responses, judge: tuple[str, str]
 ) -> Document:
     prompts = _prompts(verdicts)
-    groups = {pair: list(rows) for pair, rows in groupby(sorted(verdicts, key=_pair), key=_pair)}
-    comparisons = correct_pairs(
-        [
-            with_judges(
-                compare(
-                    prompts, responses.get(a, []), responses.get(b, []), groups[a, b], names=(a, b)
-                ),
-                groups[a, b],
-            )
-            for a, b in dict.fromkeys(map(_pair, verdicts))
-        ]
-    )
+    comparisons = _comparisons(prompts, verdicts, responses)
     changed = datetime.datetime.fromtimestamp(path.stat().st_mtime)
     names = dict.fromkeys(name for verdict in verdicts for name in _pair(verdict))
     return {
@@ -225,6 +227,7 @@ def _document(
                 "engine": "recorded",
                 "fingerprint": "",
                 "n_cut": 0,
+                "trained_on": None,
             }
             for name in names
         ],

@@ -266,10 +266,12 @@ def _base_of_adapter(
         model = resolve_base(base, config, revision if base == trained_on else None)
     same = model.fingerprint == fingerprint if fingerprint else _same(model, trained_on, revision)
     if not same:
+        then = f"`{trained_on or fingerprint}`" + (f" at revision `{revision}`" if revision else "")
+        now = f"not on `{base or model.base}`"
+        if trained_on == (base or model.base) and not revision:
+            now = "whose files have changed since"
         raise UsageError(
-            f"adapter `{path}` was trained on `{trained_on or fingerprint}`"
-            + (f" at revision `{revision}`" if revision else "")
-            + f", not on `{base or model.base}`",
+            f"adapter `{path}` was trained on {then}, {now}",
             "leave --base out, or name the adapter's own base",
         )
     return model

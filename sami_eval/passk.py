@@ -11,7 +11,7 @@ import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from sami_eval import chat, gsm8k, models, runs
+from sami_eval import chat, gsm8k, models, runs, seen
 from sami_eval.adapters import Workshop, ensure_in
 from sami_eval.budget import cost_usd, dollars, most_tokens, total
 from sami_eval.calls import Completion, Request, Sampling
@@ -57,6 +57,8 @@ def run_passk(
     with Ledger(config.ledger_path, say=progress.say) as ledger:
         with stages.stage("adapters"):
             found = resolved(plan, ensure_in(Workshop(config, ledger, progress, settings.train)))
+            for warning in seen.warnings(found, plan.prompts):
+                progress.say(warning)
         with stages.stage("sampling"), Engines(plan.engine, progress) as engines:
             requests = [requests_of(model, plan) for model in found]
             flat = [request for several in requests for request in several]
@@ -186,6 +188,7 @@ def _document(
                 PROMPTS[style_of(model, plan)],
                 figures(tried[model.name], ks),
                 {k: any_of_k(tried[model.name], k) for k in ks} if paper else {},
+                seen.trained_on(model, plan.prompts),
             )
             for model in found
         ],
@@ -300,6 +303,8 @@ def _contender_lines(
         stored = ledger.completions(keyed)
         missing = [request for name, request in keyed.items() if name not in stored]
         yield "contender", f"{model.name}: {model.adapter or model.base}"
+        for warning in seen.warnings([model], plan.prompts):
+            yield "", warning
         yield "", f"{len(missing):,} answers to draw; {len(keyed) - len(missing):,} stored"
         if model.engine in SERVED and missing:
             most, price = total(map(most_tokens, missing)), plan.config.prices.get(model.base)

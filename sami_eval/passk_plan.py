@@ -19,7 +19,7 @@ from sami_eval.generate import EngineChoice, parse_arguments
 from sami_eval.gsm8k import EMBEDDED, HUB_ID, Problem
 from sami_eval.plan import check_server
 from sami_eval.store import key
-from sami_eval.types import Model
+from sami_eval.types import Model, Prompt
 
 TASK = "gsm8k"
 KS = (1, 10, 32)
@@ -85,6 +85,11 @@ class Plan:
     max_tokens: int
     engine: EngineChoice
     client: ClientSettings
+
+    @property
+    def prompts(self) -> list[Prompt]:
+        """What is asked."""
+        return [problem.prompt for problem in self.problems]
 
     @property
     def key(self) -> str:

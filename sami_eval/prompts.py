@@ -10,7 +10,7 @@ from typing import Any
 
 from sami_eval.constitutions import principles_for
 from sami_eval.errors import UsageError
-from sami_eval.files import is_name, parse_json, read_text
+from sami_eval.files import first_line, is_name, parse_json, read_text
 from sami_eval.paper import FIRST_MTBENCH_ID, read_columns
 from sami_eval.types import Principle, Prompt
 
@@ -153,11 +153,18 @@ def mtbench_from_hub() -> list[Prompt]:
     """The 80 MT-Bench questions from the hub, under their original ids 81-160.
 
     The hub's own prompt ids are others; its rows keep the original order, ten a category, which
-    is checked.
+    is checked. Raises UsageError where the hub cannot be read.
     """
-    from datasets import load_dataset
+    try:
+        from datasets import load_dataset
 
-    rows = list(load_dataset(MTBENCH_HUB_ID, split="train"))
+        rows = list(load_dataset(MTBENCH_HUB_ID, split="train"))
+    except (OSError, ImportError, ValueError) as error:  # offline, not cached
+        raise UsageError(
+            f"cannot read `{MTBENCH_HUB_ID}` from the hub: {first_line(error)}",
+            f"--prompts question.jsonl (FastChat's file), or fetch `{MTBENCH_HUB_ID}` from the hub "
+            "once, with a network and HF_HUB_OFFLINE unset",
+        ) from None
     order = [category for category in MTBENCH_CATEGORIES for _ in range(10)]
     if [row["category"] for row in rows] != order:
         raise UsageError(

@@ -58,11 +58,6 @@ def _carries_questions(record: Path) -> bool:
 def _mtbench(task: str, record: Path) -> list[Prompt]:
     try:
         return prompts.load_prompts(task, None, False)
-    except (OSError, ImportError, ValueError) as error:  # datasets: offline, unknown, not cached
-        reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
-        raise UsageError(
-            f"`{record}` holds answers, not questions, and MT-Bench's are not to be had from the "
-            f"hub: {reason}",
-            f"--prompts question.jsonl (FastChat's file), or fetch `{prompts.MTBENCH_HUB_ID}` "
-            "from the hub once, with a network and HF_HUB_OFFLINE unset",
-        ) from None
+    except UsageError as error:
+        said = f"`{record}` holds answers, not questions: {error.message}"
+        raise UsageError(said, error.hint) from None

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sami_eval import models, runs
+from sami_eval import models, runs, seen
 from sami_eval.adapters import Workshop, ensure_in
 from sami_eval.comparison import compare as compare_pair
 from sami_eval.comparison import correct_pairs, round_robin
@@ -66,7 +66,9 @@ def compare(
 
     settings: fields of `plan.Settings`, e.g. task="mtbench", base="...", limit=20.
     config: the nearest `sami-eval.toml` by default. progress: nothing is shown by default.
-    Raises SamiEvalError.
+    Returns the document that `--json` prints (docs/formats.md); it is saved as a run, too.
+    Raises UsageError for a wrong setting or file, KeyMissingError, and SamiEvalError where a
+    judge or server fails: the same call goes on from what is stored.
     """
     try:
         asked = Settings(contenders, **settings)
@@ -88,8 +90,10 @@ def run_comparison(
     with Ledger(config.ledger_path, say=progress.say) as ledger:
         with stages.stage("adapters"):
             sides = _contenders(plan, ledger, progress)
-        with stages.stage("generating"):
             answering = [model for side in sides for model in side.models]
+            for warning in seen.warnings(answering, plan.prompts):
+                progress.say(warning)
+        with stages.stage("generating"):
             responses = respond(plan.prompts, answering, plan.generate, ledger, progress)
             plan = dataclasses.replace(plan, prompts=answered(plan.prompts, responses))
         with stages.stage("judging"):
@@ -256,7 +260,7 @@ def _document(
         "run": "",
         "date": datetime.datetime.now().isoformat(timespec="seconds"),
         "contenders": [
-            _contender_row(side, model, responses[model.name])
+            _contender_row(side, model, responses[model.name], plan.prompts)
             for side in sides
             for model in side.models
         ],
@@ -306,7 +310,9 @@ def _settings_row(plan: Plan) -> dict[str, object]:
     }
 
 
-def _contender_row(side: Contender, model: Model, responses: Sequence[Response]) -> ContenderRow:
+def _contender_row(
+    side: Contender, model: Model, responses: Sequence[Response], prompts: Sequence[Prompt]
+) -> ContenderRow:
     return {
         "name": model.name,
         "contender": side.name,
@@ -315,6 +321,7 @@ def _contender_row(side: Contender, model: Model, responses: Sequence[Response])
         "engine": model.engine,
         "fingerprint": model.fingerprint,
         "n_cut": sum(ended is False for response in responses for ended in response.finished),
+        "trained_on": seen.trained_on(model, prompts),
     }
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from sami_eval.types import Prompt, Response, Usage, Verdict
 DOCUMENT = "comparison.json"
 PASSK = passk_document.DOCUMENT
 REPORT = "report.html"
+REPRODUCTIONS = "reproductions"
 NAME_LIMIT = 80
 MOST_TURNS = 1000  # of one conversation; more is a slip, and would be made room for
 
@@ -150,10 +151,16 @@ def to_verdict(row: dict[str, Any], where: str) -> Verdict:
     return Verdict(**{**row, "usage": usage, "ratings": ratings})
 
 
+def _documents(root: Path, name: str) -> Iterator[Path]:
+    """Of runs of their own, and of those that a reproduction is made of."""
+    yield from (root / "runs").glob(f"*/{name}")
+    yield from (root / REPRODUCTIONS).glob(f"*/runs/*/{name}")
+
+
 def list_runs(root: Path) -> list[tuple[Path, Document]]:
     """Finished runs, oldest first."""
     found = []
-    for path in (root / "runs").glob(f"*/{DOCUMENT}"):
+    for path in _documents(root, DOCUMENT):
         try:
             found.append((path.parent, read_document(path)))
         except UsageError:
@@ -164,7 +171,7 @@ def list_runs(root: Path) -> list[tuple[Path, Document]]:
 def list_passk(root: Path) -> list[tuple[Path, PasskDocument]]:
     """Finished pass@k runs, oldest first."""
     found = []
-    for path in (root / "runs").glob(f"*/{PASSK}"):
+    for path in _documents(root, PASSK):
         try:
             found.append((path.parent, read_passk(path)))
         except UsageError:

@@ -155,11 +155,16 @@ _DIGITS = re.compile(r"[0-9]+")
 
 
 def any_of_k(of: Sequence[Attempts], k: int) -> float:
-    """Share of problems with a right one among the first k samples, as the paper counted.
+    """Share of problems with a right one among the first k samples, as the paper counted."""
+    return sum(as_paper_scored(of, k)) / len(of)
+
+
+def as_paper_scored(of: Sequence[Attempts], k: int) -> list[float]:
+    """1 for each problem with a right one among its first k samples, else 0.
 
     An answer is the last run of digits, read as a whole number: the paper's reading, restated.
     """
-    return sum(any(map(_last_digits_right, one.samples[:k], [one] * k)) for one in of) / len(of)
+    return [float(any(_last_digits_right(one, each) for one in each.samples[:k])) for each in of]
 
 
 def _last_digits_right(sample: Completion, one: Attempts) -> bool:

@@ -13,6 +13,7 @@ import json
 import os
 import sqlite3
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -39,6 +40,7 @@ CREATE TABLE IF NOT EXISTS leases (key TEXT PRIMARY KEY, owner TEXT NOT NULL) WI
 CREATE INDEX IF NOT EXISTS leases_by_owner ON leases (owner);
 """
 _VERSION = 3  # 2: owners and leases; 3: token_logps
+BUSY_S = 60.0  # how long a process waits for another's write
 _CHUNK = 500  # SQLite allows 999 variables a statement in old builds
 
 
@@ -82,7 +84,7 @@ def atomic_write(path: Path, text: str) -> None:
 def connect(path: Path) -> sqlite3.Connection:
     """A connection to a ledger's file, each statement its own transaction unless one is begun."""
     # A reply may arrive in the client's thread; no two threads ever write at once.
-    return sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
 
 
 Say = Callable[[str], None]
@@ -98,6 +100,23 @@ def journal_mode(path: Path, say: Say) -> str:
         "write-ahead log, which is slower"
     )
     return "DELETE"
+
+
+def _set_journal_mode(db: sqlite3.Connection, mode: str) -> None:
+    """Set it, waiting for other processes that open the same new file.
+
+    SQLite itself does not: its timeout is not for two that both want to change the mode.
+    """
+    give_up = time.monotonic() + BUSY_S
+    while True:
+        try:
+            db.execute(f"PRAGMA journal_mode = {mode}")
+            return
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # above: which kind of busy
+            if not busy or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
 
 
 def _migrate(db: sqlite3.Connection) -> None:
@@ -122,7 +141,7 @@ def _glance(path: Path) -> sqlite3.Connection:
         log = path.with_name(f"{path.name}-wal")
         # A file without a log is whole. One with a log is read together with it.
         how = "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
-        stored = sqlite3.connect(f"{path.resolve().as_uri()}?{how}", timeout=60, uri=True)
+        stored = sqlite3.connect(f"{path.resolve().as_uri()}?{how}", timeout=BUSY_S, uri=True)
         version = stored.execute("PRAGMA user_version").fetchone()[0]
         if version >= _VERSION:
             memory.close()
@@ -173,7 +192,7 @@ class Ledger:
 
     def _prepare(self, say: Say) -> None:
         version = self._check_version()
-        self._db.execute(f"PRAGMA journal_mode = {journal_mode(self.path, say)}")
+        _set_journal_mode(self._db, journal_mode(self.path, say))
         self._db.execute("PRAGMA synchronous = NORMAL")
         if version < _VERSION:
             _migrate(self._db)

@@ -76,6 +76,7 @@ def contender(name: str) -> ContenderRow:
         "engine": "local",
         "fingerprint": "0" * 64,
         "n_cut": 2 if name == "sft+dpo" else 0,
+        "trained_on": None,
     }
 
 

@@ -259,7 +259,7 @@ def test_power_answers_both_ways(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no effect" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("what", ["models", "judges", "tasks", "methods", "runs"])
+@pytest.mark.parametrize("what", ["models", "judges", "tasks", "methods", "scales", "runs"])
 def test_every_listing_has_text_and_json(
     folder: Path, capsys: pytest.CaptureFixture[str], what: str
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sami_eval.report import document
+from sami_eval.reproduce import document as reproduction
 from sami_eval.types import Response, Verdict
 
 PAGE = Path(__file__).parents[1] / "docs" / "formats.md"
@@ -36,7 +37,14 @@ def test_every_table_of_the_document_is_checked() -> None:
     assert known == {table.__name__ for table in TABLES}
 
 
-@pytest.mark.parametrize("table", TABLES)
+REPRODUCTION = [
+    one
+    for one in vars(reproduction).values()
+    if getattr(one, "__module__", "") == reproduction.__name__
+]
+
+
+@pytest.mark.parametrize("table", [*TABLES, *REPRODUCTION])
 def test_every_key_of_the_document_is_explained(table: type) -> None:
     keys = set(table.__annotations__)
     assert keys

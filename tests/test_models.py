@@ -174,6 +174,16 @@ def test_an_adapter_remembers_its_base_by_content(
         resolve(str(adapter), str(base), config=config)
 
 
+def test_a_base_whose_files_have_changed_is_told_from_another(
+    tmp_path: Path, base: Path, config: Config
+) -> None:
+    known = {"id": str(base), "fingerprint": resolve_base(str(base), config).fingerprint}
+    adapter = fake_adapter(tmp_path / "mine", str(base), card_base=known)
+    (base / "model.safetensors").write_bytes(b"trained further")
+    with pytest.raises(UsageError, match="whose files have changed since"):
+        resolve(str(adapter), None, config=config)
+
+
 @pytest.mark.skipif(not embedded.BASE_DIR.is_dir(), reason="the embedded base is not built")
 def test_an_adapter_of_the_embedded_base_finds_it_wherever_it_lies(
     tmp_path: Path, config: Config

@@ -73,6 +73,7 @@ def document(skills: dict[str, float], n: int = 40, protocol: str = "default") -
                 "chat template",
                 figures(of, KS),
                 {k: any_of_k(of, k) for k in KS},
+                None,
             )
             for name, of in tried.items()
         ],

@@ -72,6 +72,14 @@ def test_answers_to_mt_bench_without_its_questions_name_both_ways(config: Config
     assert "HuggingFaceH4/mt_bench_prompts" in caught.value.hint
 
 
+def test_a_base_of_ones_own_without_mt_bench_at_hand_is_told_so_in_one_line(
+    config: Config,
+) -> None:
+    with pytest.raises(UsageError, match="cannot read `HuggingFaceH4/mt_bench_prompts`") as caught:
+        load("mtbench", None, False, ["base", "sft"], config)
+    assert "--prompts question.jsonl" in caught.value.hint
+
+
 def test_two_of_the_papers_records_are_compared_without_a_file_of_prompts(
     config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -157,6 +159,8 @@ def test_atomic_write_leaves_no_temporary_file(tmp_path: Path) -> None:
 
 WRITER = """
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from sami_eval.store import Ledger
 from sami_eval.calls import Completion
@@ -186,3 +190,21 @@ def test_sigkill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     with Ledger(path) as ledger:
         stored = ledger.completions(str(i) for i in range(last + 2))
     assert {str(i) for i in range(last + 1)} <= set(stored)
+
+
+def test_many_may_open_a_new_ledger_at_once(tmp_path: Path) -> None:
+    def open_and_store(place: Path, number: int, together: threading.Barrier) -> None:
+        together.wait()
+        with Ledger(place / "ledger.db") as ledger:
+            ledger.add_replies([(str(number), "quality", Reply("[[A]]"))])
+
+    for attempt in range(20):
+        together = threading.Barrier(6)
+        with ThreadPoolExecutor(6) as pool:
+            work = [
+                pool.submit(open_and_store, tmp_path / str(attempt), number, together)
+                for number in range(6)
+            ]
+        assert [one.result() for one in work] == [None] * 6
+        with Ledger(tmp_path / str(attempt) / "ledger.db") as ledger:
+            assert len(ledger.replies([str(number) for number in range(6)])) == 6

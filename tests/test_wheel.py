@@ -1,32 +1,38 @@
-"""The wheel holds all it needs: built, installed in a clean environment, run from elsewhere."""
+"""Wheel and sdist hold all they need: built, installed elsewhere, used without a network."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
-import os
-import subprocess
-import sys
-import venv
+import tarfile
 import zipfile
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def release_check() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("release", ROOT / ".ci" / "release_check.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this checkout, built without a network."""
-    out = tmp_path_factory.mktemp("dist")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out)]
-    subprocess.run([*build, str(ROOT)], check=True, capture_output=True)
-    return next(out.glob("*.whl"))
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The sdist of this checkout and the wheel made from it, without a network."""
+    sdist, wheel = release_check().build(tmp_path_factory.mktemp("dist"))
+    return sdist, wheel
 
 
 @pytest.mark.slow
-def test_the_wheel_carries_judges_tasks_and_the_embedded_base(wheel: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
+def test_the_wheel_carries_judges_tasks_and_the_embedded_base(built: tuple[Path, Path]) -> None:
+    with zipfile.ZipFile(built[1]) as archive:
         names = set(archive.namelist())
         size = archive.getinfo("sami_eval/embedded/base/model.safetensors").file_size
     judges = {f"sami_eval/judges/{path.name}" for path in (ROOT / "judges").glob("*.toml")}
@@ -39,42 +45,24 @@ def test_the_wheel_carries_judges_tasks_and_the_embedded_base(wheel: Path) -> No
 
 
 @pytest.mark.slow
-def test_the_main_job_runs_from_an_installed_wheel(wheel: Path, tmp_path: Path) -> None:
-    environment = tmp_path / "environment"
-    venv.create(environment, with_pip=True)
-    python = environment / "bin" / "python"
-    install = [str(python), "-m", "pip", "install", "-q", "-c", str(ROOT / "constraints.txt")]
-    subprocess.run([*install, str(wheel)], check=True)
-    elsewhere = tmp_path / "elsewhere"
+def test_whoever_unpacks_the_sdist_can_build_and_test(built: tuple[Path, Path]) -> None:
+    with tarfile.open(built[0]) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    needed = {"Makefile", "constraints.txt", ".ci/environment.py", "tests/conftest.py"}
+    assert needed | {"docs/judges.md", "benchmarks/coverage.py", "pyproject.toml"} <= names
+    lacking, _ = release_check().differences(built[0])
+    assert lacking == []
+
+
+@pytest.mark.slow
+def test_the_release_check_takes_its_steps_with_an_installed_wheel(
+    built: tuple[Path, Path], tmp_path: Path
+) -> None:
+    script, elsewhere = release_check(), tmp_path / "elsewhere"
     elsewhere.mkdir()
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-    done = subprocess.run(
-        [str(environment / "bin" / "sami-eval"), "compare", "sami", "dpo", "--json"],
-        cwd=elsewhere,
-        env={**clean, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
+    scripts = script.install(built[1], tmp_path / "environment")
+    script.use(scripts, elsewhere, built[1].name.split("-")[1])
+    (saved,) = elsewhere.glob("runs/*/comparison.json")
+    document = json.loads(saved.read_text(encoding="utf-8"))
     assert document["comparisons"][0]["n_turns"] >= 160
-    assert str(environment) in document["contenders"][0]["base"]
-    assert (elsewhere / document["run"] / "comparison.json").is_file()
-    plain_lm_eval_finds_our_tasks(environment / "bin", elsewhere, clean)
-
-
-def plain_lm_eval_finds_our_tasks(scripts: Path, folder: Path, clean: dict[str, str]) -> None:
-    subprocess.run([str(scripts / "sami-eval"), "tasks", "install"], check=True, env=clean)
-    base = next(scripts.parent.glob("lib/*/site-packages/sami_eval/embedded/base"))
-    command = f"lm_eval --model hf --model_args pretrained={base} --tasks gsm8k_passk --limit 2"
-    command += " --metadata n=2 k=[1,2] problems=embedded"
-    done = subprocess.run(
-        [str(scripts / command.split()[0]), *command.split()[1:]],
-        cwd=folder,
-        env=clean,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "pass@2" in done.stdout
-    subprocess.run([str(scripts / "sami-eval"), "tasks", "remove"], check=True, env=clean)
+    assert str(tmp_path / "environment") in document["contenders"][0]["base"]

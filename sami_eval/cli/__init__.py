@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
 from types import TracebackType
@@ -122,6 +123,8 @@ def main() -> None:
     """Run the command line and exit with its code."""
     sys.excepthook = _unforeseen
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    # peft imports it where it is installed, and it then tells what it could do faster.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     sys.exit(run(sys.argv[1:]))
 
 

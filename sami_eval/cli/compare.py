@@ -180,3 +180,5 @@ def _print_forecast(settings: Settings, config: Config, as_json: bool) -> None:
         print_json(to_row(found))
     else:
         print(describe(found))
+        for note in found.plan.notes:
+            print(note, file=sys.stderr)

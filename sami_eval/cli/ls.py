@@ -15,10 +15,10 @@ Row = tuple[str, ...]
 
 
 def ls(
-    what: Annotated[str, typer.Argument(help="models | judges | tasks | methods | runs")],
+    what: Annotated[str, typer.Argument(help="models | judges | tasks | methods | scales | runs")],
     as_json: Json = False,
 ) -> None:
-    """List models, judges, tasks, methods or runs, each with where it comes from."""
+    """List models, judges, tasks, methods, scales or runs, each with where it comes from."""
     from sami_eval.cli.output import print_json, print_table
 
     listings = {
@@ -26,6 +26,7 @@ def ls(
         "judges": _judges,
         "tasks": _tasks,
         "methods": _methods,
+        "scales": _scales,
         "runs": _runs,
     }
     if what not in listings:
@@ -83,6 +84,15 @@ def _methods() -> tuple[Row, Sequence[Row]]:
     return ("name", "what", "file"), align.listing()
 
 
+def _scales() -> tuple[Row, Sequence[Row]]:
+    from sami_eval.reproduce import scale
+
+    rows = [
+        (name, scale.read_scale(name).about, str(path)) for name, path in scale.listing().items()
+    ]
+    return ("name", "what", "file"), rows
+
+
 def _runs() -> tuple[Row, Sequence[Row]]:
     from sami_eval import runs
     from sami_eval.config import find_config
@@ -95,12 +105,17 @@ def _runs() -> tuple[Row, Sequence[Row]]:
         result = f"{first['a']} {percent(first['win_rate'])} [{interval_text(first['interval'])}]"
         if len(document["comparisons"]) > 1:
             result = f"1. {document['ranking'][0]['model']} of {len(document['contenders'])}"
-        dated.append((document["date"], (result, document["date"][11:16], folder.name)))
+        dated.append((document["date"], (result, document["date"][11:16], _name(folder, root))))
     for folder, passk in runs.list_passk(root):
         k, best = str(passk["ks"][0]), passk["contenders"][0]
         figure = best["pass_at_k"][k]
         result = f"{best['name']} pass@{k} {percent(figure['value'])}"
         result += f" [{interval_text(figure['interval'])}]"
-        dated.append((passk["date"], (result, passk["date"][11:16], folder.name)))
+        dated.append((passk["date"], (result, passk["date"][11:16], _name(folder, root))))
     rows = [row for _, row in sorted(dated, key=lambda one: (one[0], one[1][-1]))]
     return ("result", "at", "run"), rows
+
+
+def _name(folder: Path, root: Path) -> str:
+    """As `show` takes it: a name under runs/, else the path."""
+    return folder.name if folder.parent == root / "runs" else str(folder.relative_to(root))

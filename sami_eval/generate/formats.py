@@ -16,6 +16,8 @@ from sami_eval.types import Model
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+# Ways to begin a LoRA that leave the base as it is, among those PEFT names by a word.
+HARMLESS = ("gaussian", "eva", "orthogonal", "mica", "lora_ga")
 GENERIC = ("PreTrainedTokenizerFast", "TokenizersBackend")
 
 
@@ -49,6 +51,12 @@ def format_of(model: Model) -> Format:
     return _format(model.base, model.revision, model.adapter, model.chat_template)
 
 
+def is_quantised(model: Model) -> bool:
+    """Whether a local model's weights are stored quantised."""
+    config = _settings(model.base, model.revision, "config.json")
+    return config.get("quantization_config") is not None
+
+
 @functools.lru_cache(maxsize=64)
 def _format(
     base: str, revision: str | None, adapter: str | None, chat_template: str | None
@@ -56,6 +64,8 @@ def _format(
     config = _settings(base, revision, "config.json")
     config = {**config, **config.get("text_config", {})}
     tokenizer = _tokenizer(base, revision, adapter)
+    if adapter is not None:
+        _check_init(adapter)
     size = config.get("vocab_size")
     if adapter is not None and size is not None and len(tokenizer) > size:
         raise SamiEvalError(
@@ -72,6 +82,21 @@ def _format(
     return Format(
         tokenizer, template, tuple(stop), frozenset(ends), config.get("max_position_embeddings")
     )
+
+
+def _check_init(adapter: str) -> None:
+    """Refuse an adapter that changes its base when it is loaded, as PiSSA's and OLoRA's do.
+
+    PEFT 0.21 subtracts what such an adapter began as from the base's own weights: every other
+    contender of the base would speak with those.
+    """
+    init = _settings(adapter, None, "adapter_config.json").get("init_lora_weights", True)
+    if isinstance(init, str) and init.lower() not in HARMLESS:
+        raise SamiEvalError(
+            f"adapter `{adapter}` begins by `{init}`, which changes its base: no other contender "
+            "could share it",
+            "save it as a plain LoRA: PEFT's path_initial_model_for_weight_conversion",
+        )
 
 
 def _several(ids: object) -> list[int]:

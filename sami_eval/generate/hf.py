@@ -18,7 +18,7 @@ from sami_eval.calls import Request
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.generate.decode import Row, decode
 from sami_eval.generate.engine import TINY_HIDDEN_SIZE, Done, request_key
-from sami_eval.generate.formats import Format, format_of
+from sami_eval.generate.formats import Format, format_of, is_quantised
 from sami_eval.generate.text import first_stop, read_completion
 from sami_eval.types import Model
 
@@ -126,10 +126,11 @@ def _load_base(model: Model, device: str, dtype: str | None) -> PreTrainedModel:
             network = AutoModelForCausalLM.from_pretrained(
                 model.base, revision=model.revision, dtype=kind
             )
-    except (OSError, ValueError, ImportError) as error:
-        raise SamiEvalError(
-            f"cannot load `{model.base}`: {str(error).strip().splitlines()[0]}", "sami-eval doctor"
-        ) from None
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        reason, hint = str(error).strip().splitlines()[0], "sami-eval doctor"
+        if is_quantised(model):
+            hint = "its weights are quantised: install what it asks for, or name the base it is of"
+        raise SamiEvalError(f"cannot load `{model.base}`: {reason}", hint) from None
     return network.to(device).eval()
 
 

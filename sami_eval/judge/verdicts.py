@@ -44,7 +44,8 @@ class Reading:
 def parse_verdict(text: str, judge: Judge) -> Winner | None:
     """The last explicit verdict outside <think>, by position: "a" is the response shown first.
 
-    None without one, for a single-answer judge too: see parse_rating.
+    judge: its patterns, e.g. of `read_judge("quality")`.
+    None without one, never a tie; for a single-answer judge too: see parse_rating.
     """
     found = _last_match(visible(text), judge)
     return WINNERS.get(found[0]) if found else None

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from sami_eval.budget import dollars
 from sami_eval.report.corrected import corrected_cells, corrected_words, people_facts
-from sami_eval.report.figures import interval_text, p_text, percent, shorten
+from sami_eval.report.figures import interval_text, p_text, percent, short_p, shorten
 from sami_eval.report.judges import HEADER, cost_facts, judge_cells, kappa_facts, several_judges
 
 if TYPE_CHECKING:
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 
     from sami_eval.report.document import (
         ComparisonRow,
+        ContenderRow,
         Document,
         RankRow,
         SeedsRow,
         TallyRow,
     )
+    from sami_eval.report.passk_document import PasskContender
 
 LABEL_WIDTH = 20
 EMBEDDED = (
@@ -85,12 +87,12 @@ def _category_table(row: ComparisonRow) -> Table:
     columns = ("category", "turns", shorten(row["a"]), "tie", shorten(row["b"]))
     table = plain_table(*columns, "win rate", "95% CI", "p")
     for name, tally in row["by_category"].items():
-        adjusted = p_text(tally["p_adjusted"]).removeprefix("p = ").removeprefix("p ")
+        adjusted = short_p(tally["p_adjusted"])
         cells = [shorten(name, 12), str(tally["n_turns"]), *_tally_cells(tally), adjusted]
         table.add_row(*cells, style="bold" if tally["significant"] else None)
     if row["by_category"]:
         table.add_section()
-    total = p_text(row["p_value"]).removeprefix("p = ").removeprefix("p ")
+    total = short_p(row["p_value"])
     table.add_row("all", str(row["n_turns"]), *_tally_cells(row), total, style="bold")
     for cells in corrected_cells(row):
         table.add_row(*cells)
@@ -100,7 +102,7 @@ def _category_table(row: ComparisonRow) -> Table:
 def _pairs_table(document: Document) -> Table:
     table = plain_table("pair", "win", "tie", "loss", "win rate", "95% CI", "p (Holm)")
     for row in document["comparisons"]:
-        adjusted = p_text(row["p_adjusted"]).removeprefix("p = ").removeprefix("p ")
+        adjusted = short_p(row["p_adjusted"])
         pair = f"{shorten(row['a'])} : {shorten(row['b'])}"
         style = "bold" if row["significant"] else None
         table.add_row(pair, *_tally_cells(row), adjusted, style=style)
@@ -261,12 +263,23 @@ def fact_rows(document: Document) -> Iterator[tuple[str, str]]:
     cut = {row["name"]: row["n_cut"] for row in document["contenders"] if row["n_cut"]}
     if cut:
         yield "cut at token limit", ", ".join(f"{name} {n}" for name, n in cut.items())
+    yield from trained_on_facts(document["contenders"])
     yield "cost", _cost(document)
     yield from cost_facts(document)
     yield (
         "saved" if document["settings_key"] else "read from",
         f"{document['run']}  (sami-eval show)",
     )
+
+
+def trained_on_facts(
+    contenders: Sequence[ContenderRow] | Sequence[PasskContender],
+) -> Iterator[tuple[str, str]]:
+    """Contenders that were trained on prompts of the evaluation, where it is known."""
+    for row in contenders:
+        if row["trained_on"]:
+            n, example = len(row["trained_on"]), row["trained_on"][0]
+            yield "trained on prompts", f"{row['name']}: {n:,} of the evaluation, e.g. {example}"
 
 
 def _consistency_and_length(document: Document, row: ComparisonRow) -> Iterator[tuple[str, str]]:

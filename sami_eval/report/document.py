@@ -140,7 +140,10 @@ class RankRow(TypedDict):
 
 
 class ContenderRow(TypedDict):
-    """One model: its name, the contender it belongs to, and what stands behind it."""
+    """One model: its name, the contender it belongs to, and what stands behind it.
+
+    trained_on: ids of the prompts it was trained on; None where that is not known.
+    """
 
     name: str
     contender: str
@@ -149,6 +152,7 @@ class ContenderRow(TypedDict):
     engine: str
     fingerprint: str
     n_cut: int
+    trained_on: list[str] | None
 
 
 class JudgeRow(TypedDict):
@@ -308,6 +312,10 @@ def dump(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def _rows(value: object) -> list[dict[str, Any]]:
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
 def read_document(path: Path) -> Document:
     """A saved document. Raises UsageError if it is not one."""
     hint = "sami-eval ls runs"
@@ -315,21 +323,20 @@ def read_document(path: Path) -> Document:
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema != SCHEMA:
         raise UsageError(f"schema `{schema}` is not `{SCHEMA}`", hint, str(path))
-    data.setdefault("cost_unseen_usd", 0.0)  # runs of earlier versions lack them
+    data.setdefault("cost_unseen_usd", 0.0)  # a run of an earlier version lacks what is set here
     data.setdefault("judges", [])
     missing = sorted(Document.__required_keys__ - set(data))
     if missing:
         raise UsageError(f"the run lacks `{missing[0]}`", hint, str(path))
-    rows = data["comparisons"]
-    for row in rows if isinstance(rows, list) else ():
-        if isinstance(row, dict):
-            # Keys that a run of an earlier version lacks.
-            row.setdefault("seeds", None)
-            row.setdefault("self_agreement", None)
-            row.setdefault("self_agreement_interval", None)
-            row.setdefault("judges", [])
-            row.setdefault("kappa", None)
-            row.setdefault("corrected", None)
+    for row in _rows(data["contenders"]):
+        row.setdefault("trained_on", None)
+    for row in _rows(data["comparisons"]):
+        row.setdefault("seeds", None)
+        row.setdefault("self_agreement", None)
+        row.setdefault("self_agreement_interval", None)
+        row.setdefault("judges", [])
+        row.setdefault("kappa", None)
+        row.setdefault("corrected", None)
     wrong = misfit(data, Document)
     if wrong is not None:
         raise UsageError(f"not a run: `{wrong[0]}` is {wrong[1]}", hint, str(path))

@@ -22,7 +22,7 @@ from typing import Any
 from sami_eval.comparison import Rule, fold
 from sami_eval.report.corrected import corrected_cells
 from sami_eval.report.document import ComparisonRow, Document, TallyRow
-from sami_eval.report.figures import interval_text, p_text, percent
+from sami_eval.report.figures import interval_text, percent, short_p
 from sami_eval.report.judges import model_of
 from sami_eval.stats.intervals import Z
 from sami_eval.types import Outcome, Verdict
@@ -120,8 +120,7 @@ def judge_rows(document: Document) -> list[list[str]]:
 
 def _cells(name: str, row: TallyRow, adjusted: bool) -> list[str]:
     counts = [str(row[key]) for key in ("n_turns", "wins", "ties", "losses")]
-    p = p_text(row["p_adjusted"] if adjusted else row["p_value"])
-    p = p.removeprefix("p = ").removeprefix("p ")
+    p = short_p(row["p_adjusted"] if adjusted else row["p_value"])
     return [name, *counts, percent(row["win_rate"]), interval_text(row["interval"]), p]
 
 

@@ -26,6 +26,11 @@ def p_text(p: float | None) -> str:
     return f"p = {p:.3f}".replace("0.", ".") if p < 1 else "p = 1"
 
 
+def short_p(p: float | None) -> str:
+    """A p-value without its letter: ".043", "< .001"."""
+    return p_text(p).removeprefix("p = ").removeprefix("p ")
+
+
 def shorten(name: str, width: int = NAME_WIDTH) -> str:
     """A name cut in its middle: both the family and the ending stay readable."""
     if len(name) <= width:

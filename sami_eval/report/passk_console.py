@@ -10,8 +10,8 @@ from rich.console import Group
 from rich.text import Text
 
 from sami_eval.budget import dollars
-from sami_eval.report.console import EMBEDDED, facts, plain_table, stage_table
-from sami_eval.report.figures import interval_text, p_text, percent, shorten
+from sami_eval.report.console import EMBEDDED, facts, plain_table, stage_table, trained_on_facts
+from sami_eval.report.figures import interval_text, p_text, percent, short_p, shorten
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -124,11 +124,6 @@ def points(share: float) -> str:
 def points_interval(interval: list[float]) -> str:
     """Its interval: "-1.0 to +11.4"."""
     return f"{points(interval[0])} to {points(interval[1])}"
-
-
-def short_p(p: float) -> str:
-    """A p-value without its letter."""
-    return p_text(p).removeprefix("p = ").removeprefix("p ")
 
 
 def _differences_table(document: PasskDocument) -> Table:
@@ -279,6 +274,7 @@ def fact_rows(document: PasskDocument) -> Iterator[tuple[str, str]]:
             ", ".join(f"{name} {n:,}" for name, n in cut.items())
             + f" ({row['max_tokens']} tokens)",
         )
+    yield from trained_on_facts(document["contenders"])
     calls = document["calls"]
     total = calls["made"] + calls["from_ledger"]
     yield (

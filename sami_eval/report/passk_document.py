@@ -45,6 +45,7 @@ class PasskContender(TypedDict):
     n_cut: int
     n_identical: int
     any_of_k: dict[str, float]
+    trained_on: list[str] | None
 
 
 class DifferenceRow(TypedDict):
@@ -96,9 +97,14 @@ def estimate_row(estimate: Estimate) -> EstimateRow:
 
 
 def contender_row(
-    model: Model, engine: str, prompt: str, found: Figures, any_of: Mapping[int, float]
+    model: Model,
+    engine: str,
+    prompt: str,
+    found: Figures,
+    any_of: Mapping[int, float],
+    trained_on: list[str] | None,
 ) -> PasskContender:
-    """One contender in JSON."""
+    """One contender in JSON. trained_on: ids of problems; None where that is not known."""
     return {
         "name": model.name,
         "base": model.base,
@@ -115,6 +121,7 @@ def contender_row(
         "n_cut": found.n_cut,
         "n_identical": found.n_identical,
         "any_of_k": {str(k): value for k, value in any_of.items()},
+        "trained_on": trained_on,
     }
 
 
@@ -148,5 +155,7 @@ def read_passk(path: Path) -> PasskDocument:
     missing = sorted(PasskDocument.__required_keys__ - set(data))
     if missing:
         raise UsageError(f"the run lacks `{missing[0]}`", hint, str(path))
+    for row in data["contenders"]:
+        row.setdefault("trained_on", None)  # runs of earlier versions lack it
     document: PasskDocument = data
     return document

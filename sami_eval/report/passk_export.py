@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sami_eval.report.export import latex_table, markdown_table
-from sami_eval.report.figures import interval_text, percent
-from sami_eval.report.passk_console import points, points_interval, settings, short_p, title, tokens
+from sami_eval.report.figures import interval_text, percent, short_p
+from sami_eval.report.passk_console import points, points_interval, settings, title, tokens
 from sami_eval.report.passk_document import EstimateRow, PasskDocument
 from sami_eval.stats.passk import pass_at_k
 

@@ -115,7 +115,7 @@ def win_rate(scores_by_question: Scores) -> Estimate:
 
     scores_by_question: one sequence of scores in [0, 1] a question (1 win, 0.5 tie, 0 loss), or a
         mapping from question to scores. Any proportion of yes (1) and no (0) will do as well.
-    Returns None for both where there is no score.
+    Returns None for both where there is no score. Raises OutOfRangeError for one outside [0, 1].
     """
     sums, counts = totals(scores_by_question)
     if not len(sums):

@@ -14,7 +14,7 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     """Probability that k of n samples, c of them right, hold a right one: 1 - C(n-c,k)/C(n,k).
 
     Unbiased for any k <= n (Chen et al. 2021, arXiv 2107.03374, eq. 1).
-    Raises OutOfRangeError where k > n: more samples are needed, there is no estimate.
+    Raises OutOfRangeError where k > n (more samples are needed, there is no estimate) or c > n.
     """
     _check(n, k)
     if not 0 <= c <= n:

@@ -48,6 +48,7 @@ def questions_needed(
 
     ties: share of tied turns. turns, correlation: turns a question and how alike their scores are.
     None at 50%: nothing to find. 57% without ties needs 398.
+    Raises OutOfRangeError for a rate no such ties allow, and for what is no share.
     """
     _check(ties, alpha, power)
     if not 0 <= win_rate <= 1:

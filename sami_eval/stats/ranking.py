@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sami_eval.stats.intervals import Array
+from sami_eval.stats.intervals import Array, questions
 from sami_eval.stats.tests import holm
 from sami_eval.types import Estimate
 
@@ -51,8 +51,12 @@ def bradley_terry(
 ) -> tuple[Standing, ...]:
     """The contenders from strongest to weakest, with 95% intervals.
 
-    scores_by_pair: (a, b) -> question -> scores of a against b, one a turn.
+    scores_by_pair: (a, b) -> question -> scores of a against b in [0, 1], one a turn.
+    seed, draws: of the bootstrap. Strengths are in nats and sum to zero.
+    Raises OutOfRangeError for a score outside [0, 1].
     """
+    for scores in scores_by_pair.values():
+        questions(scores)
     names = sorted({name for pair in scores_by_pair for name in pair})
     if not names:
         return ()

@@ -1,0 +1,105 @@
+"""The names that stay: where they are, what they take, what they refuse."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from importlib import import_module
+from math import log
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sami_eval
+from sami_eval.align import align, sami_loss
+from sami_eval.errors import UsageError
+from sami_eval.extract import extract_answer
+from sami_eval.judge import parse_verdict, read_judge
+from sami_eval.stats import bradley_terry, maj_at_k, pass_at_k, questions_needed, win_rate
+from sami_eval.types import Model
+
+PUBLIC = {
+    "sami_eval.compare": "*contenders config progress **settings",
+    "sami_eval.align.align": "recipe contrasts base out adapters seed preset changes progress "
+    "resume",
+    "sami_eval.align.sami_loss": "logps",
+    "sami_eval.extract.extract_answer": "text",
+    "sami_eval.judge.parse_verdict": "text judge",
+    "sami_eval.stats.bradley_terry": "scores_by_pair seed draws",
+    "sami_eval.stats.maj_at_k": "answers gold k",
+    "sami_eval.stats.pass_at_k": "n c k",
+    "sami_eval.stats.questions_needed": "win_rate ties turns correlation alpha power",
+    "sami_eval.stats.win_rate": "scores_by_question",
+}
+NEVER_RAISE = ("extract_answer", "parse_verdict")
+REFUSED: dict[str, Callable[[], object]] = {
+    "compare": lambda: sami_eval.compare("base"),
+    "compare, a setting": lambda: sami_eval.compare("base", "sft", nothing_of_the_kind=1),
+    "align": lambda: align("base", [], Model("base", "nowhere")),
+    "bradley_terry": lambda: bradley_terry({("a", "b"): {"q": [2.0]}}),
+    "maj_at_k": lambda: maj_at_k([18], 18, 2),
+    "pass_at_k": lambda: pass_at_k(1, 2, 1),
+    "questions_needed": lambda: questions_needed(0.9, ties=0.5),
+    "win_rate": lambda: win_rate({"q": [1.5]}),
+}
+
+
+def find(name: str) -> Any:
+    module, _, attribute = name.rpartition(".")
+    return getattr(import_module(module), attribute)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_public_name_keeps_its_parameters(name: str) -> None:
+    kinds = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    parameters = inspect.signature(find(name)).parameters.values()
+    assert " ".join(kinds.get(p.kind, "") + p.name for p in parameters) == PUBLIC[name]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_public_name_says_what_it_takes_and_raises(name: str) -> None:
+    said = inspect.getdoc(find(name)) or ""
+    first, _, more = said.partition("\n\n")
+    assert first.endswith(".")
+    assert more
+    assert ("Raises" in more) == (name.rpartition(".")[2] not in NEVER_RAISE)
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_public_name_refuses_in_one_line_what_it_cannot_do(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        REFUSED[case]()
+    assert "\n" not in caught.value.message
+    assert caught.value.hint
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_public_names_compute() -> None:
+    import torch
+
+    assert pass_at_k(2, 1, 1) == 0.5
+    assert maj_at_k([18, 18, 7], 18, 3) == 1.0
+    assert win_rate({"q": [1.0, 0.5]}).value == 0.75
+    assert questions_needed(0.57) == 398
+    assert [one.name for one in bradley_terry({("a", "b"): {"q": [0.0]}}, draws=10)] == ["b", "a"]
+    assert extract_answer("That makes $1,000.50.") == Fraction("1000.5")
+    assert parse_verdict("one might say [[A]], but [[B]]", read_judge("quality")) == "b"
+    assert sami_loss(torch.zeros(3, 3)).item() == pytest.approx(log(3))
+
+
+def test_a_contrast_matrix_that_is_not_square_is_refused() -> None:
+    import torch
+
+    with pytest.raises(ValueError, match=r"\(2, 3\)"):
+        sami_loss(torch.zeros(2, 3))
+
+
+def test_the_citation_is_of_this_version() -> None:
+    citation = (Path(__file__).parents[1] / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.findall(r"^version: (.*)$", citation, re.M) == [sami_eval.__version__]
