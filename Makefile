@@ -5,7 +5,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: help demo test test-slow test-vllm lint setup clean
+.PHONY: help demo test test-slow test-vllm lint setup release-check clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ test-vllm:  ## the tests that need a real vLLM, on CPU, in an environment of the
 	@$(PYTHON) .ci/environment.py .venv-vllm --extra dev --vllm
 	@$(VLLM_BIN)/sami-eval tasks install --quiet
 	@$(VLLM_BIN)/python -m pytest -q -m vllm
+
+release-check: setup  ## dist/: sdist and wheel, the wheel used in a clean environment, no network
+	@$(BIN)/python .ci/release_check.py --out dist
 
 clean:  ## remove what was made, environments included
 	rm -rf .venv .venv-vllm build dist .sami-eval adapters runs
