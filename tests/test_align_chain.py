@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import subprocess
 import sys
@@ -149,6 +150,14 @@ def test_a_killed_training_gives_the_same_adapter_when_run_again(work, tmp_path)
 def test_several_seeds_are_trained_one_at_a_time(work):
     with pytest.raises(UsageError, match="`2` seeds"):
         align("sami@1,2", work)
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo", "sami"])
+def test_a_training_leaves_no_network_in_memory(work, method):
+    from transformers import PreTrainedModel
+
+    align(method, work)
+    assert not [one for one in gc.get_objects() if PreTrainedModel in type(one).__mro__]
 
 
 def test_base_trains_nothing(work):

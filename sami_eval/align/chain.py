@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from sami_eval import memory
 from sami_eval.align import card, launch, load_method, methods_in, options, origin, recipes, stale
 from sami_eval.align.options import Options
 from sami_eval.align.recipes import Recipe
@@ -239,6 +240,7 @@ def _train_link(training: Training, contrasts: Sequence[Contrast], work: Work) -
     progress = work.progress if launch.is_main() else silent()
     with _complete_or_absent(training.out, identity, work.resume) as unfinished:
         method.train(contrasts, begin, training.options, unfinished, progress)
+        memory.release()
         if launch.is_main():
             card.write(unfinished, link.name, facts, contrasts, training.ground, training.options)
     return trained(training)

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
+from sami_eval import memory
 from sami_eval.calls import Completion, Request
 from sami_eval.client import ClientSettings
 from sami_eval.errors import UsageError
@@ -96,7 +97,8 @@ class Engines:
         """Free the engine in use."""
         if self._engine is not None:
             self._engine.close()
-        self._base = self._engine = None
+            self._base = self._engine = None
+            memory.release()
 
     def name_for(self, model: Model) -> str:
         """Which engine runs a model; nothing is started."""
