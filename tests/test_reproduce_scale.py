@@ -105,6 +105,20 @@ def test_a_file_that_says_too_little_is_refused(tmp_path: Path) -> None:
         read_scale(scale_file(tmp_path, 'about = "nothing else"\n'))
 
 
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        ("dpo = 3750.0, ", "`expected.trained` is without `dpo`"),
+        ("gsm8k = 0.8\n", "`expected.accepted` is without `gsm8k`"),
+    ],
+)
+def test_what_a_dry_run_reckons_with_is_whole(tmp_path: Path, there: str, said: str) -> None:
+    text = listing()["embedded"].read_text()
+    assert there in text
+    with pytest.raises(UsageError, match=re.escape(said)):
+        read_scale(scale_file(tmp_path, text.replace(there, "")))
+
+
 def test_runs_of_one_name_are_refused(tmp_path: Path) -> None:
     run = '[[gsm8k.sampling]]\nname = "same"\nproblems = 1\nsamples = 32\n'
     with pytest.raises(UsageError, match="each with its own name"):

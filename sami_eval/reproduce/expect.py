@@ -16,9 +16,6 @@ from sami_eval.reproduce.mtbench import CONTENDERS, RECIPES
 from sami_eval.reproduce.scale import Expected, Judging, MtBench, Scale, Training, Writing
 
 PAIRS, TURNS, ORDERS = 3, 2, 2
-# DPO reads every row a second time under the frozen reference, forward alone: a third of the work
-# of forward and backward together.
-REFERENCE = 4 / 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +78,8 @@ def _training(
         options = change(preset(training.preset, method), **training.changes.get(method, {}))
         steps, passes = _steps(options, n)
         read = round(n * passes * _row_tokens(method, writing.n, options, expected))
-        work = read * (REFERENCE if method == "dpo" else 1)
-        yield Need(stage, steps, "steps", read, 0, expected.start_s + work / expected.trained)
+        seconds = expected.start_s + read / expected.trained[method]
+        yield Need(stage, steps, "steps", read, 0, seconds)
 
 
 def _steps(options: Options, n: int) -> tuple[int, float]:

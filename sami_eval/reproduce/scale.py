@@ -26,6 +26,7 @@ HERE = Path(__file__).parent
 SCALES = HERE / "scales"
 CONSTITUTIONS = HERE / "constitutions"
 EMBEDDED = "embedded"  # as a base, a set of prompts or a constitution: the embedded world's
+METHODS = ("sft", "dpo", "sami")  # what the paper trains by
 MAY_BE_ZERO = ("temperature", "judge_tokens", "reply_tokens", "start_s", "input", "output")
 HINT = 'see sami_eval/reproduce/scales/embedded.toml, or write like = "embedded"'
 
@@ -131,7 +132,8 @@ class Gsm8k:
 class Expected:
     """What --dry-run reckons with; a run depends on none of it. Tokens are means.
 
-    accepted: share of contrasts that pass the filters. generated, trained: tokens a second.
+    accepted: share of contrasts that pass the filters. generated: tokens a second.
+    trained: tokens of its rows a second, by method; DPO reads its reference in that time, too.
     """
 
     device: str
@@ -145,7 +147,7 @@ class Expected:
     judge_tokens: int
     reply_tokens: int
     generated: float
-    trained: float
+    trained: Mapping[str, float]
     start_s: float
 
 
@@ -179,6 +181,7 @@ def read_scale(spec: str) -> Scale:
     for name, of in (("mtbench", scale.mtbench), ("gsm8k", scale.gsm8k)):
         _check_experiment(name, of.contrasts, of.training, file)
     _check_runs(scale, file)
+    _check_expected(scale.expected, file)
     return scale
 
 
@@ -242,6 +245,13 @@ def _check_runs(scale: Scale, file: Toml) -> None:
             file.bad(("gsm8k", "ks"), said, "as many `samples` as the most of `ks`, or more")
 
 
+def _check_expected(expected: Expected, file: Toml) -> None:
+    for name, needed in (("accepted", ("mtbench", "gsm8k")), ("trained", METHODS)):
+        for one in needed:
+            if one not in getattr(expected, name):
+                _bad(file, f"expected.{name}", f"without `{one}`")
+
+
 def _check_experiment(name: str, writing: Writing, training: Training, file: Toml) -> None:
     from sami_eval.align.options import change, preset
 
@@ -249,7 +259,7 @@ def _check_experiment(name: str, writing: Writing, training: Training, file: Tom
         _bad(file, f"{name}.contrasts.sets", "empty")
     with _at(file, name, "contrasts", "filters"):
         check_filters(writing.filters)
-    for method in ("sft", "dpo", "sami"):
+    for method in METHODS:
         with _at(file, name, "training", "preset"):
             options = preset(training.preset, method)
         with _at(file, name, "training", "changes", method):
