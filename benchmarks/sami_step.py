@@ -20,17 +20,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from sami_eval import memory
 from sami_eval.align.collate import Encoded, collate
 from sami_eval.align.options import Options
 from sami_eval.align.scores import objective
 from tests.plain_sami import plain_objective
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 RESULTS = Path(__file__).with_name("results")
 Step = Callable[[], Tensor]
@@ -60,9 +65,8 @@ LARGE = Shape("8b", 128_256, 4096, 32, 32, 8, 14_336, (200, 400), (100, 300))
 SHAPES = {shape.name: shape for shape in (HEAD, BODY, LARGE)}
 
 
-def build(shape: Shape, device: str, checkpointing: bool = False) -> torch.nn.Module:
-    """The base in bf16 on a GPU, in float32 on a CPU, under a LoRA of rank 16 in float32."""
-    import peft
+def network(shape: Shape, device: str) -> PreTrainedModel:
+    """The base with random weights: in bf16 on a GPU, in float32 on a CPU."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
@@ -82,9 +86,16 @@ def build(shape: Shape, device: str, checkpointing: bool = False) -> torch.nn.Mo
     torch.set_default_dtype(dtype)
     try:
         with torch.device(device):  # weights are made where they are used
-            base = LlamaForCausalLM(config)
+            return LlamaForCausalLM(config)
     finally:
         torch.set_default_dtype(before)
+
+
+def build(shape: Shape, device: str, checkpointing: bool = False) -> torch.nn.Module:
+    """The base under a LoRA of rank 16 in float32."""
+    import peft
+
+    base = network(shape, device)
     lora = peft.LoraConfig(
         r=16, lora_alpha=32, target_modules="all-linear", init_lora_weights=False
     )
@@ -128,10 +139,13 @@ def plain(model: torch.nn.Module, batch: Sequence[Encoded]) -> Tensor:
 
 
 def step(model: torch.nn.Module, way: Callable[..., Tensor], batches: Sequence[Sequence[Encoded]]):
-    """Gradients of the mean loss over batches, accumulated."""
+    """Gradients of the mean loss over batches, accumulated; as trained, in bf16 on a GPU."""
     model.zero_grad(set_to_none=True)
+    device = next(model.parameters()).device.type
     for batch in batches:
-        (way(model, batch) / len(batches)).backward()
+        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+            loss = way(model, batch)
+        (loss / len(batches)).backward()
 
 
 def clock(device: str) -> float:
@@ -282,37 +296,62 @@ def flops(shape: Shape, tokens: int, head_tokens: int, checkpointing: bool) -> f
     return body + 2 * 2 * shape.hidden * shape.vocabulary * head_tokens
 
 
-def on_gpu(shape: Shape, n: int, rounds: int, checkpointing: bool) -> dict[str, object]:
+def on_gpu(shape: Shape, rounds: int, sizes: Sequence[int]) -> Iterator[dict[str, object]]:
+    """Rows for each N, with activations kept and with checkpointing."""
+    for checkpointing in (False, True):
+        model = build(shape, "cuda", checkpointing)
+        for n in sizes:
+            yield one_on_gpu(model, shape, n, rounds, checkpointing)
+        del model
+        memory.release()
+
+
+def one_on_gpu(
+    model: torch.nn.Module, shape: Shape, n: int, rounds: int, checkpointing: bool
+) -> dict[str, object]:
     """Milliseconds a prompt, peak memory and model FLOP utilisation on the GPU."""
-    model = build(shape, "cuda", checkpointing)
     prompts = contrasts(shape, n, 4)
-    row: dict[str, object] = {
-        "shape": shape.name,
-        "n": n,
-        "device": torch.cuda.get_device_name(),
-        "checkpointing": checkpointing,
-        "gradient_error": agreement(model, prompts[:1]),
-    }
     each, together = [[one] for one in prompts], [prompts]
     ways = {
         "plain": lambda: step(model, plain, each),
         "ours": lambda: step(model, ours, each),
         "ours, 4 a batch": lambda: step(model, ours, together),
     }
-    seconds = alternate(list(ways.values()), rounds, "cuda")
+    row: dict[str, object] = {
+        "shape": shape.name,
+        "n": n,
+        "device": torch.cuda.get_device_name(),
+        "checkpointing": checkpointing,
+    }
+    fitting = {name: way for name, way in ways.items() if fits(way)}
+    row |= dict.fromkeys(ways.keys() - fitting.keys(), "out of memory")
+    if "plain" in fitting:
+        row["gradient_error"] = agreement(model, prompts[:1])
+    seconds = alternate(list(fitting.values()), rounds, "cuda")
     rate = matrix_rate()
-    for (name, way), taken in zip(ways.items(), seconds, strict=True):
+    for (name, way), taken in zip(fitting.items(), seconds, strict=True):
         batch = collate(prompts, 0, "ours" in name)
         needed = flops(
             shape, int((batch.segments >= 0).sum()), len(batch.labels), checkpointing=False
         )
         row[name] = {
             "ms_a_prompt": taken / len(prompts) * 1e3,
+            "tokens_a_second": int((batch.segments >= 0).sum()) / taken,
             "peak_gib": peak_on_gpu(way) / 2**30,
             "flop_utilisation": needed / taken / rate,
         }
-        print(f"{shape.name} N={n} checkpointing={checkpointing} {name:16} {row[name]}", flush=True)
+    print(json.dumps(row), flush=True)
     return row
+
+
+def fits(way: Callable[[], None]) -> bool:
+    """Whether the GPU holds a step done this way."""
+    try:
+        way()
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        return False
+    return True
 
 
 def matrix_rate() -> float:
@@ -355,7 +394,7 @@ def main() -> None:
     sizes = [args.n] if args.n else [2, 4]
     if args.device == "cuda":
         shape = SHAPES[args.shape or "8b"]
-        rows = [on_gpu(shape, n, args.rounds, again) for n in sizes for again in (False, True)]
+        rows = list(on_gpu(shape, args.rounds, sizes))
         return save(f"sami_step_{shape.name}_cuda", rows)
     shapes = [SHAPES[args.shape]] if args.shape else [HEAD, BODY]
     print("                    plain     ours              plain   ours")

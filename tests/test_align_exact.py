@@ -98,12 +98,13 @@ def contrasts(n, how_many=3, seed=0):
 
 
 def fast_objective(model, encoded, kl=0.0, share=True, fused=True, **changes):
-    reference = None
+    reference, device = None, next(model.parameters()).device
     if kl:
         with torch.no_grad(), model.disable_adapter():
-            reference = reference_states(model, collate_own(encoded, PAD), fused)
+            reference = reference_states(model, collate_own(encoded, PAD).to(device), fused)
     options = replace(QUICK, kl=kl, **changes)
-    return objective(model, collate(encoded, PAD, share), reference, options, fused).total
+    batch = collate(encoded, PAD, share).to(device)
+    return objective(model, batch, reference, options, fused).total
 
 
 def gradient(model, total):
@@ -166,6 +167,26 @@ def test_every_way_of_asking_gives_the_same(share, fused):
         )
         < 1e-9
     )
+
+
+def test_in_half_precision_the_fast_way_is_as_close_to_float32_as_the_plain_one():
+    model = with_lora(network("llama", hidden_size=64, intermediate_size=96))
+    base = [weights for weights in model.parameters() if not weights.requires_grad]
+    for weights in base:
+        weights.data = weights.data.bfloat16().float()
+    batches = [contrasts(3, seed=seed) for seed in range(4)]
+    exact = [gradient(model, plain_objective(model, one, PAD)) for one in batches]
+    for weights in base:
+        weights.data = weights.data.bfloat16()
+
+    def error(way):
+        with torch.autocast("cpu", torch.bfloat16):
+            totals = [way(one) for one in batches]
+        pairs = zip((gradient(model, total) for total in totals), exact, strict=True)
+        return sum(((found - wanted).norm() / wanted.norm()).item() for found, wanted in pairs)
+
+    plainly = error(lambda one: plain_objective(model, one, PAD))
+    assert 0 < error(lambda one: fast_objective(model, one)) < 1.3 * plainly
 
 
 def test_a_head_with_a_bias_is_exact_and_trained():
