@@ -1,6 +1,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 VLLM_BIN := .venv-vllm/bin
+# A file's tests stay together: what they share is made once.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_DISABLE_TELEMETRY ?= 1
@@ -25,7 +27,7 @@ lint: setup
 	@$(BIN)/mypy
 
 test: lint  ## ruff, mypy --strict and the quick tests
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q $(PARALLEL)
 
 test-slow: setup  ## seeds, kill loops, coverage simulations, the wheel
 	@$(BIN)/python -m pytest -q -m slow

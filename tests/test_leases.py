@@ -110,7 +110,9 @@ def test_a_process_of_another_machine_is_judged_by_its_heart_alone() -> None:
     assert not is_alive(elsewhere, EXPIRE_S)
 
 
-@pytest.mark.parametrize(("pid", "silent_s"), [(os.getpid(), EXPIRE_S + 1), (None, 0)])
+@pytest.mark.parametrize(
+    ("pid", "silent_s"), [(os.getpid(), EXPIRE_S + 1), (None, 0)], ids=["silent", "gone"]
+)
 def test_a_dead_owner_s_leases_are_taken_over(
     tmp_path: Path, pid: int | None, silent_s: float
 ) -> None:
