@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from sami_eval.types import Model, Principle
 TOKENS_A_PRINCIPLE, TOKENS_BESIDE = 200, 800
 
 PHRASINGS = ("weak", "strong", "antithesis")
+REORDERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _FENCED = re.compile(r"^```(?:json)?[ \t]*\n(.*?)^```", re.S | re.M)
 
 SYSTEM = "You set up experiments on how language models follow instructions about their answers."
@@ -166,13 +168,24 @@ def _wrong_row(row: Any, categories: Sequence[str]) -> str | None:
             return f"unknown field `{name}`"
         if name not in row:
             return f"`{name}` is missing"
-        if not is_name(row[name]):
+        if not _is_line(row[name]):
             return f"`{name}` is {shown(row[name])}, not one line of text"
     if categories and row["category"] not in categories:
         return f"`category` is {shown(row['category'])}, none of {', '.join(categories)}"
     if len({row[name].strip() for name in PHRASINGS}) < len(PHRASINGS):
         return "two of its phrasings are the same"
     return None
+
+
+def _is_line(value: Any) -> bool:
+    """Text without line ends and control characters; spaces and joiners of any script may be in it.
+
+    What reorders text on the screen may not: a person is to read it.
+    """
+    if not isinstance(value, str) or not value.strip():
+        return False
+    hidden = {"Cc", "Cs", "Zl", "Zp"}
+    return not any(unicodedata.category(c) in hidden or c in REORDERING for c in value)
 
 
 def to_toml(principles: Sequence[Principle], writer: str, task: str) -> str:

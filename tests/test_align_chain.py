@@ -152,6 +152,27 @@ def test_several_seeds_are_trained_one_at_a_time(work):
         align("sami@1,2", work)
 
 
+def test_a_folder_that_holds_something_else_is_not_replaced(work, tmp_path):
+    thesis = tmp_path / "results" / "thesis.txt"
+    thesis.parent.mkdir()
+    thesis.write_text("years of work")
+    for out in (thesis.parent, thesis):
+        with pytest.raises(UsageError, match="holds something other than an adapter of ours"):
+            chain.align("base+sft", CONTRASTS, work, out, few())
+    assert thesis.read_text() == "years of work"
+    for out in (Path("."), Path("..")):
+        with pytest.raises(UsageError, match="names no folder to make"):
+            chain.align("base+sft", CONTRASTS, work, out, few())
+
+
+def test_an_adapter_of_ours_and_an_empty_folder_are_replaced(work, tmp_path):
+    out = tmp_path / "mine"
+    out.mkdir()
+    first = weights(chain.align("base+sft", CONTRASTS, work, out, few()))
+    second = weights(chain.align("base+sft", CONTRASTS, work, out, few(steps=3)))
+    assert any((first[name] != second[name]).any() for name in first)
+
+
 @pytest.mark.parametrize("method", ["sft", "dpo", "sami"])
 def test_a_training_leaves_no_network_in_memory(work, method):
     from transformers import PreTrainedModel

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sami_eval.align import card, chain, checkpoints
-from sami_eval.align.filters import Filters
+from sami_eval.align.filters import NEAR_PROMPT, Filters
 from sami_eval.align.iterations import iterate, n_finished, parts
 from sami_eval.align.origin import SAMPLING, origin
 from sami_eval.align.records import prompt_hash, read_contrasts
@@ -73,6 +73,14 @@ def test_no_prompt_is_in_two_parts_and_none_is_left_out():
     assert set.union(*words) == {prompt_hash(one.prompt) for one in GIVEN}
     assert sorted(map(len, words)) == [2, 3, 3]
     assert [part[::-1] for part in parts(twice[::-1], 3)] == several
+
+
+def test_a_prompt_nearly_like_an_earlier_one_stays_out_of_every_part():
+    given = [GIVEN[0], replace(GIVEN[1], rejected=NEAR_PROMPT), *GIVEN[2:]]
+    dealt = [one for part in parts(given, 3) for one in part]
+    assert sorted(one.prompt.id for one in dealt) == sorted(
+        one.prompt.id for one in given if one.rejected is None
+    )
 
 
 def test_more_iterations_than_prompts_are_refused(work):

@@ -119,7 +119,10 @@ def test_constitutions_and_prompts_are_all_a_base_needs(folder, capsys):
     asked = ["align", "sami", "--iterations", "2", "--steps", "2", "--preset", "embedded", "-q"]
     asked += ["--base", "own", "--constitutions", str(embedded.CONSTITUTION), "--prompts"]
     assert cli.run([*asked, "p.jsonl", "--dry-run"]) == 0
-    assert "at most 8 responses, 6,000 tokens" in capsys.readouterr().out
+    assert (
+        "at most 16 responses, 12,000 tokens, by the model as it then stands, the base first"
+        in capsys.readouterr().out
+    )
     before = n_stored(folder)
     assert cli.run([*asked, "p.jsonl"]) == 0
     adapter = Path(capsys.readouterr().out.strip())

@@ -233,6 +233,7 @@ def test_json_alone_or_in_one_block_is_read(reply: str) -> None:
         ([row(1), row(2, category="math")], "principle 2: unknown field `category`"),
         ([row(1), row(2, weak=" ")], "principle 2: `weak` is `' '`"),
         ([row(1), row(2, weak="a\nb")], "not one line of text"),
+        ([row(1), row(2, weak="a\u202eb")], "not one line of text"),
         ([row(1), {**row(2), "weak": 3}], "principle 2: `weak` is `3`"),
         ([row(1), row(2, weak="x", strong="x ")], "two of its phrasings are the same"),
         ([row(1), row(1, weak="Other.")], "two principles say"),
@@ -245,6 +246,16 @@ def test_a_reply_that_is_no_list_of_principles_is_refused(rows: object, said: st
     assert said in caught.value.message
     assert caught.value.where is not None
     assert caught.value.where.startswith(str(KEPT))
+
+
+def test_spaces_and_joiners_of_any_script_are_text(tmp_path: Path) -> None:
+    said = "Soyez bref\u202f!\u00a0\u3000\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"
+    rows = [row(1), row(2, weak=said)]
+    written = parse(json.dumps(rows), 2, (), KEPT, "")
+    assert written[1].weak == said
+    file = tmp_path / "constitution.toml"
+    file.write_text(to_toml(written, "writer", "task"), encoding="utf-8")
+    assert read_constitution(file)[1].weak == said
 
 
 @pytest.mark.parametrize(
@@ -310,3 +321,14 @@ def test_categories_appear_only_where_there_are_some() -> None:
     assert "categor" not in render("Posts.", 2)[1][1]
     with pytest.raises(UsageError, match="needs at least one"):
         render("Posts.", 1, ("a", "b"))
+
+
+def test_a_json_file_is_no_place_for_a_draft(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    asked = ["contrast", "--write-principles", "2", "--principle-writer", "openai:x"]
+    asked += ["--task-description", "summaries", "--out", "principles.json", "--dry-run"]
+    assert cli.run(asked) == 2
+    assert "`principles.json`: principles are written as TOML" in capsys.readouterr().err

@@ -24,6 +24,10 @@ from sami_eval.types import Contrast, Model
 CHECKPOINTS = "checkpoints"  # as in checkpoints.FOLDER, whose module imports torch
 
 
+class MissingLink(UsageError):
+    """An earlier link of a recipe is not there, and was not to be trained."""
+
+
 @dataclass(frozen=True, slots=True)
 class Training:
     """One link to train: the last method of `link`, on a start.
@@ -93,7 +97,7 @@ def ensure(
         if problem is None and not (changed and _again(work, train)):
             model = _adapted(ground, link, out)
         elif not train:
-            raise UsageError(str(problem), f"sami-eval align {link.name} --base {work.base.base}")
+            raise MissingLink(str(problem), f"sami-eval align {link.name} --base {work.base.base}")
         else:
             given = contrasts() if given is None else given
             chosen = options.preset(_preset(work), link.chain[-1], seed)
@@ -138,8 +142,10 @@ def plan(
     """The training of a recipe's last link, with what it starts from.
 
     contrasts: called only when an earlier link has to be trained.
-    Raises UsageError where one is missing and earlier_too is False.
+    Raises MissingLink where one is missing and earlier_too is False, UsageError for an `out` that
+    holds something else.
     """
+    _check_out(out)
     spec, files = methods_in(spec)
     recipe = recipes.parse(spec, files)
     if not recipe.chain:
@@ -156,6 +162,20 @@ def plan(
     asked = stale.Asked(work.preset, {k: v for k, v in changes.items() if v is not None})
     out = out or folder(last, work.base, work.adapters, seed)
     return Training(last, files[last.chain[-1]], start, ground, chosen, out, asked)
+
+
+def _check_out(out: Path | None) -> None:
+    """Refuse a folder that is not ours: what is trained takes its place."""
+    if out is None:
+        return
+    if out.name in ("", ".."):
+        raise UsageError(f"`--out {out}` names no folder to make", "e.g. --out adapters/mine")
+    taken = out.is_file() or (out.is_dir() and any(out.iterdir()))
+    if taken and card.read(out) is None:
+        raise UsageError(
+            f"`{out}` exists and holds something other than an adapter of ours",
+            "name another folder with --out",
+        )
 
 
 def train(training: Training, contrasts: Sequence[Contrast], work: Work) -> Model:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sami_eval.align import card, chain, launch
+from sami_eval.align.filters import NEAR_PROMPT
 from sami_eval.align.origin import filters_of, origin, sampling_of
 from sami_eval.align.recipes import Recipe
 from sami_eval.align.records import contrasts_to_jsonl, prompt_hash, read_contrasts
@@ -38,8 +39,10 @@ class Iteration:
 def parts(contrasts: Sequence[Contrast], n: int) -> list[list[Contrast]]:
     """The contrasts in n parts of nearly one size, by chance; no prompt is in two.
 
-    Raises UsageError where there are fewer prompts than parts.
+    One whose prompt was found nearly an earlier one's is left out: the earlier may be in another
+    part. Raises UsageError where there are fewer prompts than parts.
     """
+    contrasts = [contrast for contrast in contrasts if contrast.rejected != NEAR_PROMPT]
     prompts = {prompt_hash(contrast.prompt) for contrast in contrasts}
     if len(prompts) < n:
         raise UsageError(
@@ -94,12 +97,12 @@ def n_finished(
     out: Path | None = None,
     changes: Mapping[str, object] | None = None,
 ) -> int:
-    """How many iterations need not be done again; nothing is written or trained."""
+    """How many iterations need not be done again; nothing is written or trained.
+
+    Raises chain.MissingLink where not even the first could begin.
+    """
     several = parts(contrasts, n)
-    try:
-        first = chain.plan(spec, lambda: contrasts, work, out, changes or {}, earlier_too=False)
-    except UsageError:
-        return 0  # an earlier link is missing
+    first = chain.plan(spec, lambda: contrasts, work, out, changes or {}, earlier_too=False)
     for one in _each(first, several, out):
         written = _kept(one)
         if written is None or not chain.is_done(one.training, written):

@@ -115,20 +115,25 @@ def describe(
     changes: Mapping[str, object],
 ) -> str:
     """What `run` would do; nothing is generated or trained."""
+    from sami_eval.align.chain import MissingLink
     from sami_eval.align.iterations import n_finished, parts
     from sami_eval.align.origin import sampling_of
 
     given, _ = _given(asked, work.base, shop, lambda part, writer: [])
     n, several = asked.n or 1, parts(given, asked.n or 1)
-    n_done = n_finished(recipe, given, work, n, out, changes)
-    left = [contrast for part in several[n_done:] for contrast in part]
+    n_done, by_base = 0, []
+    try:
+        n_done = n_finished(recipe, given, work, n, out, changes)
+    except MissingLink:
+        by_base = [] if given[0].responses else given  # to train the earlier link on
+    left = [*by_base, *(contrast for part in several[n_done:] for contrast in part)]
     n_responses = sum(len(one.constitutions) for one in left)
     n_tokens = sum(len(one.constitutions) * sampling_of(one).max_tokens for one in left)
     lines = [
         ("iterations", f"{n}, each on {len(several[-1]):,} or so of {len(given):,} prompts; "
          f"{n_done} finished"),
         ("writes", f"at most {n_responses:,} responses, {n_tokens:,} tokens, by the model as it "
-         "then stands"),
+         "then stands" + ", the base first" * bool(by_base)),
     ]  # fmt: skip
     told = "\n".join(f"{label:<11}{text}" for label, text in lines)
     if not several[0][0].responses:

@@ -114,6 +114,8 @@ def _task(text: str) -> str:
 
 
 def _refuse(out: Path) -> None:
+    if out.suffix == ".json":
+        raise UsageError(f"`{out}`: principles are written as TOML", f"--out {OUT}")
     if out.exists():
         raise UsageError(
             f"`{out}` exists and may hold edits: it is not overwritten",
