@@ -58,16 +58,21 @@ def dollars(amount: float) -> str:
 class Budget:
     """What one run has spent and reserved, by the price table; limit_usd None is no limit.
 
+    earlier_usd: spent by the same command before this run; it counts against the limit.
     used: the usage reported so far, by model.
     unmetered: models with an answer without its usage: what was spent on them is not known.
     unseen_usd: the most that answers without usage, and calls whose end was not seen, can cost.
     """
 
     def __init__(
-        self, prices: Mapping[str, Price] | None = None, limit_usd: float | None = None
+        self,
+        prices: Mapping[str, Price] | None = None,
+        limit_usd: float | None = None,
+        earlier_usd: float = 0.0,
     ) -> None:
         self.prices = prices or {}
         self.limit_usd = limit_usd
+        self.earlier_usd = earlier_usd
         self.used: dict[str, Usage] = {}
         self.unmetered: set[str] = set()
         self.unseen_usd = 0.0
@@ -113,7 +118,7 @@ class Budget:
         Raises BudgetError where the limit could be passed and nothing in flight can change that.
         """
         most = self._most_usd(request)
-        gone = self._known_usd + self.unseen_usd
+        gone = self.earlier_usd + self._known_usd + self.unseen_usd
         if self.limit_usd is not None and gone + self._reserved_usd + most > self.limit_usd:
             if self._n_in_flight:
                 return False
@@ -197,12 +202,13 @@ def limits_of(
     max_cost: float | None = None,
     rpm: float | None = None,
     tpm: float | None = None,
+    earlier_usd: float = 0.0,
 ) -> Limits:
-    """The limits of `--max-cost`, `--rpm` and `--tpm`; None is none.
+    """The limits of `--max-cost`, `--rpm` and `--tpm`; None is none. earlier_usd: as for Budget.
 
     Raises UsageError for anything but a finite number above 0.
     """
-    budget = Budget(prices, _positive("--max-cost", max_cost, "5  (USD)"))
+    budget = Budget(prices, _positive("--max-cost", max_cost, "5  (USD)"), earlier_usd)
     requests = _positive("--rpm", rpm, "500  (requests a minute)")
     tokens = _positive("--tpm", tpm, "100000  (tokens a minute)")
     return Limits(budget, *(Pace(n) if n is not None else None for n in (requests, tokens)))

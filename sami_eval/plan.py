@@ -35,7 +35,8 @@ class Settings:
     judge_model: what judges; several are an ensemble.
     train: make missing adapters of a base of the user's own too.
     timeout: seconds for one attempt at a call.
-    max_cost: USD that no call may pass. rpm, tpm: requests and tokens a minute.
+    max_cost: USD that no call may pass. spent_usd: of it, before this run, by the same command.
+    rpm, tpm: requests and tokens a minute.
     votes: people's, file or hub id; vote_names: CONTENDER=NAME, what they call a contender.
     """
 
@@ -68,6 +69,7 @@ class Settings:
     votes: str | None = None
     vote_names: tuple[str, ...] = ()
     max_cost: float | None = None
+    spent_usd: float = 0.0
     rpm: float | None = None
     tpm: float | None = None
 
@@ -135,7 +137,9 @@ def make_plan(settings: Settings, config: Config) -> Plan:
         base_url=settings.base_url or config.defaults.get("base-url"),
         concurrency=settings.concurrency,
         timeout_s=settings.timeout,
-        limits=limits_of(config.prices, settings.max_cost, settings.rpm, settings.tpm),
+        limits=limits_of(
+            config.prices, settings.max_cost, settings.rpm, settings.tpm, settings.spent_usd
+        ),
     )
     judge, seats, notes = take_seats(settings, config, embedded, asked)
     for seat in seats:

@@ -20,7 +20,8 @@ from sami_eval import cli
 from sami_eval.align import card
 from sami_eval.align.records import read_contrasts
 from sami_eval.answers import read_answers
-from sami_eval.config import Config
+from sami_eval.budget import BudgetError
+from sami_eval.config import Config, Price
 from sami_eval.embedded import BASE_DIR
 from sami_eval.errors import UsageError
 from sami_eval.progress import silent
@@ -28,9 +29,10 @@ from sami_eval.report.document import read_document
 from sami_eval.reproduce import gsm8k, mtbench
 from sami_eval.reproduce.checklist import FILE
 from sami_eval.reproduce.scale import read_scale
-from sami_eval.reproduce.work import Asked, kept, trained_models, write_contrasts
+from sami_eval.reproduce.work import Asked, Purse, kept, trained_models, write_contrasts
 from sami_eval.runs import DOCUMENT
 from tests.align_models import CONTRASTS
+from tests.loopback_judge import Behaviour, LoopbackJudge, completion, draw
 
 COMMAND = [sys.executable, "-c", "from sami_eval.cli import main; main()", "reproduce"]
 # The embedded scale with a twentieth of everything.
@@ -107,6 +109,37 @@ def test_contrasts_of_another_writer_are_learnt_as_words(folder: Path) -> None:
     own = replace(mtbench.bench(asked, silent()), asked=replace(asked, folder=folder / "own"))
     write_contrasts(own)
     assert all(one.token_ids for c in read_contrasts(own.contrasts()) for one in c.responses)
+
+
+def test_the_writers_and_the_judges_calls_share_one_limit(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    names = ("hosted", *mtbench.CONTENDERS)
+    # Ten cents an answer.
+    config = Config(root=folder, prices={name: Price(1000.0, 0.0) for name in names})
+    scale = read_scale(str(folder / "tiny.toml"))
+    writing = replace(scale.mtbench.contrasts, writer="openai:hosted")
+    judging = (replace(scale.mtbench.judging[0], judge="principles", judge_model="openai:hosted"),)
+    scale = replace(scale, mtbench=replace(scale.mtbench, contrasts=writing, judging=judging))
+    with LoopbackJudge(Behaviour(script=answers)) as server:
+        asked = Asked(scale, config, folder / "out", base_url=server.url, max_cost=6.0)
+        mtbench.check(asked)
+        write_contrasts(mtbench.bench(asked, silent()))
+        assert asked.purse.spent_usd == pytest.approx(4.8) == pytest.approx(0.1 * server.n_calls)
+        several = replace(config, models={name: {"base": f"openai:{name}"} for name in names[1:]})
+        with pytest.raises(BudgetError, match=r"stopped at \$6\.00: .* pass `--max-cost 6`"):
+            mtbench.judge_all(asked, several, silent(), "")
+        assert 0.1 * server.n_calls <= 6.0
+        # Nothing stored is paid for again, and the next command has a limit of its own.
+        again = replace(asked, purse=Purse())
+        write_contrasts(mtbench.bench(again, silent()))
+        assert again.purse.spent_usd == 0.0
+
+
+def answers(body: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+    """An answer of its own to every request."""
+    return 200, {}, completion(f"I would say {draw(json.dumps(body)):.9f}.")
 
 
 @pytest.mark.parametrize("experiment", [mtbench, gsm8k])

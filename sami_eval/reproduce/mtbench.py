@@ -59,7 +59,7 @@ def stages(asked: Asked, progress: Progress, command: str) -> list[Stage]:
     return [*work.stages(place, RECIPES), answers, verdicts]
 
 
-def settings_of(asked: Asked, how: Judging, max_cost: float | None = None) -> Settings:
+def settings_of(asked: Asked, how: Judging) -> Settings:
     """What `compare` is asked for one way of judging."""
     of = asked.scale.mtbench
     constitution = {"own": None, "none": "none"}.get(how.constitution, how.constitution)
@@ -82,7 +82,8 @@ def settings_of(asked: Asked, how: Judging, max_cost: float | None = None) -> Se
         seed=asked.seed,
         out=asked.run(how.name),
         concurrency=asked.concurrency,
-        max_cost=max_cost,
+        max_cost=asked.max_cost,
+        spent_usd=asked.purse.spent_usd,
         rpm=asked.rpm,
         tpm=asked.tpm,
     )
@@ -91,7 +92,7 @@ def settings_of(asked: Asked, how: Judging, max_cost: float | None = None) -> Se
 def check(asked: Asked) -> None:
     """Refuse now what judging would refuse hours later: questions, judge, its key, its price."""
     for how in asked.scale.mtbench.judging:
-        make_plan(settings_of(asked, how, asked.max_cost), asked.config)
+        make_plan(settings_of(asked, how), asked.config)
 
 
 def respond_all(asked: Asked, config: Config, progress: Progress) -> Facts:
@@ -114,14 +115,14 @@ def respond_all(asked: Asked, config: Config, progress: Progress) -> Facts:
 
 
 def judge_all(asked: Asked, config: Config, progress: Progress, command: str) -> Facts:
-    """Every way of judging as a run of its own; together they stay below --max-cost."""
-    spent, turns = 0.0, 0
+    """Every way of judging as a run of its own; with all before it they stay below --max-cost."""
+    before, turns = asked.purse.spent_usd, 0
     for how in asked.scale.mtbench.judging:
-        left = None if asked.max_cost is None else asked.max_cost - spent
         progress.say(f"judging: {how.name}")
-        document = run_comparison(settings_of(asked, how, left), config, progress, command)
-        spent += (document["cost_usd"] or 0) + document["cost_unseen_usd"]
+        document = run_comparison(settings_of(asked, how), config, progress, command)
+        asked.purse.pay(document["cost_usd"], document["cost_unseen_usd"])
         turns += sum(row["n_turns"] for row in document["comparisons"])
+    spent = asked.purse.spent_usd - before
     return {"turns judged": turns, "USD": round(spent, 2)} if spent else {"turns judged": turns}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sami_eval import adapters, embedded, models, prompt_sets
@@ -38,6 +38,17 @@ from sami_eval.types import Contrast, Model, Principle, Prompt
 CONTRASTS = "contrasts"
 
 
+@dataclass(slots=True)
+class Purse:
+    """What one command has spent so far, over all its stages."""
+
+    spent_usd: float = 0.0
+
+    def pay(self, known_usd: float | None, unseen_usd: float) -> None:
+        """Count what was spent, and the most that calls whose end was not seen can cost."""
+        self.spent_usd += (known_usd or 0.0) + unseen_usd
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What `sami-eval reproduce` was asked besides the scale.
@@ -60,6 +71,7 @@ class Asked:
     max_cost: float | None = None
     rpm: float | None = None
     tpm: float | None = None
+    purse: Purse = field(default_factory=Purse)
 
     @property
     def runs(self) -> Path:
@@ -168,13 +180,17 @@ def _written(bench: Bench) -> tuple[Model, list[Contrast]]:
             ensure=adapters.ensure_in(shop),
         )[0]
         check_server(writer, settings.engine.client)
-        return writer, adapters.contrasts_of(
+        written = adapters.contrasts_of(
             writer, prompts, principles, settings, ledger, bench.progress
         )
+    budget = settings.engine.client.limits.budget
+    asked.purse.pay(budget.spent_usd, budget.unseen_usd)
+    return writer, written
 
 
 def _settings(asked: Asked, writing: Writing) -> adapters.ContrastSettings:
-    limits = limits_of(asked.config.prices, asked.max_cost, asked.rpm, asked.tpm)
+    spent = asked.purse.spent_usd
+    limits = limits_of(asked.config.prices, asked.max_cost, asked.rpm, asked.tpm, spent)
     client = ClientSettings(asked.base_url, asked.concurrency, limits=limits)
     return adapters.ContrastSettings(
         n=writing.n,
