@@ -55,10 +55,22 @@ def dollars(amount: float) -> str:
     return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}"
 
 
+@dataclass(slots=True)
+class Purse:
+    """What one limit pays for: a run's budget, or those of a command's several runs."""
+
+    budgets: list[Budget] = field(default_factory=list)
+
+    @property
+    def spent_usd(self) -> float:
+        """What is known to be spent, and the most that unseen calls can cost."""
+        return sum(one.gone_usd for one in self.budgets)
+
+
 class Budget:
     """What one run has spent and reserved, by the price table; limit_usd None is no limit.
 
-    earlier_usd: spent by the same command before this run; it counts against the limit.
+    purse: what counts against the limit, this budget included; by default nothing else.
     used: the usage reported so far, by model.
     unmetered: models with an answer without its usage: what was spent on them is not known.
     unseen_usd: the most that answers without usage, and calls whose end was not seen, can cost.
@@ -68,11 +80,12 @@ class Budget:
         self,
         prices: Mapping[str, Price] | None = None,
         limit_usd: float | None = None,
-        earlier_usd: float = 0.0,
+        purse: Purse | None = None,
     ) -> None:
         self.prices = prices or {}
         self.limit_usd = limit_usd
-        self.earlier_usd = earlier_usd
+        self.purse = purse or Purse()
+        self.purse.budgets.append(self)
         self.used: dict[str, Usage] = {}
         self.unmetered: set[str] = set()
         self.unseen_usd = 0.0
@@ -112,13 +125,18 @@ class Budget:
         known = ((usage, self.prices.get(model)) for model, usage in self.used.items())
         return sum(cost_usd(usage, price) for usage, price in known if price is not None)
 
+    @property
+    def gone_usd(self) -> float:
+        """Of this budget, what counts against the limit."""
+        return self._known_usd + self.unseen_usd
+
     def reserve(self, request: Request) -> bool:
         """Set aside the most a call could cost; False where calls in flight must settle first.
 
         Raises BudgetError where the limit could be passed and nothing in flight can change that.
         """
         most = self._most_usd(request)
-        gone = self.earlier_usd + self._known_usd + self.unseen_usd
+        gone = self.purse.spent_usd
         if self.limit_usd is not None and gone + self._reserved_usd + most > self.limit_usd:
             if self._n_in_flight:
                 return False
@@ -202,13 +220,13 @@ def limits_of(
     max_cost: float | None = None,
     rpm: float | None = None,
     tpm: float | None = None,
-    earlier_usd: float = 0.0,
+    purse: Purse | None = None,
 ) -> Limits:
-    """The limits of `--max-cost`, `--rpm` and `--tpm`; None is none. earlier_usd: as for Budget.
+    """The limits of `--max-cost`, `--rpm` and `--tpm`; None is none. purse: as for Budget.
 
     Raises UsageError for anything but a finite number above 0.
     """
-    budget = Budget(prices, _positive("--max-cost", max_cost, "5  (USD)"), earlier_usd)
+    budget = Budget(prices, _positive("--max-cost", max_cost, "5  (USD)"), purse)
     requests = _positive("--rpm", rpm, "500  (requests a minute)")
     tokens = _positive("--tpm", tpm, "100000  (tokens a minute)")
     return Limits(budget, *(Pace(n) if n is not None else None for n in (requests, tokens)))

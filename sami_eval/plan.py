@@ -10,7 +10,7 @@ from typing import Literal
 
 from sami_eval import models, prompts, questions, references
 from sami_eval.align.options import preset_name
-from sami_eval.budget import limits_of
+from sami_eval.budget import Purse, limits_of
 from sami_eval.client import ClientSettings, check_key
 from sami_eval.config import Config
 from sami_eval.constitutions import read_constitution
@@ -35,7 +35,7 @@ class Settings:
     judge_model: what judges; several are an ensemble.
     train: make missing adapters of a base of the user's own too.
     timeout: seconds for one attempt at a call.
-    max_cost: USD that no call may pass. spent_usd: of it, before this run, by the same command.
+    max_cost: USD that no call may pass; purse: of several runs together.
     rpm, tpm: requests and tokens a minute.
     votes: people's, file or hub id; vote_names: CONTENDER=NAME, what they call a contender.
     """
@@ -69,7 +69,7 @@ class Settings:
     votes: str | None = None
     vote_names: tuple[str, ...] = ()
     max_cost: float | None = None
-    spent_usd: float = 0.0
+    purse: Purse | None = None
     rpm: float | None = None
     tpm: float | None = None
 
@@ -138,7 +138,7 @@ def make_plan(settings: Settings, config: Config) -> Plan:
         concurrency=settings.concurrency,
         timeout_s=settings.timeout,
         limits=limits_of(
-            config.prices, settings.max_cost, settings.rpm, settings.tpm, settings.spent_usd
+            config.prices, settings.max_cost, settings.rpm, settings.tpm, settings.purse
         ),
     )
     judge, seats, notes = take_seats(settings, config, embedded, asked)

@@ -8,7 +8,16 @@ from dataclasses import replace
 
 import pytest
 
-from sami_eval.budget import Budget, BudgetError, Limits, Pace, cost_usd, dollars, most_tokens
+from sami_eval.budget import (
+    Budget,
+    BudgetError,
+    Limits,
+    Pace,
+    Purse,
+    cost_usd,
+    dollars,
+    most_tokens,
+)
 from sami_eval.calls import Reply, Request, Sampling
 from sami_eval.client import ClientSettings, complete_all
 from sami_eval.config import Price
@@ -65,6 +74,20 @@ def test_the_call_that_could_pass_the_limit_is_not_made() -> None:
         budget.reserve(request())
     assert caught.value.exit_code == 1
     assert "what is done is kept" in caught.value.hint
+
+
+def test_budgets_of_one_purse_share_its_limit() -> None:
+    purse = Purse()
+    first, second = (Budget(PRICES, 2.5 * MOST, purse) for _ in range(2))
+    for usage in (Usage(52, 100), None):
+        assert first.reserve(request())
+        first.settle(request(), usage)
+    first.unmetered.add("judge-1")  # what was spent is not known, and counts at what is known
+    assert first.spent_usd is None
+    assert purse.spent_usd == pytest.approx(2 * MOST)
+    with pytest.raises(BudgetError, match="max-cost"):
+        second.reserve(request())
+    assert second.spent_usd == 0.0
 
 
 def test_a_call_whose_end_was_not_seen_counts_whole() -> None:

@@ -20,7 +20,7 @@ from sami_eval import cli
 from sami_eval.align import card
 from sami_eval.align.records import read_contrasts
 from sami_eval.answers import read_answers
-from sami_eval.budget import BudgetError
+from sami_eval.budget import BudgetError, Purse
 from sami_eval.config import Config, Price
 from sami_eval.embedded import BASE_DIR
 from sami_eval.errors import UsageError
@@ -29,7 +29,7 @@ from sami_eval.report.document import read_document
 from sami_eval.reproduce import gsm8k, mtbench
 from sami_eval.reproduce.checklist import FILE
 from sami_eval.reproduce.scale import read_scale
-from sami_eval.reproduce.work import Asked, Purse, kept, trained_models, write_contrasts
+from sami_eval.reproduce.work import Asked, kept, trained_models, write_contrasts
 from sami_eval.runs import DOCUMENT
 from tests.align_models import CONTRASTS
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion, draw

@@ -83,7 +83,7 @@ def settings_of(asked: Asked, how: Judging) -> Settings:
         out=asked.run(how.name),
         concurrency=asked.concurrency,
         max_cost=asked.max_cost,
-        spent_usd=asked.purse.spent_usd,
+        purse=asked.purse,
         rpm=asked.rpm,
         tpm=asked.tpm,
     )
@@ -120,7 +120,6 @@ def judge_all(asked: Asked, config: Config, progress: Progress, command: str) ->
     for how in asked.scale.mtbench.judging:
         progress.say(f"judging: {how.name}")
         document = run_comparison(settings_of(asked, how), config, progress, command)
-        asked.purse.pay(document["cost_usd"], document["cost_unseen_usd"])
         turns += sum(row["n_turns"] for row in document["comparisons"])
     spent = asked.purse.spent_usd - before
     return {"turns judged": turns, "USD": round(spent, 2)} if spent else {"turns judged": turns}

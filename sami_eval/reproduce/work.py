@@ -11,7 +11,7 @@ from sami_eval.align import ADAPTERS, align, card, chain, recipes
 from sami_eval.align.contrast import choose_prompts
 from sami_eval.align.records import contrasts_to_jsonl, read_contrasts
 from sami_eval.align.summary import summarize
-from sami_eval.budget import limits_of
+from sami_eval.budget import Purse, limits_of
 from sami_eval.calls import Sampling
 from sami_eval.client import ClientSettings
 from sami_eval.config import Config
@@ -38,23 +38,13 @@ from sami_eval.types import Contrast, Model, Principle, Prompt
 CONTRASTS = "contrasts"
 
 
-@dataclass(slots=True)
-class Purse:
-    """What one command has spent so far, over all its stages."""
-
-    spent_usd: float = 0.0
-
-    def pay(self, known_usd: float | None, unseen_usd: float) -> None:
-        """Count what was spent, and the most that calls whose end was not seen can cost."""
-        self.spent_usd += (known_usd or 0.0) + unseen_usd
-
-
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What `sami-eval reproduce` was asked besides the scale.
 
     folder: of the reproduction. constitutions: a file in the place of the scale's constitution.
     questions: MT-Bench's, or GSM8K's problems, as a file. judge_model: in the place of the scale's.
+    purse: all stages' calls, below one max_cost.
     """
 
     scale: Scale
@@ -180,17 +170,13 @@ def _written(bench: Bench) -> tuple[Model, list[Contrast]]:
             ensure=adapters.ensure_in(shop),
         )[0]
         check_server(writer, settings.engine.client)
-        written = adapters.contrasts_of(
+        return writer, adapters.contrasts_of(
             writer, prompts, principles, settings, ledger, bench.progress
         )
-    budget = settings.engine.client.limits.budget
-    asked.purse.pay(budget.spent_usd, budget.unseen_usd)
-    return writer, written
 
 
 def _settings(asked: Asked, writing: Writing) -> adapters.ContrastSettings:
-    spent = asked.purse.spent_usd
-    limits = limits_of(asked.config.prices, asked.max_cost, asked.rpm, asked.tpm, spent)
+    limits = limits_of(asked.config.prices, asked.max_cost, asked.rpm, asked.tpm, asked.purse)
     client = ClientSettings(asked.base_url, asked.concurrency, limits=limits)
     return adapters.ContrastSettings(
         n=writing.n,
