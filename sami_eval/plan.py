@@ -35,8 +35,7 @@ class Settings:
     judge_model: what judges; several are an ensemble.
     train: make missing adapters of a base of the user's own too.
     timeout: seconds for one attempt at a call.
-    max_cost: USD that no call may pass; purse: of several runs together.
-    rpm, tpm: requests and tokens a minute.
+    max_cost: USD that no call may pass. rpm, tpm: requests and tokens a minute.
     votes: people's, file or hub id; vote_names: CONTENDER=NAME, what they call a contender.
     """
 
@@ -69,7 +68,6 @@ class Settings:
     votes: str | None = None
     vote_names: tuple[str, ...] = ()
     max_cost: float | None = None
-    purse: Purse | None = None
     rpm: float | None = None
     tpm: float | None = None
 
@@ -121,8 +119,11 @@ class Plan:
         return key("run", self.task, chosen, rows, judge, facts)
 
 
-def make_plan(settings: Settings, config: Config) -> Plan:
-    """Decide and check everything that costs nothing. Raises UsageError, KeyMissingError."""
+def make_plan(settings: Settings, config: Config, purse: Purse | None = None) -> Plan:
+    """Decide and check everything that costs nothing. Raises UsageError, KeyMissingError.
+
+    purse: of runs that stay below one `max_cost` together.
+    """
     _check_pair(settings.contenders)
     base_spec = settings.base or config.defaults.get("base")
     base = models.resolve_base(base_spec, config)
@@ -137,9 +138,7 @@ def make_plan(settings: Settings, config: Config) -> Plan:
         base_url=settings.base_url or config.defaults.get("base-url"),
         concurrency=settings.concurrency,
         timeout_s=settings.timeout,
-        limits=limits_of(
-            config.prices, settings.max_cost, settings.rpm, settings.tpm, settings.purse
-        ),
+        limits=limits_of(config.prices, settings.max_cost, settings.rpm, settings.tpm, purse),
     )
     judge, seats, notes = take_seats(settings, config, embedded, asked)
     for seat in seats:

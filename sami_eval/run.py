@@ -14,6 +14,7 @@ from typing import Any
 
 from sami_eval import models, runs, seen
 from sami_eval.adapters import Workshop, ensure_in
+from sami_eval.budget import Purse
 from sami_eval.comparison import compare as compare_pair
 from sami_eval.comparison import correct_pairs, round_robin
 from sami_eval.config import Config, find_config
@@ -78,10 +79,14 @@ def compare(
 
 
 def run_comparison(
-    settings: Settings, config: Config, progress: Progress, command: str = ""
+    settings: Settings,
+    config: Config,
+    progress: Progress,
+    command: str = "",
+    purse: Purse | None = None,
 ) -> Document:
     """Compare the contenders and save the run; what is stored already is not done again."""
-    plan, stages = make_plan(settings, config), Stages()
+    plan, stages = make_plan(settings, config, purse), Stages()
     # A name that means nothing is said before a folder is made or an adapter trained.
     people = _people(plan, resolved(plan, lambda spec, base: base))
     folder = claim_folder(plan)
@@ -110,6 +115,12 @@ def run_comparison(
         "seconds": stages.seconds,
         "memory_mb": stages.memory_mb,
     }
+    _say_read_in_words(plan, judged, progress)
+    runs.save(folder, document, plan.prompts, answers, judged)
+    return document
+
+
+def _say_read_in_words(plan: Plan, judged: Sequence[Verdict], progress: Progress) -> None:
     for judge in (seat.judge for seat in plan.seats):
         if n := read_in_words(judge, judged):
             of = sum(verdict.judge == judge.name for verdict in judged)
@@ -117,8 +128,6 @@ def run_comparison(
                 f"judge `{judge.name}`: {n} of {of} judgments came without "
                 "log-probabilities: what it says is the verdict"
             )
-    runs.save(folder, document, plan.prompts, answers, judged)
-    return document
 
 
 def _people(plan: Plan, sides: Sequence[Contender]) -> People | None:

@@ -83,7 +83,6 @@ def settings_of(asked: Asked, how: Judging) -> Settings:
         out=asked.run(how.name),
         concurrency=asked.concurrency,
         max_cost=asked.max_cost,
-        purse=asked.purse,
         rpm=asked.rpm,
         tpm=asked.tpm,
     )
@@ -103,7 +102,7 @@ def respond_all(asked: Asked, config: Config, progress: Progress) -> Facts:
         if how.principles_shown in seen:
             continue
         seen.add(how.principles_shown)
-        plan = make_plan(settings_of(asked, how), config)
+        plan = make_plan(settings_of(asked, how), config, asked.purse)
         with Ledger(config.ledger_path, say=progress.say) as ledger:
             sides = resolved(plan, models.existing(config))
             several = [model for side in sides for model in side.models]
@@ -119,7 +118,7 @@ def judge_all(asked: Asked, config: Config, progress: Progress, command: str) ->
     before, turns = asked.purse.spent_usd, 0
     for how in asked.scale.mtbench.judging:
         progress.say(f"judging: {how.name}")
-        document = run_comparison(settings_of(asked, how), config, progress, command)
+        document = run_comparison(settings_of(asked, how), config, progress, command, asked.purse)
         turns += sum(row["n_turns"] for row in document["comparisons"])
     spent = asked.purse.spent_usd - before
     return {"turns judged": turns, "USD": round(spent, 2)} if spent else {"turns judged": turns}
