@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glob import glob
 from pathlib import Path
 
 from sami_eval.align.options import Options
@@ -23,6 +24,14 @@ QUICK = Options(
     threads=1,
     max_fall=10.0,
 )
+
+
+def there(folder: Path, pattern: str) -> set[str]:
+    """Paths below a folder in which another process writes and deletes.
+
+    pathlib raises where a folder goes away while it is searched; glob passes over it.
+    """
+    return set(glob(pattern, root_dir=folder, recursive=True, include_hidden=True))
 
 
 def tokenizer(template: str | None = CHAT, pad: str | None = "<pad>"):

@@ -16,7 +16,7 @@ import torch
 from sami_eval.align import card, chain
 from sami_eval.align.records import prompt_hash
 from sami_eval.errors import UsageError
-from tests.align_models import CONTRASTS, Said, contrast, save_base, weights
+from tests.align_models import CONTRASTS, Said, contrast, save_base, there, weights
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_a_killed_training_gives_the_same_adapter_when_run_again(work, tmp_path)
     )
     command = [sys.executable, "-c", script, work.base.base, str(work.adapters)]
     with subprocess.Popen(command, cwd=Path(__file__).parents[1]) as process:
-        while not list(work.adapters.rglob("training.jsonl")):
+        while not there(work.adapters, "**/training.jsonl"):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 assert process.wait(timeout=0.1) is None, "it ended before it could be killed"
         process.kill()

@@ -18,7 +18,7 @@ import torch
 from sami_eval.align import chain, checkpoints, find_methods, load_method
 from sami_eval.align.order import ByStep
 from sami_eval.progress import silent
-from tests.align_models import CONTRASTS, QUICK, Said, save_base, weights
+from tests.align_models import CONTRASTS, QUICK, Said, save_base, there, weights
 
 STEPS = 12  # checkpoints after 5 and 10
 
@@ -184,8 +184,8 @@ def test_a_killed_training_ends_in_the_same_weights(recipe, base, tmp_path):
     killed = command(base, tmp_path / "cut", chosen, recipe=recipe)
     for _ in range(2):
         with subprocess.Popen(killed, env=ENVIRONMENT) as process:
-            seen = set((tmp_path / "cut").rglob("step-*"))
-            while set((tmp_path / "cut").rglob("step-*")) <= seen:
+            seen = there(tmp_path / "cut", "**/step-*")
+            while there(tmp_path / "cut", "**/step-*") <= seen:
                 assert process.poll() is None, "it ended before it could be killed"
                 time.sleep(0.01)
             time.sleep(random.uniform(0, 0.15))  # anywhere between two checkpoints

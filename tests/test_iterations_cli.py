@@ -20,7 +20,7 @@ from sami_eval.align.filters import Filters
 from sami_eval.align.records import contrasts_to_jsonl, read_contrasts
 from sami_eval.config import Config
 from sami_eval.store import Ledger
-from tests.align_models import weights
+from tests.align_models import there, weights
 from tests.embedded_contrasts import base as embedded_base
 
 ASKED = ["align", "base+sami", "--contrasts", "given.jsonl", "--iterations", "2", "--steps", "2"]
@@ -95,7 +95,7 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_weights(folder, c
     signs = (".cut-1of2.*/**/step-*", "cut-1of2", ".cut.*/**/step-*")
     for sign in signs:  # in the first training, between the two, in the second
         with subprocess.Popen(command, env=place) as process:
-            while not list(folder.glob(sign)):
+            while not there(folder, sign):
                 assert process.poll() is None, "it ended before it could be killed"
                 time.sleep(0.01)
             process.kill()
