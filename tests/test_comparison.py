@@ -187,7 +187,7 @@ def test_verdicts_on_an_unknown_prompt_are_refused() -> None:
 
 
 @given(st.lists(st.lists(st.sampled_from(WINNERS), min_size=2, max_size=4), max_size=12))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_swapping_the_contenders_mirrors_the_comparison(rows: list[list[Winner | None]]) -> None:
     orders: tuple[Order, Order] = ("a", "b")
     swapped: dict[Winner | None, Winner | None] = {"a": "b", "b": "a", "tie": "tie", None: None}

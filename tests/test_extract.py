@@ -339,7 +339,7 @@ PIECES += [
 ]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=4))
 def test_junk_is_read_in_linear_time(pieces: list[str]) -> None:
     unit = "".join(pieces)

@@ -32,7 +32,7 @@ def near(text: str, value: float, unit: float) -> bool:
     return abs(float(text) - value) <= unit / 2 + 1e-9
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(RUNS)
 def test_the_table_holds_the_documents_figures_rounded(
     said: list[tuple[Winner | None, Winner | None]],
@@ -57,7 +57,7 @@ def test_the_table_holds_the_documents_figures_rounded(
         assert p < 0.001 if shown == "<.001" else near(shown, p, 0.001)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(RUNS)
 def test_words_and_exports_say_the_same_as_the_table(
     said: list[tuple[Winner | None, Winner | None]],
@@ -74,7 +74,7 @@ def test_words_and_exports_say_the_same_as_the_table(
         assert int(found[1].replace(",", "")) == needed
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(RUNS)
 def test_latex_and_the_page_hold_the_cells_of_the_markdown_table(
     said: list[tuple[Winner | None, Winner | None]],

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import sami_eval.stats
@@ -117,7 +117,6 @@ def test_a_score_outside_0_to_1_is_refused() -> None:
 
 
 @given(SCORES)
-@settings(deadline=None)
 def test_swapping_sides_mirrors_the_interval(scores: list[list[float]]) -> None:
     ours, theirs = win_rate(scores), win_rate([[1 - s for s in row] for row in scores])
     assert ours.value is not None
@@ -127,7 +126,6 @@ def test_swapping_sides_mirrors_the_interval(scores: list[list[float]]) -> None:
 
 
 @given(SCORES)
-@settings(deadline=None)
 def test_the_interval_holds_the_rate_inside_0_to_1_with_a_width(scores: list[list[float]]) -> None:
     estimate = win_rate(scores)
     assert estimate.value is not None

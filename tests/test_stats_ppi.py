@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sami_eval.stats import win_rate
@@ -122,7 +122,6 @@ def width(estimate: Estimate) -> float:
 
 
 @given(TURNS)
-@settings(deadline=None)
 def test_swapping_sides_mirrors_everything(rows: list[list[Turn]]) -> None:
     def mirrored(row: list[Turn]) -> list[Turn]:
         return [(1 - f, None if y is None else 1 - y) for f, y in row]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sami_eval.stats import categories_p, holm, sign_flip_p
@@ -28,7 +28,6 @@ def enumerated_p(scores: list[list[float]]) -> float:
 
 
 @given(QUARTERS)
-@settings(deadline=None)
 def test_the_exact_p_value_equals_all_sign_flips_enumerated(scores: list[list[float]]) -> None:
     assert sign_flip_p(scores) == pytest.approx(enumerated_p(scores))
 
@@ -68,7 +67,6 @@ def test_probabilities_are_tested_by_seeded_draws() -> None:
 
 
 @given(QUARTERS)
-@settings(deadline=None)
 def test_swapping_sides_keeps_p(scores: list[list[float]]) -> None:
     assert sign_flip_p([[1 - s for s in row] for row in scores]) == pytest.approx(
         sign_flip_p(scores)
