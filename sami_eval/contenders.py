@@ -8,7 +8,7 @@ from itertools import product
 
 from sami_eval.align import methods_in, recipes
 from sami_eval.config import Config
-from sami_eval.models import SERVERS
+from sami_eval.endpoint import SERVERS
 from sami_eval.types import Model
 
 

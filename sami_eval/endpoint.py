@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from sami_eval import wire
+from sami_eval.config import Config
 from sami_eval.errors import KeyMissingError, UsageError
-from sami_eval.types import Model
+from sami_eval.types import SERVED, Model
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -21,7 +22,18 @@ AZURE_KEY_VARIABLE = "AZURE_OPENAI_API_KEY"
 AZURE_URL_VARIABLE = "AZURE_OPENAI_ENDPOINT"
 AZURE_VERSION_VARIABLE = "OPENAI_API_VERSION"
 
+SERVERS = tuple(f"{engine}:" for engine in SERVED)  # what the spec of such a model begins with
+
 _OFFICIAL = "https://api.openai.com/v1"
+
+
+def at_server(spec: str, config: Config) -> str | None:
+    """`openai:NAME` or `azure:NAME` where a spec names a model at a server, None where not."""
+    row = config.models.get(spec, {"base": spec})
+    plain: str = row.get("base", "")
+    if plain.startswith(SERVERS):
+        return plain
+    return f"{row['engine']}:{plain}" if row.get("engine") in SERVED else None
 
 
 def address_of(model: Model, base_url: str | None) -> str:

@@ -22,16 +22,15 @@ from sami_eval import fingerprints
 from sami_eval.align import ADAPTERS, card, chain, find_methods, methods_in, recipes
 from sami_eval.answers import read_answers
 from sami_eval.config import Config
-from sami_eval.endpoint import address_of
+from sami_eval.endpoint import SERVERS, address_of, at_server
 from sami_eval.errors import UsageError
 from sami_eval.progress import silent
 from sami_eval.store import key
-from sami_eval.types import SERVED, Model
+from sami_eval.types import Model
 
 # (recipe with one seed, base) -> its adapter on that base; raises UsageError where it is missing.
 Ensure = Callable[[str, Model], Model]
 
-SERVERS = tuple(f"{engine}:" for engine in SERVED)
 ADAPTER_CONFIG = "adapter_config.json"
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
 _PATH_LIKE = (".json", ".jsonl", "/")
@@ -136,10 +135,9 @@ def _named(name: str, config: Config, base_url: str | None) -> Model:
     row, where = config.models[name], str(config.path) if config.path else None
     if "base" not in row and "adapter" not in row:
         raise UsageError(f"model `{name}` has no `base`", 'write base = "..."', where)
-    if row.get("engine") in SERVED or row.get("base", "").startswith(SERVERS):
-        plain = row.get("base", "")
-        spec = plain if plain.startswith(SERVERS) else f"{row['engine']}:{plain}"
-        return replace(_of_server(spec, row.get("base_url") or base_url), name=name)
+    served = at_server(name, config)
+    if served is not None:
+        return replace(_of_server(served, row.get("base_url") or base_url), name=name)
     if "adapter" in row:
         model = _of_adapter(config.root / row["adapter"], row.get("base"), config)
     else:

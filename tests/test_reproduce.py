@@ -137,6 +137,26 @@ def test_the_writers_and_the_judges_calls_share_one_limit(
         assert again.purse.spent_usd == 0.0
 
 
+def test_a_writer_of_mathematics_stays_below_the_limit_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    hosted = TINY.replace("[gsm8k.contrasts]", '[gsm8k.contrasts]\nwriter = "openai:hosted"')
+    loose = "[gsm8k.contrasts.filters]\nmin_ratio = 1.0\nopening = 0.01\n"
+    (folder / "hosted.toml").write_text(hosted + loose)
+    # Ten cents an answer, 24 of them.
+    (folder / "sami-eval.toml").write_text("[prices]\nhosted = { input = 1000.0, output = 0.0 }\n")
+    asked = ["reproduce", "gsm8k", "--scale", "hosted.toml", "--only", "contrasts", "-q"]
+    with LoopbackJudge(Behaviour(script=answers)) as server:
+        asked += ["--base-url", server.url, "--concurrency", "2", "--max-cost"]
+        assert cli.run([*asked, "1"]) == 1
+        assert "pass `--max-cost 1`" in capsys.readouterr().err
+        assert 1 <= server.n_calls <= 10
+        assert cli.run([*asked, "3"]) == 0
+        assert server.n_calls == 24
+    assert read_contrasts(next(folder.rglob("*contrasts*.jsonl")))
+
+
 def answers(body: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
     """An answer of its own to every request."""
     return 200, {}, completion(f"I would say {draw(json.dumps(body)):.9f}.")
@@ -200,6 +220,7 @@ def test_wrong_usage_is_one_line_with_a_hint(
         (["mtbench", "--prompts", "bad.jsonl"], 2, "bad.jsonl:1"),
         (["gsm8k", "--prompts", "bad.jsonl"], 2, "bad.jsonl:1"),
         (["mtbench", "--max-cost", "-3"], 2, "`--max-cost -3`"),
+        (["gsm8k", "--max-cost", "-3"], 2, "`--max-cost -3`"),
         (["mtbench", "--scale", "judged.toml"], 4, "OPENAI_API_KEY"),
     ],
 )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from sami_eval.config import Price
+from sami_eval.config import Config, Price
 from sami_eval.reproduce.beside import words
-from sami_eval.reproduce.expect import accepted, needs
+from sami_eval.reproduce.expect import Need, accepted, needs
 from sami_eval.reproduce.scale import read_scale
+
+NOTHING = Config(root=Path())
 
 
 @pytest.mark.parametrize(
@@ -40,7 +45,7 @@ def test_a_gain_is_even_at_zero() -> None:
 
 
 def by_stage(experiment: str) -> dict[str, tuple[int, int, int]]:
-    found = needs(experiment, read_scale("paper"), {}, None)
+    found = needs(experiment, read_scale("paper"), NOTHING, None)
     return {need.stage: (need.calls, need.tokens_in, need.tokens_out) for need in found}
 
 
@@ -79,20 +84,51 @@ def test_the_papers_second_experiment_by_hand() -> None:
 def test_judging_costs_what_the_price_table_says() -> None:
     # 5,241,600 tokens in at $2.5 and 864,000 out at $10 a million: $13.104 + $8.64.
     scale = read_scale("paper")
-    assert needs("mtbench", scale, {}, None)[-1].cost_usd == pytest.approx(21.744)
+    assert needs("mtbench", scale, NOTHING, None)[-1].cost_usd == pytest.approx(21.744)
     cheap = {"gpt-4o": Price(0.25, 1.0)}  # the user's own table wins
-    assert needs("mtbench", scale, cheap, None)[-1].cost_usd == pytest.approx(2.1744)
-    assert needs("mtbench", scale, {}, "openai:unheard-of")[-1].cost_usd is None
+    assert needs("mtbench", scale, replace(NOTHING, prices=cheap), None)[
+        -1
+    ].cost_usd == pytest.approx(2.1744)
+    assert needs("mtbench", scale, NOTHING, "openai:unheard-of")[-1].cost_usd is None
+
+
+@pytest.mark.parametrize("experiment", ["mtbench", "gsm8k"])
+@pytest.mark.parametrize("writer", ["openai:gpt-4o", "strong", "azure"])
+def test_a_writer_at_a_server_is_paid(experiment: str, writer: str) -> None:
+    named = {
+        "strong": {"base": "openai:gpt-4o"},
+        "azure": {"engine": "azure", "base": "gpt-4o"},
+        "unpriced": {"base": "openai:mine"},
+    }
+    config, scale = replace(NOTHING, models=named), read_scale("paper")
+
+    def contrasts(name: str) -> Need:
+        of = getattr(scale, experiment)
+        written = replace(of, contrasts=replace(of.contrasts, writer=name))
+        return needs(experiment, replace(scale, **{experiment: written}), config, None)[0]
+
+    need = contrasts(writer)
+    # At $2.5 and $10 a million; sixteen calls at a time, ten seconds each.
+    assert need.cost_usd == pytest.approx(need.calls * (310 * 2.5 + 300 * 10) / 1e6)
+    assert need.seconds == pytest.approx(need.calls / 1.6)
+    assert contrasts("unpriced").cost_usd is None
+    assert contrasts("base").cost_usd == contrasts("some/hub-model").cost_usd == 0.0
+
+
+def test_a_judge_in_this_process_costs_nothing() -> None:
+    scale = read_scale("paper")
+    assert needs("mtbench", scale, NOTHING, "vllm:some/judge")[-1].cost_usd == 0.0
+    assert needs("mtbench", scale, NOTHING, "gpt-4o")[-1].cost_usd is None  # will be refused
 
 
 def test_a_program_judges_for_nothing() -> None:
-    judging = needs("mtbench", read_scale("embedded"), {}, None)[-1]
+    judging = needs("mtbench", read_scale("embedded"), NOTHING, None)[-1]
     assert (judging.calls, judging.cost_usd) == (0, 0.0)
 
 
 def test_time_is_tokens_over_the_scales_rate() -> None:
     scale = read_scale("paper")
-    found = {need.stage: need.seconds for need in needs("mtbench", scale, {}, None)}
+    found = {need.stage: need.seconds for need in needs("mtbench", scale, NOTHING, None)}
     assert found["contrasts"] == pytest.approx(90 + 39_326 * 300 / 5_000)
     assert found["sami"] == pytest.approx(90 + 17_697 * 2 * 910 / 6_160)
     # The frozen reference reads DPO's rows too, forward alone: a third more.

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console, RenderableType
 
+from sami_eval.config import Config
 from sami_eval.reproduce.beside import words
 from sami_eval.reproduce.console import duration, forecast, render
 from sami_eval.reproduce.document import (
@@ -155,7 +156,9 @@ def printed(shown: RenderableType) -> str:
         (
             "reproduce_forecast",
             forecast(
-                "mtbench", read_scale("paper"), needs("mtbench", read_scale("paper"), {}, None)
+                "mtbench",
+                read_scale("paper"),
+                needs("mtbench", read_scale("paper"), Config(root=Path()), None),
             ),
         ),
     ],

@@ -69,7 +69,7 @@ def check(filters: Filters) -> Filters:
     ):
         # The comparison is false for NaN.
         if value is not None and not (least <= value <= most and 0 < value < math.inf):
-            bound = f"from {least} to {most}" if most < math.inf else f"at least {least}"
+            bound = f"above 0 and at most {most}" if most < math.inf else f"of at least {least}"
             raise UsageError(f"`{flag}` is `{value:g}`; it must be a number {bound}", HELP)
     if not all(fragment.strip() for fragment in filters.banned):
         raise UsageError("`--ban` is given an empty text", HELP)

@@ -105,9 +105,14 @@ def gsm8k(
     prompts: Annotated[
         Path | None, typer.Option(help="GSM8K's problems as a file. Default: the hub's.")
     ] = None,
+    base_url: BaseUrl = None,
     engine: Engine = None,
     engine_arg: EngineArg = None,
     out: Out = None,
+    concurrency: Concurrency = 16,
+    max_cost: MaxCost = None,
+    rpm: Rpm = None,
+    tpm: Tpm = None,
     dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -117,8 +122,13 @@ def gsm8k(
     given = {
         "constitutions": constitutions,
         "questions": prompts,
+        "base_url": base_url,
         "engine": engine,
         "engine_args": tuple(engine_arg or ()),
+        "concurrency": concurrency,
+        "max_cost": max_cost,
+        "rpm": rpm,
+        "tpm": tpm,
     }
     asked = _asked("gsm8k", scale, seed, out, given)
     _run("gsm8k", asked, start, only, dry_run, as_json, quiet, verbose)
@@ -180,7 +190,7 @@ def _forecast(experiment: str, asked: Asked, as_json: bool) -> None:
     from sami_eval.reproduce.expect import needs, to_row
 
     scale = asked.scale
-    found = needs(experiment, scale, asked.config.prices, asked.judge_model)
+    found = needs(experiment, scale, asked.config, asked.judge_model)
     if as_json:
         print_json(
             {

@@ -6,16 +6,19 @@ Plain arithmetic, so that a person can check it by hand (docs/reproduce.md does)
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sami_eval.align.options import Options, change, preset
-from sami_eval.config import Price
+from sami_eval.config import Config, Price
+from sami_eval.endpoint import at_server
+from sami_eval.judge import IN_PROCESS
 from sami_eval.reproduce.gsm8k import RECIPES as MATH_RECIPES
 from sami_eval.reproduce.mtbench import CONTENDERS, RECIPES
-from sami_eval.reproduce.scale import Expected, Judging, MtBench, Scale, Training, Writing
+from sami_eval.reproduce.scale import Expected, MtBench, Scale, Training, Writing
 
 PAIRS, TURNS, ORDERS = 3, 2, 2
+SERVED_A_SECOND = 1.6  # sixteen calls at a time, some ten seconds each
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +37,28 @@ class Need:
     cost_usd: float | None = 0.0
 
 
-def needs(
-    experiment: str, scale: Scale, prices: Mapping[str, Price], judge: str | None
-) -> list[Need]:
+def needs(experiment: str, scale: Scale, config: Config, judge: str | None) -> list[Need]:
     """The needs of every stage of an experiment. judge: a model in the place of the scale's."""
     if experiment == "mtbench":
         of = scale.mtbench
         trained = _training(RECIPES, of.contrasts, of.training, scale.expected, experiment)
-        tail = [_responses(of, scale.expected), _judging(of, scale, prices, judge)]
-        return [_contrasts(of.contrasts, scale.expected), *trained, *tail]
+        tail = [_responses(of, scale.expected), _judging(of, scale, config, judge)]
+        return [_contrasts(of.contrasts, scale, config), *trained, *tail]
     math = scale.gsm8k
     trained = _training(MATH_RECIPES, math.contrasts, math.training, scale.expected, experiment)
-    return [_contrasts(math.contrasts, scale.expected), *trained, _samples(scale)]
+    return [_contrasts(math.contrasts, scale, config), *trained, _samples(scale)]
 
 
-def _contrasts(writing: Writing, expected: Expected) -> Need:
-    calls = writing.prompts * writing.n
+def _contrasts(writing: Writing, scale: Scale, config: Config) -> Need:
+    expected, calls = scale.expected, writing.prompts * writing.n
     asked = calls * (expected.prompt_tokens + expected.constitution_tokens)
-    return _generated(
-        "contrasts", calls, "responses", asked, calls * expected.contrast_tokens, expected
-    )
+    written = calls * expected.contrast_tokens
+    need = _generated("contrasts", calls, "responses", asked, written, expected)
+    served = at_server(writing.writer, config)
+    if served is None:
+        return need
+    cost = _add(0.0, _price(served, scale, config), asked, written)
+    return replace(need, seconds=calls / SERVED_A_SECOND, cost_usd=cost)
 
 
 def _generated(
@@ -113,7 +118,7 @@ def _responses(of: MtBench, expected: Expected) -> Need:
     )
 
 
-def _judging(of: MtBench, scale: Scale, prices: Mapping[str, Price], judge: str | None) -> Need:
+def _judging(of: MtBench, scale: Scale, config: Config, judge: str | None) -> Need:
     calls = read = 0
     cost: float | None = 0.0
     for how in of.judging:
@@ -122,13 +127,12 @@ def _judging(of: MtBench, scale: Scale, prices: Mapping[str, Price], judge: str 
         n = PAIRS * of.questions * TURNS * ORDERS
         tokens = n * _judged_tokens(scale.expected)
         calls, read = calls + n, read + round(tokens)
-        cost = _add(
-            cost, _price(how, scale, prices, judge), tokens, n * scale.expected.reply_tokens
-        )
-    # Sixteen at a time, some ten seconds each: what a server answers in.
-    return Need(
-        "judging", calls, "calls", read, calls * scale.expected.reply_tokens, calls / 1.6, cost
-    )
+        model = judge or how.judge_model or ""
+        if model.partition(":")[0] not in IN_PROCESS:
+            price = _price(at_server(model, config) or "", scale, config)
+            cost = _add(cost, price, tokens, n * scale.expected.reply_tokens)
+    written = calls * scale.expected.reply_tokens
+    return Need("judging", calls, "calls", read, written, calls / SERVED_A_SECOND, cost)
 
 
 def _judged_tokens(expected: Expected) -> float:
@@ -137,11 +141,10 @@ def _judged_tokens(expected: Expected) -> float:
     return expected.judge_tokens + 1.5 * turn
 
 
-def _price(
-    how: Judging, scale: Scale, prices: Mapping[str, Price], judge: str | None
-) -> Price | None:
-    name = (judge or how.judge_model or "").partition(":")[2]
-    return prices.get(name) or scale.prices.get(name)
+def _price(served: str, scale: Scale, config: Config) -> Price | None:
+    """Of `openai:NAME`: the user's own table comes first."""
+    name = served.partition(":")[2]
+    return config.prices.get(name) or scale.prices.get(name)
 
 
 def _add(cost: float | None, price: Price | None, read: float, written: float) -> float | None:

@@ -72,6 +72,9 @@ def settings_of(asked: Asked, how: Sampling) -> Settings:
         seed=asked.seed,
         out=asked.run(how.name),
         concurrency=asked.concurrency,
+        max_cost=asked.max_cost,
+        rpm=asked.rpm,
+        tpm=asked.tpm,
     )
 
 
