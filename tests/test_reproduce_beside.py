@@ -85,10 +85,8 @@ def test_judging_costs_what_the_price_table_says() -> None:
     # 5,241,600 tokens in at $2.5 and 864,000 out at $10 a million: $13.104 + $8.64.
     scale = read_scale("paper")
     assert needs("mtbench", scale, NOTHING, None)[-1].cost_usd == pytest.approx(21.744)
-    cheap = {"gpt-4o": Price(0.25, 1.0)}  # the user's own table wins
-    assert needs("mtbench", scale, replace(NOTHING, prices=cheap), None)[
-        -1
-    ].cost_usd == pytest.approx(2.1744)
+    cheap = replace(NOTHING, prices={"gpt-4o": Price(0.25, 1.0)})  # the user's own table wins
+    assert needs("mtbench", scale, cheap, None)[-1].cost_usd == pytest.approx(2.1744)
     assert needs("mtbench", scale, NOTHING, "openai:unheard-of")[-1].cost_usd is None
 
 

@@ -129,7 +129,7 @@ def _judging(of: MtBench, scale: Scale, config: Config, judge: str | None) -> Ne
         calls, read = calls + n, read + round(tokens)
         model = judge or how.judge_model or ""
         if model.partition(":")[0] not in IN_PROCESS:
-            price = _price(at_server(model, config) or "", scale, config)
+            price = _price(at_server(model, config), scale, config)
             cost = _add(cost, price, tokens, n * scale.expected.reply_tokens)
     written = calls * scale.expected.reply_tokens
     return Need("judging", calls, "calls", read, written, calls / SERVED_A_SECOND, cost)
@@ -141,8 +141,10 @@ def _judged_tokens(expected: Expected) -> float:
     return expected.judge_tokens + 1.5 * turn
 
 
-def _price(served: str, scale: Scale, config: Config) -> Price | None:
-    """Of `openai:NAME`: the user's own table comes first."""
+def _price(served: str | None, scale: Scale, config: Config) -> Price | None:
+    """Of `openai:NAME`, the user's own table first; None where no table has it."""
+    if served is None:
+        return None
     name = served.partition(":")[2]
     return config.prices.get(name) or scale.prices.get(name)
 
