@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from sami_eval.calls import Reply
@@ -106,3 +108,28 @@ def test_a_refusing_tone_with_a_verdict_is_a_verdict() -> None:
 def test_a_reply_without_rating_has_a_reason(text: str, reason: str) -> None:
     reading = read_reply(Reply(text), SINGLE)
     assert (reading.rating, reading.reason) == (None, reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "winner"),
+    [
+        ("[[B]]" + "<think>" * 100_000, "b"),
+        ("[[B]]" + "<think>[[A]]</thinking " * 50_000, "b"),
+        ("</think>" * 100_000 + "[[B]]", "b"),
+        ("<think>[[A]]</think>" * 50_000 + "[[B]]", "b"),
+        ("<" * 500_000, None),
+    ],
+    ids=["opened", "half closed", "closed", "many", "brackets"],
+)
+def test_thoughts_are_found_in_linear_time(text: str, winner: Winner | None) -> None:
+    start = time.process_time()
+    assert parse_verdict(text, QUALITY) == winner
+    assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<thought>[[A]]</thought>[[B]]", "[THINK][[A]][/THINK][[B]]", "◁think▷[[A]]◁/think▷[[B]]"],
+)
+def test_thoughts_are_known_in_other_tags(text: str) -> None:
+    assert parse_verdict(text, QUALITY) == "b"

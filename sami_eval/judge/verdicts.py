@@ -12,15 +12,12 @@ from itertools import accumulate
 from sami_eval import wire
 from sami_eval.calls import Reply, TokenLogps
 from sami_eval.judge.logprobs import LEAST, probabilities, winner_of
+from sami_eval.thoughts import blanked
 from sami_eval.types import Judge, Winner
 
 WINNERS: dict[str, Winner] = {"a": "a", "b": "b", "tie": "tie"}
 LOWEST, HIGHEST = 1.0, 10.0
 
-_FLAGS = re.DOTALL | re.IGNORECASE
-_THOUGHT = re.compile(r"<(think(?:ing)?)>.*?</\1>", _FLAGS)
-_ENDED = re.compile(r"\A.*</think(?:ing)?>", _FLAGS)  # opened by the chat template, unseen
-_UNENDED = re.compile(r"<think(?:ing)?>.*\Z", _FLAGS)
 _REFUSAL = re.compile(
     r"\A\W*(i['’]?m (very )?sorry|i am (very )?sorry|sorry|i can(no|['’])t|i['’]m (not able|unable)"
     r"|i am (not able|unable)|as an ai)\b",
@@ -59,9 +56,7 @@ def parse_rating(text: str, judge: Judge) -> float | None:
 
 def visible(text: str) -> str:
     """The reply with spaces for what the judge thought before it spoke."""
-    for thought in (_THOUGHT, _ENDED, _UNENDED):
-        text = thought.sub(lambda match: " " * len(match[0]), text)
-    return text
+    return blanked(text)
 
 
 def _last_match(text: str, judge: Judge) -> tuple[str, re.Match[str]] | None:

@@ -1,0 +1,40 @@
+"""What a model thought before it spoke: tags around it, found in one pass over the text.
+
+`<think>...</think>`, `<thinking>`, `<thought>`, `[THINK]`; left open, they hold the rest of the
+text; closed only, because the chat template opened them unseen, they hold what stands before.
+"""
+
+from __future__ import annotations
+
+import re
+
+TAG = re.compile(
+    r"<(?P<close>/?)(?:seed:)?(?:think(?:ing)?|thoughts?)\s?>|(?-i:\[(?P<mistral>/?)THINK\])"
+    r"|◁(?P<kimi>/?)think▷",
+    re.IGNORECASE,
+)
+Span = tuple[int, int]
+
+
+def thoughts(text: str) -> list[Span]:
+    """Where the text is thought, tags included: spans in order, none within another."""
+    spans: list[Span] = []
+    opened: int | None = None
+    for tag in TAG.finditer(text):
+        if "/" not in tag[0]:
+            opened = tag.start() if opened is None else opened
+        elif opened is not None:
+            spans.append((opened, tag.end()))
+            opened = None
+        else:
+            spans = [(0, tag.end())]
+    return spans if opened is None else [*spans, (opened, len(text))]
+
+
+def blanked(text: str) -> str:
+    """The text with spaces for its thoughts: what is left keeps its place."""
+    parts, at = [], 0
+    for start, end in thoughts(text):
+        parts += [text[at:start], " " * (end - start)]
+        at = end
+    return "".join([*parts, text[at:]])
