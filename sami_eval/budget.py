@@ -196,11 +196,12 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one run's calls share, contenders and judges alike."""
+    """What one run's calls share, contenders and judges alike. said: what is not said again."""
 
     budget: Budget = field(default_factory=Budget)
     requests: Pace | None = None
     tokens: Pace | None = None
+    said: set[str] = field(default_factory=set)
 
     def wait_s(self, request: Request) -> float:
         """Take a request's turn; the seconds until it comes."""
@@ -229,7 +230,8 @@ def limits_of(
     budget = Budget(prices, _positive("--max-cost", max_cost, "5  (USD)"), purse)
     requests = _positive("--rpm", rpm, "500  (requests a minute)")
     tokens = _positive("--tpm", tpm, "100000  (tokens a minute)")
-    return Limits(budget, *(Pace(n) if n is not None else None for n in (requests, tokens)))
+    of_requests, of_tokens = (Pace(n) if n is not None else None for n in (requests, tokens))
+    return Limits(budget, of_requests, of_tokens)
 
 
 def _positive(flag: str, value: object, example: str) -> float | None:

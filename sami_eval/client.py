@@ -102,6 +102,10 @@ def complete_all(
         return
     for model in dict.fromkeys(request.model for request in requests):
         check_key(model, settings)
+        said = f"`{model.base}` is asked at {endpoint.place_of(model, settings.base_url)}"
+        if said not in settings.limits.said:
+            settings.limits.said.add(said)
+            progress.say(said)
     # A notebook runs a loop in this thread already, and a thread has room for one.
     _outside_a_loop(lambda: asyncio.run(_Exchange(settings, progress).run(requests, on_reply)))
 
@@ -122,7 +126,7 @@ class _Exchange:
     def __init__(self, settings: ClientSettings, progress: Progress) -> None:
         self.settings = settings
         self.progress = progress
-        self.clients: dict[str, AsyncOpenAI] = {}
+        self.clients: dict[tuple[str, str | None], AsyncOpenAI] = {}
         self.unsupported: dict[str, set[str]] = {}  # model -> parameters its server refused
         self.failed_in_a_row = 0
         self.not_before = 0.0  # a Retry-After holds for every worker
@@ -266,9 +270,10 @@ class _Exchange:
 
     def _client(self, model: Model) -> AsyncOpenAI:
         url = endpoint.address_of(model, self.settings.base_url)
-        if url not in self.clients:
-            self.clients[url] = endpoint.connect(url, model.engine)
-        return self.clients[url]
+        variable = endpoint.key_variable(model)
+        if (url, variable) not in self.clients:
+            self.clients[url, variable] = endpoint.connect(url, model.engine, variable)
+        return self.clients[url, variable]
 
     def _refused(
         self, error: APIStatusError, request: Request, body: Mapping[str, object]
@@ -282,7 +287,11 @@ class _Exchange:
             raise _Adapted
         if status in (401, 403):
             variable = endpoint.key_variable(request.model)
-            raise KeyMissingError(f"the server refused the key: {words}", f"check {variable}")
+            said = (
+                f"the server refused {'the key' if variable else 'a call without a key'}: {words}"
+            )
+            hint = f"check {variable}" if variable else 'name its variable: key = "OUR_KEY"'
+            raise KeyMissingError(said, hint)
         if status == 404:
             hint = "check the model's name and --base-url"
             raise SamiEvalError(f"`{request.model.base}`: {words}", hint)

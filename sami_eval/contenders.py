@@ -8,7 +8,7 @@ from itertools import product
 
 from sami_eval.align import methods_in, recipes
 from sami_eval.config import Config
-from sami_eval.endpoint import SERVERS
+from sami_eval.endpoint import at_server
 from sami_eval.types import Model
 
 
@@ -23,7 +23,7 @@ class Contender:
 
 def seeds_of(spec: str, config: Config) -> tuple[int, ...]:
     """The seeds of `sami@1,2,3`; empty for any other spec, and for a single seed."""
-    if spec in config.models or spec.startswith(SERVERS):
+    if spec in config.models or at_server(spec, config):
         return ()
     plain, files = methods_in(spec)
     recipe = recipes.match(plain, files)

@@ -3,7 +3,7 @@
 1. a name under `[models]` in sami-eval.toml
 2. a recipe (`base`, `sft`, `sami@1,2,3`): an adapter under adapters/ for the current base
 3. a folder with adapter_config.json, or a local model folder
-4. `openai:MODEL`: any compatible server; `azure:DEPLOYMENT` of Azure OpenAI
+4. `openai:MODEL`: any compatible server; `azure:DEPLOYMENT`; `X:MODEL` under [servers.X]
 5. a recorded file of answers
 6. a hub id, `ID@REVISION` for another than its main one
 """
@@ -22,7 +22,7 @@ from sami_eval import fingerprints
 from sami_eval.align import ADAPTERS, card, chain, find_methods, methods_in, recipes
 from sami_eval.answers import read_answers
 from sami_eval.config import Config
-from sami_eval.endpoint import SERVERS, address_of, at_server
+from sami_eval.endpoint import served
 from sami_eval.errors import UsageError
 from sami_eval.progress import silent
 from sami_eval.store import key
@@ -96,15 +96,16 @@ def resolve(
     """
     if spec in config.models:
         return [_named(spec, config, base_url)]
-    plain, files = methods_in(spec) if not spec.startswith(SERVERS) else (spec, {})
+    model = served(spec, config, base_url)
+    if model is not None:
+        return [model]
+    plain, files = methods_in(spec)
     recipe = recipes.match(plain, files)
     if recipe is not None:
         return _of_recipe(spec, recipe, resolve_base(base, config), ensure or existing(config))
     path = Path(spec).expanduser()
     if path.is_dir():
         return [_of_folder(path, base, config)]
-    if spec.startswith(SERVERS):
-        return [_of_server(spec, base_url)]
     if path.is_file():
         return _of_record(path)
     return [_of_hub(spec, base, config)]
@@ -135,9 +136,9 @@ def _named(name: str, config: Config, base_url: str | None) -> Model:
     row, where = config.models[name], str(config.path) if config.path else None
     if "base" not in row and "adapter" not in row:
         raise UsageError(f"model `{name}` has no `base`", 'write base = "..."', where)
-    served = at_server(name, config)
-    if served is not None:
-        return replace(_of_server(served, row.get("base_url") or base_url), name=name)
+    at = served(name, config, base_url)
+    if at is not None:
+        return at
     if "adapter" in row:
         model = _of_adapter(config.root / row["adapter"], row.get("base"), config)
     else:
@@ -187,17 +188,6 @@ def _of_recipe(spec: str, recipe: recipes.Recipe, base: Model, ensure: Ensure) -
         replace(ensure(f"{plain}@{seed}", base), name=f"{recipe.name}@{seed}")
         for seed in recipe.seeds
     ]
-
-
-def _of_server(spec: str, base_url: str | None) -> Model:
-    engine, _, name = spec.partition(":")
-    if not name:
-        raise UsageError(f"`{spec}` names no model", "e.g. `openai:gpt-4o`")
-    if engine == "azure":  # no --base-url changes its endpoint
-        model = Model(name, name, engine="azure")
-        return replace(model, fingerprint=key("azure", address_of(model, None), name))
-    fingerprint = key("server", base_url, name)
-    return Model(name, name, engine="openai", fingerprint=fingerprint, base_url=base_url)
 
 
 def _of_record(path: Path) -> list[Model]:

@@ -120,7 +120,7 @@ def make_plan(settings: Settings, config: Config) -> Plan:
     base_spec = settings.base or config.defaults.get("base")
     base = models.resolve_base(base_spec, config)
     client = ClientSettings(
-        base_url=settings.base_url or config.defaults.get("base-url"),
+        base_url=settings.base_url,
         concurrency=settings.concurrency,
         limits=limits_of(config.prices, settings.max_cost, settings.rpm, settings.tpm),
     )

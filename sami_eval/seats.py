@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sami_eval import models
 from sami_eval.config import Config
+from sami_eval.endpoint import served
 from sami_eval.errors import UsageError
 from sami_eval.generate import EngineChoice
 from sami_eval.judge import (
@@ -17,7 +18,7 @@ from sami_eval.judge import (
     read_judge,
     read_judge_prompts,
 )
-from sami_eval.types import SERVED, Judge, Model, Prompt
+from sami_eval.types import Judge, Model, Prompt
 
 if TYPE_CHECKING:
     from sami_eval.plan import Settings
@@ -40,7 +41,7 @@ class Seat:
             return None
         engine = (self.judge.model or "").partition(":")[0]
         local = self.at.engine == "local"
-        return f"{engine}:{self.at.fingerprint}" if local else f"{self.at.engine}:{self.at.base}"
+        return f"{engine if local else self.at.engine}:{self.at.fingerprint}"
 
     def arguments(self, choice: EngineChoice) -> Mapping[str, str]:
         """`--engine-arg` for a judge in this process, where the contenders' engine is its own."""
@@ -64,7 +65,10 @@ def take_seats(
         raise UsageError(
             f"judge `{judge.name}` needs a model", "--judge-model openai:gpt-4o, or --judge rules"
         )
-    seats = [_seat(replace(judge, model=spec), config) for spec in specs or (judge.model,)]
+    seats = [
+        seat(replace(judge, model=spec), config, settings.base_url)
+        for spec in specs or (judge.model,)
+    ]
     if len(seats) == 1:
         return seats[0].judge, tuple(seats), notes
     _check_all_different(specs, seats)
@@ -118,11 +122,15 @@ def _named_judge(
     return read_judge(name), (note,)
 
 
-def _seat(judge: Judge, config: Config) -> Seat:
+def seat(judge: Judge, config: Config, base_url: str | None) -> Seat:
     """The judge at a server's model, a named one's, or one that runs in this process."""
     engine, _, spec = (judge.model or "").partition(":")
-    if judge.model is not None and judge.model in config.models:
-        return Seat(judge, _named_server(judge.model, config))
+    at = served(judge.model or "", config, base_url)
+    if at is not None:
+        return Seat(judge, at)
+    if judge.model in config.models:
+        hint = f"--judge-model hf:{judge.model} or vllm:{judge.model}"
+        raise UsageError(f"`{judge.model}` runs in this process, and by which engine is open", hint)
     if engine not in IN_PROCESS or not spec:
         return Seat(judge, judge_model(judge))
     found = models.resolve(spec, None, config=config)
@@ -131,11 +139,3 @@ def _seat(judge: Judge, config: Config) -> Seat:
             f"`{judge.model}` is not one local model", f"{engine}: takes a folder or a hub id"
         )
     return Seat(judge, found[0])
-
-
-def _named_server(name: str, config: Config) -> Model:
-    (model,) = models.resolve(name, None, config=config)
-    if model.engine not in SERVED:
-        hint = f"--judge-model hf:{name} or vllm:{name}"
-        raise UsageError(f"`{name}` runs in this process, and by which engine is open", hint)
-    return model

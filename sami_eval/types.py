@@ -48,6 +48,8 @@ class Model:
     fingerprint: SHA-256 of what the answers depend on besides prompt and sampling: base revision
         and adapter weights. Renaming a model does not change it.
     base_url: server address for "openai"; None is the client's default.
+    key_variable: environment variable with the server's key; None: OPENAI_API_KEY where the user
+        named the address or it is OpenAI's own, no key else.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Model:
     chat_template: str | None = None
     fingerprint: str = ""
     base_url: str | None = None
+    key_variable: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

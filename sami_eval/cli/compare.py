@@ -118,7 +118,7 @@ def compare(
     verbose: Verbose = False,
 ) -> None:
     """Judge contenders pairwise and say whether the difference is real."""
-    from sami_eval import progress
+    from sami_eval import endpoint, progress
     from sami_eval.cli.output import print_document
     from sami_eval.config import find_config
     from sami_eval.plan import Settings
@@ -161,7 +161,7 @@ def compare(
     if dry_run:
         _print_forecast(settings, config, as_json)
         return
-    command = shlex.join(["sami-eval", *sys.argv[1:]])
+    command = endpoint.masked(shlex.join(["sami-eval", *sys.argv[1:]]))
     document = run_comparison(settings, config, progress.terminal(quiet), command)
     print_document(document, as_json, verbose)
     check_unparsed(document, max_unparsed)

@@ -131,7 +131,7 @@ def contrast(
 
     config, shown = find_config(Path.cwd()), progress.terminal(quiet)
     limits = limits_of(config.prices, max_cost, rpm, tpm)
-    client = ClientSettings(base_url or config.defaults.get("base-url"), concurrency, limits=limits)
+    client = ClientSettings(base_url, concurrency, limits=limits)
     choice = EngineChoice(engine or "auto", parse_arguments(engine_arg or ()), client)
     base = base or config.defaults.get("base")
     drafting = principles.Asked(

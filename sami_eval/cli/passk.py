@@ -83,7 +83,7 @@ def passk(
     verbose: Verbose = False,
 ) -> None:
     """Sample answers to math problems; pass@k and paired differences with intervals."""
-    from sami_eval import progress
+    from sami_eval import endpoint, progress
     from sami_eval.config import find_config
     from sami_eval.passk import describe, run_passk
     from sami_eval.passk_plan import Settings, parse_ks
@@ -118,7 +118,7 @@ def passk(
     if dry_run:
         print(describe(settings, config))
         return
-    command = shlex.join(["sami-eval", *sys.argv[1:]])
+    command = endpoint.masked(shlex.join(["sami-eval", *sys.argv[1:]]))
     document = run_passk(settings, config, progress.terminal(quiet), command)
     warn(document)
     print_passk(document, as_json, verbose)

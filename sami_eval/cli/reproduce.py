@@ -163,7 +163,7 @@ def _run(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    from sami_eval import progress
+    from sami_eval import endpoint, progress
     from sami_eval.align import launch
     from sami_eval.cli.output import print_json, print_rich
     from sami_eval.reproduce.console import render
@@ -173,7 +173,7 @@ def _run(
         _forecast(experiment, asked, as_json)
         return
     shown = progress.terminal(quiet or not launch.is_main())
-    command = shlex.join(["sami-eval", *sys.argv[1:]])
+    command = endpoint.masked(shlex.join(["sami-eval", *sys.argv[1:]]))
     document = reproduce(experiment, asked, shown, start=start, only=only, command=command)
     if document is None or not launch.is_main():
         return

@@ -13,23 +13,25 @@ from sami_eval.comparison import by_question, fold
 from sami_eval.config import find_config
 from sami_eval.errors import UsageError
 from sami_eval.harness import asked
-from sami_eval.judge import judge_all, judge_model, read_judge
+from sami_eval.judge import judge_all, read_judge
 from sami_eval.progress import terminal
+from sami_eval.seats import seat
 from sami_eval.store import Ledger
-from sami_eval.types import Judge, Prompt, Response, Verdict
+from sami_eval.types import SERVED, Judge, Model, Prompt, Response, Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
     """Whom answers are judged against, and by whom.
 
-    baseline: its responses by prompt id, all of one model.
+    baseline: its responses by prompt id, all of one model. at: what the judge is asked at.
     """
 
     judge: Judge
     client: ClientSettings
     ledger: Path
     baseline: Mapping[str, Response]
+    at: Model | None = None
 
 
 def read_recorded(path: Path, model: str | None = None) -> dict[str, Response]:
@@ -66,7 +68,7 @@ def bench(metadata: asked.Metadata, prompts: Sequence[Prompt]) -> Bench:
     judge = read_judge(name)
     # A backend's own base_url comes this way too, hence the second name.
     url = asked.text(metadata, "judge_base_url") or asked.text(metadata, "base_url")
-    client = ClientSettings(base_url=url or config.defaults.get("base-url"))
+    client, at = ClientSettings(base_url=url), None
     if judge.kind != "rules":
         model = asked.text(metadata, "judge_model") or config.defaults.get("judge-model")
         judge = replace(judge, model=model or judge.model)
@@ -74,14 +76,16 @@ def bench(metadata: asked.Metadata, prompts: Sequence[Prompt]) -> Bench:
             raise UsageError(
                 f"judge `{judge.name}` needs a model", "--metadata judge_model=openai:gpt-4o"
             )
-        check_key(judge_model(judge), client)
+        at = seat(judge, config, url).at
+        if at is not None and at.engine in SERVED:
+            check_key(at, client)
     bare = [prompt for prompt in prompts if not prompt.principles]
     if judge.principles and bare:
         raise UsageError(
             f"judge `{judge.name}` judges by principles, and question `{bare[0].id}` has none",
             "--metadata constitutions=FILE gives them; judge=quality needs none",
         )
-    return Bench(judge, client, config.ledger_path, read_recorded(path))
+    return Bench(judge, client, config.ledger_path, read_recorded(path), at)
 
 
 def check_baseline(against: Bench, prompts: Sequence[Prompt]) -> None:
@@ -116,6 +120,7 @@ def judged(
             ledger=ledger,
             settings=against.client,
             progress=terminal(),
+            model=against.at,
         )
 
 

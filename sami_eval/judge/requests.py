@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sami_eval import wire
 from sami_eval.calls import Reply, Request, Sampling
 from sami_eval.chat import Messages
+from sami_eval.endpoint import is_default
 from sami_eval.errors import UsageError
 from sami_eval.judge.rendering import render, render_single
 from sami_eval.judge.verdicts import read_reply
@@ -133,7 +134,8 @@ def _keys(
 def reply_key(request: Request, left_out: Sequence[str] = ()) -> str:
     """What a reply is stored under: answers to other parameters are other replies."""
     model = request.model
-    who = model.fingerprint if model.engine == "local" else model.base
+    # At OpenAI's own address the name alone: so it was before addresses counted.
+    who = model.base if is_default(model) or not model.fingerprint else model.fingerprint
     wanted = [request.top_logprobs] if request.top_logprobs else ()
     facts = (who, request.messages, request.sampling, request.sample, *wanted)
     return key("reply", *facts, left_out) if left_out else key("reply", *facts)
