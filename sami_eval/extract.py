@@ -1,6 +1,7 @@
 """A number out of an answer: behind the last explicit marker, else the last number there is.
 
-Markers: `#### 18`, `\\boxed{18}`, "the answer is 18", "Answer: 18", `A: 18`, <answer>18</answer>.
+Markers: `#### 18`, `\\boxed{18}`, "the answer is 18", "Answer: 18", `A: 18`, <answer>18</answer>,
+and some of other languages. What a model thought before it answered is not read.
 The value behind one is the first number of its sentence, or what a chain of sums comes to
 ("9 * 2 = 18"); prose may follow it. A marker without a number is none: the one before it counts.
 """
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from sami_eval.quantities import Quantity, normalise, quantities
+from sami_eval.thoughts import spoken
 
 WINDOW = 240  # characters behind a marker that are looked at
 
@@ -19,10 +21,13 @@ _MARKER = re.compile(
     r"(?P<hashes>\#{4})(?!\#)"
     r"|\\f?box(?:ed)?(?P<boxed>(?![A-Za-z]))"
     r"|(?P<tag><answer>)"
-    r"|(?P<says>(?<!/)\banswer\b"
+    r"|(?P<says>(?<![A-Za-z0-9_/])answer(?![A-Za-z0-9_])"
     r"(?:[*_` ]{1,3}(?:to|for|in|of)\b[^.:=\n]{1,60}?|[*_` ]{0,3}\([^()\n]{1,40}\))?"
     r"[*_` ]{0,3}(?:\b(?:is|was|equals|(?:would|will|should|must)[ ]be|comes[ ]to|becomes)\b"
-    r"|'s[ ]))"
+    r"|'s[ ]|是|は)"
+    r"|答案?(?:是|为|為|:)|答え[ ]?(?:は|:)|정?답[ ]?(?:은|는|:)|คำตอบ[ ]?(?:คือ|:)"
+    r"|\b(?:antwort|respuesta|réponse|resposta|risposta|ответ)[*_` ]{0,3}"
+    r"(?::|\b(?:ist|es|est|é|è)\b))"
     r"|(?P<colon>(?<!/)\b(?P<final>final[ ])?ans(?:wer)?\b(?:[*_` ]{0,3}\([^()\n]{1,40}\))?"
     r"[*_` ]{0,4}(?:[:=\-\u2014>\u2192]|\.(?=[ ]?[$\d])|\n))"
     r"|(?P<letter>^[*_` ]{0,3}A[*_` ]{0,3}:)",
@@ -44,11 +49,13 @@ _FILLER = re.compile(
 _NUMBERED = re.compile(r"[ ]?([0-9]{1,3})[.):][ ]+[A-Za-z]")
 _OPENING = re.compile(r"[\s*_:`]*")
 _BRACE = re.compile(r"[ ]{0,3}\{")
-_SENTENCE_END = re.compile(r"(?<!\bRs)(?<!\bapprox)(?<!\bNo)[.!?](?=\s|$)|\n")
+_SENTENCE_END = re.compile(r"(?<!\bRs)(?<!\bapprox)(?<!\bNo)[.!?](?=\s|$)|[。｡]|\n")
 # What may stand between two numbers of one sum: units, brackets and an operator.
 _CHAIN = re.compile(
-    r"[ ]{0,2}(?:[A-Za-z%°]{1,15}[ ]{0,2}){0,3}[()\[\]{} ]{0,4}"
-    r"(?P<operator>[-+*x×·/÷=]|\b(?:times|plus|minus|equals|divided[ ]by|multiplied[ ]by)\b)"
+    r"[ ]{0,2}(?:(?!(?:for|when|if|where|with|at|since|because|as|given|or|so|while|in)\b)"
+    r"[A-Za-z%°]{1,15}[ ]{0,2}){0,3}[()\[\]{} ]{0,4}"
+    r"(?P<operator>[-+*x×·/÷=]|\b(?:times|plus|minus|equals|divided[ ]by|multiplied[ ]by"
+    r"|of(?:[ ](?:the|these|those|his|her|its|their))?)\b)"
     r"[()\[\]{} $€£¥₹]{0,4}"
 )
 _RATE = re.compile(
@@ -62,7 +69,7 @@ def extract_answer(text: str) -> Fraction | None:
 
     25% is 25 and $1,000.00 is 1000: units are not converted. Time is linear in the text's length.
     """
-    text = normalise(text)
+    text = normalise(spoken(text))
     markers = list(_MARKER.finditer(text))
     headings = _headings(text, markers)
     for marker in reversed(markers):

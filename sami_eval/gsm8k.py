@@ -121,11 +121,20 @@ def _of_hub(hub_id: str, split: str) -> list[Problem]:
 
 def _of_file(path: Path) -> list[Problem]:
     problems: dict[str, Problem] = {}
+    asked: dict[tuple[str, tuple[str, ...]], str] = {}
     for where, row in read_lines(path, FORMAT):
         number = where.rpartition(":")[2]
         problem = _of_row(row, number, where)
         if problem.prompt.id in problems:
             raise UsageError(f"problem `{problem.prompt.id}` occurs twice", "remove one", where)
+        text = _plain(problem.question), problem.prompt.principles
+        before = asked.setdefault(text, where)
+        if before != where:
+            raise UsageError(
+                f"problem `{problem.prompt.id}` is the one at `{before}` again",
+                "remove one: a problem that stands twice would count twice in every figure",
+                where,
+            )
         problems[problem.prompt.id] = problem
     if not problems:
         raise UsageError("no problems in the file", FORMAT, str(path))

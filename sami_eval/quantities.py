@@ -2,7 +2,8 @@
 
 Read: signs (unicode minus, "negative"), grouped digits, decimals, fractions and mixed numbers
 (3/4, 1 3/4, 1½, LaTeX), powers of ten, "million". Currency, percent and units are passed over:
-25% is 25. Every pattern is bounded or possessive, so that any text is read in linear time.
+25% is 25. Digits of any script count, and letters of scripts without spaces bind no number. Every
+pattern is bounded or possessive, so that any text is read in linear time.
 """
 
 from __future__ import annotations
@@ -15,19 +16,33 @@ from fractions import Fraction
 
 MOST_DIGITS = 400  # longer ones are junk, and Python refuses to read very long ones
 
-_DASHES = "\u2212\u2010\u2011\u2012\u2013\ufe63\uff0d\u207b"
+_DASHES = "\u2212\u2010\u2011\u2012\u2013\ufe58\ufe63\uff0d\u207b\u2796"
 _SPACES = "\u00a0\u2007\u2008\u2009\u200a\u202f"
 _VULGAR = {
     sign: Fraction(unicodedata.numeric(sign)).limit_denominator(10) for sign in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒"
 }
-_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", "01234567890123456789")
+# Marks of direction, joiners, keycaps and the like: nothing is seen of them.
+_UNSEEN = (0xAD, 0x34F, 0x61C, 0x180E, 0x20E3, 0xFE0E, 0xFE0F, 0xFEFF)
+_UNSEEN += (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A))
 _CHARACTERS = str.maketrans(
     {
+        **{chr(full): chr(full - 0xFEE0) for full in range(0xFF01, 0xFF5F)},
         **dict.fromkeys(_DASHES, "-"),
         **dict.fromkeys(_SPACES, "\u2009"),
-        **dict.fromkeys("\u200b\ufeff", ""),
-        **dict(zip("０１２３４５６７８９⁄，．٬٫’＄％", "0123456789/,.,.'$%", strict=True)),
+        **dict.fromkeys(map(chr, _UNSEEN), ""),
+        **dict(zip("\u3000⁄∕٬٫’￥٪", " //,.'¥%", strict=True)),
+        **dict.fromkeys("⋅∙∗✕✖", "×"),
     }
+)
+_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
+_SMALL_FRACTION = re.compile(r"([⁰¹²³⁴-⁹]{1,9})[⁄∕/]([₀-₉]{1,9})")
+# "1 000 000" and, where nothing of the sentence follows, "12 345"; "3 100 ml bottles" is two.
+_SPACED = re.compile(
+    r"(?<![0-9.,/])(?<![0-9][ ])[1-9][0-9]{0,2}"
+    r"(?:(?=(?:[ ][0-9]{3})*?[ ]000(?![0-9]))(?:[ ][0-9]{3}){1,9}+"
+    r"|(?<![0-9]{3})(?:[ ][0-9]{3}){1,9}+(?=[.,][0-9]|[ ]?[€£%]?[ ]?(?:[.]?\s*(?:\n|\Z)|\})))"
+    r"(?![ ]?[0-9])"
 )
 # LaTeX without meaning for a value, in the order it is taken away.
 _LATEX = (
@@ -55,17 +70,25 @@ _VALUE = re.compile(
       {_PART % ("top", "top1")}{_PART % ("low", "low1")}
     | (?:(?P<mixed>[0-9]{{1,60}})(?:[ ]{{1,2}}(?:(?:and|&)[ ]{{1,2}})?|-))?(?<![/])
       (?P<over>{_DIGITS})[ ]{{0,2}}/[ ]{{0,2}}(?P<under>{_DIGITS})(?![ ]?/[ ]?[0-9])
-    | (?P<before>[0-9]{{1,60}})?[ ]?(?P<vulgar>[{"".join(_VULGAR)}])
+    | (?:(?P<before>[0-9]{{1,60}})(?:[ \u2009]?|-|[ ](?:and|&)[ ]))?(?P<vulgar>[{"".join(_VULGAR)}])
     | (?P<digits>{_DIGITS}|(?<![0-9A-Za-z])\.[0-9]++)
       (?:[eE](?P<exponent>[+-]?[0-9]{{1,9}})(?![0-9A-Za-z])|{_POWER}|(?:\^|\*\*)\{{?(?P<power>[0-9]{{1,3}})\}}?
        |(?P<lifted>[⁰¹²³⁴-⁹]{{1,3}}))?
     """,
     re.VERBOSE,
 )
-_SCALE = re.compile(r"[ -]?(hundred|thousand|million|billion|trillion)(?![A-Za-z])|([kKmM])(?!\w)")
+_SCALE = re.compile(
+    r"[ -]?(hundred|thousand|million|billion|trillion|lakh|crore)(?![A-Za-z])|([kKmM])(?!\w)"
+    # 千 is a prefix of units too: 千克 is a kilogram.
+    r"|([万萬만亿億억]|[千천](?![克米瓦卡焦帕伏赫]))"
+)
 _SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12, "k": 3, "m": 6}
+_SCALES |= {"lakh": 5, "crore": 7, **dict.fromkeys("千천", 3)}
+_SCALES |= {**dict.fromkeys("万萬만", 4), **dict.fromkeys("亿億억", 8)}
+_SIGNS = "$¢£¤¥֏؋৲৳৻૱௹฿៛\u20a0-\u20cf﷼"
 _CURRENCY = (
-    r"(?:(?:[A-Za-z]{1,3})?[$€£¥₹₩₱₦฿¢]|(?:USD|EUR|GBP|INR|AUD|CAD|CHF|JPY|CNY|Rs|RM|Php)\.?)"
+    rf"(?:(?:[A-Za-z]{{1,3}})?[{_SIGNS}]"
+    r"|(?:USD|EUR|GBP|INR|AUD|CAD|CHF|JPY|CNY|Rs|RM|Php|kr)\.?)"
 )
 _PAID = re.compile(rf"{_CURRENCY}[ ]?$")
 _MINUS = re.compile(rf"(-|\b(?:negative|minus)\b)([ ]?)(?:[({{]?{_CURRENCY}[ ]?|[({{])?$", re.I)
@@ -83,7 +106,11 @@ class Quantity:
 
 def normalise(text: str) -> str:
     """The text with one kind of minus, space and digit, and without LaTeX's decoration."""
-    text = text.translate(_CHARACTERS)
+    if not text.isascii():
+        text = _SMALL_FRACTION.sub(lambda m: f"{m[1]}/{m[2]}".translate(_RAISED), text)
+        text = text.translate(_CHARACTERS)
+        text = _OTHER_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text)
+    text = _SPACED.sub(lambda number: number[0].replace(" ", "\u2009"), text)
     if "\\" in text or "{,}" in text or "~" in text:
         for pattern, plain in _LATEX:
             text = pattern.sub(plain, text)
@@ -91,10 +118,28 @@ def normalise(text: str) -> str:
 
 
 def quantities(text: str, start: int = 0, end: int | None = None) -> Iterator[Quantity]:
-    """The numbers of a normalised text, from left to right."""
+    """The numbers of a normalised text, from left to right; 1万2000 is one."""
+    held: Quantity | None = None
     for match in _VALUE.finditer(text, start, len(text) if end is None else end):
-        if not _is_part_of_a_word(text, match.start()):
-            yield from _read(text, match)
+        if _is_part_of_a_word(text, match.start()):
+            continue
+        for one in _read(text, match):
+            if held is not None and one.start == held.end and text[held.end - 1] in _MYRIADS:
+                held = Quantity(held.start, one.end, held.value + one.value)
+                continue
+            if held is not None:
+                yield held
+            held = one
+    if held is not None:
+        yield held
+
+
+_MYRIADS = "万萬만亿億억千천"
+
+
+def _binds(letter: str) -> bool:
+    """Whether a letter makes the digits behind it a part of its word: Latin, Greek, Cyrillic."""
+    return letter.isalpha() and (letter < "\u0590" or "\u1d00" <= letter < "\u2000")
 
 
 def _is_part_of_a_word(text: str, at: int) -> bool:
@@ -106,7 +151,7 @@ def _is_part_of_a_word(text: str, at: int) -> bool:
         return True
     if before[-1] == "_":
         return before[-2:-1].isalnum()
-    if not before[-1].isalpha() or _PAID.search(before):
+    if not _binds(before[-1]) or text[at] in _VULGAR or _PAID.search(before):
         return False
     return before[-1] not in "xX×" or not before[:-1].rstrip()[-1:].isdigit()
 
@@ -222,7 +267,7 @@ def _signed(text: str, start: int) -> tuple[int, int]:
         return start, 1
     left = text[max(offset + found.start() - 3, 0) : offset + found.start()]
     operand = left.rstrip()[-1:]
-    if operand.isdigit() or left[-1:].isalnum() or (operand and operand in ")]}%"):
+    if operand.isdigit() or _joined(left[-1:]) or (operand and operand in ")]}%"):
         return start, 1
     is_word = len(found[1]) > 1
     spaced = bool(found[2]) and not is_word
@@ -230,6 +275,11 @@ def _signed(text: str, start: int) -> tuple[int, int]:
     if is_bullet or (spaced and operand.isalpha() and not _IS.search(before[: found.start()])):
         return start, 1
     return offset + found.start(), -1
+
+
+def _joined(before: str) -> bool:
+    """Whether a dash behind this character joins: B-2, but not 合計-2."""
+    return before.isdigit() or (before != "" and _binds(before))
 
 
 _IS = re.compile(r"\b(?:is|was|of|be|to)[ ]$", re.I)
@@ -242,4 +292,4 @@ def _scale(text: str, end: int, start: int) -> tuple[int, int]:
         return 1, end
     if found[2] and not _PAID.search(text[max(start - 4, 0) : start]):
         return 1, end
-    return 10 ** _SCALES[(found[1] or found[2]).lower()], found.end()
+    return 10 ** _SCALES[(found[1] or found[2] or found[3]).lower()], found.end()

@@ -38,3 +38,12 @@ def blanked(text: str) -> str:
         parts += [text[at:start], " " * (end - start)]
         at = end
     return "".join([*parts, text[at:]])
+
+
+def spoken(text: str) -> str:
+    """The text without its thoughts; as it is where it has none."""
+    parts, at = [], 0
+    for start, end in thoughts(text):
+        parts.append(text[at:start])
+        at = end
+    return "".join([*parts, text[at:]])

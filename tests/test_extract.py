@@ -247,13 +247,23 @@ def test_every_gold_answer_of_gsm8k_is_read() -> None:
     assert len(golds) == 1319
 
 
+def spaced(value: int) -> str:
+    return f"{value:,}".replace(",", "\u202f")
+
+
+def in_devanagari(value: int) -> str:
+    return str(value).translate({ord("0") + i: 0x966 + i for i in range(10)})
+
+
 def grouped(value: int) -> str:
     return f"{value:,}"
 
 
 WHOLE = (str, grouped, "{}.0".format, "{}.".format, "0{}".format, "{} apples".format)
+WHOLE += (spaced, in_devanagari, "{}円".format, "{}บาท".format, "{}₫".format)
 WHOLE += ("${}".format, "{}%".format, "\\${}".format, "{}kg".format, "€{}".format)
 AROUND = ("{}", "So it is {}.", "#### {}", "The answer is {}.", "\\boxed{{{}}}", "**{}**")
+AROUND += ("合計{}です", "ราคา{}", "#### {}。")
 AROUND += ("The answer is {}, after 3 days.", "A: {}", "Answer: {}", "We had 7 and now ${}$")
 
 

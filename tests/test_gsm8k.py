@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sami_eval import gsm8k
+from sami_eval import cli, gsm8k
 from sami_eval.errors import UsageError
 from sami_eval.gsm8k import Problem, draw_examples, read_problems
 
@@ -81,6 +81,17 @@ def test_a_bad_row_is_named_with_file_and_line(tmp_path: Path, bad: object, what
 def test_an_id_that_occurs_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="problem `7` occurs twice"):
         read_problems(write(tmp_path, {**EGGS, "id": 7}, {**HALF, "id": "7"}))
+
+
+def test_a_problem_that_stands_twice_is_refused_with_both_places(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = {**EGGS, "question": f"  {EGGS['question']}\n"}
+    path = write(tmp_path, EGGS, HALF, again)
+    assert cli.run(["passk", "base", "--prompts", str(path), "--dry-run"]) == 2
+    said = capsys.readouterr().err
+    assert f"error: problem `3` is the one at `{path}:1` again" in said
+    assert f"--> {path}:3" in said
 
 
 def test_a_file_that_is_not_there_or_empty_is_refused(tmp_path: Path) -> None:
