@@ -58,6 +58,9 @@ class Completion:
     token_ids: generated ids, end-of-sequence included where generated; text excludes it.
     finished: the model ended by itself or at a stop string, not at the token limit.
     token_logps: one a token of the text, where they were asked for.
+    thoughts: what the model thought before it spoke, kept apart from the text; None where nobody
+        has looked yet: the text may still hold them.
+    left_out: as of a Reply.
     """
 
     text: str
@@ -65,18 +68,20 @@ class Completion:
     finished: bool | None = None
     n_tokens: int | None = None
     token_logps: tuple[TokenLogps, ...] = ()
+    thoughts: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A judge's raw reply as the ledger stores it; the verdict is parsed on reading.
 
-    left_out: parameters the server refused, so that it was asked without; a part of the reply's
-        key in the ledger and not stored beside it.
-
+    left_out: what the server refused, so that it was asked otherwise; a part of the reply's key in
+        the ledger and not stored beside it.
     failure: why there is no usable reply ("content filter", "too long for the judge", "API
         failure: ..."), else None. finished: False where the reply was cut at the token limit.
     token_logps: empty where none were asked for, and where the server gives none.
+    thoughts: what the server handed over apart from the text.
     """
 
     text: str
@@ -86,3 +91,4 @@ class Reply:
     failure: str | None = None
     left_out: tuple[str, ...] = ()
     token_logps: tuple[TokenLogps, ...] = ()
+    thoughts: str = ""

@@ -28,18 +28,18 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS completions (
     key TEXT PRIMARY KEY, model TEXT NOT NULL, text TEXT NOT NULL, token_ids TEXT NOT NULL,
     finished INTEGER, n_tokens INTEGER, created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    token_logps TEXT
+    token_logps TEXT, thoughts TEXT
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS replies (
     key TEXT PRIMARY KEY, judge TEXT NOT NULL, text TEXT NOT NULL, model_reported TEXT,
     prompt_tokens INTEGER, completion_tokens INTEGER, finished INTEGER, failure TEXT,
-    created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, token_logps TEXT
+    created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, token_logps TEXT, thoughts TEXT
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS owners (owner TEXT PRIMARY KEY, beat REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS leases (key TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS leases_by_owner ON leases (owner);
 """
-_VERSION = 3  # 2: owners and leases; 3: token_logps
+_VERSION = 4  # 2: owners and leases; 3: token_logps; 4: thoughts
 BUSY_S = 60.0  # how long a process waits for another's write
 _CHUNK = 500  # SQLite allows 999 variables a statement in old builds
 
@@ -124,8 +124,8 @@ def _migrate(db: sqlite3.Connection) -> None:
     db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA}")
     for table in ("completions", "replies"):
         columns = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
-        if "token_logps" not in columns:
-            db.execute(f"ALTER TABLE {table} ADD COLUMN token_logps TEXT")
+        for column in {"token_logps", "thoughts"} - columns:
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {column} TEXT")
     db.execute(f"PRAGMA user_version = {_VERSION}")
     db.execute("COMMIT")
 
@@ -243,19 +243,24 @@ class Ledger:
 
     def completions(self, keys: Iterable[str]) -> dict[str, Completion]:
         """The stored completions among the keys."""
-        columns = "text, token_ids, finished, n_tokens, token_logps"
+        columns = "text, token_ids, finished, n_tokens, token_logps, thoughts"
         return {
-            row_key: Completion(text, tuple(json.loads(ids)), _truth(ended), n, _logps(logps))
-            for row_key, text, ids, ended, n, logps in self._select(columns, "completions", keys)
+            row_key: Completion(text, tuple(json.loads(ids)), _truth(ended), n, _logps(logps), said)
+            for row_key, text, ids, ended, n, logps, said in self._select(
+                columns, "completions", keys
+            )
         }
 
     def add_completions(self, rows: Iterable[tuple[str, str, Completion]]) -> None:
         """Store (key, model name, completion) rows in one transaction."""
         self._insert(
             "completions",
-            "key, model, text, token_ids, finished, n_tokens, token_logps",
+            "key, model, text, token_ids, finished, n_tokens, token_logps, thoughts",
             [
-                (k, name, c.text, json.dumps(c.token_ids), c.finished, c.n_tokens, _json(c))
+                (
+                    *(k, name, c.text, json.dumps(c.token_ids), c.finished, c.n_tokens),
+                    *(_json(c), c.thoughts),
+                )
                 for k, name, c in rows
             ],
         )
@@ -263,7 +268,8 @@ class Ledger:
     def replies(self, keys: Iterable[str]) -> dict[str, Reply]:
         """The stored judge replies among the keys."""
         columns = (
-            "text, model_reported, prompt_tokens, completion_tokens, finished, failure, token_logps"
+            "text, model_reported, prompt_tokens, completion_tokens, finished, failure, "
+            "token_logps, thoughts"
         )
         return {
             row_key: Reply(
@@ -273,8 +279,9 @@ class Ledger:
                 _truth(finished),
                 failure,
                 token_logps=_logps(logps),
+                thoughts=said or "",
             )
-            for row_key, text, model, n_in, n_out, finished, failure, logps in self._select(
+            for row_key, text, model, n_in, n_out, finished, failure, logps, said in self._select(
                 columns, "replies", keys
             )
         }
@@ -284,7 +291,7 @@ class Ledger:
         self._insert(
             "replies",
             "key, judge, text, model_reported, prompt_tokens, completion_tokens, finished, "
-            "failure, token_logps",
+            "failure, token_logps, thoughts",
             [
                 (
                     k,
@@ -296,6 +303,7 @@ class Ledger:
                     r.finished,
                     r.failure,
                     _json(r),
+                    r.thoughts,
                 )
                 for k, judge, r in rows
             ],

@@ -82,9 +82,17 @@ INSERT INTO owners VALUES ('n|1|x', 1.0);
 PRAGMA user_version = 2;
 """
 )
+VERSION_3 = (
+    VERSION_2
+    + """
+ALTER TABLE completions ADD COLUMN token_logps TEXT;
+ALTER TABLE replies ADD COLUMN token_logps TEXT;
+PRAGMA user_version = 3;
+"""
+)
 
 
-@pytest.mark.parametrize("script", [VERSION_1, VERSION_2], ids=["1", "2"])
+@pytest.mark.parametrize("script", [VERSION_1, VERSION_2, VERSION_3], ids=["1", "2", "3"])
 def test_an_older_ledger_keeps_all_it_holds(tmp_path: Path, script: str) -> None:
     path = tmp_path / "ledger.db"
     with closing(sqlite3.connect(path)) as db:
@@ -94,10 +102,14 @@ def test_an_older_ledger_keeps_all_it_holds(tmp_path: Path, script: str) -> None
             assert ledger.completions(["k"]) == {"k": Completion("old", (1, 2), True, 2)}
             assert ledger.replies(["r"]) == {"r": Reply("[[A]]", "m", Usage(9, 3), False)}
     with Ledger(path) as ledger:
-        ledger.add_replies([("new", "choice", Reply("A", token_logps=LOGPS))])
-        assert ledger.replies(["new"])["new"].token_logps == LOGPS
+        said = Reply("A", token_logps=LOGPS, thoughts="B is shorter.")
+        ledger.add_replies([("new", "choice", said)])
+        assert ledger.replies(["new"])["new"] == said
+        for thoughts in (None, "", "Well."):  # None: nobody has looked
+            ledger.add_completions([("spoken", "sft", Completion("A", thoughts=thoughts))])
+            assert ledger.completions(["spoken"])["spoken"].thoughts == thoughts
     with closing(sqlite3.connect(path)) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (3,)
+        assert db.execute("PRAGMA user_version").fetchone() >= (4,)
         assert db.execute("SELECT created FROM replies WHERE key = 'r'").fetchone() == (
             "2026-01-01",
         )
