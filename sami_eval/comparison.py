@@ -241,7 +241,7 @@ def tally(
     seed_of: SeedOf | None = None,
 ) -> Tally:
     """Counts of one family of turns with all that follows from them."""
-    from sami_eval.stats.power import power_of
+    from sami_eval.stats.power import needed_range, power_of
 
     scores = by_question(outcomes)
     rate, p_value = _rate(outcomes, seed)
@@ -258,6 +258,7 @@ def tally(
         p_adjusted=p_value,
         significant=p_value is not None and p_value <= SIGNIFICANT,
         questions_needed=needed,
+        needed_range=needed_range(scores, rate.interval),
         detectable=smallest,
         consistency=consistency(verdicts, seed_of),
         first_position_rate=first_position_rate(verdicts),

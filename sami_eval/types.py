@@ -197,7 +197,10 @@ class Tally:
         p_value treat the question as the unit.
     p_adjusted: p_value after Holm's correction over the family it was tested in; equals p_value
         for a family of one. significant follows p_adjusted at 5%.
-    questions_needed: for 80% power if win_rate were the true one; None at 50% or without data.
+    questions_needed: from which on power stays at 80% if win_rate were the true one; None at 50%
+        or without data.
+    needed_range: the same at the ends of the interval, the fewer first; the second is None where
+        the interval holds 50%: there is no most.
     detectable: the smallest |win rate - 50%| this many questions find with 80% power.
     consistency: share of turns judged in both orders that got the same winner in both.
     first_position_rate: share of decided verdicts won by the response shown first.
@@ -215,6 +218,7 @@ class Tally:
     p_adjusted: float | None
     significant: bool
     questions_needed: int | None
+    needed_range: tuple[int, int | None] | None
     detectable: float | None
     consistency: Estimate
     first_position_rate: Estimate

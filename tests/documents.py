@@ -28,6 +28,7 @@ def tally(wins: int, ties: int, losses: int, p: float | None = 0.22) -> TallyRow
         "p_adjusted": p,
         "significant": p is not None and p <= 0.05,
         "questions_needed": 398,
+        "needed_range": [65, None],
         "detectable": 0.15,
         "consistency": 0.74,
         "consistency_interval": [0.6, 0.8],

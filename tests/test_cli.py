@@ -253,8 +253,13 @@ def test_a_judge_by_principles_needs_them_on_every_prompt(
 def test_power_answers_both_ways(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["power", "--win-rate", "0.57", "--questions", "80"]) == 0
     text = capsys.readouterr().out
-    assert "needs about 398 questions" in text
-    assert "80 questions find a win rate beyond" in text
+    assert "needs 422 questions or more" in text
+    assert "80 questions find a win rate beyond 33.7% or 66.3%" in text
+    assert "anywhere in 46.1–67.3%: more than 72 questions" in text
+    assert cli.run(["power", "--win-rate", "0.7", "--questions", "80", "--ties", "0.1"]) == 0
+    assert "22 to 188 questions" in capsys.readouterr().out
+    assert cli.run(["power", "--questions", "5"]) == 0
+    assert "find no win rate" in capsys.readouterr().out
     assert cli.run(["power", "--win-rate", "0.5"]) == 0
     assert "no effect" in capsys.readouterr().out
 

@@ -152,7 +152,17 @@ def verdict_in_words(row: ComparisonRow) -> str:
         f"80% power would need about {row['questions_needed']:,} questions"
         + (" with as many ties" if row["ties"] else "")
         + (" and these very seeds" if row["seeds"] else "")
+        + range_words(row["needed_range"])
     )
+
+
+def range_words(needed: Sequence[int | None] | None) -> str:
+    """What the win rate's own uncertainty makes of the questions needed."""
+    if not needed or needed[0] is None:
+        return ""
+    fewest, most = needed
+    span = f"more than {fewest:,}" if most is None else f"{fewest:,} to {most:,}"
+    return f" (its own interval allows {span})"
 
 
 def words(document: Document) -> Iterator[Text]:

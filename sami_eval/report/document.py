@@ -46,6 +46,7 @@ class TallyRow(TypedDict):
     p_adjusted: float | None
     significant: bool
     questions_needed: int | None
+    needed_range: list[int | None] | None
     detectable: float | None
     consistency: float | None
     consistency_interval: list[float] | None
@@ -220,6 +221,7 @@ def tally_row(tally: Tally) -> TallyRow:
         "p_adjusted": tally.p_adjusted,
         "significant": tally.significant,
         "questions_needed": tally.questions_needed,
+        "needed_range": None if tally.needed_range is None else list(tally.needed_range),
         "detectable": tally.detectable,
         "consistency": consistency.value,
         "consistency_interval": _interval(consistency.interval),
@@ -331,6 +333,10 @@ def read_document(path: Path) -> Document:
     for row in _rows(data["contenders"]):
         row.setdefault("trained_on", None)
     for row in _rows(data["comparisons"]):
+        by_category = row.get("by_category")
+        of_categories = list(by_category.values()) if isinstance(by_category, dict) else []
+        for tally in [row, *_rows(of_categories), *_rows(row.get("judges"))]:
+            tally.setdefault("needed_range", None)
         row.setdefault("seeds", None)
         row.setdefault("self_agreement", None)
         row.setdefault("self_agreement_interval", None)

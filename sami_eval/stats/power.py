@@ -1,29 +1,63 @@
 """How many questions an effect needs, and which effect a number of questions can see.
 
-Normal approximation of the sign-flip test's power. A turn's score s has the spread
-u = E(s - 1/2)^2 = (1 - ties)/4; a win rate 1/2 + e leaves it the variance u - e^2, and the mean of
-a question's turns has v = (u - e^2) / turns with `turns` the independent turns a question is
-worth. The test compares the mean with z_a sqrt((v + e^2) / n), hence
+The power of the test the tool really uses (tests.py). A question gains h, 0 or -h: it is decided
+with probability s, and then won with probability q. Ties drop out of a sign-flip test, so among D
+decided questions it is the exact sign test of D fair coins, which rejects with probability f(D),
+and its power with n questions is
 
-    n = ((z_a sqrt(v + e^2) + z_b sqrt(v)) / e)^2
+    P(n) = sum_D Binomial(D; n, s) f(D)
 
-to the nearest question. Without ties and with one turn this is the textbook one-sample formula
-(Fleiss, Levin and Paik 2003, Statistical Methods for Rates and Proportions, section 2.5). Ties are
-modelled: they lower u, so a tied question counts as evidence of no difference and not as half a
-coin flip. The exact test of coin flips keeps less than its 5%, so 80% here is 77-80% there
-(at 57% 398 questions have 77%, 414 have 80%). It can reach 5% only from 6 questions on
+P rises in teeth: with one more question the exact test often keeps less of its 5%, and finds less.
+`questions_needed` is the smallest n from which P never falls below the power asked, at any larger
+n: 422 at 57%, where the textbook's normal approximation (Fleiss, Levin and Paik 2003, Statistical
+Methods for Rates and Proportions, section 2.5) says 398 and the exact test has 77%. `detectable`
+is the smallest effect that P(n) finds with these n. The test cannot reach 5% below 6 questions
 (2/2^6 = .03): no answer is lower.
+
+Several turns, and scores between: a turn's score has the spread u = E(score - 1/2)^2, which is
+(1 - ties)/4 for wins and ties, and a question the second moment of its mean gain
+
+    m = (u - e^2)/turns + e^2        e: win rate - 1/2; turns: the independent ones it is worth
+
+s and h are set so that s h^2 = m and s h (2q - 1) = e: mean and spread of a question's gain are
+kept, its finer steps are not, with which the real test keeps a little more of its 5%.
+benchmarks/power.py draws questions and measures what is kept.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import ceil, log2, sqrt
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sami_eval.stats.errors import OutOfRangeError
-from sami_eval.stats.intervals import Scores, questions
+from sami_eval.stats.intervals import Array, Scores, estimate, questions
+
+NEAREST = 1e-9  # an effect below it is none
+# Beyond so many decided questions the last tooth ends within 3/(2q - 1) of the approximation.
+_FORMULA_FROM = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Gains:
+    """What a question can gain: spread u and step h of the module docstring, and turns' worth."""
+
+    spread: float
+    step: float = 0.5
+    turns: float = 1.0
+
+    def at(self, effect: float) -> tuple[float, float]:
+        """Probabilities of a decided question, and of winning one, at this effect."""
+        moment = max(self.spread - effect**2, 0.0) / self.turns + effect**2
+        # No step is so long that the effect would leave no room for it, none so short that more
+        # than all questions would be decided.
+        step = max(min(self.step, moment / effect), sqrt(moment))
+        decided = min(moment / step**2, 1.0)
+        return decided, min((1 + effect / (step * decided)) / 2, 1.0)
 
 
 def independent_turns(turns: int, correlation: float) -> float:
@@ -44,10 +78,10 @@ def questions_needed(
     alpha: float = 0.05,
     power: float = 0.8,
 ) -> int | None:
-    """Questions for `power` at a two-sided level `alpha` if `win_rate` were the true one.
+    """Questions from which on a two-sided test at `alpha` keeps `power` at this true win rate.
 
     ties: share of tied turns. turns, correlation: turns a question and how alike their scores are.
-    None at 50%: nothing to find. 57% without ties needs 398.
+    None at 50%: nothing to find. 57% without ties needs 422.
     Raises OutOfRangeError for a rate no such ties allow, and for what is no share.
     """
     _check(ties, alpha, power)
@@ -58,8 +92,8 @@ def questions_needed(
         raise OutOfRangeError(
             f"a win rate of `{win_rate}` cannot have `{ties}` ties", "a tie is half a win"
         )
-    worth = independent_turns(turns, correlation)
-    return _questions(effect, (1 - ties) / 4, worth, alpha, power)
+    gains = Gains((1 - ties) / 4, turns=independent_turns(turns, correlation))
+    return needed(effect, gains, alpha, power)
 
 
 def _check(ties: float, alpha: float, power: float) -> None:
@@ -70,26 +104,84 @@ def _check(ties: float, alpha: float, power: float) -> None:
             raise OutOfRangeError(f"{name} `{value}`", "give a number between 0 and 1")
 
 
-def _questions(
-    effect: float, spread: float, turns: float, alpha: float, power: float
-) -> int | None:
-    if effect < 1e-9:
-        return None
-    return max(
-        round((_errors(effect, spread, turns, alpha, power) / effect) ** 2), least_questions(alpha)
-    )
-
-
-def _errors(effect: float, spread: float, turns: float, alpha: float, power: float) -> float:
-    """The effect's distance from zero in standard deviations of one question, times those."""
-    variance = max(spread - effect**2, 0.0) / turns
-    z_alpha, z_power = NormalDist().inv_cdf(1 - alpha / 2), NormalDist().inv_cdf(power)
-    return z_alpha * sqrt(variance + effect**2) + z_power * sqrt(variance)
-
-
 def least_questions(alpha: float) -> int:
     """The fewest questions with which a sign-flip test can reach alpha."""
     return ceil(log2(2 / alpha))
+
+
+def needed(effect: float, gains: Gains, alpha: float = 0.05, power: float = 0.8) -> int | None:
+    """The smallest n with P(n') >= power for all n' >= n; None without an effect."""
+    if effect < NEAREST:
+        return None
+    decided, won = gains.at(effect)
+    least = least_questions(alpha)
+    # In decided questions the teeth are about 1 / (2q - 1) long; eight of them reach past the last.
+    bias = 2 * won - 1
+    normal = (_normal_distance(bias, alpha, power) / bias) ** 2
+    if normal > _FORMULA_FROM:
+        return ceil((normal + 3 / bias) / decided)
+    first = max(int((normal - 4 / bias - 40) / decided), least)
+    last = int((normal + 8 / bias + 60) / decided)
+
+    def keeps(n: int) -> bool:
+        return float(power_at(np.array([n]), decided, won, alpha)[0]) >= power
+
+    if first * decided * (1 - decided) > 25:  # so many ties smooth the teeth away
+        return max(_first(keeps, first, last), least)
+    found = power_at(np.arange(first, last + 1), decided, won, alpha) < power
+    return max(first + int(np.flatnonzero(found)[-1]) + 1 if found.any() else first, least)
+
+
+def _normal_distance(bias: float, alpha: float, power: float) -> float:
+    z_alpha, z_power = NormalDist().inv_cdf(1 - alpha / 2), NormalDist().inv_cdf(power)
+    return z_alpha + z_power * sqrt(max(1 - bias**2, 0.0))
+
+
+def _first(holds: Callable[[int], bool], low: int, high: int) -> int:
+    """The first whole number from which a condition holds that, once held, holds on."""
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle + 1, high)
+    return low
+
+
+def power_at(n: NDArray[np.int64], decided: float, won: float, alpha: float) -> Array:
+    """P(n) of the module docstring, for rising n."""
+    if decided >= 1:
+        return _rejected(n, won, alpha)
+    spread = 9 * sqrt(float(n[-1]) * decided * (1 - decided)) + 9
+    low = max(int(n[0] * decided - spread), 0)
+    sizes = np.arange(low, min(int(n[-1] * decided + spread), int(n[-1])) + 1)
+    rejected = _rejected(sizes, won, alpha)
+    return np.array([float(_binomial(sizes, int(one), decided) @ rejected) for one in n])
+
+
+def _binomial(k: NDArray[np.int64], n: int, share: float) -> Array:
+    from scipy.special import gammaln
+
+    inside = k <= n
+    k = np.minimum(k, n)
+    logs = gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
+    return np.where(inside, np.exp(logs + k * np.log(share) + (n - k) * np.log1p(-share)), 0.0)
+
+
+def _rejected(sizes: NDArray[np.int64], won: float, alpha: float) -> Array:
+    """How often the exact two-sided sign test of so many decided questions rejects (f)."""
+    from scipy.special import bdtrik
+
+    n = sizes.astype(float)
+    # k losses or fewer reject: the largest k with P(X <= k) <= alpha/2, -1 where there is none.
+    k = np.floor(np.nan_to_num(bdtrik(alpha / 2, n, 0.5), nan=-1.0))
+    k = np.where(_below(k + 1, n, 0.5) <= alpha / 2, k + 1, k)
+    k = np.where(_below(k, n, 0.5) > alpha / 2, k - 1, k)
+    return _below(k, n, 1 - won) + _below(k, n, won)
+
+
+def _below(k: Array, n: Array, share: float) -> Array:
+    from scipy.special import bdtr
+
+    found = bdtr(np.maximum(k, 0.0), n.astype(int), share)
+    return np.where(k < 0, 0.0, found)
 
 
 def detectable(
@@ -106,20 +198,22 @@ def detectable(
     if n_questions < 1:
         raise OutOfRangeError(f"`{n_questions}` questions", "give at least 1")
     spread = (1 - ties) / 4
-    worth = independent_turns(turns, correlation)
-    return _effect(n_questions, spread, worth, 2 * spread, alpha, power)
+    gains = Gains(spread, turns=independent_turns(turns, correlation))
+    return found_by(n_questions, gains, 2 * spread, alpha, power)
 
 
-def _effect(
-    n: int, spread: float, turns: float, largest: float, alpha: float, power: float
+def found_by(
+    n: int, gains: Gains, largest: float, alpha: float = 0.05, power: float = 0.8
 ) -> float | None:
+    """The smallest effect that n questions find with `power`, None where not even the largest."""
+
     def is_seen(effect: float) -> bool:
-        return effect * sqrt(n) >= _errors(effect, spread, turns, alpha, power)
+        return bool(power_at(np.array([n]), *gains.at(effect), alpha)[0] >= power)
 
     if n < least_questions(alpha) or largest <= 0 or not is_seen(largest):
         return None
     low, high = 0.0, largest
-    for _ in range(60):
+    for _ in range(26):
         middle = (low + high) / 2
         low, high = (low, middle) if is_seen(middle) else (middle, high)
     return high
@@ -131,17 +225,70 @@ def power_of(scores_by_question: Scores) -> tuple[int | None, float | None]:
     Both at 80% power and 5%, with the spread of the scores and the correlation of turns as
     observed: the mean of (score - 1/2)^2, and the variance of a turn over that of a question.
     """
+    pilot = _pilot(scores_by_question)
+    if pilot is None:
+        return None, None
+    needs = needed(abs(pilot.effect), pilot.gains)
+    return needs, found_by(pilot.n_questions, pilot.gains, pilot.largest)
+
+
+def needed_range(
+    scores_by_question: Scores, interval: tuple[float, float] | None
+) -> tuple[int, int | None] | None:
+    """Questions needed at the ends of the win rate's own interval, the fewer first.
+
+    The second is None where the interval holds 50%: there is no most. None without data.
+    """
+    pilot = _pilot(scores_by_question)
+    if pilot is None or interval is None:
+        return None
+    return range_of(interval, pilot.gains, pilot.largest)
+
+
+def pilot_interval(win_rate: float, ties: float, n_questions: int) -> tuple[float, float]:
+    """The 95% interval of a win rate that so many questions of one verdict gave."""
+    variance = max((1 - ties) / 4 - (win_rate - 0.5) ** 2, 0.0) / n_questions
+    found = estimate(win_rate, variance, np.ones(n_questions)).interval
+    assert found is not None
+    return found
+
+
+def range_of(
+    interval: tuple[float, float], gains: Gains, largest: float
+) -> tuple[int, int | None] | None:
+    """What `needed` says at both ends of a win rate's interval; see `needed_range`."""
+    low, high = (end - 0.5 for end in interval)
+    near, far = sorted((abs(low), abs(high)))
+    fewest = needed(min(far, largest), gains)
+    if fewest is None:
+        return None
+    return fewest, None if low <= 0 <= high else needed(min(near, largest), gains)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pilot:
+    """What scores say of their effect, its sign kept, and of what a question can gain."""
+
+    effect: float
+    gains: Gains
+    largest: float
+    n_questions: int
+
+
+def _pilot(scores_by_question: Scores) -> _Pilot | None:
     rows = questions(scores_by_question)
     if not rows:
-        return None, None
+        return None
     sums, counts = np.array([sum(row) for row in rows]), np.array([len(row) for row in rows])
     scores = np.concatenate([np.asarray(row, float) for row in rows])
-    effect, spread = abs(float(scores.mean()) - 0.5), float(((scores - 0.5) ** 2).mean())
+    effect, spread = float(scores.mean()) - 0.5, float(((scores - 0.5) ** 2).mean())
     of_question = len(rows) * ((sums - scores.mean() * counts) ** 2).sum() / len(scores) ** 2
     mean_turns = len(scores) / len(rows)
     # Never more than the turns there are: a negative correlation is noise, not a promise.
     turns = min(max(float(scores.var() / of_question), 1.0), mean_turns) if of_question else 1.0
+    gained = (sums - counts / 2) / mean_turns
+    share = float((np.abs(gained) > NEAREST).mean())
+    step = sqrt(float((gained**2).mean()) / share) if share else 0.5
     in_halves = np.isin(scores, (0.0, 0.5, 1.0)).all()
     largest = 2 * spread if in_halves else sqrt(spread)
-    needed = _questions(effect, spread, turns, 0.05, 0.8)
-    return needed, _effect(len(rows), spread, turns, largest, 0.05, 0.8)
+    return _Pilot(effect, Gains(spread, step, turns), largest, len(rows))

@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
-from statistics import NormalDist
 from sys import float_info
 
 import numpy as np
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 
 from sami_eval.stats.errors import OutOfRangeError
 from sami_eval.stats.intervals import Array, estimate
-from sami_eval.stats.power import least_questions
+from sami_eval.stats.power import Gains, found_by, needed
 from sami_eval.stats.tests import N_DRAWS, sampled_flip_p, sign_flip_tails
 from sami_eval.types import Estimate
 
@@ -36,7 +35,7 @@ class Difference:
     """What b gains over a on the same problems.
 
     p_value: of "no difference"; exact where the differences lie on a lattice of 1/scale.
-    problems_needed: for 80% power at 5% if `value` were the true difference; None at 0.
+    problems_needed: from which on power stays at 80% if `value` were the true one; None at 0.
     detectable: the smallest difference that this many problems find with 80% power.
     """
 
@@ -119,20 +118,25 @@ def paired_p(gains: NDArray[np.float64], scale: int, seed: int = 0, draws: int =
     return sampled_flip_p(gains, seed, draws)
 
 
-_Z_ALPHA, _Z_POWER = NormalDist().inv_cdf(0.975), NormalDist().inv_cdf(0.8)
-
-
 def problems_needed(gains: NDArray[np.float64]) -> int | None:
-    """Problems that find the observed mean gain with 80% power at 5%, scatter as observed."""
-    effect, variance = abs(float(gains.mean())), float(gains.var())
-    if effect < 1e-9:
-        return None
-    found = (_Z_ALPHA * sqrt(variance + effect**2) + _Z_POWER * sqrt(variance)) / effect
-    return max(round(found**2), least_questions(0.05))
+    """Problems from which on the test finds the observed mean gain in 80%, scatter as observed."""
+    return needed(abs(float(gains.mean())), _gains(gains, 0.0))
 
 
 def detectable_difference(gains: NDArray[np.float64]) -> float:
-    """The smallest mean gain that so many problems find with 80% power, scatter as observed."""
-    low, high = difference_interval(gains)
-    half = float(high - low) / 2
-    return min(half / _Z_ALPHA * (_Z_ALPHA + _Z_POWER), 1.0)
+    """The smallest mean gain that so many problems find with 80% power, scatter as observed.
+
+    1 where they find none: no test of fewer than 6 problems reaches 5%.
+    """
+    largest = float(np.abs(gains).max())
+    # As in the interval: none seen is not none.
+    scatter = _gains(gains, IMAGINARY * (largest if largest > 0 else 1.0) ** 2)
+    found = found_by(len(gains), scatter, sqrt(scatter.spread))
+    return 1.0 if found is None else found
+
+
+def _gains(gains: NDArray[np.float64], imagined: float) -> Gains:
+    """The scatter of gains, with an imagined sum of squares, as the power is reckoned from it."""
+    squares = float((gains**2).sum()) + imagined
+    decided = max(int((np.abs(gains) > 1e-9).sum()), 1)
+    return Gains(squares / len(gains), sqrt(squares / decided))
