@@ -12,6 +12,7 @@ from itertools import accumulate
 from sami_eval import wire
 from sami_eval.calls import Reply, TokenLogps
 from sami_eval.judge.logprobs import LEAST, probabilities, winner_of
+from sami_eval.judge.mentions import given
 from sami_eval.thoughts import blanked
 from sami_eval.types import Judge, Winner
 
@@ -60,13 +61,15 @@ def visible(text: str) -> str:
 
 
 def _last_match(text: str, judge: Judge) -> tuple[str, re.Match[str]] | None:
+    """The last verdict the text gives; one that it only speaks of is none."""
     found = [
         (name, match)
         for name, patterns in judge.patterns.items()
         for pattern in patterns
         for match in re.finditer(pattern, text)
     ]
-    return max(found, key=lambda item: item[1].span(), default=None)
+    possible = 0 if judge.kind == "single" else len(judge.patterns)
+    return next(reversed(given(text, found, possible)), None)
 
 
 def _in_range(match: re.Match[str]) -> float | None:
