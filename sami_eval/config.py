@@ -56,6 +56,7 @@ class Config:
     root: the folder that holds `.sami-eval/`, `adapters/` and `runs/`: the file's, else the
         current one.
     models: name -> fields of MODEL_FIELDS. servers: name -> fields of SERVER_FIELDS.
+    said: warnings given so far.
     """
 
     root: Path
@@ -64,6 +65,13 @@ class Config:
     servers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     prices: Mapping[str, Price] = field(default_factory=dict)
     defaults: Mapping[str, str] = field(default_factory=dict)
+    said: set[str] = field(default_factory=set, compare=False, repr=False)
+
+    def warn(self, text: str) -> None:
+        """Print a warning to stderr, once a command."""
+        if text not in self.said:
+            self.said.add(text)
+            print(f"warning: {text}", file=sys.stderr, flush=True)
 
     @property
     def ledger_path(self) -> Path:

@@ -63,3 +63,11 @@ def hub_commit(repo: str, revision: str | None) -> str | None:
         ) from None
     except (OSError, errors.HTTPError):  # type: ignore[attr-defined]  # the HTTP library's own
         return None
+
+
+def cached_snapshots(repo: str) -> list[Path]:
+    """Copies of a hub model that the local cache holds, whatever revision they are of."""
+    from huggingface_hub import constants
+
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}" / "snapshots"
+    return sorted(path.parent for path in folder.glob("*/config.json"))

@@ -11,15 +11,13 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from sami_eval import fingerprints
-from sami_eval.align import ADAPTERS, card, chain, find_methods, methods_in, recipes
+from sami_eval import fingerprints, grounds, peft_folder
+from sami_eval.align import ADAPTERS, chain, find_methods, methods_in, recipes
 from sami_eval.answers import read_answers
 from sami_eval.config import Config
 from sami_eval.endpoint import served
@@ -31,7 +29,6 @@ from sami_eval.types import Model
 # (recipe with one seed, base) -> its adapter on that base; raises UsageError where it is missing.
 Ensure = Callable[[str, Model], Model]
 
-ADAPTER_CONFIG = "adapter_config.json"
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
 _PATH_LIKE = (".json", ".jsonl", "/")
 
@@ -139,19 +136,24 @@ def _named(name: str, config: Config, base_url: str | None) -> Model:
     at = served(name, config, base_url)
     if at is not None:
         return at
+    others = {other: row for other, row in config.models.items() if other != name}
+    config = replace(config, models=others)  # a name may be that of its own base
+    base = _beside(row["base"], config.root) if "base" in row else None
     if "adapter" in row:
-        model = _of_adapter(config.root / row["adapter"], row.get("base"), config)
+        folder = config.root / Path(row["adapter"]).expanduser()
+        if not (folder / peft_folder.CONFIG).is_file():
+            raise _no_model(folder, where)
+        model = _of_adapter(folder, base, config, row.get("revision"))
     else:
-        model = resolve_base(
-            _beside(row["base"], config.root), replace(config, models={}), row.get("revision")
-        )
+        model = resolve_base(str(base), replace(config, models={}), row.get("revision"))
     template = _template(row["chat_template"], config.root) if "chat_template" in row else None
     return replace(model, name=name, chat_template=template)
 
 
 def _beside(spec: str, root: Path) -> str:
     """A folder given relative to the config file; else the spec as it is."""
-    return str(root / spec) if (root / spec).is_dir() else spec
+    folder = root / Path(spec).expanduser()
+    return str(folder) if folder.is_dir() else spec
 
 
 def _template(text: str, root: Path) -> str:
@@ -204,82 +206,46 @@ def _of_record(path: Path) -> list[Model]:
 
 
 def _of_folder(path: Path, base: str | None, config: Config) -> Model:
-    if (path / ADAPTER_CONFIG).is_file():
+    if (path / peft_folder.CONFIG).is_file():
         return _of_adapter(path, base, config)
     if (path / "config.json").is_file():
         return _local(path, path.resolve().name)
-    raise UsageError(
-        f"`{path}` holds no model", "a model folder has config.json, an adapter adapter_config.json"
-    )
+    raise _no_model(path)
+
+
+def _no_model(path: Path, where: str | None = None) -> UsageError:
+    """That a folder is no model, and which folder right below it is one."""
+    hint = "a model folder has config.json, an adapter adapter_config.json"
+    inner = peft_folder.below(path)
+    if inner:
+        more = f" (or another of its {len(inner)})" if len(inner) > 1 else ""
+        hint = f"name the folder inside it: {inner[0]}{more}"
+    return UsageError(f"`{path}` holds no model", hint, where)
 
 
 def _local(path: Path, name: str) -> Model:
     if not (path / "config.json").is_file():
-        raise UsageError(f"`{path}` holds no model", "a model folder has config.json")
+        raise _no_model(path)
     return Model(name, str(path), fingerprint=fingerprints.folder_fingerprint(path))
 
 
-def _of_adapter(path: Path, base: str | None, config: Config) -> Model:
-    """The adapter on the base it was trained on; a base of another fingerprint is refused."""
-    stated = _adapter_config(path)
-    known = (card.read(path) or {}).get("base", {})
-    trained_on = str(stated.get("base_model_name_or_path") or known.get("id") or "")
-    revision = known.get("revision") or stated.get("revision")
-    model = _base_of_adapter(path, base, trained_on, revision, known.get("fingerprint"), config)
+def _of_adapter(path: Path, base: str | None, config: Config, revision: str | None = None) -> Model:
+    """The adapter on the base it was trained on, or on one that may stand in for it.
+
+    revision: of the base, as the config file names it.
+    """
+
+    def ground(spec: str | None, stated: str | None) -> Model:
+        return resolve_base(spec, config, revision or stated)
+
+    peft_folder.check_kind(path)
+    model = grounds.base_of_adapter(grounds.stated(path), base, config, ground)
     return replace(
         model,
         name=path.resolve().name,
         adapter=str(path),
-        fingerprint=key("adapter", model.fingerprint, card.weights_hash(path)),
+        fingerprint=peft_folder.fingerprint(model.fingerprint, path),
     )
-
-
-def _base_of_adapter(
-    path: Path,
-    base: str | None,
-    trained_on: str,
-    revision: str | None,
-    fingerprint: str | None,
-    config: Config,
-) -> Model:
-    if base is None:
-        default = resolve_base(None, config) if fingerprint else None
-        if default is not None and default.fingerprint == fingerprint:
-            return default  # the package may have moved since
-        if not trained_on:
-            raise UsageError(f"adapter `{path}` does not name its base", "name it with --base")
-        near = path / trained_on
-        model = resolve_base(str(near) if near.is_dir() else trained_on, config, revision)
-    else:
-        model = resolve_base(base, config, revision if base == trained_on else None)
-    same = model.fingerprint == fingerprint if fingerprint else _same(model, trained_on, revision)
-    if not same:
-        then = f"`{trained_on or fingerprint}`" + (f" at revision `{revision}`" if revision else "")
-        now = f"not on `{base or model.base}`"
-        if trained_on == (base or model.base) and not revision:
-            now = "whose files have changed since"
-        raise UsageError(
-            f"adapter `{path}` was trained on {then}, {now}",
-            "leave --base out, or name the adapter's own base",
-        )
-    return model
-
-
-def _same(model: Model, trained_on: str, revision: str | None) -> bool:
-    """By name, for an adapter without our card."""
-    if not trained_on or trained_on == model.base:
-        return revision is None or model.revision is None or model.revision.startswith(revision)
-    return Path(trained_on).exists() and Path(trained_on).resolve() == Path(model.base).resolve()
-
-
-def _adapter_config(path: Path) -> Mapping[str, Any]:
-    try:
-        stated = json.loads((path / ADAPTER_CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read: {error}", "", str(path / ADAPTER_CONFIG)) from None
-    if not isinstance(stated, dict):
-        raise UsageError("not an adapter config", "", str(path / ADAPTER_CONFIG))
-    return stated
 
 
 def _of_hub(spec: str, base: str | None, config: Config) -> Model:
@@ -300,7 +266,7 @@ def _hub_adapter(repo: str, commit: str) -> Path | None:
     from huggingface_hub.errors import EntryNotFoundError
 
     try:
-        hf_hub_download(repo, ADAPTER_CONFIG, revision=commit)
+        hf_hub_download(repo, peft_folder.CONFIG, revision=commit)
     except EntryNotFoundError:  # a missing cache entry included
         return None
     return Path(snapshot_download(repo, revision=commit))
@@ -330,6 +296,6 @@ def list_models(config: Config) -> list[Listed]:
         plain.append(Listed(method, f"recipe {recipe.name}", str(file)))
     adapters = [
         Listed(str(path.parent.relative_to(config.root)), "trained adapter", str(path.parent))
-        for path in sorted((config.root / ADAPTERS).glob(f"*/[!.]*/{ADAPTER_CONFIG}"))
+        for path in sorted((config.root / ADAPTERS).glob(f"*/[!.]*/{peft_folder.CONFIG}"))
     ]
     return [*named, *plain, *adapters]

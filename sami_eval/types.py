@@ -45,8 +45,8 @@ class Model:
     adapter: PEFT folder, or None.
     engine: "local" (vLLM or transformers), "openai" (a server), "azure" (a deployment of Azure
         OpenAI) or "recorded" (a file of answers).
-    fingerprint: SHA-256 of what the answers depend on besides prompt and sampling: base revision
-        and adapter weights. Renaming a model does not change it.
+    fingerprint: SHA-256 of what the answers depend on besides prompt and sampling: base revision,
+        adapter weights and adapter settings. Renaming a model does not change it.
     base_url: server address for "openai"; None is the client's default.
     key_variable: environment variable with the server's key; None: OPENAI_API_KEY where the user
         named the address or it is OpenAI's own, no key else.

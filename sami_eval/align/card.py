@@ -127,9 +127,9 @@ def _file(path: Path, contrasts: Sequence[Contrast]) -> str | None:
 
 
 def _prompt_format(base: Model) -> dict[str, Any]:
-    from transformers import AutoTokenizer
+    from sami_eval.generate.formats import tokenizer_of
 
-    tokenizer = AutoTokenizer.from_pretrained(base.base, revision=base.revision)
+    tokenizer = tokenizer_of(base)
     templated = base.chat_template is not None or tokenizer.chat_template is not None
     return {
         "format": "chat template" if templated else "plain",

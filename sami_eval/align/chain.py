@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sami_eval import memory
+from sami_eval import memory, peft_folder
 from sami_eval.align import card, launch, load_method, methods_in, options, origin, recipes, stale
 from sami_eval.align.options import Options
 from sami_eval.align.recipes import Recipe
@@ -223,7 +223,7 @@ def _adapted(base: Model, link: Recipe, out: Path) -> Model:
     if card.is_checkpoint(out):
         fingerprint = folder_fingerprint(out)
         return replace(base, name=link.name, base=str(out), revision=None, fingerprint=fingerprint)
-    fingerprint = key("adapter", base.fingerprint, card.weights_hash(out))
+    fingerprint = peft_folder.fingerprint(base.fingerprint, out)
     return replace(base, name=link.name, adapter=str(out), fingerprint=fingerprint)
 
 

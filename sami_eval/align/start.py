@@ -20,6 +20,9 @@ from transformers import PreTrainedTokenizerBase
 from sami_eval.align.collate import Encoded, encode_all
 from sami_eval.align.options import Options, within
 from sami_eval.errors import UsageError
+from sami_eval.generate.fit import check_fit
+from sami_eval.generate.formats import tokenizer_of
+from sami_eval.generate.loading import load_network, quiet, trusted
 from sami_eval.progress import Progress
 from sami_eval.types import Contrast, Model
 
@@ -69,7 +72,7 @@ def start(base: Model, options: Options) -> Start:
     Raises UsageError for a tokenizer without an end-of-sequence token, and for a base that cannot
     be trained this way.
     """
-    tokenizer = transformers.AutoTokenizer.from_pretrained(base.base, revision=base.revision)
+    tokenizer = tokenizer_of(base)
     if tokenizer.eos_token_id is None:
         raise UsageError(
             f"the tokenizer of `{base.base}` has no end-of-sequence token",
@@ -101,12 +104,7 @@ def _weights(base: Model, options: Options) -> Any:
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=dtype,
         )
-    network = transformers.AutoModelForCausalLM.from_pretrained(
-        base.base,
-        revision=base.revision,
-        dtype=dtype,
-        **extra,
-    )
+    network = load_network(base, dtype=dtype, **extra)
     if options.qlora:
         _keep_gradients(network)
         network = peft.prepare_model_for_kbit_training(
@@ -136,7 +134,9 @@ def _check(base: Model, options: Options) -> None:
         )
     if options.qlora and importlib.util.find_spec("bitsandbytes") is None:
         raise UsageError("`--qlora` needs bitsandbytes", "pip install bitsandbytes")
-    config = transformers.AutoConfig.from_pretrained(base.base, revision=base.revision)
+    config = transformers.AutoConfig.from_pretrained(
+        base.base, revision=base.revision, trust_remote_code=trusted()
+    )
     quantised = getattr(config, "quantization_config", None)
     if quantised is None:
         return
@@ -155,7 +155,9 @@ def _ends(model: Any) -> frozenset[int]:
 
 def _with_lora(model: Any, base: Model, options: Options) -> peft.PeftModel:
     if base.adapter is not None:
-        return peft.PeftModel.from_pretrained(model, base.adapter, is_trainable=True)
+        check_fit([base])
+        with quiet():
+            return peft.PeftModel.from_pretrained(model, base.adapter, is_trainable=True)
     names = [name.strip() for name in options.targets.split(",")]
     targets = options.targets if options.targets == "all-linear" else names
     lora = peft.LoraConfig(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from sami_eval.calls import Completion, Request
 from sami_eval.errors import SamiEvalError
 from sami_eval.generate.engine import Engines, base_of, request_key
+from sami_eval.generate.fit import check_fit
 from sami_eval.generate.formats import format_of
 from sami_eval.leases import share
 from sami_eval.progress import Advance, Progress
@@ -38,9 +39,9 @@ def complete(
     note = engines.choice.client.limits.budget.note
     with progress.track(description, len(unique), note) as advance:
         advance(len(done))
-        for group in _by_base(unique):
-            if all(key in done for key in group):
-                continue
+        groups = [one for one in _by_base(unique) if not all(key in done for key in one)]
+        check_fit([model for group in groups for model in _models(group)])
+        for group in groups:
             _check_context(group.values())
             _complete_group(group, done, ledger, engines, progress, advance)
     return [done[key] for key in keys]

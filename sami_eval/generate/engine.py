@@ -14,6 +14,9 @@ from sami_eval import memory
 from sami_eval.calls import Completion, Request
 from sami_eval.client import ClientSettings
 from sami_eval.errors import UsageError
+from sami_eval.generate.fit import check_fit
+from sami_eval.generate.loading import trust
+from sami_eval.peft_folder import shares_network
 from sami_eval.progress import Progress
 from sami_eval.store import key
 from sami_eval.types import SERVED, Model
@@ -61,13 +64,14 @@ class EngineChoice:
 
 
 def parse_arguments(pairs: Sequence[str]) -> dict[str, str]:
-    """`--engine-arg k=v` flags as a mapping."""
+    """`--engine-arg k=v` flags as a mapping; whether a model's own code may run is noted."""
     arguments = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not name or not equals:
             raise UsageError(f"`--engine-arg {pair}` is not k=v", "e.g. --engine-arg dtype=float16")
         arguments[name.replace("-", "_")] = value
+    trust(arguments)
     return arguments
 
 
@@ -111,6 +115,7 @@ class Engines:
 
     def open(self, models: Sequence[Model]) -> Engine:
         """The engine for models that share a base, started if it is not the one in use."""
+        check_fit(models)
         base = base_of(models[0])
         if self._engine is None or self._base != base or not self._engine.serves(models):
             self.close()
@@ -133,11 +138,25 @@ class Engines:
         return HfEngine(models[0], arguments)
 
 
-def base_of(model: Model) -> tuple[str, str | None, str]:
-    """What models must share to run in one engine; a server runs any of its models."""
+def ground_of(model: Model) -> tuple[str, str | None, str]:
+    """What a model stands on: its base, or the server that runs any of its models."""
     if model.engine in SERVED:
         return (model.base_url or "", None, model.engine)
     return (model.base, model.revision, "local")
+
+
+def base_of(model: Model) -> tuple[str, str | None, str]:
+    """What models must share to run in one engine.
+
+    An adapter that would change the network for others gets one of its own.
+    """
+    if (
+        model.engine == "local"
+        and model.adapter
+        and not shares_network(model.adapter, model.fingerprint)
+    ):
+        return (model.base, model.revision, f"local {model.adapter} {model.fingerprint}")
+    return ground_of(model)
 
 
 def is_tiny(model: Model) -> bool:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sami_eval import chat
+from sami_eval import chat, peft_folder
 from sami_eval.align import card
 from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.generate.loading import own_code, quiet, trusted
 from sami_eval.types import Model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-# Ways to begin a LoRA that leave the base as it is, among those PEFT names by a word.
-HARMLESS = ("gaussian", "eva", "orthogonal", "mica", "lora_ga")
+# What holds a tokenizer's words; without one of them there is none.
+VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 GENERIC = ("PreTrainedTokenizerFast", "TokenizersBackend")
 
 
@@ -48,24 +50,31 @@ class Format:
 
 def format_of(model: Model) -> Format:
     """The format of a local model; an adapter's own (its tokenizer, its card) wins."""
-    return _format(model.base, model.revision, model.adapter, model.chat_template)
+    return _format(model.base, model.revision, model.adapter, model.chat_template, trusted())
+
+
+def tokenizer_of(base: Model) -> PreTrainedTokenizerBase:
+    """A base's own tokenizer, read anew: training sets its padding."""
+    return _tokenizer(base.base, base.revision, None)
 
 
 def is_quantised(model: Model) -> bool:
     """Whether a local model's weights are stored quantised."""
-    config = _settings(model.base, model.revision, "config.json")
+    config = settings_of(model.base, model.revision, "config.json")
     return config.get("quantization_config") is not None
 
 
 @functools.lru_cache(maxsize=64)
 def _format(
-    base: str, revision: str | None, adapter: str | None, chat_template: str | None
+    base: str, revision: str | None, adapter: str | None, chat_template: str | None, trusting: bool
 ) -> Format:
-    config = _settings(base, revision, "config.json")
+    if adapter is not None:  # what can be told without torch is told before anything is asked
+        peft_folder.check_init(Path(adapter))
+        peft_folder.tensors(Path(adapter))
+    config = settings_of(base, revision, "config.json")
+    _check_code(base, config, trusting)
     config = {**config, **config.get("text_config", {})}
     tokenizer = _tokenizer(base, revision, adapter)
-    if adapter is not None:
-        _check_init(adapter)
     size = config.get("vocab_size")
     if adapter is not None and size is not None and len(tokenizer) > size:
         raise SamiEvalError(
@@ -75,7 +84,7 @@ def _format(
     known = (card.read(Path(adapter)) or {}).get("prompt", {}) if adapter is not None else {}
     template = chat_template or known.get("chat_template")
     stop = known.get("stop") or chat.stop_strings(tokenizer, template)
-    said = _settings(base, revision, "generation_config.json").get("eos_token_id")
+    said = settings_of(base, revision, "generation_config.json").get("eos_token_id")
     ends = _several(said if said is not None else config.get("eos_token_id"))
     names = [tokenizer.eos_token, known.get("eos_token")]
     ends += [tokenizer.convert_tokens_to_ids(name) for name in names if name is not None]
@@ -84,26 +93,21 @@ def _format(
     )
 
 
-def _check_init(adapter: str) -> None:
-    """Refuse an adapter that changes its base when it is loaded, as PiSSA's and OLoRA's do.
+def _check_code(base: str, config: Mapping[str, Any], trusting: bool) -> None:
+    """Refuse a model that only its own code can run, where that is not allowed."""
+    if trusting or "auto_map" not in config:
+        return
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
-    PEFT 0.21 subtracts what such an adapter began as from the base's own weights: every other
-    contender of the base would speak with those.
-    """
-    init = _settings(adapter, None, "adapter_config.json").get("init_lora_weights", True)
-    if isinstance(init, str) and init.lower() not in HARMLESS:
-        raise SamiEvalError(
-            f"adapter `{adapter}` begins by `{init}`, which changes its base: no other contender "
-            "could share it",
-            "save it as a plain LoRA: PEFT's path_initial_model_for_weight_conversion",
-        )
+    if config.get("model_type") not in CONFIG_MAPPING_NAMES:
+        raise own_code(base)
 
 
 def _several(ids: object) -> list[int]:
     return [one for one in (ids if isinstance(ids, list) else [ids]) if isinstance(one, int)]
 
 
-def _settings(base: str, revision: str | None, name: str) -> dict[str, Any]:
+def settings_of(base: str, revision: str | None, name: str) -> dict[str, Any]:
     """A JSON file of a local or cached model; empty where it has none.
 
     Read without transformers' config classes, whose import takes seconds.
@@ -128,19 +132,36 @@ def _settings(base: str, revision: str | None, name: str) -> dict[str, Any]:
 
 
 def _tokenizer(base: str, revision: str | None, adapter: str | None) -> PreTrainedTokenizerBase:
-    own = adapter is not None and (Path(adapter) / "tokenizer_config.json").is_file()
+    own = adapter is not None and _has_words(Path(adapter))
     source, revision = (str(adapter), None) if own else (base, revision)
+    stated = settings_of(source, revision, "tokenizer_config.json")
+    if Path(source).is_dir() and not _has_words(Path(source)) and "auto_map" not in stated:
+        raise UsageError(
+            f"`{source}` has no tokenizer",
+            "copy the tokenizer of the model it was made from into it: tokenizer.json, "
+            "tokenizer_config.json, chat_template.jinja",
+        )
     try:
-        if _settings(source, revision, "tokenizer_config.json").get("tokenizer_class") in GENERIC:
+        if stated.get("tokenizer_class") in GENERIC:
             # AutoTokenizer finds the same class, but its import takes 4 s, torch included.
             from transformers import PreTrainedTokenizerFast
 
             return PreTrainedTokenizerFast.from_pretrained(source, revision=revision)
         from transformers import AutoTokenizer
 
-        return AutoTokenizer.from_pretrained(source, revision=revision)
-    except (OSError, ValueError) as error:
+        with quiet():
+            return AutoTokenizer.from_pretrained(
+                source, revision=revision, trust_remote_code=trusted()
+            )
+    except (OSError, ValueError, ImportError) as error:
+        if "auto_map" in stated and not trusted():
+            raise own_code(source) from None
         reason = str(error).strip().split("\n")[0]
         raise UsageError(
             f"cannot read the tokenizer of `{source}`: {reason}", "sami-eval doctor"
         ) from None
+
+
+def _has_words(folder: Path) -> bool:
+    known = (folder / name for name in VOCABULARIES)
+    return any(path.is_file() for path in known) or any(folder.glob("*.tiktoken"))

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel
-from transformers.utils import logging
+from transformers import PreTrainedModel
 
 from sami_eval.calls import Request
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.generate.decode import Row, decode
 from sami_eval.generate.engine import TINY_HIDDEN_SIZE, Done, request_key
 from sami_eval.generate.formats import Format, format_of, is_quantised
+from sami_eval.generate.loading import TRUST, first, load_network, quiet
 from sami_eval.generate.text import first_stop, read_completion
 from sami_eval.types import Model
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # On one CPU thread 64 rows give more tokens a second than 256: less padding, a warmer cache.
 CPU_ROWS, CUDA_ROWS = 64, 256
-ARGUMENTS = ("batch_rows", "device", "dtype", "threads")
+ARGUMENTS = ("batch_rows", "device", "dtype", "threads", TRUST)
 
 
 class HfEngine:
@@ -47,7 +47,7 @@ class HfEngine:
         tiny = self._network.config.get_text_config().hidden_size < TINY_HIDDEN_SIZE
         self._threads = _number(arguments, "threads", 1 if tiny else torch.get_num_threads())
         self._peft: PeftModel | None = None
-        self._adapters: dict[str, str] = {}
+        self._adapters: dict[tuple[str, str], str] = {}
 
     def serves(self, models: Sequence[Model]) -> bool:
         """Any adapter of the base."""
@@ -92,40 +92,44 @@ class HfEngine:
             with self._peft.disable_adapter() if self._peft else contextlib.nullcontext():
                 yield
             return
-        peft = self._with_adapter(model.adapter)
-        peft.set_adapter(self._adapters[model.adapter])
+        peft = self._with_adapter(model)
+        peft.set_adapter(self._adapters[model.adapter, model.fingerprint])
         yield
 
-    def _with_adapter(self, folder: str) -> PeftModel:
+    def _with_adapter(self, model: Model) -> PeftModel:
         """The PEFT model with the adapter loaded; its layers lie inside the one network."""
         from peft import PeftModel
 
-        if self._peft is not None and folder in self._adapters:
+        folder, which = str(model.adapter), (str(model.adapter), model.fingerprint)
+        if self._peft is not None and which in self._adapters:
             return self._peft
         name = f"adapter{len(self._adapters)}"
         try:
-            with _no_bars():
+            with quiet():
                 if self._peft is None:
                     self._peft = PeftModel.from_pretrained(self._network, folder, name)
-                else:
-                    self._peft.load_adapter(folder, name)
-        except (RuntimeError, ValueError, OSError) as error:
+                found = self._peft.load_adapter(folder, name)  # says what found no place
+        except (RuntimeError, ValueError, KeyError, OSError) as error:
             raise SamiEvalError(
                 f"adapter `{folder}` does not fit its base: {str(error).strip().splitlines()[-1]}",
                 "check `base_model_name_or_path` in its adapter_config.json",
             ) from None
+        misfits = [*found.missing_keys, *found.unexpected_keys]
+        if misfits:
+            raise SamiEvalError(
+                f"adapter `{folder}` does not fit its base: {len(misfits)} weights fit nothing or "
+                f"are missing: {first(misfits)}",
+                "name the base it was trained on with --base, or save the adapter again",
+            )
         self._peft.eval()
-        self._adapters[folder] = name
+        self._adapters[which] = name
         return self._peft
 
 
 def _load_base(model: Model, device: str, dtype: str | None) -> PreTrainedModel:
     kind = dtype or ("float32" if device == "cpu" else "bfloat16")
     try:
-        with _no_bars():
-            network = AutoModelForCausalLM.from_pretrained(
-                model.base, revision=model.revision, dtype=kind
-            )
+        network = load_network(model, dtype=kind)
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         reason, hint = str(error).strip().splitlines()[0], "sami-eval doctor"
         if is_quantised(model):
@@ -157,18 +161,6 @@ def _row(request: Request, form: Format) -> Row:
         has_ended=has_ended,
         n_likeliest=request.top_logprobs,
     )
-
-
-@contextlib.contextmanager
-def _no_bars() -> Iterator[None]:
-    """Loading shows no bar of its own beside ours."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 @contextlib.contextmanager

@@ -9,10 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sami_eval import peft_folder
 from sami_eval.calls import Request
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.generate.engine import Done, is_tiny, request_key
 from sami_eval.generate.formats import format_of
+from sami_eval.generate.loading import first
 from sami_eval.generate.text import read_completion
 from sami_eval.progress import Progress
 from sami_eval.types import Model
@@ -29,7 +31,10 @@ UNSUPPORTED = {
     "trainable_token_indices": "trained tokens",
     "use_bdlora": "block-diagonal LoRA",
     "use_qalora": "QALoRA",
+    "target_parameters": "a LoRA on bare parameters",
 }
+# How its workers are asked what of an adapter they use; a class of theirs gets it as a method.
+WORKER = "sami_eval.generate.vllm_worker.AppliedLoras"
 CPU_CACHE_GIB = "2"
 CLOSE_WITHIN_S = 10
 
@@ -56,6 +61,24 @@ class VllmEngine:
         self._llm = _start(
             models[0], len(self._adapters), rank, _parsed(arguments), on_cpu=not self._seeded
         )
+        try:
+            for folder in self._adapters:
+                self._load(folder)
+        except SamiEvalError:
+            self.close()
+            raise
+
+    def _load(self, folder: str) -> None:
+        """Load an adapter now, and make sure that each of its layers is used."""
+        try:
+            self._llm.llm_engine.add_lora(self._request(folder))
+            unused = self._llm.collective_rpc("unused_loras", args=(self._adapters[folder],))
+        except Exception as error:  # noqa: BLE001  # vLLM's workers raise whatever they please
+            reason = " ".join(str(error).split())[-300:]
+            raise _refused(Path(folder), reason) from None
+        lost = sorted(set.intersection(*map(set, unused)))  # a worker may hold a part of the layers
+        if lost:
+            raise _refused(Path(folder), f"{len(lost)} layers fit nothing: {first(lost)}")
 
     def serves(self, models: Sequence[Model]) -> bool:
         """Only the adapters the engine was started with."""
@@ -117,12 +140,13 @@ class VllmEngine:
         )
 
     def _lora(self, model: Model) -> Any:
+        return None if model.adapter is None else self._request(model.adapter)
+
+    def _request(self, folder: str) -> Any:
         from vllm.lora.request import LoRARequest
 
-        if model.adapter is None:
-            return None
-        number = self._adapters[model.adapter]
-        return LoRARequest(f"adapter{number}", number, os.path.abspath(model.adapter))
+        number = self._adapters[folder]
+        return LoRARequest(f"adapter{number}", number, os.path.abspath(folder))
 
 
 def sample_groups(requests: Sequence[Request]) -> list[list[int]]:
@@ -161,6 +185,8 @@ def max_rank(adapters: Sequence[Path]) -> int:
                 raise _refused(folder, meaning)
         if config.get("bias", "none") != "none":
             raise _refused(folder, "trained biases")
+        if others := peft_folder.unusual(config):
+            raise _refused(folder, f"`{others[0]}`, which vLLM passes over")
         rank = max([config["r"], *(config.get("rank_pattern") or {}).values()])
         if rank > RANKS[-1]:
             raise _refused(folder, f"rank {rank} (at most {RANKS[-1]})")
@@ -223,6 +249,7 @@ def _start(
         "model": model.base,
         "revision": model.revision,
         "use_tqdm_on_load": False,
+        "worker_extension_cls": WORKER,
         # Compiling a tiny model takes longer than running it.
         "enforce_eager": tiny,
         # As in the hf engine; "auto" would round the weights of a float32 model to bfloat16.

@@ -23,7 +23,8 @@ from sami_eval.calls import Request, Sampling
 from sami_eval.config import find_config
 from sami_eval.errors import UsageError
 from sami_eval.generate import EngineChoice, Engines, complete, format_of
-from sami_eval.generate.engine import base_of
+from sami_eval.generate.engine import ground_of
+from sami_eval.generate.loading import trust
 from sami_eval.harness.asked import MODEL_OF
 from sami_eval.harness.dialogue import Dialogue
 from sami_eval.progress import terminal
@@ -78,9 +79,10 @@ class SamiEvalLM(LM):  # type: ignore[misc]
         found = [_the_one(spec, one) for spec, one in zip(specs, each, strict=True)]
         self._models = dict(zip(labels_of(specs), found, strict=True))
         self._first = found[0]
-        if len({base_of(model) for model in self._models.values()}) > 1:
+        if len({ground_of(model) for model in self._models.values()}) > 1:
             raise UsageError(f"`models={specs}` stand on several bases", "one run a base")
         choice = {name: str(value) for name, value in arguments.items()}
+        trust(choice)
         self._progress = terminal()
         self._engines = Engines(EngineChoice(known["engine"] or "auto", choice), self._progress)
         self._ledger_path = config.ledger_path

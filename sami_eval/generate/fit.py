@@ -1,0 +1,146 @@
+"""Whether an adapter takes effect: every weight finds its place, every place its weight.
+
+The adapter is laid on a network without memory (the `meta` device), as PEFT would load it, so a
+misfit is known in seconds and before any engine starts.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sami_eval import peft_folder
+from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.generate.loading import first, own_code, quiet, trusted
+from sami_eval.types import Model
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from torch import Tensor
+
+NAME = "probe"
+
+
+def check_fit(models: Sequence[Model]) -> None:
+    """Raise for the first adapter that does not fit its base whole."""
+    for model in models:
+        if model.engine == "local" and model.adapter is not None:
+            _check(model.base, model.revision, model.adapter, model.fingerprint)
+
+
+@functools.lru_cache(maxsize=256)
+def _check(base: str, revision: str | None, adapter: str, fingerprint: str) -> None:
+    folder = Path(adapter)
+    peft_folder.check_kind(folder)
+    peft_folder.check_init(folder)
+    peft_folder.tensors(folder)
+    weights = load_weights(folder)
+    _check_numbers(adapter, weights)
+    empty = {name: weight.to("meta") for name, weight in weights.items()}
+    with quiet():
+        network = _on_meta(base, revision, folder)
+        misfit = _misfit(network, empty)
+    if misfit is not None:
+        raise SamiEvalError(
+            f"adapter `{adapter}` does not fit its base `{base}`: {misfit}",
+            "name the base it was trained on with --base, or save the adapter again",
+        )
+
+
+def load_weights(folder: Path) -> dict[str, Tensor]:
+    """An adapter's tensors in memory; pickled ones are plain tensors, or refused before."""
+    path = peft_folder.weights_file(folder)
+    if path.name == peft_folder.SAFE:
+        from safetensors.torch import load_file
+
+        return dict(load_file(path))
+    import torch
+
+    return dict(torch.load(path, map_location="cpu", weights_only=True))
+
+
+def _check_numbers(adapter: str, weights: dict[str, Tensor]) -> None:
+    bad = sorted(name for name, weight in weights.items() if not weight.isfinite().all())
+    if bad:
+        raise SamiEvalError(
+            f"adapter `{adapter}`: {len(bad)} of {len(weights)} weights hold numbers that are not "
+            f"finite: {first(bad)}",
+            "its training went astray: train it again, at a lower learning rate",
+        )
+
+
+def _on_meta(base: str, revision: str | None, folder: Path) -> PeftModel:
+    """The base with the adapter's layers on it, none of them with any memory."""
+    from accelerate import init_empty_weights
+    from peft import PeftConfig, PeftModel
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=trusted())
+        with init_empty_weights():
+            network = AutoModelForCausalLM.from_config(config, trust_remote_code=trusted())
+    except (OSError, ValueError, ImportError) as error:
+        if not trusted() and "auto_map" in _raw(base, revision):
+            raise own_code(base) from None
+        raise SamiEvalError(
+            f"cannot read `{base}`: {str(error).strip().splitlines()[0]}", "sami-eval doctor"
+        ) from None
+    try:
+        stated = PeftConfig.from_pretrained(str(folder))
+        stated.inference_mode = False
+        return PeftModel(network, stated, NAME, low_cpu_mem_usage=True)
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(
+            f"adapter `{folder}` cannot be laid on `{base}`: {reason}",
+            "name the base it was trained on with --base, or save the adapter again",
+            str(folder / peft_folder.CONFIG),
+        ) from None
+
+
+def _raw(base: str, revision: str | None) -> dict[str, Any]:
+    from sami_eval.generate.formats import settings_of
+
+    return settings_of(base, revision, "config.json")
+
+
+def _misfit(network: PeftModel, weights: dict[str, Tensor]) -> str | None:
+    """What does not fit, or None. weights: the file's, without memory."""
+    from peft import get_peft_model_state_dict
+
+    own = get_peft_model_state_dict(network, adapter_name=NAME, save_embedding_layers=False)
+    own = {name: weight.to("meta") for name, weight in own.items()}
+    # What PEFT misses of its own file belongs to the base.
+    of_base, _ = _loaded(network, own)
+    missing, strangers = _loaded(network, weights)
+    lacking = sorted(missing - of_base)
+    if not strangers and not lacking:
+        return None
+    other = [
+        f"`{name}` is {list(weights[name].shape)} here and {list(weight.shape)} there"
+        for name, weight in sorted(own.items())
+        if name in weights and weights[name].shape != weight.shape
+    ]
+    if other:
+        return f"{len(other)} of {len(weights)} weights are of another shape: {other[0]}"
+    n_lost = len(lacking)
+    if strangers:
+        names = sorted(set(weights) - set(own)) or sorted(strangers)
+        said = f"{len(strangers)} of {len(weights)} weights fit nothing: {first(names)}"
+        return f"{said}; {n_lost} that it should have are missing" if lacking else said
+    names = sorted(set(own) - set(weights)) or lacking
+    return f"{n_lost} of {len(own)} weights that its settings name are missing: {first(names)}"
+
+
+def _loaded(network: PeftModel, weights: dict[str, Tensor]) -> tuple[set[str], list[str]]:
+    """What a network misses once the weights are laid on it, and which of them fit nothing."""
+    from peft import set_peft_model_state_dict
+
+    try:
+        # A weight of another shape is left out, and so is missing.
+        result = set_peft_model_state_dict(network, weights, NAME, ignore_mismatched_sizes=True)
+    except KeyError as error:  # a whole layer that the settings name and the file lacks
+        return {str(error.args[0])}, []
+    return set(result.missing_keys), list(result.unexpected_keys)

@@ -1,0 +1,102 @@
+"""Loading what others have made: quietly, completely, and never running code that came with it.
+
+Heavy imports stand inside the functions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import warnings
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.types import Model
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+TRUST = "trust_remote_code"
+_trusting: ContextVar[bool] = ContextVar("trusting", default=False)
+
+
+def trust(arguments: Mapping[str, str]) -> None:
+    """Note whether code that comes with a model may run, as `--engine-arg` says for this command.
+
+    Raises UsageError for neither true nor false.
+    """
+    said = arguments.get(TRUST, "false").lower()
+    if said not in ("true", "false"):
+        raise UsageError(f"`{TRUST}={said}` is not true or false", f"--engine-arg {TRUST}=true")
+    _trusting.set(said == "true")
+
+
+def trusted() -> bool:
+    """Whether code that comes with a model may run; never asked about."""
+    return _trusting.get()
+
+
+def own_code(name: str) -> UsageError:
+    """That a model comes with code of its own, and how to allow it."""
+    return UsageError(
+        f"`{name}` comes with code of its own, which does not run unasked",
+        f"read it; then, to let it run: --engine-arg {TRUST}=true",
+    )
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """No bar, warning or report of a library's own: what matters is checked and said by us."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def load_network(model: Model, **settings: Any) -> PreTrainedModel:
+    """The base's network with all of its weights. settings: go to `from_pretrained`.
+
+    Raises SamiEvalError for files that leave a weight at random.
+    """
+    from transformers import AutoModelForCausalLM
+
+    try:
+        with quiet():
+            network, found = AutoModelForCausalLM.from_pretrained(
+                model.base,
+                revision=model.revision,
+                trust_remote_code=trusted(),
+                output_loading_info=True,
+                **settings,
+            )
+    except pickle.UnpicklingError:
+        raise UsageError(
+            f"the weights of `{model.base}` are pickled and hold more than plain tensors: "
+            "they were not opened",
+            "ask whoever made it for model.safetensors",
+        ) from None
+    missing = sorted(found["missing_keys"])
+    if missing:
+        raise SamiEvalError(
+            f"`{model.base}`: {len(missing)} of {len(network.state_dict())} weights of its network "
+            f"are not in its files: {first(missing)}",
+            "save the model again; an adapter's own names in it mean that it was not merged",
+        )
+    return network
+
+
+def first(names: list[str], n: int = 3) -> str:
+    """The first few names, and how many more there are."""
+    more = f" and {len(names) - n} more" if len(names) > n else ""
+    return ", ".join(f"`{name}`" for name in names[:n]) + more
