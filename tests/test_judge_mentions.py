@@ -34,7 +34,7 @@ VERDICTS: list[tuple[str, Winner | None]] = [
     ("One might say [[A]] at first, but the final verdict is: [[B]]", "b"),
     ("[[B]]. Had it been right, I would have said [[A]].", "b"),
     (
-        'The instructions say: "output [[A]] if A is better, [[B]] if B is better, and [[C]] for a tie". [[B]]',
+        'The format: " [[A]] if A is better, [[B]] if B is better, and [[C]] for a tie". [[B]]',
         "b",
     ),
     (

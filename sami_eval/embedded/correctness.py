@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Callable
 from fractions import Fraction
 
+from sami_eval.embedded.arithmetic import read_function
 from sami_eval.embedded.entities import COLOURS, NAMES
+from sami_eval.quantities import MOST_DIGITS
 from sami_eval.types import Prompt
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -19,11 +20,21 @@ def last_number(text: str) -> Fraction | None:
     plain = text.replace("−", "-").replace("$", "")
     plain = re.sub(r"(?<=\d),(?=\d{3})", "", plain)
     found = _MARKED.findall(plain) or _NUMBER.findall(plain)
-    return Fraction(found[-1]) if found else None
+    return _as_number(found[-1]) if found else None
 
 
-def _number_is(reference: str, prompt: Prompt, turn: int, text: str) -> bool:
-    return last_number(text) == Fraction(reference)
+def _as_number(text: str) -> Fraction | None:
+    if len(text) > MOST_DIGITS:  # junk, and Python refuses to read very long ones
+        return None
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        return None
+
+
+def _number_is(reference: str, prompt: Prompt, turn: int, text: str) -> bool | None:
+    right = _as_number(reference.rpartition("####")[2].strip().replace(",", ""))
+    return None if right is None else last_number(text) == right
 
 
 def alternatives(prompt: Prompt, turn: int, reference: str) -> list[str]:
@@ -33,8 +44,10 @@ def alternatives(prompt: Prompt, turn: int, reference: str) -> list[str]:
     return sorted({word for word in words if word in kinds} | {reference})
 
 
-def _concludes(reference: str, prompt: Prompt, turn: int, text: str) -> bool:
+def _concludes(reference: str, prompt: Prompt, turn: int, text: str) -> bool | None:
     """Steps, reasons and what was ruled out set aside, only the right name is left."""
+    if reference not in {*NAMES, *COLOURS}:
+        return None
     lines = [
         re.split(r"\b(?:because|since|as|for)\b", line, maxsplit=1)[0]
         for line in text.splitlines()
@@ -50,70 +63,24 @@ def _states_facts(reference: str, prompt: Prompt, turn: int, text: str) -> bool:
     return all(re.search(rf"\b{re.escape(fact)}\b", text) for fact in facts)
 
 
-_SAFE_NODES = (
-    ast.Expression, ast.BinOp, ast.UnaryOp, ast.Compare, ast.IfExp, ast.BoolOp, ast.Call, ast.Name,
-    ast.Constant, ast.Load, ast.operator, ast.unaryop, ast.cmpop, ast.boolop,
-)  # fmt: skip
-_SAFE_CALLS = {"len": len, "max": max, "min": min, "abs": abs, "str": str, "int": int}
-_TRIALS: tuple[int | str, ...] = (0, 1, 3, 7, 20, "", "ab", "river")
-
-
 def function_source(text: str) -> str | None:
     """The first function in a response: its def line and what is indented below it."""
     found = re.search(r"^def [^\n]*\n(?:[ \t]+[^\n]*\n?)+", text, re.MULTILINE)
     return found.group(0) if found else None
 
 
-def _expression(source: str) -> tuple[str, str, ast.expr] | None:
-    """Name, parameter and returned expression of a one-line function of safe parts."""
-    try:
-        (function,) = ast.parse(source).body
-    except (SyntaxError, ValueError):
-        return None
-    match function:
-        case ast.FunctionDef(
-            name=name,
-            args=ast.arguments(args=[ast.arg(arg=parameter)]),
-            body=[*docstring, ast.Return(value=ast.expr() as value)],
-        ) if all(isinstance(line, ast.Expr) for line in docstring) and _is_safe(value, parameter):
-            return name, parameter, value
-    return None
-
-
-def _is_safe(value: ast.expr, parameter: str) -> bool:
-    def safe(node: ast.AST) -> bool:
-        if isinstance(node, ast.Pow | ast.LShift) or not isinstance(node, _SAFE_NODES):
-            return False
-        if isinstance(node, ast.Call):
-            return isinstance(node.func, ast.Name) and node.func.id in _SAFE_CALLS
-        if isinstance(node, ast.Constant):
-            return not isinstance(node.value, int) or abs(node.value) <= 1000
-        return not isinstance(node, ast.Name) or node.id in {parameter, *_SAFE_CALLS}
-
-    nodes = list(ast.walk(value))
-    return len(nodes) <= 30 and all(safe(node) for node in nodes)
-
-
-def _results(parameter: str, value: ast.expr) -> list[object]:
-    code = compile(ast.Expression(value), "<response>", "eval")
-    results: list[object] = []
-    for trial in _TRIALS:
-        try:
-            results.append(eval(code, {"__builtins__": {}, **_SAFE_CALLS, parameter: trial}))
-        except (TypeError, ValueError, ZeroDivisionError) as error:
-            results.append(type(error))
-    return results
-
-
-def _code_works(reference: str, prompt: Prompt, turn: int, text: str) -> bool:
+def _code_works(reference: str, prompt: Prompt, turn: int, text: str) -> bool | None:
     """The same name, and the same results as the reference on a few inputs."""
-    wanted, given = _expression(reference), _expression(function_source(text) or "")
-    if wanted is None or given is None or wanted[0] != given[0]:
+    wanted, given = read_function(reference), read_function(function_source(text) or "")
+    if wanted is None:
+        return None
+    if given is None or wanted.name != given.name:
         return False
-    return _results(*wanted[1:]) == _results(*given[1:])
+    return wanted.results() == given.results()
 
 
-_CHECKS: dict[str, Callable[[str, Prompt, int, str], bool]] = {
+# A reference that is no number, name or function, as people's prose, can be checked by no program.
+_CHECKS: dict[str, Callable[[str, Prompt, int, str], bool | None]] = {
     "math": _number_is,
     "gsm": _number_is,
     "reasoning": _concludes,

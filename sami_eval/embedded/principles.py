@@ -68,7 +68,7 @@ def _opens_with_action(prompt: Prompt, turn: int, text: str) -> bool:
 
 def _steps_then_concludes(prompt: Prompt, turn: int, text: str) -> bool:
     lines = _lines(text)
-    numbers = [re.match(r"(?:step )?(\d+)[.:)]\s+\w+", line, re.IGNORECASE) for line in lines]
+    numbers = [re.match(r"(?:step )?(\d{1,9})[.:)]\s+\w+", line, re.IGNORECASE) for line in lines]
     n_steps = sum(number is not None for number in numbers)
     opening = 1 if lines and lines[0].endswith(":") else 0
     counted = [int(found[1]) for found in numbers[opening : opening + n_steps] if found]
@@ -87,7 +87,7 @@ def _says_what_is_ruled_out(prompt: Prompt, turn: int, text: str) -> bool:
     return "ruled out" in last.lower() and bool(said) and reference not in said
 
 
-_EQUATION = re.compile(r"(\d+)\s*[-+x×*/÷]\s*(\d+)\s*=\s*\d+")
+_EQUATION = re.compile(r"(?<!\d)(\d++)\s*+[-+x×*/÷]\s*+(\d++)\s*+=\s*+\d")
 
 
 def _shows_sums(prompt: Prompt, turn: int, text: str) -> bool:
@@ -128,8 +128,8 @@ def _one_fact_a_line(prompt: Prompt, turn: int, text: str) -> bool:
 
 def _counts_facts(prompt: Prompt, turn: int, text: str) -> bool:
     opening = re.split(r"[.:;\n]", text.strip(), maxsplit=1)[0].lower()
-    counts = [int(w) if w.isdigit() else _SMALL.index(w) for w in re.findall(r"\w+", opening)
-              if w.isdecimal() or w in _SMALL]  # fmt: skip
+    counts = [int(w) if w.isdecimal() else _SMALL.index(w) for w in re.findall(r"\w+", opening)
+              if (w.isdecimal() and len(w) < 10) or w in _SMALL]  # fmt: skip
     expected = _n_facts(prompt, turn)
     return bool(counts) and (expected is None or counts[0] == expected)
 
