@@ -10,12 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sami_eval import models
-from sami_eval.align.options import preset_name
+from sami_eval import models, standing
+from sami_eval.align.chain import MissingLink
 from sami_eval.budget import cost_usd, dollars, most_tokens, total
 from sami_eval.config import Config, Price
 from sami_eval.contenders import Contender, games, pairs
-from sami_eval.errors import UsageError
 from sami_eval.generate.expected import Expected, expected
 from sami_eval.judge import stored_replies, to_ask
 from sami_eval.plan import Plan, Settings, make_plan
@@ -33,7 +32,7 @@ class Bound:
     """The calls of one model yet to be made, and the most they can take.
 
     name: the contender, or the judge. model: as its server or folder calls it; None: a program.
-    served: it is asked at a server.
+    base: what it stands on; None where that is not known. address: of the server it is asked at.
     stored: answers or replies that the ledger, or a record, holds.
     cost_usd: 0 where nothing is paid for; None where a price is not known.
     """
@@ -41,7 +40,8 @@ class Bound:
     name: str
     model: str | None
     what: str
-    served: bool
+    base: str | None
+    address: str | None
     calls: int
     stored: int
     most: Usage
@@ -87,10 +87,8 @@ def _ensure(plan: Plan, untrained: set[str]) -> models.Ensure:
     def ensure(spec: str, base: Model) -> Model:
         try:
             return existing(spec, base)
-        except UsageError as error:
-            trainable = preset_name(base) == "embedded" or plan.settings.train
-            # A missing adapter can be made; anything else is the user's error.
-            if "sami-eval align" not in error.hint or not trainable:
+        except MissingLink:  # it can be made; anything else is the user's error
+            if not (standing.on_embedded(base) or plan.settings.train):
                 raise
             fingerprint = f"untrained {spec}"
             untrained.add(fingerprint)
@@ -108,7 +106,8 @@ def _answering(model: Model, plan: Plan, answers: Expected, untrained: set[str])
     elif model.engine == "recorded":
         what = f"recorded in {model.base}"
     cost = _cost(model, len(missing), most, plan.config.prices)
-    names = (model.name, model.base, what, model.engine in SERVED)
+    stands = (standing.base_name(model), standing.address(model, plan.client.base_url))
+    names = (model.name, model.base, what, *stands)
     return Bound(*names, len(missing), answers.n_stored[model.name], most, cost)
 
 
@@ -118,7 +117,7 @@ def _judging(
     """What one judge has yet to say on all pairs; a program says it for nothing."""
     judge, at = seat.judge, seat.at
     if at is None:
-        return Bound(judge.name, None, "a program, no calls", False, 0, 0, Usage(), 0.0)
+        return Bound(judge.name, None, "a program, no calls", None, None, 0, 0, Usage(), 0.0)
     seen: set[str] = set()
     calls, most = 0, Usage()
     for a, b in (game for pair in pairs(sides) for game in games(*pair)):
@@ -136,7 +135,8 @@ def _judging(
         missing = [request for name, request in new.items() if name not in stored]
         calls, most = calls + len(missing), total([most, *map(most_tokens, missing)])
         seen.update(new)
-    names = (judge.name, at.base, at.base, at.engine in SERVED)
+    stands = (standing.base_name(at), standing.address(at, plan.client.base_url))
+    names = (judge.name, at.base, at.base, *stands)
     cost = _cost(at, calls, most, plan.config.prices)
     return Bound(*names, calls, len(seen) - calls, most, cost)
 
@@ -153,7 +153,8 @@ def describe(found: Forecast) -> str:
     plan = found.plan
     lines = [
         ("task", f"{plan.task}: {len(plan.prompts)} questions, {found.n_turns} turns"),
-        ("base", plan.base.base),
+        ("questions", f"of {plan.source}"),
+        ("answers", f"of up to {plan.generate.max_tokens:,} tokens a turn"),
     ]
     for bound in found.contenders:
         lines += _bound_lines("contender", f"{bound.name}: {bound.what}", "answers", bound)
@@ -169,11 +170,13 @@ def describe(found: Forecast) -> str:
 
 def _bound_lines(label: str, who: str, unit: str, bound: Bound) -> Iterator[tuple[str, str]]:
     yield label, who
+    if bound.address or bound.base:
+        yield "", f"at {bound.address}" if bound.address else f"on {bound.base}"
     every = bound.calls + bound.stored
     if not every:
         return
     yield "", f"at most {bound.calls:,} {unit}; {bound.stored:,} of {every:,} stored"
-    if bound.served and bound.calls:
+    if bound.address and bound.calls:
         tokens = f"{bound.most.prompt_tokens:,} in, {bound.most.completion_tokens:,} out"
         yield "", f"at most {tokens}: {_dollars(bound.cost_usd)}"
 
@@ -201,7 +204,10 @@ def to_row(found: Forecast) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "task": plan.task,
-        "base": plan.base.base,
+        "questions": plan.source,
+        "embedded": plan.embedded,
+        "base": _recipes_base(plan),
+        "max_tokens": plan.generate.max_tokens,
         "n_questions": len(plan.prompts),
         "n_turns": found.n_turns,
         "principles_shown": plan.principles_shown,
@@ -213,11 +219,19 @@ def to_row(found: Forecast) -> dict[str, Any]:
     }
 
 
+def _recipes_base(plan: Plan) -> str | None:
+    """The base of recipes, where a contender stands on it."""
+    every = [model for side in plan.sides for model in side.models]
+    return plan.base.base if any(model.base == plan.base.base for model in every) else None
+
+
 def _bound_row(bound: Bound) -> dict[str, Any]:
     return {
         "name": bound.name,
         "model": bound.model,
         "what": bound.what,
+        "base": bound.base,
+        "address": bound.address,
         "calls": bound.calls,
         "stored": bound.stored,
         "prompt_tokens": bound.most.prompt_tokens,

@@ -13,16 +13,14 @@ from pathlib import Path
 
 from sami_eval import chat, gsm8k, models, runs, seen
 from sami_eval.adapters import Workshop, ensure_in
-from sami_eval.budget import cost_usd, dollars, most_tokens, total
 from sami_eval.calls import Completion, Request, Sampling
 from sami_eval.config import Config
-from sami_eval.embedded import BASE_DIR
 from sami_eval.errors import UsageError
 from sami_eval.generate import Engines, complete, format_of
 from sami_eval.generate.complete import by_key
 from sami_eval.gsm8k import Problem
-from sami_eval.passk_plan import TASK, Plan, Settings, make_plan, resolve
-from sami_eval.progress import Progress, silent
+from sami_eval.passk_plan import Plan, Settings, make_plan, resolve
+from sami_eval.progress import Progress
 from sami_eval.prompts import to_row
 from sami_eval.report.document import dump
 from sami_eval.report.passk_document import (
@@ -36,8 +34,9 @@ from sami_eval.report.passk_document import (
 from sami_eval.run import shown
 from sami_eval.samples import Attempts, any_of_k, attempts, figures, paired
 from sami_eval.stages import Stages
+from sami_eval.standing import on_embedded
 from sami_eval.store import Ledger, atomic_write
-from sami_eval.types import SERVED, Model
+from sami_eval.types import Model
 from sami_eval.versions import versions
 
 IDENTICAL = 0.5  # share of problems from which identical samples are warned of
@@ -54,6 +53,8 @@ def run_passk(
     """Sample, score and save; what is stored already is not drawn again."""
     plan, stages = make_plan(settings, config), Stages()
     folder = _claim(plan)
+    for note in plan.notes:
+        progress.say(note)
     with Ledger(config.ledger_path, say=progress.say) as ledger:
         with stages.stage("adapters"):
             found = resolved(plan, ensure_in(Workshop(config, ledger, progress, settings.train)))
@@ -92,7 +93,9 @@ def _claim(plan: Plan) -> Path:
     today, folder = datetime.date.today().isoformat(), plan.settings.out
     if folder is None:
         names = plan.settings.contenders
-        folder = runs.choose_folder(plan.config.root, today, f"{TASK}-passk", names, plan.key)
+        folder = runs.choose_folder(
+            plan.config.root, today, f"{runs.slug(plan.task)}-passk", names, plan.key
+        )
     elif runs.is_another(folder, plan.key):
         raise UsageError(f"`{folder}` holds another run", "name a new folder with --out")
     runs.claim(folder)
@@ -172,7 +175,7 @@ def _document(
     ks, paper = plan.settings.ks, plan.settings.protocol == "paper"
     return {
         "schema": SCHEMA,
-        "task": TASK,
+        "task": plan.task,
         "n_problems": len(plan.problems),
         "samples": plan.samples,
         "ks": list(ks),
@@ -180,7 +183,7 @@ def _document(
             plan, sorted({style_of(model, plan) for model in found}), engines
         ),
         "settings_key": plan.key,
-        "embedded": any(model.base == str(BASE_DIR) for model in found),
+        "embedded": any(map(on_embedded, found)),
         "contenders": [
             contender_row(
                 model,
@@ -264,51 +267,3 @@ def _sample_row(
         "finished": sample.finished,
         "text": sample.text,
     }
-
-
-def describe(settings: Settings, config: Config) -> str:
-    """What a run would do and cost at most, as text; nothing is done."""
-    plan = make_plan(settings, config)
-    split = f", split {plan.split}" if plan.split else ""
-    each = f"{plan.samples} samples a problem{' and a greedy one' if settings.greedy else ''}"
-    lines = [
-        ("task", f"{TASK}: {len(plan.problems)} problems of {plan.source}{split}"),
-        ("base", plan.base.base),
-        ("sampling", f"T {plan.temperature:g}, top_p {plan.top_p:g}, {len(plan.examples)} shots"),
-        ("answers", f"{each}, of up to {plan.max_tokens} tokens"),
-    ]
-    engines = Engines(plan.engine, silent())
-    with Ledger(config.ledger_path, read_only=True) as ledger:
-        for spec in settings.contenders:
-            lines += _contender_lines(spec, plan, engines, ledger)
-    return "\n".join(f"{label:<12}{text}" for label, text in lines)
-
-
-def _contender_lines(
-    spec: str, plan: Plan, engines: Engines, ledger: Ledger
-) -> Iterator[tuple[str, str]]:
-    """A contender: how many answers it lacks, and the most those can cost at a server."""
-    alone = dataclasses.replace(
-        plan, settings=dataclasses.replace(plan.settings, contenders=(spec,))
-    )
-    try:
-        found = resolved(alone, models.existing(plan.config))
-    except UsageError as error:
-        if "sami-eval align" not in error.hint or not (plan.embedded or plan.settings.train):
-            raise
-        yield "contender", f"{spec}: its adapter is missing and would be trained"
-        return
-    for model in found:
-        keyed = dict(by_key(requests_of(model, plan), engines))
-        stored = ledger.completions(keyed)
-        missing = [request for name, request in keyed.items() if name not in stored]
-        yield "contender", f"{model.name}: {model.adapter or model.base}"
-        for warning in seen.warnings([model], plan.prompts):
-            yield "", warning
-        yield "", f"{len(missing):,} answers to draw; {len(keyed) - len(missing):,} stored"
-        if model.engine in SERVED and missing:
-            most, price = total(map(most_tokens, missing)), plan.config.prices.get(model.base)
-            cost = (
-                "price not known" if price is None else f"at most {dollars(cost_usd(most, price))}"
-            )
-            yield "", f"{cost}, without repeated attempts"

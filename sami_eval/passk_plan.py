@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sami_eval import gsm8k, models
+from sami_eval import gsm8k, models, standing
 from sami_eval.budget import limits_of
 from sami_eval.client import ClientSettings
 from sami_eval.config import Config
-from sami_eval.embedded import BASE_DIR
 from sami_eval.errors import UsageError
 from sami_eval.generate import EngineChoice, parse_arguments
 from sami_eval.gsm8k import EMBEDDED, HUB_ID, Problem
@@ -67,7 +66,9 @@ class Settings:
 class Plan:
     """Everything decided before anything is spent.
 
+    embedded: all contenders stand on the embedded base, and are asked its own problems.
     source: where the problems come from, as a person reads it; split: None for a file.
+    notes: what to say before anything is spent.
     """
 
     settings: Settings
@@ -85,6 +86,12 @@ class Plan:
     max_tokens: int
     engine: EngineChoice
     client: ClientSettings
+    notes: tuple[str, ...] = ()
+
+    @property
+    def task(self) -> str:
+        """Its name, or the problem file's."""
+        return TASK if self.settings.prompts is None else self.settings.prompts.name
 
     @property
     def prompts(self) -> list[Prompt]:
@@ -126,7 +133,7 @@ def make_plan(settings: Settings, config: Config) -> Plan:
     )
     # A name that means nothing is said before problems are fetched or an adapter is trained.
     named = resolve(settings, base_spec, client, config, lambda spec, base: base)
-    embedded = any(model.base == str(BASE_DIR) for model in named)
+    embedded = standing.in_embedded_world(named)
     source, split = _source(settings, embedded)
     problems = gsm8k.limited(gsm8k.read_problems(settings.prompts or source, split), settings.limit)
     name = settings.engine or config.defaults.get("engine", "auto")
@@ -146,6 +153,7 @@ def make_plan(settings: Settings, config: Config) -> Plan:
         settings.max_tokens or (EMBEDDED_MAX_TOKENS if embedded else MAX_TOKENS),
         EngineChoice(name, parse_arguments(settings.engine_args), client),
         client,
+        tuple(filter(None, [standing.difference(named, client.base_url)])),
     )
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sami_eval import models, prompts, questions, references
-from sami_eval.align.options import preset_name
+from sami_eval import models, prompts, questions, references, standing
 from sami_eval.budget import Purse, limits_of
 from sami_eval.client import ClientSettings, check_key
 from sami_eval.config import Config
 from sami_eval.constitutions import read_constitution
+from sami_eval.contenders import Contender, contenders
 from sami_eval.errors import UsageError
 from sami_eval.generate import EngineChoice, parse_arguments
 from sami_eval.generate import Settings as GenerateSettings
@@ -76,15 +76,19 @@ class Settings:
 class Plan:
     """Everything decided before anything is spent.
 
-    embedded: the task is the embedded world's, on the embedded base.
+    task: its name, or the question file's; source: where the questions come from.
+    embedded: they are the embedded world's, and all that run stand on the embedded base.
+    sides: the contenders as named, adapters that are missing standing as their base.
     judge: its name, prompts and patterns; seats: who judges by them, several in an ensemble.
     """
 
     settings: Settings
     config: Config
     task: str
+    source: str
     base_spec: str | None
     base: Model
+    sides: tuple[Contender, ...]
     embedded: bool
     prompts: tuple[Prompt, ...]
     principles_shown: bool
@@ -127,39 +131,64 @@ def make_plan(settings: Settings, config: Config, purse: Purse | None = None) ->
     _check_pair(settings.contenders)
     base_spec = settings.base or config.defaults.get("base")
     base = models.resolve_base(base_spec, config)
-    embedded = preset_name(base) == "embedded" and settings.prompts is None
-    task = settings.task or config.defaults.get("task", "mtbench")
-    asked, embedded, said = questions.load(
-        task, settings.prompts, embedded, settings.contenders, config
-    )
-    asked, wrong = references.load(asked, settings.references, settings.fix_references)
-    asked, shown = _prompts(settings, asked)
     client = ClientSettings(
         base_url=settings.base_url,
         concurrency=settings.concurrency,
         timeout_s=settings.timeout,
         limits=limits_of(config.prices, settings.max_cost, settings.rpm, settings.tpm, purse),
     )
-    judge, seats, notes = take_seats(settings, config, embedded, asked)
+    # A name that means nothing is said before questions are fetched or an adapter is trained.
+    sides = resolve(settings, base_spec, client, config, lambda spec, base: base)
+    named = [model for side in sides for model in side.models]
+    found = questions.choose(_task(settings, config), settings.prompts, named)
+    asked, wrong = references.load(found.prompts, settings.references, settings.fix_references)
+    asked, shown = _prompts(settings, asked)
+    judge, seats, notes = take_seats(settings, config, found.embedded, asked)
     for seat in seats:
         if seat.at is not None:
             check_server(seat.at, client)
-    warning = references.warning(asked, judge, wrong)
+    said = (standing.difference(named, client.base_url), references.warning(asked, judge, wrong))
     return Plan(
         settings,
         config,
-        task,
+        found.title,
+        found.source,
         base_spec,
         base,
-        embedded,
+        tuple(sides),
+        found.embedded,
         tuple(asked),
         shown,
         judge,
         seats,
-        _generate_settings(settings, config, embedded, shown, client),
+        _generate_settings(settings, config, found.embedded, shown, client),
         client,
-        (*said, *notes, *((warning,) if warning else ())),
+        (*found.notes, *notes, *(one for one in said if one)),
     )
+
+
+def _task(settings: Settings, config: Config) -> str:
+    """The task asked for; the config's where it is one of ours, and `passk` has its own."""
+    named = config.defaults.get("task")
+    return settings.task or (named if named in prompts.TASKS else None) or prompts.TASKS[0]
+
+
+def resolve(
+    settings: Settings,
+    base_spec: str | None,
+    client: ClientSettings,
+    config: Config,
+    ensure: models.Ensure,
+) -> list[Contender]:
+    """The sides of the comparison; those at servers with their keys and prices checked."""
+    specs = settings.contenders
+    each = models.resolve_each(
+        specs, base_spec, config=config, base_url=client.base_url, ensure=ensure
+    )
+    for several in each:
+        for model in several:
+            check_server(model, client)
+    return contenders(specs, each, config)
 
 
 def _check_pair(specs: Sequence[str]) -> None:

@@ -1,48 +1,63 @@
-"""Which questions a comparison asks, where none were given as a file.
+"""Which questions a comparison asks: those of the contenders that were named.
 
-Records know best: the paper's carry their questions, others belong to MT-Bench or to the embedded
-world by their ids. Without records it is the base that decides.
+| contenders                                | without --prompts                         |
+|-------------------------------------------|-------------------------------------------|
+| all that run stand on the embedded base   | the embedded world's                      |
+| any other runs                            | MT-Bench's own 80, from the hub           |
+| records alone                             | those they carry, else those they answer  |
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from sami_eval import prompts
+from sami_eval import prompts, standing
 from sami_eval.answers import read_answers
-from sami_eval.config import Config
 from sami_eval.errors import UsageError
 from sami_eval.files import read_json
-from sami_eval.types import Prompt
+from sami_eval.types import Model, Prompt
+
+WORLD = "the embedded world"
 
 
-def load(
-    task: str, file: Path | None, embedded: bool, contenders: Sequence[str], config: Config
-) -> tuple[list[Prompt], bool, tuple[str, ...]]:
-    """The questions, whether they are the embedded world's, and what to say about the choice.
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What is asked.
 
-    file: of --prompts; it wins. embedded: whether the base's own questions are the embedded ones.
-    Raises UsageError where the records' questions cannot be had, naming both ways to get them.
+    title: the task, or the name of the file that stands in for it. source: where they come from,
+    as a person reads it. embedded: they are the embedded world's. notes: what to say of the choice.
     """
-    records = [] if file else _records(contenders, config)
+
+    title: str
+    source: str
+    embedded: bool
+    prompts: list[Prompt]
+    notes: tuple[str, ...] = ()
+
+
+def choose(task: str, file: Path | None, models: Sequence[Model]) -> Questions:
+    """The questions for these models. file: of --prompts; it wins.
+
+    Raises UsageError where they cannot be had, naming both ways to get them.
+    """
+    if file is not None:
+        return Questions(file.name, str(file), False, prompts.load_prompts(task, file, False))
+    records = list(dict.fromkeys(Path(m.base) for m in models if m.engine == "recorded"))
     for record in records:
         if _carries_questions(record):
             note = f"questions: those that `{record}` carries (others: --prompts FILE)"
-            return prompts.load_prompts(task, record, False), False, (note,)
-    asked = prompts.load_prompts(task, file, embedded) if file or embedded or not records else []
-    if file or not records:
-        return asked, embedded, ()
-    answered = {response.prompt_id for response in read_answers(records[0])}
-    if embedded and answered & {prompt.id for prompt in asked}:
-        return asked, True, ()
-    return _mtbench(task, records[0]), False, ()
-
-
-def _records(contenders: Sequence[str], config: Config) -> list[Path]:
-    """The contenders that are files of answers."""
-    paths = [Path(spec).expanduser() for spec in contenders if spec not in config.models]
-    return [path for path in paths if path.suffix in (".json", ".jsonl") and path.is_file()]
+            asked = prompts.load_prompts(task, record, False)
+            return Questions(task, str(record), False, asked, (note,))
+    world = standing.in_embedded_world(models)
+    if records and (world or not standing.that_run(models)):
+        asked = prompts.load_prompts(task, None, True)
+        answered = {response.prompt_id for response in read_answers(records[0])}
+        world = bool(answered & {prompt.id for prompt in asked})
+    if world:
+        return Questions(task, WORLD, True, prompts.load_prompts(task, None, True))
+    return Questions(task, prompts.MTBENCH_HUB_ID, False, _mtbench(task, records))
 
 
 def _carries_questions(record: Path) -> bool:
@@ -55,9 +70,11 @@ def _carries_questions(record: Path) -> bool:
     return isinstance(columns, dict) and {"question", "category"} <= columns.keys()
 
 
-def _mtbench(task: str, record: Path) -> list[Prompt]:
+def _mtbench(task: str, records: Sequence[Path]) -> list[Prompt]:
     try:
         return prompts.load_prompts(task, None, False)
     except UsageError as error:
-        said = f"`{record}` holds answers, not questions: {error.message}"
+        if not records:
+            raise
+        said = f"`{records[0]}` holds answers, not questions: {error.message}"
         raise UsageError(said, error.hint) from None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,13 @@ from sami_eval.budget import Purse
 from sami_eval.comparison import compare as compare_pair
 from sami_eval.comparison import correct_pairs, round_robin
 from sami_eval.config import Config, find_config
-from sami_eval.contenders import Contender, contenders, games, pairs, seed_of
+from sami_eval.contenders import Contender, games, pairs, seed_of
 from sami_eval.corrected import People, read_people, with_votes
-from sami_eval.embedded import BASE_DIR
 from sami_eval.ensemble import with_judges
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.generate import respond
 from sami_eval.judge import Counted, judge_all, read_in_words
-from sami_eval.plan import Plan, Settings, check_server, make_plan
+from sami_eval.plan import Plan, Settings, make_plan, resolve
 from sami_eval.progress import Progress, silent
 from sami_eval.report.document import (
     SCHEMA,
@@ -38,6 +36,7 @@ from sami_eval.report.document import (
 )
 from sami_eval.seats import Seat
 from sami_eval.stages import Stages
+from sami_eval.standing import on_embedded
 from sami_eval.store import Ledger
 from sami_eval.types import Comparison, Model, Prompt, Response, Verdict
 from sami_eval.versions import versions
@@ -87,8 +86,7 @@ def run_comparison(
 ) -> Document:
     """Compare the contenders and save the run; what is stored already is not done again."""
     plan, stages = make_plan(settings, config, purse), Stages()
-    # A name that means nothing is said before a folder is made or an adapter trained.
-    people = _people(plan, resolved(plan, lambda spec, base: base))
+    people = _people(plan)
     folder = claim_folder(plan)
     for note in plan.notes:
         progress.say(note)
@@ -130,12 +128,12 @@ def _say_read_in_words(plan: Plan, judged: Sequence[Verdict], progress: Progress
             )
 
 
-def _people(plan: Plan, sides: Sequence[Contender]) -> People | None:
+def _people(plan: Plan) -> People | None:
     """People's votes, before anything is spent; None where none are given."""
     settings = plan.settings
     if settings.votes is None:
         return None
-    names = [(a.name, b.name) for a, b in pairs(sides)]
+    names = [(a.name, b.name) for a, b in pairs(plan.sides)]
     questions = [prompt.id for prompt in plan.prompts]
     return read_people(settings.votes, settings.vote_names, names, questions)
 
@@ -165,14 +163,8 @@ def _contenders(plan: Plan, ledger: Ledger, progress: Progress) -> list[Contende
 
 
 def resolved(plan: Plan, ensure: models.Ensure) -> list[Contender]:
-    """The sides of the comparison; those at servers with their keys and prices checked."""
-    specs, url = plan.settings.contenders, plan.client.base_url
-    each = models.resolve_each(
-        specs, plan.base_spec, config=plan.config, base_url=url, ensure=ensure
-    )
-    for model in itertools.chain(*each):
-        check_server(model, plan.client)
-    return contenders(specs, each, plan.config)
+    """The sides of the comparison, missing adapters made as `ensure` does."""
+    return resolve(plan.settings, plan.base_spec, plan.client, plan.config, ensure)
 
 
 def answered(prompts: Sequence[Prompt], responses: Responses) -> tuple[Prompt, ...]:
@@ -263,7 +255,7 @@ def _document(
         "orders": plan.settings.orders,
         "rule": plan.settings.rule,
         "principles_shown": plan.principles_shown,
-        "embedded": any(model.base == str(BASE_DIR) for side in sides for model in side.models),
+        "embedded": any(on_embedded(model) for side in sides for model in side.models),
         "settings_key": plan.key,
         "settings": _settings_row(plan),
         "run": "",

@@ -17,11 +17,17 @@ from sami_eval.judge import (
     judge_prompts_kind,
     read_judge,
     read_judge_prompts,
+    replaced,
 )
 from sami_eval.types import Judge, Model, Prompt
 
 if TYPE_CHECKING:
     from sami_eval.plan import Settings
+
+RULES_ELSEWHERE = (
+    "judge `rules`: a program made for the embedded world; of other questions it checks "
+    "the answers that have a reference, and ties the rest"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +66,11 @@ def take_seats(
     specs = (given,) if isinstance(given, str) else tuple(given)
     judge, notes = _judge(settings, config, embedded and not specs, asked)
     if judge.kind == "rules":
-        return judge, (Seat(judge, None),), notes
+        return judge, (Seat(judge, None),), notes if embedded else (*notes, RULES_ELSEWHERE)
     if not specs and judge.model is None:
-        raise UsageError(
-            f"judge `{judge.name}` needs a model", "--judge-model openai:gpt-4o, or --judge rules"
-        )
+        # The toy's program is no way out where the questions are not the toy's.
+        hint = "--judge-model openai:gpt-4o" + (", or --judge rules" if embedded else "")
+        raise UsageError(f"judge `{judge.name}` needs a model", hint)
     seats = [
         seat(replace(judge, model=spec), config, settings.base_url)
         for spec in specs or (judge.model,)
@@ -115,11 +121,16 @@ def _named_judge(
     name: str | None, by_rules: bool, with_principles: bool
 ) -> tuple[Judge, tuple[str, ...]]:
     """The judge of this name, else the one that fits the prompts, which is said."""
-    if name is not None or by_rules:
-        return read_judge(name or "rules"), ()
-    name = "principles" if with_principles else "quality"
-    note = f"judge `{name}`: the prompts carry {'' if with_principles else 'no '}principles"
-    return read_judge(name), (note,)
+    notes = []
+    if name is None:
+        name = "rules" if by_rules else "principles" if with_principles else "quality"
+        if not by_rules:
+            carry = "" if with_principles else "no "
+            notes.append(f"judge `{name}`: the prompts carry {carry}principles")
+    judge = read_judge(name)
+    if instead := replaced(judge, name):
+        notes.append(instead)
+    return judge, tuple(notes)
 
 
 def seat(judge: Judge, config: Config, base_url: str | None) -> Seat:

@@ -123,7 +123,7 @@ def test_show_prints_what_compare_printed(folder: Path, capsys: pytest.CaptureFi
     assert cli.run(["show"]) == 0
     assert capsys.readouterr().out == shown
     assert cli.run(["ls", "runs"]) == 0
-    assert "-mtbench-strong-weak" in capsys.readouterr().out
+    assert "-q-strong-weak" in capsys.readouterr().out
 
 
 def test_a_dry_run_calls_nothing_and_writes_nothing(

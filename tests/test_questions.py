@@ -1,19 +1,26 @@
-"""Which questions a comparison of records asks."""
+"""Which questions a comparison asks: those of the contenders that were named."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import sami_eval
 from sami_eval import cli, embedded
 from sami_eval.config import Config, find_config
 from sami_eval.errors import UsageError
-from sami_eval.questions import load
+from sami_eval.prompts import MTBENCH_CATEGORIES
+from tests.align_models import save_base
 from tests.loopback_judge import Behaviour, LoopbackJudge
 
-PAPER = Path(__file__).parents[2] / "shared" / "data" / "paper"
+DATA = Path(__file__).parents[2] / "shared" / "data"
+PAPER = DATA / "paper"
+MT_BENCH = DATA / "mt_bench" / "question.jsonl"
+AT_SERVER = ["--judge-model", "openai:j", "--base-url", "http://127.0.0.1:1/v1"]
 
 
 @pytest.fixture
@@ -31,6 +38,12 @@ def answers(path: str, *questions: str) -> str:
     return path
 
 
+def mtbench(path: str) -> str:
+    row = {"question_id": 81, "category": "writing", "turns": ["a?", "b?"]}
+    Path(path).write_text(json.dumps(row) + "\n")
+    return path
+
+
 def paper(path: str) -> str:
     columns = {
         "question": {"0": "Write."},
@@ -42,42 +55,184 @@ def paper(path: str) -> str:
     return path
 
 
-def test_the_papers_records_bring_their_questions_and_that_is_said(config: Config) -> None:
-    asked, is_embedded, said = load("mtbench", None, True, [paper("a.json")], config)
-    assert [(p.id, p.turns, p.principles) for p in asked] == [
-        ("81", ("Write.",), ("Be brief.", "Be kind."))
-    ]
-    assert not is_embedded
-    assert said == ("questions: those that `a.json` carries (others: --prompts FILE)",)
+def foreseen(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    """What a dry run says in JSON."""
+    assert cli.run(["compare", *arguments, "--dry-run", "--json"]) == 0
+    row: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return row
 
 
-def test_a_file_of_prompts_wins_over_what_a_record_carries(config: Config) -> None:
-    Path("q.jsonl").write_text('{"id": "1", "category": "c", "turns": ["?"]}\n')
-    asked, _, said = load("mtbench", Path("q.jsonl"), False, [paper("a.json")], config)
-    assert [prompt.id for prompt in asked] == ["1"]
-    assert said == ()
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert cli.run(["compare", *arguments, "--dry-run"]) == 2
+    return capsys.readouterr().err
 
 
-def test_answers_to_the_embedded_world_keep_its_questions(config: Config) -> None:
-    known = embedded.prompts("evaluation")[0].id
-    asked, is_embedded, _ = load("mtbench", None, True, [answers("r.jsonl", known)], config)
-    assert is_embedded
-    assert len(asked) >= 160
+@pytest.fixture
+def own(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model folder `own` that has nothing to do with the embedded base."""
+    save_base(Path("own").absolute())
+    capsys.readouterr()
 
 
-def test_answers_to_mt_bench_without_its_questions_name_both_ways(config: Config) -> None:
-    with pytest.raises(UsageError, match=r"`r.jsonl` holds answers, not questions") as caught:
-        load("mtbench", None, True, [answers("r.jsonl", "81", "82")], config)
-    assert "--prompts question.jsonl" in caught.value.hint
-    assert "HuggingFaceH4/mt_bench_prompts" in caught.value.hint
-
-
-def test_a_base_of_ones_own_without_mt_bench_at_hand_is_told_so_in_one_line(
-    config: Config,
+def test_the_papers_records_bring_their_questions_and_that_is_said(
+    config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(UsageError, match="cannot read `HuggingFaceH4/mt_bench_prompts`") as caught:
-        load("mtbench", None, False, ["base", "sft"], config)
-    assert "--prompts question.jsonl" in caught.value.hint
+    row = foreseen(capsys, paper("a.json"), paper("b.json"), *AT_SERVER)
+    assert (row["questions"], row["n_questions"], row["embedded"]) == ("a.json", 1, False)
+    assert row["judges"][0]["name"] == "principles"
+    assert "questions: those that `a.json` carries (others: --prompts FILE)" in row["notes"]
+
+
+def test_a_file_of_prompts_wins_over_what_a_record_carries_and_gives_the_title(
+    config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("q.jsonl").write_text('{"id": "1", "category": "c", "turns": ["?"]}\n')
+    for name in ("a", "b"):
+        answers(f"{name}.jsonl", "1")
+    row = foreseen(capsys, "a.jsonl", "b.jsonl", "--prompts", "q.jsonl", *AT_SERVER)
+    assert (row["task"], row["questions"], row["n_questions"]) == ("q.jsonl", "q.jsonl", 1)
+
+
+def test_answers_to_the_embedded_world_keep_its_questions(
+    config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    every = [prompt.id for prompt in embedded.prompts("evaluation")]
+    row = foreseen(capsys, answers("r.jsonl", *every), answers("s.jsonl", *every))
+    assert (row["questions"], row["embedded"]) == ("the embedded world", True)
+    assert row["judges"][0]["name"] == "rules"
+    # Whatever recipes would stand on: none runs.
+    Path("sami-eval.toml").write_text('base = "no/such"')
+    assert cli.run(["compare", "r.jsonl", "s.jsonl", "--dry-run"]) == 2
+    assert "`no/such`" in capsys.readouterr().err
+
+
+def test_answers_to_mt_bench_without_its_questions_name_both_ways(
+    config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(capsys, answers("r.jsonl", "81", "82"), answers("s.jsonl", "81"))
+    assert "`r.jsonl` holds answers, not questions" in said
+    assert "--prompts question.jsonl" in said
+    assert "HuggingFaceH4/mt_bench_prompts" in said
+
+
+SERVED = ["openai:a", "openai:b"]
+
+
+@pytest.mark.parametrize(
+    "contenders", [SERVED, ["base", "openai:a"], ["own", "own"], ["base", "own"]], ids=" ".join
+)
+def test_none_but_the_embedded_base_is_ever_asked_the_embedded_world(
+    contenders: list[str], own: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(capsys, *contenders, *AT_SERVER)
+    assert said.startswith("error: cannot read `HuggingFaceH4/mt_bench_prompts` from the hub")
+    assert "hint: --prompts question.jsonl" in said
+    mtbench("question.jsonl")
+    row = foreseen(capsys, *contenders, "--prompts", "question.jsonl", *AT_SERVER)
+    assert (row["embedded"], row["max_tokens"], row["task"]) == (False, 1024, "question.jsonl")
+    assert [judge["model"] for judge in row["judges"]] == ["j"]
+    # Without a judge's model or its key that is what is wrong: no program judges instead.
+    at = ["--prompts", "question.jsonl"]
+    assert cli.run(["compare", *contenders, *at, "--dry-run"]) == 4
+    assert "needs a key" in capsys.readouterr().err
+
+
+def test_a_copy_of_the_embedded_base_is_the_embedded_base(
+    config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(embedded.BASE_DIR, "copy")
+    row = foreseen(capsys, "base", "copy")
+    assert row["embedded"]
+    assert {one["base"] for one in row["contenders"]} == {"the embedded base"}
+    assert row["notes"] == []
+
+
+def test_each_contenders_base_and_address_and_their_difference_are_said(
+    config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mtbench("question.jsonl")
+    asked = ["base", "there", "--prompts", "question.jsonl", *AT_SERVER]
+    there = "http://127.0.0.1:2/v1"
+    Path("sami-eval.toml").write_text(f'[models.there]\nbase = "openai:m"\nbase_url = "{there}"')
+    row = foreseen(capsys, *asked)
+    each = [(one["base"], one["address"]) for one in row["contenders"]]
+    assert each == [("the embedded base", None), (None, there)]
+    assert row["judges"][0]["address"] == "http://127.0.0.1:1/v1"
+    (note,) = [one for one in row["notes"] if one.startswith("different bases")]
+    assert "`base` on the embedded base" in note
+    assert f"`there` at {there}" in note
+    assert cli.run(["compare", *asked, "--dry-run"]) == 0
+    captured = capsys.readouterr()
+    assert f"\n            at {there}\n" in captured.out
+    assert "\n            on the embedded base\n" in captured.out
+    assert note in captured.err
+
+
+def test_the_hub_gives_mt_bench_its_80_questions(
+    config: Config, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        {"category": category, "prompt": ["a?", "b?"], "reference": []}
+        for category in MTBENCH_CATEGORIES
+        for _ in range(10)
+    ]
+    monkeypatch.setattr("datasets.load_dataset", lambda name, split: rows)
+    row = foreseen(capsys, *SERVED, *AT_SERVER)
+    assert (row["task"], row["questions"]) == ("mtbench", "HuggingFaceH4/mt_bench_prompts")
+    assert (row["n_questions"], row["n_turns"]) == (80, 160)
+
+
+@pytest.mark.skipif(not MT_BENCH.is_file(), reason="MT-Bench's question file is not here")
+def test_two_servers_answer_mt_benchs_own_questions_under_its_files_name(
+    config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LoopbackJudge(Behaviour(first_rate=0.5)) as server:
+        asked = ["compare", *SERVED, "--prompts", str(MT_BENCH), "--limit", "8", "--json", "-q"]
+        at = ["--judge-model", "openai:loopback", "--base-url", server.url]
+        assert cli.run([*asked, *at]) == 0
+        bodies = [call.body for call in server.calls]
+    document = json.loads(capsys.readouterr().out)
+    assert (document["task"], document["embedded"]) == ("question.jsonl", False)
+    assert document["judge"] == "quality"
+    first = json.loads(MT_BENCH.read_text().split("\n")[0])["turns"][0]
+    answered = [body for body in bodies if body["model"] in ("a", "b")]
+    assert any(body["messages"][-1]["content"] == first for body in answered)
+    assert {body["max_tokens"] for body in answered} == {1024}
+
+
+def test_from_python_it_is_the_same(config: Config) -> None:
+    with pytest.raises(UsageError, match="cannot read `HuggingFaceH4/mt_bench_prompts`"):
+        sami_eval.compare(*SERVED, base_url="http://127.0.0.1:1/v1")
+
+
+@pytest.mark.parametrize("other", ["openai:a", "own"])
+def test_pass_at_k_asks_its_own_problems_of_the_embedded_base_alone(
+    other: str, own: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = ["--base-url", "http://127.0.0.1:1/v1", "--dry-run"]
+    assert cli.run(["passk", "base", other, *at]) == 2
+    assert "openai/gsm8k" in capsys.readouterr().err
+    Path("p.jsonl").write_text('{"question": "One and one?", "answer": "#### 2"}\n')
+    assert cli.run(["passk", "base", other, *at, "--prompts", "p.jsonl", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["task"], row["problems"], row["embedded"]) == ("p.jsonl", "p.jsonl", False)
+    assert row["max_tokens"] == 1024
+    assert row["contenders"][0]["base"] == "the embedded base"
+    assert any(note.startswith("different bases") for note in row["notes"])
+
+
+@pytest.mark.parametrize("writer", ["openai:a", "own"])
+def test_contrasts_of_the_embedded_world_are_written_by_its_base_alone(
+    writer: str, own: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = ["--base-url", "http://127.0.0.1:1/v1", "--dry-run", "--json"]
+    assert cli.run(["contrast", "--model", writer, *at]) == 2
+    captured = capsys.readouterr()
+    assert "does not stand on the embedded base" in captured.err
+    assert "--constitutions FILE --prompts FILE" in captured.err
+    assert cli.run(["contrast", *at]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["base"], row["source"]) == ("the embedded base", "the embedded world")
 
 
 def test_two_of_the_papers_records_are_compared_without_a_file_of_prompts(
@@ -95,8 +250,9 @@ def test_two_of_the_papers_records_are_compared_without_a_file_of_prompts(
 
 
 @pytest.mark.skipif(not PAPER.is_dir(), reason="the paper's files are not here")
-def test_the_papers_own_responses_bring_80_questions(config: Config) -> None:
+def test_the_papers_own_responses_bring_80_questions(
+    config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
     specs = [str(PAPER / f"{name}_responses.json") for name in ("SFT", "DPO")]
-    asked, _, _ = load("mtbench", None, True, specs, config)
-    assert len(asked) == 80
-    assert all(prompt.principles for prompt in asked)
+    row = foreseen(capsys, *specs, *AT_SERVER)
+    assert (row["n_questions"], row["judges"][0]["name"]) == (80, "principles")

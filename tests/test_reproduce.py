@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from sami_eval import cli
+from sami_eval import cli, embedded
 from sami_eval.align import card
 from sami_eval.align.records import read_contrasts
 from sami_eval.answers import read_answers
@@ -25,6 +25,7 @@ from sami_eval.config import Config, Price
 from sami_eval.embedded import BASE_DIR
 from sami_eval.errors import UsageError
 from sami_eval.progress import silent
+from sami_eval.prompts import to_row
 from sami_eval.report.document import read_document
 from sami_eval.reproduce import gsm8k, mtbench
 from sami_eval.reproduce.checklist import FILE
@@ -122,8 +123,13 @@ def test_the_writers_and_the_judges_calls_share_one_limit(
     writing = replace(scale.mtbench.contrasts, writer="openai:hosted")
     judging = (replace(scale.mtbench.judging[0], judge="principles", judge_model="openai:hosted"),)
     scale = replace(scale, mtbench=replace(scale.mtbench, contrasts=writing, judging=judging))
+    # Models at servers are not asked the embedded world unless it is given as a file.
+    questions = folder / "questions.jsonl"
+    rows = map(to_row, embedded.prompts("evaluation"))
+    questions.write_text("".join(json.dumps(row) + "\n" for row in rows))
     with LoopbackJudge(Behaviour(script=answers)) as server:
         asked = Asked(scale, config, folder / "out", base_url=server.url, max_cost=6.0)
+        asked = replace(asked, questions=questions)
         mtbench.check(asked)
         write_contrasts(mtbench.bench(asked, silent()))
         assert asked.purse.spent_usd == pytest.approx(4.8) == pytest.approx(0.1 * server.n_calls)

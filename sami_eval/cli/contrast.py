@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sami_eval.align.filters import Filters
+    from sami_eval.client import ClientSettings
+    from sami_eval.config import Config
     from sami_eval.progress import Progress
     from sami_eval.prompt_sets import Source
-    from sami_eval.types import Principle, Prompt
+    from sami_eval.types import Model, Principle, Prompt
 
 
 def contrast(
@@ -115,7 +117,7 @@ def contrast(
 
     With --write-principles nothing of the kind: a model drafts a constitution file for you to edit.
     """
-    from sami_eval import adapters, models, plan, progress
+    from sami_eval import adapters, progress
     from sami_eval.align.origin import SAMPLING
     from sami_eval.align.records import contrasts_to_jsonl
     from sami_eval.budget import limits_of
@@ -127,12 +129,15 @@ def contrast(
     from sami_eval.generate import EngineChoice, parse_arguments
     from sami_eval.principle_writer import max_tokens as most_tokens
     from sami_eval.prompt_sets import Source
+    from sami_eval.questions import WORLD
     from sami_eval.store import Ledger, atomic_write
 
     config, shown = find_config(Path.cwd()), progress.terminal(quiet)
     limits = limits_of(config.prices, max_cost, rpm, tpm)
     client = ClientSettings(base_url, concurrency, limits=limits)
-    choice = EngineChoice(engine or "auto", parse_arguments(engine_arg or ()), client)
+    choice = EngineChoice(
+        engine or config.defaults.get("engine", "auto"), parse_arguments(engine_arg or ()), client
+    )
     base = base or config.defaults.get("base")
     drafting = principles.Asked(
         write_principles, principle_writer, task_description, principle_categories
@@ -140,9 +145,7 @@ def contrast(
     if principles.check(drafting, {"--constitutions": constitutions, "--prompts": prompts}):
         room = max_tokens or most_tokens(write_principles or 0)
         sampling = Sampling(temperature, top_p, room, _stops(stop or ()), seed)
-        spec = [principle_writer or ""]
-        writer = models.resolve_all(spec, base, config=config, base_url=base_url)[0]
-        plan.check_server(writer, client)
+        writer = _writer(principle_writer or "", base, config, client)
         principles.write(drafting, writer, sampling, choice, config, shown, out, dry_run, as_json)
         return
     chosen = _filters(
@@ -156,7 +159,8 @@ def contrast(
         finished=finished,
     )
     source = Source(prompts or "", prompt_column, category, category_column, split, subset)
-    asked, rules = _world(source, constitutions, shown)
+    writer = _writer(model, base, config, client)
+    asked, rules = _world(source, constitutions, writer, shown)
     usual = adapters.EMBEDDED_SAMPLING if prompts is None else SAMPLING
     settings = adapters.ContrastSettings(
         n,
@@ -166,20 +170,31 @@ def contrast(
         choice,
         chosen,
     )
-    writer = models.resolve_all([model], base, config=config, base_url=base_url)[0]
-    plan.check_server(writer, client)
     if dry_run:
         with Ledger(config.ledger_path, read_only=True) as ledger:
             drafts = adapters.drafts_of(writer, asked, rules, settings)
             requests = [request for one in drafts for request in one.requests]
             stored, missing = adapters.yet_to_write(requests, settings.engine, ledger)
-        print_dry_run(writer, drafts, stored, missing, config.prices, as_json)
+        world = (prompts or WORLD, str(constitutions or WORLD))
+        print_dry_run(writer, world, client, drafts, stored, missing, config.prices, as_json)
         return
     with Ledger(config.ledger_path, say=shown.say) as ledger:
         written = adapters.contrasts_of(writer, asked, rules, settings, ledger, shown)
     path = out or adapters.contrasts_path(writer, config.root)
     atomic_write(path, contrasts_to_jsonl(written))
     print_summary(written, chosen, path, as_json)
+
+
+def _writer(spec: str, base: str | None, config: Config, client: ClientSettings) -> Model:
+    """The one model a spec names; at a server with its key and price checked."""
+    from sami_eval import models, plan
+
+    found = models.resolve_all([spec], base, config=config, base_url=client.base_url)
+    if len(found) != 1:
+        names = ", ".join(f"`{model.name}`" for model in found)
+        raise UsageError(f"`{spec}` is {len(found)} models, {names}", "name the one that writes")
+    plan.check_server(found[0], client)
+    return found[0]
 
 
 def _stops(texts: Sequence[str]) -> tuple[str, ...]:
@@ -199,15 +214,22 @@ def _filters(name: str | None, *, finished: bool, banned: tuple[str, ...], **giv
 
 
 def _world(
-    source: Source, constitutions: Path | None, progress: Progress
+    source: Source, constitutions: Path | None, writer: Model, progress: Progress
 ) -> tuple[list[Prompt], tuple[Principle, ...]]:
-    from sami_eval import embedded, prompt_sets
+    """What is asked under which principles: the embedded world's of its own base alone."""
+    from sami_eval import embedded, prompt_sets, standing
     from sami_eval.constitutions import read_constitution
 
     if (source.spec == "") != (constitutions is None):
         given, missing = ("prompts", "constitutions")[:: 1 if source.spec else -1]
         raise UsageError(f"`--{given}` without `--{missing}`", "give both, or none of them")
     if constitutions is None:
+        if not standing.on_embedded(writer):
+            raise UsageError(
+                f"which prompts, under which principles? `{writer.name}` does not stand on the "
+                "embedded base",
+                "--constitutions FILE --prompts FILE; --write-principles drafts the first",
+            )
         return embedded.prompts("alignment"), read_constitution(embedded.CONSTITUTION)
     principles = read_constitution(constitutions)
     prompts, n_empty = prompt_sets.read(source)

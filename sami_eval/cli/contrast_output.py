@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sami_eval.align.filters import Filters
     from sami_eval.align.summary import Lengths, Summary
     from sami_eval.calls import Request
+    from sami_eval.client import ClientSettings
     from sami_eval.config import Price
 
 SHOWN = 160  # characters of an example's text
@@ -86,13 +87,16 @@ def _one_line(text: str) -> str:
 
 def print_dry_run(
     writer: Model,
+    world: tuple[str, str],
+    client: ClientSettings,
     drafts: Sequence[Draft],
     stored: int,
     missing: Sequence[Request],
     prices: Mapping[str, Price],
     as_json: bool,
 ) -> None:
-    """What writing these contrasts would take at most."""
+    """What writing these contrasts would take at most. world: of which prompts and principles."""
+    from sami_eval import standing
     from sami_eval.budget import most_tokens, total
     from sami_eval.cli.output import print_json
 
@@ -102,6 +106,10 @@ def print_dry_run(
     facts = {
         "schema": "sami-eval/contrasts-forecast/1",
         "model": writer.name,
+        "base": standing.base_name(writer),
+        "address": standing.address(writer, client.base_url),
+        "source": world[0],
+        "constitutions": world[1],
         "prompts": len(drafts),
         "too_long": too_long,
         "responses": len(missing),
@@ -112,8 +120,10 @@ def print_dry_run(
     if as_json:
         print_json(facts)
         return
-    print(f"writer      {writer.name}")
-    print(f"prompts     {len(drafts):,}, {too_long:,} of them too long to be asked")
+    at = f"at {facts['address']}" if facts["address"] else f"on {facts['base']}"
+    print(f"writer      {writer.name}, {at}")
+    print(f"prompts     {len(drafts):,} of {world[0]}, {too_long:,} of them too long to be asked")
+    print(f"principles  of {world[1]}")
     print(f"responses   at most {len(missing):,} to write; {stored:,} stored")
     print(f"tokens      at most {most.completion_tokens:,} written")
     print(cost_line(cost, len(missing)))

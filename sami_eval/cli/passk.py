@@ -27,6 +27,8 @@ from sami_eval.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from sami_eval.config import Config
+    from sami_eval.passk_plan import Settings
     from sami_eval.report.passk_document import PasskDocument
 
 
@@ -85,7 +87,7 @@ def passk(
     """Sample answers to math problems; pass@k and paired differences with intervals."""
     from sami_eval import endpoint, progress
     from sami_eval.config import find_config
-    from sami_eval.passk import describe, run_passk
+    from sami_eval.passk import run_passk
     from sami_eval.passk_plan import Settings, parse_ks
 
     settings = Settings(
@@ -116,12 +118,25 @@ def passk(
     )
     config = find_config(Path.cwd())
     if dry_run:
-        print(describe(settings, config))
+        _print_forecast(settings, config, as_json)
         return
     command = endpoint.masked(shlex.join(["sami-eval", *sys.argv[1:]]))
     document = run_passk(settings, config, progress.terminal(quiet), command)
     warn(document)
     print_passk(document, as_json, verbose)
+
+
+def _print_forecast(settings: Settings, config: Config, as_json: bool) -> None:
+    from sami_eval.cli.output import print_json
+    from sami_eval.passk_forecast import describe, forecast, to_row
+
+    found = forecast(settings, config)
+    if as_json:
+        print_json(to_row(found))
+        return
+    print(describe(found))
+    for note in found.plan.notes:
+        print(note, file=sys.stderr)
 
 
 def warn(document: PasskDocument) -> None:

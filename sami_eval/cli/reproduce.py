@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +27,7 @@ from sami_eval.cli.options import (
 from sami_eval.errors import UsageError
 
 if TYPE_CHECKING:
+    from sami_eval.config import Config
     from sami_eval.reproduce.audit import Audit
     from sami_eval.reproduce.work import Asked
 
@@ -142,7 +144,8 @@ def _asked(
     from sami_eval.reproduce.scale import read_scale
     from sami_eval.reproduce.work import Asked
 
-    config, found = find_config(Path.cwd()), read_scale(scale)
+    config, found = _below_scale(find_config(Path.cwd())), read_scale(scale)
+    given["engine"] = given["engine"] or config.defaults.get("engine")
     judges = {how.judge for how in found.mtbench.judging}
     if given.get("judge_model") and judges == {"rules"}:
         raise UsageError(
@@ -151,6 +154,13 @@ def _asked(
         )
     folder = out or folder_of(experiment, found, seed, config)
     return Asked(found, config, folder, seed, **given)
+
+
+def _below_scale(config: Config) -> Config:
+    """The configuration without what the scale decides: base, judge and task."""
+    decided = ("base", "judge", "task")
+    rest = {name: value for name, value in config.defaults.items() if name not in decided}
+    return replace(config, defaults=rest)
 
 
 def _run(

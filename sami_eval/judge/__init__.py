@@ -3,7 +3,7 @@
 from sami_eval.judge.ask import BETWEEN, IDENTICAL, judge_all, read_in_words
 from sami_eval.judge.counted import Counted
 from sami_eval.judge.fastchat import judge_prompts_kind, read_judge_prompts
-from sami_eval.judge.files import judge_files, judges_dirs, listing, read_judge
+from sami_eval.judge.files import judge_files, judges_dirs, listing, read_judge, replaced
 from sami_eval.judge.local import ENGINES as IN_PROCESS
 from sami_eval.judge.rendering import render, shows_reference
 from sami_eval.judge.requests import BOTH, judge_model, stored_replies, to_ask
@@ -29,6 +29,7 @@ __all__ = [
     "read_judge_prompts",
     "read_reply",
     "render",
+    "replaced",
     "shows_reference",
     "stored_replies",
     "to_ask",

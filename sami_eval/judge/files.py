@@ -33,14 +33,16 @@ _REFERENCES = (("ref_answer_1",), ("ref_answer_1", "ref_answer_2"))
 _EXPLAINED = "docs/judges.md shows a whole judge file"
 
 
-def judges_dirs() -> tuple[Path, ...]:
-    """The folders judges are found in, the user's own `./judges` first.
-
-    The package's own lie beside it in a checkout and inside it in a wheel.
-    """
+def bundled_dir() -> Path:
+    """The folder of our own judges: beside the package in a checkout, inside it in a wheel."""
     package = Path(__file__).resolve().parents[1]
-    own = package / "judges" if (package / "judges").is_dir() else package.parent / "judges"
-    here = Path("judges")
+    inside = package / "judges"
+    return inside if inside.is_dir() else package.parent / "judges"
+
+
+def judges_dirs() -> tuple[Path, ...]:
+    """The folders judges are found in, the user's own `./judges` first."""
+    here, own = Path("judges"), bundled_dir()
     return (here, own) if here.is_dir() and here.resolve() != own else (own,)
 
 
@@ -74,6 +76,14 @@ def read_judge(name_or_path: str) -> Judge:
         hint = f"{_did_you_mean(name_or_path, files)}; sami-eval ls judges"
         raise UsageError(f"no judge `{name_or_path}`", hint)
     return _read(files[name_or_path])
+
+
+def replaced(judge: Judge, asked: str) -> str | None:
+    """What to say where a file of the current folder stands in for our judge of that name."""
+    found, own = Path(judge.source), bundled_dir() / f"{asked}.toml"
+    if not own.is_file() or found.resolve() == own.resolve() or asked != found.stem:
+        return None
+    return f"judge `{asked}`: {found} is used, not the one that comes with sami-eval"
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -55,9 +55,11 @@ def title(document: PasskDocument) -> str:
     n, samples = document["n_problems"], document["samples"]
     source = document["settings"]["source"]
     split = document["settings"]["split"]
-    of = "embedded word problems" if source == "embedded" else source
+    of = f" of {'embedded word problems' if source == 'embedded' else source}"
+    if split is None:  # the task is named after the file
+        of = ""
     return (
-        f"{document['task']} · {n:,} problems of {of}{f', split {split}' if split else ''} · "
+        f"{document['task']} · {n:,} problems{of}{f', split {split}' if split else ''} · "
         f"{samples} sample{'s' if samples > 1 else ''} each"
     )
 

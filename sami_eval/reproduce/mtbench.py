@@ -6,9 +6,11 @@ contrasts -> sft -> dpo, sami -> responses -> judging: three pairings a way of j
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sami_eval import models
+from sami_eval.align.recipes import BASE
 from sami_eval.config import Config
 from sami_eval.generate import respond
 from sami_eval.plan import Settings, make_plan
@@ -91,7 +93,8 @@ def settings_of(asked: Asked, how: Judging) -> Settings:
 def check(asked: Asked) -> None:
     """Refuse now what judging would refuse hours later: questions, judge, its key, its price."""
     for how in asked.scale.mtbench.judging:
-        make_plan(settings_of(asked, how), asked.config)
+        # The base stands in for the models that are to be trained on it.
+        make_plan(replace(settings_of(asked, how), contenders=(BASE, BASE)), asked.config)
 
 
 def respond_all(asked: Asked, config: Config, progress: Progress) -> Facts:
