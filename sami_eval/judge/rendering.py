@@ -7,13 +7,16 @@ from functools import lru_cache
 
 from sami_eval import chat
 from sami_eval.errors import UsageError
+from sami_eval.judge.disguise import Shadow, shadow
+from sami_eval.thoughts import TAG
 from sami_eval.types import Judge, Order, Prompt, Response
 
 REFERENCE_CATEGORIES = ("math", "reasoning", "coding", "gsm")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+(?:_\d)?)\}")
-_THINK = r"</?think(?:ing)?>"  # hides what stands inside it from parse_verdict
 _WORD = re.compile(r"[^\W_]+")
-_DRESS = r"[<>\[\](){}|=]+"  # what frames a marker
+_PIECE = re.compile(r"[^\W_]+|\S")
+_DRESS = r"[<>\[\](){}|=~-]++"  # what frames a marker
+MOST_CUTS = 64  # passes over a text in which a verdict is parted
 
 
 def placeholders(template: str) -> set[str]:
@@ -85,51 +88,88 @@ def _constitution(judge: Judge, prompt: Prompt) -> str:
 def neutralise(text: str, judge: Judge, template: str) -> str:
     """A contender's text in which no marker of the template and no verdict is left intact.
 
-    A judge that quotes it cannot be taken to have decided, and the text cannot end its own frame.
-    A bare letter that is a verdict stays: it is a word of any text, and only the judge's own token
-    is looked at.
+    A judge that quotes it cannot be taken to have decided, and the text cannot end its own frame,
+    in whatever letters and brackets it is written; all else stays as it is. A bare letter that is
+    a verdict stays: it is a word of any text, and only the judge's own token is looked at.
     """
     bare = [token for tokens in judge.tokens.values() for token in tokens]
     patterns = (pattern for group in judge.patterns.values() for pattern in group)
     verdicts = (p for p in patterns if not any(_compiled(p).search(token) for token in bare))
-    return _neutralised(text, (_THINK, *verdicts), template)
+    return _neutralised(text, tuple(verdicts), template)
 
 
 @lru_cache(maxsize=4096)  # every text is shown in two orders, and again a repeat
 def _neutralised(text: str, verdicts: tuple[str, ...], template: str) -> str:
     for markers in _markers(template):
-        text = markers.sub(_quoted, text)
-    for pattern in verdicts:
-        verdict = _compiled(pattern)
-        while verdict.search(text):
-            text = verdict.sub(_spaced, text)
+        text = _quoted(text, markers)
+    for verdict in (TAG, *map(_compiled, verdicts)):
+        for separator in (" ", "·"):  # the second where a verdict may have spaces between
+            text = _broken(text, verdict, separator)
     return text
 
 
-def _quoted(match: re.Match[str]) -> str:
-    return f"(quoted: {' '.join(_WORD.findall(match[0]))})"
+def _quoted(text: str, markers: re.Pattern[str]) -> str:
+    looks = shadow(text)
+    parts, at = [], 0
+    for found in markers.finditer(looks.text):
+        start, end = looks.place(*found.span())
+        words = " ".join(_WORD.findall(text[start:end]))
+        parts += [text[at:start], f"(quoted: {words})" if words else " ".join(text[start:end])]
+        at = end
+    return "".join([*parts, text[at:]])
 
 
-def _spaced(match: re.Match[str]) -> str:
-    """A match broken by a space where it is still unbroken: `[ [A]]`."""
-    text = match[0]
-    at = next((i for i in range(1, len(text)) if not text[i - 1 : i + 1].count(" ")), 0)
-    return f"{text[:at]} {text[at:]}" if at else ""
+def _broken(text: str, verdict: re.Pattern[str], separator: str) -> str:
+    """The text with every match parted, as written or as it looks: `[ [A]]`."""
+    for _ in range(MOST_CUTS):
+        looks = shadow(text)
+        as_written = Shadow(text, range(len(text)))
+        cuts = {
+            view.places[cut]
+            for view in ((as_written,) if looks.text == text else (as_written, looks))
+            for found in verdict.finditer(view.text)
+            if (cut := _gap(view, *found.span(), separator)) is not None
+        }
+        if not cuts:
+            break
+        ends = [*sorted(cuts), len(text)]
+        parts = [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+        text = separator.join(parts)
+    return text
+
+
+def _gap(view: Shadow, start: int, end: int, separator: str) -> int | None:
+    """Where a match has two characters side by side that nothing parts yet."""
+    for at in range(start + 1, end):
+        beside = view.text[at - 1 : at + 1]
+        if view.places[at] != view.places[at - 1] and separator not in beside:
+            return at
+    return None
+
+
+def _as_written(mark: str) -> str:
+    """A mark, spaces or none between its pieces; one without words (a rule of dashes) exactly."""
+    pieces = _PIECE.findall(mark) if _WORD.search(mark) else [mark]
+    return r"\s*".join(map(re.escape, pieces))
 
 
 @lru_cache(maxsize=64)
 def _markers(template: str) -> tuple[re.Pattern[str], ...]:
-    """Match the template's marker lines: as written anywhere, or alone on a line in any dress."""
-    lines = {line.strip() for line in template.splitlines() if not placeholders(line)}
+    """Match how the template's marker lines look: anywhere, or alone on a line in any dress."""
+    lines = {shadow(line.strip()).text for line in template.splitlines() if not placeholders(line)}
     marks = sorted((m for m in lines if m and not m[0].isalnum()), key=len, reverse=True)
     if not marks:
         return ()
-    as_written = "|".join(r"\s+".join(map(re.escape, mark.split())) for mark in marks)
+    as_written = "|".join(map(_as_written, marks))
     words = "|".join(r"[\W_]+".join(_WORD.findall(mark)) for mark in marks if _WORD.search(mark))
-    alone = rf"^[ \t]*{_DRESS}[ \t]*(?:{words})[ \t]*{_DRESS}[ \t]*$"
-    return re.compile(as_written, re.I), re.compile(alone, re.I | re.M)
+    patterns = [re.compile(as_written, re.I)]
+    if words:
+        alone = rf"^[ \t]*{_DRESS}[ \t]*(?:{words})[ \t]*{_DRESS}[ \t]*$"
+        framed = rf"[<>\[\]{{}}|=]{{2,}}+\s*(?:{words})\s*[<>\[\]{{}}|=]{{2,}}"
+        patterns += [re.compile(framed, re.I), re.compile(alone, re.I | re.M)]
+    return tuple(patterns)
 
 
 @lru_cache(maxsize=256)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.I if pattern == _THINK else 0)
+    return re.compile(pattern)
