@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 from collections.abc import Iterable
 from dataclasses import replace
@@ -303,3 +304,40 @@ def test_a_users_flags_win_over_the_preset(
     assert known(Path("mine"))["options"] == {**was, **won}
     assert known(Path("mine"))["asked"] == {"preset": "paper-mtbench", "changes": won}
     assert [row["step"] for row in log(Path("mine"))] == [1, 2, 3]
+
+
+# The log has a line every hundredth of the steps: every 4th of 431, never the last, rarely a tenth.
+@pytest.mark.parametrize(("steps", "scored"), [(1, 1), (7, 7), (23, 10), (431, 10)])
+def test_what_is_held_out_is_scored_ten_times_at_any_number_of_steps(
+    steps: int, scored: int, base: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--held-out", "2", "--steps", str(steps), "--batch-size", "1", "--kl", "5")
+    rows = log(trained(capsys, "base+sami", base, *flags, "--lr", "1e-5"))
+    found = [row["step"] for row in rows if "held_out_information_bound" in row]
+    assert found[0] == 0
+    assert len(found) == 1 + scored
+    assert found[-1] == steps == rows[-1]["step"]
+    gaps = [b - a for a, b in itertools.pairwise(found)]
+    assert max(gaps) - min(gaps) <= 1
+
+
+@pytest.mark.parametrize(
+    ("recipe", "flags"),
+    [
+        ("sft", ("--held-out", "2")),
+        ("dpo", ("--held-out", "2")),
+        ("dpo", ("--kl", "0")),
+        ("base+dpo", ("--prefix-sharing", "off")),
+        ("dpo", ("--all-responses",)),
+        ("sft+sami", ("--beta", "0.2")),
+        ("sami", ("--positives-only", "--dry-run")),
+    ],
+)
+def test_an_option_that_the_method_would_not_look_at_is_refused(
+    recipe: str, flags: tuple[str, ...], base: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert align(recipe, base, *flags) == 2
+    name = flags[0].strip("-").replace("-", "_").replace("all_responses", "positives_only")
+    method = recipe.split("+")[-1]
+    assert f"error: option `{name}` is nothing to the method `{method}`" in capsys.readouterr().err
+    assert not (folder / "adapters").exists()

@@ -17,6 +17,7 @@ import pytest
 import sami_eval
 from sami_eval import cli
 from sami_eval.errors import UsageError
+from tests.align_models import there
 from tests.loopback_judge import Behaviour, LoopbackJudge
 
 COMMAND = [sys.executable, "-c", "from sami_eval.cli import main; main()"]
@@ -149,7 +150,8 @@ def at_least(folder: Path, n_replies: int) -> Callable[[], bool]:
 
 def in_training(folder: Path, recipe: str) -> Callable[[], bool]:
     """Whether an adapter's unfinished folder has its first line of metrics."""
-    return lambda: any((folder / "adapters" / "embedded").glob(f".{recipe}@0.*/training.jsonl"))
+    log = f".{recipe}@0.*/**/training.jsonl"
+    return lambda: bool(there(folder / "adapters" / "embedded", log))
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, cast
@@ -28,7 +28,10 @@ ADAPTERS = Path("adapters")
 
 
 class Method(Protocol):
-    """What a module of `methods/` offers."""
+    """What a module of `methods/` offers.
+
+    It may name in UNUSED, a tuple of texts, the options that a user may not give it.
+    """
 
     def train(
         self,
@@ -65,6 +68,28 @@ def listing(folder: Path = OWN) -> list[tuple[str, str, str]]:
             text = f"cannot be read: {error}"
         rows.append((name, text.partition("\n")[0], str(file)))
     return rows
+
+
+def refuse_unused(changes: Mapping[str, object], file: Path) -> None:
+    """Raise UsageError for an option that a method would not look at; nothing is imported."""
+    for name in _unused(file):
+        if changes.get(name) is not None:
+            raise UsageError(
+                f"option `{name}` is nothing to the method `{file.stem}`",
+                f"leave --{name.replace('_', '-')} out; it goes to the last link of a recipe",
+            )
+
+
+def _unused(file: Path) -> tuple[str, ...]:
+    try:
+        body = ast.parse(file.read_text(encoding="utf-8")).body
+    except (OSError, SyntaxError, UnicodeDecodeError):
+        return ()  # loading it says what is wrong
+    for one in body:
+        if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == "UNUSED":
+            texts = (part.value for part in ast.walk(one.value) if isinstance(part, ast.Constant))
+            return tuple(map(str, texts))
+    return ()
 
 
 def methods_in(spec: str, folder: Path = OWN) -> tuple[str, dict[str, Path]]:

@@ -140,11 +140,12 @@ def _prompt_format(base: Model) -> dict[str, Any]:
 
 
 def _metrics(log: Path) -> dict[str, Any]:
-    """The first and the last line of the training log."""
+    """The first and the last line of the training log; with the first, what was held out before."""
     if not log.exists():
         return {}
     rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    return {"first": rows[0], "last": rows[-1]} if rows else {}
+    before = rows.pop(0) if len(rows) > 1 and "loss" not in rows[0] else {}
+    return {"first": rows[0] | before, "last": rows[-1]} if rows else {}
 
 
 def _what(options: Mapping[str, Any]) -> str:

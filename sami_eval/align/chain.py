@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sami_eval import memory, peft_folder
-from sami_eval.align import card, launch, load_method, methods_in, options, origin, recipes, stale
+from sami_eval.align import (
+    card,
+    launch,
+    load_method,
+    methods_in,
+    options,
+    origin,
+    place,
+    recipes,
+    refuse_unused,
+    stale,
+)
 from sami_eval.align.options import Options
 from sami_eval.align.recipes import Recipe
 from sami_eval.align.records import contrasts_hash
 from sami_eval.errors import UsageError
 from sami_eval.fingerprints import folder_fingerprint
 from sami_eval.progress import Progress, silent
-from sami_eval.store import disk_error, key
+from sami_eval.store import key
 from sami_eval.types import Contrast, Model
-
-CHECKPOINTS = "checkpoints"  # as in checkpoints.FOLDER, whose module imports torch
 
 
 class MissingLink(UsageError):
@@ -150,6 +156,7 @@ def plan(
     recipe = recipes.parse(spec, files)
     if not recipe.chain:
         raise UsageError("recipe `base` trains nothing", "name a method, e.g. `sami`")
+    refuse_unused(changes, files[recipe.chain[-1]])
     seed = _seed(recipe, work.seed)
     *earlier, last = recipe.links()
     start = work.base
@@ -246,6 +253,16 @@ def _identity(training: Training, contrasts: Sequence[Contrast]) -> str:
 
 def _train_link(training: Training, contrasts: Sequence[Contrast], work: Work) -> Model:
     _check_base(contrasts, work.base, training.start, work.progress)
+    with place.alone(training.out, work.progress) as is_ours:
+        # Another process may have trained it while this one waited.
+        if not is_done(training, contrasts):
+            _fit(training, contrasts, work, is_ours)
+    return trained(training)
+
+
+def _fit(
+    training: Training, contrasts: Sequence[Contrast], work: Work, is_ours: Callable[[], bool]
+) -> None:
     method, link, start = load_method(training.file), training.link, training.start
     begin = replace(start, name=f"{link.name}@{training.options.seed}")
     identity = _identity(training, contrasts)
@@ -258,12 +275,11 @@ def _train_link(training: Training, contrasts: Sequence[Contrast], work: Work) -
         **training.facts,
     }
     progress = work.progress if launch.is_main() else silent()
-    with _complete_or_absent(training.out, identity, work.resume) as unfinished:
-        method.train(contrasts, begin, training.options, unfinished, progress)
+    with place.unfinished(training.out, identity, work.resume, is_ours) as folder:
+        method.train(contrasts, begin, training.options, folder, progress)
         memory.release()
         if launch.is_main():
-            card.write(unfinished, link.name, facts, contrasts, training.ground, training.options)
-    return trained(training)
+            card.write(folder, link.name, facts, contrasts, training.ground, training.options)
 
 
 def _check_base(
@@ -282,77 +298,3 @@ def _check_base(
             f"warning: {len(theirs)} of {len(contrasts)} contrasts were written by "
             f"{origin.writer(theirs[0])}, not by `{base.base}`"
         )
-
-
-@contextmanager
-def _complete_or_absent(out: Path, training: str, resume: bool) -> Iterator[Path]:
-    """A folder beside `out` that takes its place when the block ends well.
-
-    It is empty, or what a killed process left of the same training, with a checkpoint in it.
-    """
-    unfinished = out.with_name(f".{out.name}.{training[:16]}.{launch.owner()}")
-    try:
-        if launch.is_main():
-            if resume:
-                _adopt(unfinished)
-            _clear_leftovers(out, unfinished if resume else None)
-            unfinished.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise disk_error(out, error) from error
-    launch.wait_for_everyone()
-    keep = False
-    try:
-        yield unfinished
-        launch.wait_for_everyone()
-        if launch.is_main():
-            _take_place(unfinished, out)
-        launch.wait_for_everyone()
-    except KeyboardInterrupt:
-        keep = (unfinished / CHECKPOINTS).exists()
-        raise
-    finally:
-        if not keep and launch.is_main():
-            shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _adopt(unfinished: Path) -> None:
-    """Take over the same training's folder from a process that is gone; one taker wins."""
-    for left in unfinished.parent.glob(f"{unfinished.stem}.*"):
-        if (left / CHECKPOINTS).exists() and not _owned(left) and not unfinished.exists():
-            with suppress(FileNotFoundError):
-                os.rename(left, unfinished)
-
-
-def _take_place(unfinished: Path, out: Path) -> None:
-    old = out.with_name(f".{out.name}.old")
-    try:
-        if out.exists():
-            os.replace(out, old)
-        os.replace(unfinished, out)
-    except OSError as error:
-        raise disk_error(out, error) from error
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _clear_leftovers(out: Path, adopted: Path | None) -> None:
-    """Folders of trainings that were killed."""
-    for left in out.parent.glob(f".{out.name}.*"):
-        if not _owned(left) and not (left == adopted and (left / CHECKPOINTS).exists()):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _owned(folder: Path) -> bool:
-    owner = folder.name.rpartition(".")[2]
-    return owner.isdigit() and _alive(int(owner))
-
-
-def _alive(process: int) -> bool:
-    if process in (os.getpid(), launch.owner()):
-        return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -15,11 +15,6 @@ def is_main() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def owner() -> int:
-    """The process that stands for the whole training: the launcher, else this one."""
-    return os.getppid() if n_processes() > 1 else os.getpid()
-
-
 def wait_for_everyone() -> None:
     """Return once all processes of the launch have come here."""
     if n_processes() > 1:

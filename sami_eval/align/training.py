@@ -168,8 +168,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """Keep what the trainer reports."""
-        if not logs or "loss" not in logs or not state.is_world_process_zero:
-            return
+        if not logs or "train_runtime" in logs or not state.is_world_process_zero:
+            return  # the summary at the end
         for name, what in (("loss", "loss"), ("grad_norm", "gradient")):
             if not math.isfinite(logs.get(name, 0.0)):
                 raise _not_a_number(what, f"step {state.global_step}")
@@ -187,7 +187,7 @@ def run(trainer: Any, what: str, steps: int, out: Path, progress: Progress) -> N
         progress.say(f"training {what} goes on after step {done} of {steps}")
     if launch.is_main():
         checkpoints.clear_half_written(out)
-        checkpoints.forget_after(out / LOG, 0 if resumed is None else done)
+        checkpoints.forget_after(out / LOG, -1 if resumed is None else done)
     with progress.track(f"training {what}", total=steps) as advance:
         trainer.add_callback(Watch(advance, out / LOG))
         trainer.add_callback(checkpoints.Keep())

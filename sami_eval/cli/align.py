@@ -89,7 +89,7 @@ def align(
 ) -> None:
     """Train an adapter; missing earlier links of the recipe are trained first."""
     from sami_eval import models, progress
-    from sami_eval.align import ADAPTERS, launch, methods_in, recipes
+    from sami_eval.align import ADAPTERS, launch, methods_in, recipes, refuse_unused
     from sami_eval.align.chain import Work
     from sami_eval.align.options import change, preset_name
     from sami_eval.align.options import preset as read_preset
@@ -124,6 +124,7 @@ def align(
     chain = recipes.parse(plain, files).chain
     if not chain:
         raise UsageError("recipe `base` trains nothing", "name a method, e.g. `sami`")
+    refuse_unused(changes, files[chain[-1]])
     options = change(read_preset(preset or preset_name(model), chain[-1], seed), **changes)
     work = Work(model, config.root / ADAPTERS, seed, preset, shown, resume)
     job = _Job(recipe, plain, chain[-1], config, work, options, out, changes, dry_run)

@@ -127,7 +127,7 @@ def trainings(contenders: Sequence[ContenderRow | PasskContender]) -> list[dict[
         log = _log(row["adapter"])
         charts = [chart(name, title, log) for name, title in CHARTS.items() if _points(log, name)]
         if charts:
-            note = f"{len(log)} steps, from {LOG} in {row['adapter']}"
+            note = f"{log[-1].get('step', len(log))} steps, from {LOG} in {row['adapter']}"
             found.append({"name": row["name"], "note": note, "charts": charts})
     return found
 

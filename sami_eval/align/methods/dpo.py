@@ -15,6 +15,8 @@ from sami_eval.align.options import Options
 from sami_eval.progress import Progress
 from sami_eval.types import Contrast, Model
 
+UNUSED = ("kl", "prefix_sharing", "held_out", "positives_only")
+
 
 class _Trainer(training.Checked, DPOTrainer):  # type: ignore[misc]
     def _prepare_dataset(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from peft import PeftModel
 from torch import Tensor
-from transformers import TrainingArguments
+from transformers import TrainerCallback, TrainingArguments
 
 from sami_eval.align import loss, training
 from sami_eval.align.collate import Batch, Encoded, collate, collate_own
@@ -25,7 +26,9 @@ from sami_eval.progress import Progress
 from sami_eval.store import key
 from sami_eval.types import Contrast, Model
 
+UNUSED = ("beta", "positives_only")
 REFERENCE = "reference"
+N_SCORES = 10  # of what is held out, in a training
 WARN_FALL = 0.05  # nats a token; a healthy training stays well below
 UNWATCHED = (
     "--full with a KL weight of 0 keeps no reference: nothing stops a collapse, "
@@ -47,7 +50,7 @@ class SamiTrainer(training.Checked):
         self._metrics: defaultdict[str, list[Tensor]] = defaultdict(list)
         self._warned = False
         self._held_out: Sequence[Encoded] = ()
-        self._held_out_metrics: dict[str, float] = {}
+        self._score_after: frozenset[int] = frozenset()
         self._n_tokens, self._since = 0, time.perf_counter()
         self.frozen: Any = None
 
@@ -64,10 +67,12 @@ class SamiTrainer(training.Checked):
         self.data_collator = batches
 
     def hold_out(self, encoded: Sequence[Encoded]) -> None:
-        """Score these contrasts now and about ten times in training."""
-        self._held_out = encoded
-        self._every = max(1, self.args.max_steps // 10)
-        self._held_out_metrics = self._score_held_out()
+        """Score these contrasts before training, about ten times in it, and after the last step."""
+        self._held_out, steps = encoded, self.args.max_steps
+        self._score_after = frozenset(
+            math.ceil(steps * i / N_SCORES) for i in range(1, N_SCORES + 1)
+        )
+        self.add_callback(_ScoreHeldOut(self, self._score_after))
 
     def _get_train_sampler(self, train_dataset: Any = None) -> ByStep:
         lengths = [one.longest for one in self.train_dataset]
@@ -121,25 +126,23 @@ class SamiTrainer(training.Checked):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the means since the last log, over all processes."""
-        if "loss" not in logs:  # the summary at the end
+        if "loss" not in logs:  # what was held out, before training; the summary at the end
             super().log(logs, start_time)
             return
-        step = self.state.global_step
-        if self._held_out and (step % self._every == 0 or step == self.args.max_steps):
-            self._held_out_metrics = self._score_held_out()
+        scored = self.state.global_step in self._score_after
+        held_out = self.score_held_out() if scored else {}
         means = {
             name: float(self.accelerator.reduce(torch.stack(kept).mean(), "mean"))
             for name, kept in self._metrics.items()
         }
         now = time.perf_counter()
         rate = {"tokens_per_second": self._n_tokens * self.args.world_size / (now - self._since)}
-        # The first line carries what was held out as it was before training.
-        super().log({**logs, **means, **self._held_out_metrics, **rate}, start_time)
+        super().log({**logs, **means, **held_out, **rate}, start_time)
         self._metrics.clear()
-        self._held_out_metrics = {}
         self._n_tokens, self._since = 0, time.perf_counter()
 
-    def _score_held_out(self) -> dict[str, float]:
+    def score_held_out(self) -> dict[str, float]:
+        """What the model as it is makes of the contrasts that it is not trained on."""
         model, size = self.accelerator.unwrap_model(self.model), self._options.batch_size
         training_mode = model.training
         model.eval()
@@ -152,6 +155,23 @@ class SamiTrainer(training.Checked):
                 found.append(objective(model, batch, None, self._options, self.plan.fused).matrix)
         model.train(training_mode)
         return {f"held_out_{name}": float(v) for name, v in _readings(torch.cat(found)).items()}
+
+
+class _ScoreHeldOut(TrainerCallback):  # type: ignore[misc]
+    """Has a log line written before training, which holds no loss, and after certain steps."""
+
+    def __init__(self, trainer: SamiTrainer, steps: Collection[int]) -> None:
+        self._trainer, self._steps = trainer, steps
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """A resumed training has this line already, and weights that are not loaded yet."""
+        if state.global_step == 0:
+            self._trainer.log(self._trainer.score_held_out())
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """The trainer logs every hundredth of its steps, which need not meet these."""
+        if state.global_step in self._steps:
+            control.should_log = True
 
 
 def _readings(matrix: Tensor) -> dict[str, Tensor]:

@@ -17,6 +17,8 @@ from sami_eval.align.options import Options
 from sami_eval.progress import Progress
 from sami_eval.types import Contrast, Model
 
+UNUSED = ("beta", "kl", "prefix_sharing", "held_out")
+
 
 class _Trainer(training.Checked, SFTTrainer):  # type: ignore[misc]
     def _send_telemetry(self) -> None:
