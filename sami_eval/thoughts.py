@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 
 TAG = re.compile(
-    r"<(?P<close>/?)(?:seed:)?(?:think(?:ing)?|thoughts?)\s?>|(?-i:\[(?P<mistral>/?)THINK\])"
-    r"|◁(?P<kimi>/?)think▷",
-    re.IGNORECASE,
+    r"<(?P<close>/?)(?i:(?:seed:)?(?:think(?:ing)?|thoughts?))\s?>|\[(?P<mistral>/?)THINK\]"
+    r"|◁(?P<kimi>/?)think▷"
 )
 Span = tuple[int, int]
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
-from sami_eval import judge
+from sami_eval import cli, judge
 from sami_eval.errors import UsageError
 from sami_eval.judge import judges_dirs, read_judge
 
@@ -150,6 +151,44 @@ def test_a_bad_field_is_named_with_its_line(
     assert caught.value.exit_code == 2
     if line is not None:
         assert caught.value.where == f"{path}:{line}"
+
+
+def refused(folder: Path, pattern: str, capsys: pytest.CaptureFixture[str]) -> str:
+    path = write(folder, GOOD.replace("'\\[\\[A\\]\\]'", f"'{pattern}'"))
+    assert cli.run(["compare", "base", "sft", "--judge", path, "--dry-run"]) == 2
+    said = capsys.readouterr().err
+    assert f"--> {path}:14" in said
+    return said.splitlines()[0]
+
+
+HANGING = [r"(a+)+$", r"(?:\w+\s?)*:", r"(x+x+)+y", r"((Answer)+)+!", r"(A|AA)+$", r"(\[+)+A"]
+HANGING += [r"(?:(?:ab)+c?)+d", r"\d+\s*\d+\s*\d+\s*A", r".*.*.*.*X"]
+
+
+@pytest.mark.parametrize("pattern", HANGING)
+def test_a_pattern_that_can_hang_is_refused_with_its_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], pattern: str
+) -> None:
+    start = time.process_time()
+    said = refused(folder, pattern, capsys)
+    assert said == f"error: `{pattern}` can take for ever on a reply"
+    assert time.process_time() - start < 20
+
+
+@pytest.mark.parametrize("pattern", ["A", "B+", r"\bA\b", "[ABC]", "(?i)a", r"A\.?$", "^A", "1"])
+def test_a_verdict_of_a_single_letter_in_prose_is_refused_with_its_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], pattern: str
+) -> None:
+    assert "matches the bare letter `" in refused(folder, pattern, capsys)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"\[\[\s*A\s*\]\]", "(?m)^A$", r"\AA\W*\Z", "(?i)winner: a", r"(?s).*Verdict: A", "A wins"],
+)
+def test_a_pattern_that_names_the_verdict_is_taken(folder: Path, pattern: str) -> None:
+    read = read_judge(write(folder, GOOD.replace("\\[\\[A\\]\\]", pattern)))
+    assert read.patterns["a"] == (pattern,)
 
 
 def test_a_rating_pattern_has_one_group(folder: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from sami_eval.errors import UsageError
 from sami_eval.files import read_toml
 from sami_eval.judge.logprobs import DEFAULT_TOKENS, MOST, default_patterns, word
+from sami_eval.judge.patterns import HINT, fault
 from sami_eval.judge.rendering import placeholders
 from sami_eval.store import key
 from sami_eval.types import Judge
@@ -303,23 +304,23 @@ def _patterns(
     file.known(table, VERDICTS[kind], "patterns")
     needed = [name for name in VERDICTS[kind] if name in table or not (tokens and name == "tie")]
     return {
-        name: _expressions(file, f"patterns.{name}", table.get(name)) + bare.get(name, ())
+        name: _expressions(file, f"patterns.{name}", table.get(name), bool(tokens))
+        + bare.get(name, ())
         for name in needed
     }
 
 
-def _expressions(file: _File, field: str, value: object) -> tuple[str, ...]:
+def _expressions(file: _File, field: str, value: object, bare_letters: bool) -> tuple[str, ...]:
     if value is None:
         file.bad("patterns", f"`{field}` is missing")
     if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
         file.bad(field, f"`{field}` is `{value!r}`", "write a list of regular expressions")
+    rating = field == "patterns.rating"
     for text in value:
-        try:
-            expression = re.compile(text)
-        except re.error as error:
-            file.bad(field, f"`{text}` is no regular expression: {error}")
-        if expression.search(""):
-            file.bad(field, f"`{text}` matches an empty reply", "name the verdict itself")
-        if field == "patterns.rating" and expression.groups != 1:
-            file.bad(field, f"`{text}` has {expression.groups} groups", "one group: the number")
+        if wrong := fault(text, bare_letters or rating):
+            file.bad(field, f"`{text}` {wrong}", HINT)
+        if rating and re.compile(text).groups != 1:
+            file.bad(
+                field, f"`{text}` has {re.compile(text).groups} groups", "one group: the number"
+            )
     return tuple(value)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from sami_eval import chat
 from sami_eval.errors import UsageError
 from sami_eval.judge.disguise import Shadow, shadow
+from sami_eval.judge.patterns import matches
 from sami_eval.thoughts import TAG
 from sami_eval.types import Judge, Order, Prompt, Response
 
@@ -94,7 +95,7 @@ def neutralise(text: str, judge: Judge, template: str) -> str:
     """
     bare = [token for tokens in judge.tokens.values() for token in tokens]
     patterns = (pattern for group in judge.patterns.values() for pattern in group)
-    verdicts = (p for p in patterns if not any(_compiled(p).search(token) for token in bare))
+    verdicts = (p for p in patterns if not any(matches(p, token) for token in bare))
     return _neutralised(text, tuple(verdicts), template)
 
 
@@ -102,9 +103,9 @@ def neutralise(text: str, judge: Judge, template: str) -> str:
 def _neutralised(text: str, verdicts: tuple[str, ...], template: str) -> str:
     for markers in _markers(template):
         text = _quoted(text, markers)
-    for verdict in (TAG, *map(_compiled, verdicts)):
+    for pattern in (TAG.pattern, *verdicts):
         for separator in (" ", "·"):  # the second where a verdict may have spaces between
-            text = _broken(text, verdict, separator)
+            text = _broken(text, pattern, separator)
     return text
 
 
@@ -119,7 +120,7 @@ def _quoted(text: str, markers: re.Pattern[str]) -> str:
     return "".join([*parts, text[at:]])
 
 
-def _broken(text: str, verdict: re.Pattern[str], separator: str) -> str:
+def _broken(text: str, verdict: str, separator: str) -> str:
     """The text with every match parted, as written or as it looks: `[ [A]]`."""
     for _ in range(MOST_CUTS):
         looks = shadow(text)
@@ -127,7 +128,7 @@ def _broken(text: str, verdict: re.Pattern[str], separator: str) -> str:
         cuts = {
             view.places[cut]
             for view in ((as_written,) if looks.text == text else (as_written, looks))
-            for found in verdict.finditer(view.text)
+            for found in matches(verdict, view.text)
             if (cut := _gap(view, *found.span(), separator)) is not None
         }
         if not cuts:
@@ -168,8 +169,3 @@ def _markers(template: str) -> tuple[re.Pattern[str], ...]:
         framed = rf"[<>\[\]{{}}|=]{{2,}}+\s*(?:{words})\s*[<>\[\]{{}}|=]{{2,}}"
         patterns += [re.compile(framed, re.I), re.compile(alone, re.I | re.M)]
     return tuple(patterns)
-
-
-@lru_cache(maxsize=256)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)

@@ -13,6 +13,7 @@ from sami_eval import wire
 from sami_eval.calls import Reply, TokenLogps
 from sami_eval.judge.logprobs import LEAST, probabilities, winner_of
 from sami_eval.judge.mentions import given
+from sami_eval.judge.patterns import matches
 from sami_eval.thoughts import blanked
 from sami_eval.types import Judge, Winner
 
@@ -66,7 +67,7 @@ def _last_match(text: str, judge: Judge) -> tuple[str, re.Match[str]] | None:
         (name, match)
         for name, patterns in judge.patterns.items()
         for pattern in patterns
-        for match in re.finditer(pattern, text)
+        for match in matches(pattern, text)
     ]
     possible = 0 if judge.kind == "single" else len(judge.patterns)
     return next(reversed(given(text, found, possible)), None)
