@@ -13,7 +13,6 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from sami_eval.budget import Limits
 from sami_eval.calls import Reply, Request
 from sami_eval.endpoint import masked
 from sami_eval.errors import KeyMissingError, SamiEvalError
+from sami_eval.loops import run_to_end
 from sami_eval.progress import Progress
 from sami_eval.types import Model, Usage
 
@@ -71,6 +71,10 @@ class _Temporary(Exception):
         self.unseen = unseen
 
 
+class _Elsewhere(Exception):
+    """Another run has the reply by now, or asks for it."""
+
+
 class _Adapted(Exception):
     """The server does not take a parameter; the request is now phrased without it."""
 
@@ -85,13 +89,20 @@ def is_api_failure(reply: Reply) -> bool:
     return reply.failure is not None and reply.failure.startswith(API_FAILURE)
 
 
+def _always(position: int) -> bool:
+    return True
+
+
 def complete_all(
     requests: Sequence[Request],
     settings: ClientSettings,
     on_reply: Callable[[int, Reply], None],
     progress: Progress,
+    wanted: Callable[[int], bool] = _always,
 ) -> None:
     """Ask for every request, several at once; on_reply(position, reply) the moment one arrives.
+
+    wanted: whether the one at a position is still to be asked for; looked at before each call.
 
     Ctrl-C, an error of the server's and one raised by on_reply end it; replies already handed
     over stay so, and after an error those in flight are given a few seconds to arrive.
@@ -106,25 +117,21 @@ def complete_all(
         if said not in settings.limits.said:
             settings.limits.said.add(said)
             progress.say(said)
-    # A notebook runs a loop in this thread already, and a thread has room for one.
-    _outside_a_loop(lambda: asyncio.run(_Exchange(settings, progress).run(requests, on_reply)))
 
+    async def exchange() -> None:
+        await _Exchange(settings, progress, wanted).run(requests, on_reply)
 
-def _outside_a_loop(work: Callable[[], None]) -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        work()
-    else:
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(work).result()
+    run_to_end(exchange)
 
 
 class _Exchange:
     """One call of complete_all: what its workers share."""
 
-    def __init__(self, settings: ClientSettings, progress: Progress) -> None:
+    def __init__(
+        self, settings: ClientSettings, progress: Progress, wanted: Callable[[int], bool]
+    ) -> None:
         self.settings = settings
+        self.wanted = wanted
         self.progress = progress
         self.clients: dict[tuple[str, str | None], AsyncOpenAI] = {}
         self.unsupported: dict[str, set[str]] = {}  # model -> parameters its server refused
@@ -159,19 +166,25 @@ class _Exchange:
         self, queue: Iterator[tuple[int, Request]], on_reply: Callable[[int, Reply], None]
     ) -> None:
         for position, request in queue:
-            reply = await self._ask(request)
+            try:
+                reply = await self._ask(position, request)
+            except _Elsewhere:
+                continue
             if reply is None:
                 return
             on_reply(position, reply)
             if self.stop.is_set():
                 return
 
-    async def _ask(self, request: Request) -> Reply | None:
+    async def _ask(self, position: int, request: Request) -> Reply | None:
         """The reply, its failure after the last attempt, or None where the run is being ended."""
         why, attempts = "", 0
         while attempts <= self.settings.max_retries:
             if not await self._admitted(request):
                 return None
+            if not self.wanted(position):
+                self._settle(request, Usage())
+                raise _Elsewhere
             try:
                 reply = await self._settled_attempt(request)
             except _Adapted:

@@ -12,42 +12,28 @@ import hashlib
 import json
 import os
 import sqlite3
-import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sami_eval.calls import Completion, Reply, TokenLogps
+from sami_eval import ledger_file, rescue
+from sami_eval.calls import Completion, Reply
 from sami_eval.errors import SamiEvalError, UsageError
-from sami_eval.mounts import network_type, read_mounts
-from sami_eval.types import Usage
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS completions (
-    key TEXT PRIMARY KEY, model TEXT NOT NULL, text TEXT NOT NULL, token_ids TEXT NOT NULL,
-    finished INTEGER, n_tokens INTEGER, created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    token_logps TEXT, thoughts TEXT
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS replies (
-    key TEXT PRIMARY KEY, judge TEXT NOT NULL, text TEXT NOT NULL, model_reported TEXT,
-    prompt_tokens INTEGER, completion_tokens INTEGER, finished INTEGER, failure TEXT,
-    created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, token_logps TEXT, thoughts TEXT
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS owners (owner TEXT PRIMARY KEY, beat REAL NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS leases (key TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS leases_by_owner ON leases (owner);
-"""
-_VERSION = 4  # 2: owners and leases; 3: token_logps; 4: thoughts
-BUSY_S = 60.0  # how long a process waits for another's write
-_CHUNK = 500  # SQLite allows 999 variables a statement in old builds
+from sami_eval.ledger_file import ANSWERS, VERSION, Say, file_of, ledger_error
+from sami_eval.ledger_file import connect as connect
+from sami_eval.ledger_rows import completion_of, json_of, reply_of, storable
 
 
 def _plain(value: object) -> object:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
     raise TypeError(f"a key cannot hold {type(value).__name__}")
+
+
+_CHUNK = 500  # SQLite allows 999 variables a statement in old builds
 
 
 def key(*parts: object) -> str:
@@ -65,137 +51,103 @@ def disk_error(path: Path, error: OSError | sqlite3.Error) -> SamiEvalError:
 
 
 def atomic_write(path: Path, text: str) -> None:
-    """Write a text file that is either the old one or the whole new one, never a part."""
+    """Write a text file that is either the old one or the whole new one, never a part.
+
+    Its rights follow the umask, as those of any file a person makes.
+    """
+    temporary = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise disk_error(path, error) from None
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with temporary.open("x", encoding="utf-8") as file:
             file.write(text)
-        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise disk_error(path, error) from None
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection to a ledger's file, each statement its own transaction unless one is begun."""
-    # A reply may arrive in the client's thread; no two threads ever write at once.
-    return sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-
-
-Say = Callable[[str], None]
-
-
-def journal_mode(path: Path, say: Say) -> str:
-    """How SQLite keeps the file whole: a write-ahead log, unless a network lies between."""
-    kind = network_type(path.resolve(), read_mounts())
-    if kind is None:
-        return "WAL"
-    say(
-        f"`{path}` lies on a network file system ({kind}): its ledger is kept without a "
-        "write-ahead log, which is slower"
-    )
-    return "DELETE"
-
-
-def _set_journal_mode(db: sqlite3.Connection, mode: str) -> None:
-    """Set it, waiting for other processes that open the same new file.
-
-    SQLite itself does not: its timeout is not for two that both want to change the mode.
-    """
-    give_up = time.monotonic() + BUSY_S
-    while True:
-        try:
-            db.execute(f"PRAGMA journal_mode = {mode}")
-            return
-        except sqlite3.OperationalError as error:
-            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # above: which kind of busy
-            if not busy or time.monotonic() > give_up:
-                raise
-            time.sleep(0.01)
-
-
-def _migrate(db: sqlite3.Connection) -> None:
-    """Bring a file of any earlier version to this one; what it holds stays."""
-    db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA}")
-    for table in ("completions", "replies"):
-        columns = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
-        for column in {"token_logps", "thoughts"} - columns:
-            db.execute(f"ALTER TABLE {table} ADD COLUMN {column} TEXT")
-    db.execute(f"PRAGMA user_version = {_VERSION}")
-    db.execute("COMMIT")
-
-
-def _glance(path: Path) -> sqlite3.Connection:
-    """A connection that writes nothing, not even the files SQLite lays beside an open one.
-
-    An older ledger is seen as it will be: brought up to date in memory.
-    """
-    memory = sqlite3.connect(":memory:", isolation_level=None)
-    version = 0
-    if path.exists():
-        log = path.with_name(f"{path.name}-wal")
-        # A file without a log is whole. One with a log is read together with it.
-        how = "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
-        stored = sqlite3.connect(f"{path.resolve().as_uri()}?{how}", timeout=BUSY_S, uri=True)
-        version = stored.execute("PRAGMA user_version").fetchone()[0]
-        if version >= _VERSION:
-            memory.close()
-            return stored
-        stored.backup(memory)
-        stored.close()
-    _migrate(memory)
-    return memory
-
-
-def _unsaid(text: str) -> None:
-    pass
 
 
 class Ledger:
     """What has been generated and judged so far, in one SQLite file; safe for several processes."""
 
-    def __init__(self, path: Path, read_only: bool = False, say: Say = _unsaid) -> None:
+    def __init__(self, path: Path, read_only: bool = False, say: Say = ledger_file.unsaid) -> None:
         """Open the ledger of this path, new where there is none.
 
         read_only: nothing is written; where there is none, it is empty and stays away.
-        say: tells the user what the place of the file means for it.
+        say: tells the user what the place of the file means for it, and what was mended.
         """
         self.path = path
+        self._say = say
+        self._read_only = read_only
+        self._reserved: Path | None = None
+        self._spoilt: set[str] = set()  # keys of rows that hold nothing usable
         try:
-            if read_only:
-                self._db = _glance(path)
-                self._check_version()
-                return
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = connect(path)
-            self._prepare(say)
-        except (OSError, sqlite3.OperationalError) as error:
-            raise disk_error(path, error) from None
-        except sqlite3.DatabaseError as error:
-            raise UsageError(
-                f"`{path}` is not a ledger: {error}", "move it away; a new one is begun"
-            ) from None
+            self._db = ledger_file.glance(path) if read_only else self._open()
+            self._check_version(self._db)
+            self._file = file_of(path)
+        except (OSError, sqlite3.Error) as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB:
+                hint = "move it away; a new one is begun"
+                raise UsageError(f"`{path}` is not a ledger: {error}", hint) from None
+            raise ledger_error(path, error) from None
 
-    def _check_version(self) -> int:
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version > _VERSION:
+    def _check_version(self, db: sqlite3.Connection) -> int:
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
             raise UsageError(
                 f"`{self.path}` was written by a newer sami-eval (ledger version {version})",
                 "pip install --upgrade sami-eval",
             )
         return int(version)
 
-    def _prepare(self, say: Say) -> None:
-        version = self._check_version()
-        _set_journal_mode(self._db, journal_mode(self.path, say))
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        if version < _VERSION:
-            _migrate(self._db)
+    def _open(self) -> sqlite3.Connection:
+        """The file, made where there is none, mended where tables or columns are missing."""
+        new = ledger_file.make(self.path)
+        db = connect(self.path)
+        try:
+            version = self._check_version(db)
+            ledger_file.set_journal_mode(db, ledger_file.journal_mode(self.path, self._say))
+            db.execute("PRAGMA synchronous = NORMAL")
+            lacking = ledger_file.lacking_in(db)
+            if version < VERSION or lacking:
+                ledger_file.migrate(db)
+            if lacking and version == VERSION:
+                names = ", ".join(f"`{name}`" for name in lacking)
+                self._say(f"`{self.path}` was damaged: it lacked {names}, begun anew")
+            self._reserved = rescue.reserve(self.path)
+            self._take_back(db, new)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _take_back(self, db: sqlite3.Connection, new: bool) -> None:
+        """Rows that an earlier run could not store, and a new ledger's from a damaged one."""
+        for place, rows in rescue.kept(self.path):
+            n = ledger_file.add_rows(db, rows)
+            place.unlink()
+            self._say(f"{n} answers that could not be stored are back, from `{place}`")
+        if new and rescue.damaged_path(self.path).exists():
+            n = ledger_file.add_rows(db, rescue.readable(self.path, ANSWERS))
+            self._say(f"{n} answers were still readable in `{rescue.damaged_path(self.path)}`")
+
+    def mend(self) -> None:
+        """Write the file again where it was removed under this run, which still holds it open."""
+        try:
+            self._mend()
+        except (OSError, sqlite3.Error) as error:
+            raise ledger_error(self.path, error) from None
+
+    def _mend(self) -> None:
+        if self._read_only or file_of(self.path) == self._file:
+            return
+        if file_of(self.path) is None:
+            ledger_file.forget_log(self.path)
+        held, again = self._db, self._open()
+        n = ledger_file.add_rows(again, ledger_file.every_row(held))
+        self._db, self._file = again, file_of(self.path)
+        held.close()
+        self._say(f"`{self.path}` was removed while in use: written again, with {n} answers")
 
     def __enter__(self) -> Ledger:
         """Use as a context manager; leaving closes the file."""
@@ -212,54 +164,78 @@ class Ledger:
 
     def close(self) -> None:
         """Close the file; every row given so far is stored."""
-        self._db.close()
+        try:
+            self.mend()
+        finally:
+            self._db.close()
+            if self._reserved is not None:
+                with suppress(OSError):
+                    self._reserved.unlink(missing_ok=True)
 
     def _select(self, columns: str, table: str, keys: Iterable[str]) -> Iterator[tuple[Any, ...]]:
         wanted = list(dict.fromkeys(keys))
+        self.mend()
         for start in range(0, len(wanted), _CHUNK):
             chunk = wanted[start : start + _CHUNK]
             marks = ",".join("?" * len(chunk))
             query = f"SELECT key, {columns} FROM {table} WHERE key IN ({marks})"
-            yield from self._db.execute(query, chunk)
+            yield from self._read(query, chunk)
 
-    def _insert(self, table: str, columns: str, rows: list[tuple[Any, ...]]) -> None:
+    def _read(self, query: str, values: Sequence[str] = ()) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise ledger_error(self.path, error) from None
+
+    def _usable(self, key: str, row: object) -> bool:
+        """Whether a row could be read; one that could not is asked for again, and replaced."""
+        if row is None and key not in self._spoilt:
+            if not self._spoilt:
+                self._say(f"`{self.path}` holds damaged rows: what they held is asked for again")
+            self._spoilt.add(key)
+        return row is not None
+
+    def _insert(
+        self, table: str, columns: str, rows: list[tuple[Any, ...]], replace: bool = False
+    ) -> None:
+        """Store rows, in one transaction; a row that is there already stays, unless replaced.
+
+        What cannot be stored is kept in a file that the next opening reads back, and raised.
+        """
         if not rows:
             return
-        marks = ",".join("?" * len(rows[0]))
+        rows = [tuple(map(storable, row)) for row in rows]
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany(
-                f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({marks})", rows
-            )
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise disk_error(self.path, error) from None
+            self._mend()
+            with ledger_file.transaction(self._db):
+                for row in rows:
+                    again = replace or row[0] in self._spoilt
+                    self._db.execute(ledger_file.insertion(table, columns, again), row)
+        except (OSError, sqlite3.Error) as error:
+            kept = rescue.keep(self.path, [(table, columns, row) for row in rows], self._reserved)
+            raise ledger_error(self.path, error, kept) from None
 
     def has_completions(self) -> bool:
         """Whether anything was ever generated."""
-        return self._db.execute("SELECT 1 FROM completions LIMIT 1").fetchone() is not None
+        return bool(self._read("SELECT 1 FROM completions LIMIT 1"))
 
     def completions(self, keys: Iterable[str]) -> dict[str, Completion]:
         """The stored completions among the keys."""
         columns = "text, token_ids, finished, n_tokens, token_logps, thoughts"
-        return {
-            row_key: Completion(text, tuple(json.loads(ids)), _truth(ended), n, _logps(logps), said)
-            for row_key, text, ids, ended, n, logps, said in self._select(
-                columns, "completions", keys
-            )
-        }
+        rows = (
+            (row[0], completion_of(*row[1:])) for row in self._select(columns, "completions", keys)
+        )
+        return {k: found for k, found in rows if self._usable(k, found) and found is not None}
 
     def add_completions(self, rows: Iterable[tuple[str, str, Completion]]) -> None:
-        """Store (key, model name, completion) rows in one transaction."""
+        """Store (key, model name, completion) rows; one of a key that is stored already stays."""
         self._insert(
             "completions",
             "key, model, text, token_ids, finished, n_tokens, token_logps, thoughts",
             [
                 (
                     *(k, name, c.text, json.dumps(c.token_ids), c.finished, c.n_tokens),
-                    *(_json(c), c.thoughts),
+                    *(json_of(c), c.thoughts),
                 )
                 for k, name, c in rows
             ],
@@ -271,23 +247,14 @@ class Ledger:
             "text, model_reported, prompt_tokens, completion_tokens, finished, failure, "
             "token_logps, thoughts"
         )
-        return {
-            row_key: Reply(
-                text,
-                model,
-                None if n_in is None else Usage(n_in, n_out),
-                _truth(finished),
-                failure,
-                token_logps=_logps(logps),
-                thoughts=said or "",
-            )
-            for row_key, text, model, n_in, n_out, finished, failure, logps, said in self._select(
-                columns, "replies", keys
-            )
-        }
+        rows = ((row[0], reply_of(*row[1:])) for row in self._select(columns, "replies", keys))
+        return {k: found for k, found in rows if self._usable(k, found) and found is not None}
 
-    def add_replies(self, rows: Iterable[tuple[str, str, Reply]]) -> None:
-        """Store (key, judge name, reply) rows in one transaction."""
+    def add_replies(self, rows: Iterable[tuple[str, str, Reply]], replace: bool = False) -> None:
+        """Store (key, judge name, reply) rows; one of a key that is stored already stays.
+
+        replace: it does not stay.
+        """
         self._insert(
             "replies",
             "key, judge, text, model_reported, prompt_tokens, completion_tokens, finished, "
@@ -302,26 +269,10 @@ class Ledger:
                     r.usage.completion_tokens if r.usage else None,
                     r.finished,
                     r.failure,
-                    _json(r),
+                    json_of(r),
                     r.thoughts,
                 )
                 for k, judge, r in rows
             ],
+            replace,
         )
-
-
-def _json(row: Completion | Reply) -> str | None:
-    """Log-probabilities as [[text, [[text, logp], ...]], ...]; NULL without."""
-    tokens = [[token.text, token.likeliest] for token in row.token_logps]
-    return json.dumps(tokens, ensure_ascii=False, separators=(",", ":")) if tokens else None
-
-
-def _logps(stored: str | None) -> tuple[TokenLogps, ...]:
-    return tuple(
-        TokenLogps(text, tuple((one, logp) for one, logp in likeliest))
-        for text, likeliest in json.loads(stored or "[]")
-    )
-
-
-def _truth(value: int | None) -> bool | None:
-    return None if value is None else bool(value)

@@ -106,8 +106,9 @@ def test_an_older_ledger_keeps_all_it_holds(tmp_path: Path, script: str) -> None
         ledger.add_replies([("new", "choice", said)])
         assert ledger.replies(["new"])["new"] == said
         for thoughts in (None, "", "Well."):  # None: nobody has looked
-            ledger.add_completions([("spoken", "sft", Completion("A", thoughts=thoughts))])
-            assert ledger.completions(["spoken"])["spoken"].thoughts == thoughts
+            k = f"spoken {thoughts}"
+            ledger.add_completions([(k, "sft", Completion("A", thoughts=thoughts))])
+            assert ledger.completions([k])[k].thoughts == thoughts
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA user_version").fetchone() >= (4,)
         assert db.execute("SELECT created FROM replies WHERE key = 'r'").fetchone() == (

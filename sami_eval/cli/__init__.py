@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import signal
 import sys
-from types import TracebackType
+from types import FrameType, TracebackType
 
 import typer
 
@@ -119,9 +120,18 @@ def _with_value(error: typer.BadParameter, arguments: list[str]) -> str:
     return error.format_message()
 
 
+def _terminated(number: int, frame: FrameType | None) -> None:
+    """SIGTERM is Ctrl-C: what was answered is stored, and leases are given back."""
+    if callable(signal.getsignal(signal.SIGINT)):
+        signal.raise_signal(signal.SIGINT)
+    else:  # ignored, as in a job of the background
+        raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run the command line and exit with its code."""
     sys.excepthook = _unforeseen
+    signal.signal(signal.SIGTERM, _terminated)
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     # peft imports it where it is installed, and it then tells what it could do faster.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from sami_eval.calls import Completion, Request
 from sami_eval.errors import SamiEvalError
-from sami_eval.generate.engine import Engines, base_of, request_key
+from sami_eval.generate.engine import Done, Engine, Engines, base_of, request_key
 from sami_eval.generate.fit import check_fit
 from sami_eval.generate.formats import format_of
-from sami_eval.leases import share
+from sami_eval.generate.server import ServerEngine
+from sami_eval.leases import Claim, share
 from sami_eval.progress import Advance, Progress
 from sami_eval.store import Ledger
 from sami_eval.types import Model
@@ -69,15 +70,24 @@ def _complete_group(
         done.update(found)
         return found
 
-    def work(keys: Sequence[str]) -> None:
+    def work(keys: Claim) -> None:
         mine = set(keys)
         engine = engines.open(_models(group))
         for batch in cut(group, engine.batch_rows):
-            missing = {key: group[key] for key in batch if key in mine}
+            missing = {key: group[key] for key in batch if key in mine and keys.holds(key)}
             if missing:
-                engine.generate(list(missing.values()), _keep(missing, done, ledger, advance))
+                _generate(engine, missing, keys, _keep(missing, done, ledger, advance))
 
     share([key for key in group if key not in done], stored, work, ledger, progress)
+
+
+def _generate(engine: Engine, missing: Mapping[str, Request], mine: Claim, on_done: Done) -> None:
+    """All that is missing; what a server is asked for, only while no other run has it."""
+    names, requests = list(missing), list(missing.values())
+    if isinstance(engine, ServerEngine):
+        engine.generate(requests, on_done, lambda position: mine.holds(names[position]))
+    else:
+        engine.generate(requests, on_done)
 
 
 def _with_stop(request: Request) -> Request:
@@ -124,7 +134,8 @@ def _keep(
         ledger.add_completions(
             [(keys[i], missing[keys[i]].model.name, completion) for i, completion in rows]
         )
-        done.update((keys[i], completion) for i, completion in rows)
+        # Another run may have stored its own in the meantime; that one stays.
+        done.update(ledger.completions(keys[i] for i, _ in rows))
         advance(len(rows))
 
     return on_done

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sami_eval import client
 from sami_eval.calls import Completion, Reply, Request
@@ -30,8 +30,15 @@ class ServerEngine:
     def close(self) -> None:
         """Nothing is held between calls."""
 
-    def generate(self, requests: Sequence[Request], on_done: Done) -> None:
+    def generate(
+        self,
+        requests: Sequence[Request],
+        on_done: Done,
+        wanted: Callable[[int], bool] = lambda position: True,
+    ) -> None:
         """Ask for every request; what the server never answered is asked again by a rerun.
+
+        wanted: whether one is still to be asked for; looked at before each call.
 
         A question a server refuses (a content filter) has the empty answer, and that is said.
         Raises SamiEvalError at the end where requests failed.
@@ -47,7 +54,7 @@ class ServerEngine:
             else:
                 failures[reply.failure] += 1
 
-        client.complete_all(requests, self._settings, on_reply, self._progress)
+        client.complete_all(requests, self._settings, on_reply, self._progress, wanted)
         for why, n in refusals.items():
             self._progress.say(f"{n} empty answers of {why}")
         if failures:

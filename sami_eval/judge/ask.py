@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from sami_eval import client
 from sami_eval.calls import Reply, Request
@@ -10,7 +10,7 @@ from sami_eval.judge.counted import Counted
 from sami_eval.judge.local import complete_here
 from sami_eval.judge.requests import BOTH, Judgment, Turn, reply_key, stored_replies, to_ask, turns
 from sami_eval.judge.verdicts import Reading, read_reply
-from sami_eval.leases import share
+from sami_eval.leases import Claim, share
 from sami_eval.progress import Progress
 from sami_eval.store import Ledger
 from sami_eval.types import Judge, Model, Order, Prompt, Response, Usage, Verdict, Winner
@@ -61,12 +61,16 @@ def judge_all(
     missing = [k for k in requests if k not in replies]
     fresh: dict[str, Reply] = {}
 
-    def work(keys: Sequence[str]) -> None:
+    def unparsed(k: str) -> bool:
+        return retry_unparsed and not stored([k])
+
+    def work(keys: Claim) -> None:
         these = {k: requests[k] for k in keys}
-        fresh.update(_ask(judge, these, ledger, settings, progress, arguments))
+        fresh.update(_ask(judge, these, ledger, settings, progress, arguments, keys, unparsed))
 
     share(missing, stored, work, ledger, progress)
-    replies |= stored(missing) | fresh
+    # What another run has stored in the meantime stays, and counts.
+    replies |= fresh | stored(missing)
     if counted is not None:
         counted.add(replies, fresh)
     return [_verdict(judge, judgment, replies, fresh.keys()) for judgment in todo.judgments]
@@ -79,14 +83,20 @@ def _ask(
     settings: client.ClientSettings,
     progress: Progress,
     arguments: Mapping[str, str],
+    mine: Claim,
+    unparsed: Callable[[str], bool],
 ) -> dict[str, Reply]:
-    """Replies to what is missing, each stored the moment it arrives; a failed call is not kept."""
+    """Replies to what is missing, each stored the moment it arrives; a failed call is not kept.
+
+    unparsed: whether a key's may take the place of a stored one, which gives no verdict.
+    """
     keys = list(missing)
     if missing and missing[keys[0]].model.engine == "local":
         engine = (judge.model or "").partition(":")[0]
         requests = list(missing.values())
         local = complete_here(requests, engine, arguments, ledger, progress)
-        ledger.add_replies(zip(keys, [judge.name] * len(keys), local, strict=True))
+        for k, reply in zip(keys, local, strict=True):
+            ledger.add_replies([(k, judge.name, reply)], replace=unparsed(k))
         return dict(zip(keys, local, strict=True))
     replies: dict[str, Reply] = {}
     with progress.track("judging", len(keys), settings.limits.budget.note) as advance:
@@ -94,11 +104,15 @@ def _ask(
         def keep(position: int, reply: Reply) -> None:
             if not client.is_api_failure(reply):
                 name = reply_key(missing[keys[position]], reply.left_out)
-                ledger.add_replies([(name, judge.name, reply)])
+                again = unparsed(keys[position])
+                ledger.add_replies([(name, judge.name, reply)], replace=again)
             replies[keys[position]] = reply
             advance(1)
 
-        client.complete_all(list(missing.values()), settings, keep, progress)
+        def wanted(position: int) -> bool:
+            return mine.holds(keys[position])
+
+        client.complete_all(list(missing.values()), settings, keep, progress, wanted)
     return replies
 
 

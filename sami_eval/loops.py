@@ -1,0 +1,42 @@
+"""Coroutines run to their end from anywhere, a notebook's cell included."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+def run_to_end(work: Work) -> None:
+    """Run it, here or, where this thread runs a loop already, in a thread of its own."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(work())
+    else:
+        _beside_a_loop(work)
+
+
+def _beside_a_loop(work: Work) -> None:
+    """Run it in a thread: a notebook runs a loop in this one, which has room for one alone.
+
+    Ctrl-C arrives here, and ends the calls there.
+    """
+    begun: Future[Callable[[], object]] = Future()
+
+    async def main() -> None:
+        task, loop = asyncio.ensure_future(work()), asyncio.get_running_loop()
+        begun.set_result(lambda: loop.call_soon_threadsafe(task.cancel))
+        await task
+
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(lambda: asyncio.run(main()))
+        try:
+            running.result()
+        except BaseException:
+            if not running.done():
+                begun.result()()
+            raise
