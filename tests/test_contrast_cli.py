@@ -143,3 +143,35 @@ def test_bad_flags_are_one_clear_line(
     captured = capsys.readouterr()
     assert said in captured.err
     assert "Traceback" not in captured.err
+
+
+def written(seed: int, out: str, *flags: str) -> dict[tuple[str, str], str]:
+    """The embedded base's response by prompt and constitution."""
+    asked = ["contrast", "--constitutions", "math.json", "--prompts", "sums.jsonl", *flags]
+    asked += ["--prompt-column", "problem", "--temperature", "1", "--top-p", "1"]
+    assert cli.run([*asked, "--seed", str(seed), "--out", out, "-q"]) == 0
+    return {
+        (one.prompt.turns[0], text): response.turns[0]
+        for one in read_contrasts(Path(out))
+        for text, response in zip(one.constitutions, one.responses, strict=True)
+    }
+
+
+def test_the_seed_draws_the_responses_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--max-tokens", "24")
+    one, two = written(1, "one.jsonl", *flags), written(2, "two.jsonl", *flags)
+    assert one.keys() == two.keys()
+    assert len(one) == 2 * N_PROMPTS
+    assert sum(one[asked] != two[asked] for asked in one) > N_PROMPTS
+    Path(".sami-eval/ledger.db").unlink()
+    assert written(1, "again.jsonl", *flags) == one
+
+
+def test_a_server_is_asked_anew_for_another_seed_and_once_for_one(folder: Path) -> None:
+    with LoopbackJudge(Behaviour(script=speak)) as server:
+        asked = [*ASKED, "--base-url", server.url, "-q"]
+        for seed in ("5", "5", "6"):
+            assert cli.run([*asked, "--seed", seed]) == 0
+        seeds = [call.body["seed"] for call in server.calls]
+    assert len(seeds) == 2 * 2 * N_PROMPTS
+    assert not set(seeds[: 2 * N_PROMPTS]) & set(seeds[2 * N_PROMPTS :])

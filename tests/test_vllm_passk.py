@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 
@@ -54,6 +56,72 @@ def figures(folder: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -
     return json.loads(capsys.readouterr().out)
 
 
+class PretendedLlm:
+    """As much of vLLM as an engine of ours calls; each request answers n times at once."""
+
+    asked: ClassVar[list[int]] = []
+
+    def __init__(self, **_: object) -> None:
+        self.llm_engine = self
+        self.engine_core = SimpleNamespace(shutdown=lambda: None)
+        self._waiting: list[SimpleNamespace] = []
+
+    def add_request(self, name: str, prompt: object, params: Any, lora_request: object) -> None:
+        del prompt, lora_request
+        PretendedLlm.asked.append(params.n)
+        outputs = [SimpleNamespace(token_ids=[5, 6], logprobs=None)] * params.n
+        self._waiting.append(SimpleNamespace(request_id=name, finished=True, outputs=outputs))
+
+    def has_unfinished_requests(self) -> bool:
+        return bool(self._waiting)
+
+    def step(self) -> list[SimpleNamespace]:
+        return [self._waiting.pop()]
+
+
+@pytest.fixture
+def pretended(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = SimpleNamespace(FINAL_ONLY=None)
+    gpu = SimpleNamespace(is_cpu=lambda: False)
+    modules = {
+        "vllm": {"LLM": PretendedLlm, "SamplingParams": SimpleNamespace},
+        "vllm.sampling_params": {"RequestOutputKind": kinds},
+        "vllm.lora.request": {"LoRARequest": lambda *facts: facts},
+        "vllm.platforms": {"current_platform": gpu},
+    }
+    for name, has in modules.items():
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace(**has))
+    monkeypatch.setattr(PretendedLlm, "asked", [])
+
+
+@pytest.mark.usefixtures("pretended")
+def test_the_command_hands_the_samples_of_a_prompt_over_as_one_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = ["passk", "base", "--limit", "5", "--engine", "vllm", "--k", "1,8", "--json"]
+    assert cli.run([*asked, "--samples", "8"]) == 0
+    assert sorted(PretendedLlm.asked) == [1] * 5 + [8] * 5  # and one greedy attempt each
+    PretendedLlm.asked.clear()
+    assert cli.run([*asked, "--samples", "12"]) == 0
+    assert PretendedLlm.asked == [4] * 5  # of those that are missing
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many samples each request to vLLM asks for, from now on."""
+    from vllm.v1.engine.llm_engine import LLMEngine
+
+    found: list[int] = []
+    add = LLMEngine.add_request
+
+    def adding(self: Any, name: str, prompt: Any, params: Any, *rest: Any, **more: Any) -> Any:
+        found.append(params.n)
+        return add(self, name, prompt, params, *rest, **more)
+
+    monkeypatch.setattr(LLMEngine, "add_request", adding)
+    return found
+
+
 class TestRealVllm:
     pytestmark = real
 
@@ -62,7 +130,9 @@ class TestRealVllm:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         ours = figures(tmp_path, capsys, "--engine", "hf")
+        requests = counted(monkeypatch)
         theirs = figures(tmp_path, capsys, "--engine", "vllm")
+        assert sorted(requests) == [1] * (4 * 40) + [8] * (4 * 40)
         assert theirs["calls"] == {"made": 4 * 40 * 9, "from_ledger": 0}
         again = figures(tmp_path, capsys, "--engine", "vllm")
         assert again["calls"]["made"] == 0

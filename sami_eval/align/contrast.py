@@ -109,12 +109,14 @@ def draft(
 ) -> list[Draft]:
     """What is asked for each prompt drawn: its first turn under every constitution.
 
+    seed: of the draws of prompts and constitutions, and of the sampling, in place of its own.
     tokenizer: renders the prompts; None for a server, which renders messages itself.
     context: tokens the model can hold; a prompt that fills it is not asked.
     """
+    seeded = replace(sampling, seed=seed)
     return [
         _draft(
-            prompt, constitutions(prompt, principles, n, seed), sampling, model, tokenizer, context
+            prompt, constitutions(prompt, principles, n, seed), seeded, model, tokenizer, context
         )
         for prompt in choose_prompts(prompts, limit, seed)
     ]
@@ -129,11 +131,11 @@ def unanswered(
     seed: int = 0,
 ) -> list[Contrast]:
     """The prompts and constitutions that `draft` would ask about, without a response."""
-    contrasts = []
+    contrasts, metadata = [], how(replace(sampling, seed=seed), Filters())
     for prompt in choose_prompts(prompts, None, seed):
         several = constitutions(prompt, principles, n, seed)
         texts, signs = tuple(one.text for one in several), tuple(one.signs for one in several)
-        contrasts.append(Contrast(prompt, texts, (), signs, metadata=how(sampling, Filters())))
+        contrasts.append(Contrast(prompt, texts, (), signs, metadata=metadata))
     return contrasts
 
 

@@ -35,7 +35,10 @@ def complete(
     """
     keyed = by_key(requests, engines)
     keys = [key for key, _ in keyed]
-    unique = dict(reversed(keyed))
+    # In the order of the requests: vLLM takes neighbouring samples of a prompt as one request.
+    unique: dict[str, Request] = {}
+    for key, request in keyed:
+        unique.setdefault(key, request)
     done = ledger.completions(unique)
     note = engines.choice.client.limits.budget.note
     with progress.track(description, len(unique), note) as advance:
