@@ -22,7 +22,7 @@ def length(
     category: of each prompt id; other prompts do not count. seed: of the bootstrap.
     seed_of: training seeds by model name, where a side has several.
     """
-    from sami_eval.stats.length import length_controlled
+    from sami_eval.stats.length import is_supported, length_controlled
 
     kept = [[r for r in side if r.prompt_id in category and r.sample == 0] for side in sides]
     in_tokens = all(_knows_tokens(response) for side in kept for response in side)
@@ -33,15 +33,25 @@ def length(
         for in_a, in_b in [_turns(outcome)]
         if in_a in of_a and in_b in of_b
     ]
+    differences = [difference for _, difference in rows]
     controlled = length_controlled(
         [outcome.score for outcome, _ in rows],
         [outcome.prompt_id for outcome, _ in rows],
-        [difference for _, difference in rows],
+        differences,
         [category[outcome.prompt_id] for outcome, _ in rows],
         seed,
     )
     mean_a, mean_b = (fmean(side.values()) if side else None for side in (of_a, of_b))
-    return Length(mean_a, mean_b, "tokens" if in_tokens else "characters", controlled)
+    return Length(
+        mean_a,
+        mean_b,
+        "tokens" if in_tokens else "characters",
+        controlled,
+        sum(difference > 0 for difference in differences),
+        sum(difference < 0 for difference in differences),
+        len(differences),
+        is_supported(differences),
+    )
 
 
 def _turns(outcome: Outcome) -> tuple[Turn, Turn]:

@@ -232,12 +232,18 @@ class Length:
 
     unit: "tokens" where every response's count is known, else "characters".
     controlled: length-controlled win rate; value None where it could not be fitted.
+    a_longer, b_longer: of the n_turns it rests on, those where a's or b's response is the longer.
+    supported: whether enough turns have the lengths either way round to say anything of equal ones.
     """
 
     mean_a: float | None
     mean_b: float | None
     unit: Literal["tokens", "characters"]
     controlled: Estimate
+    a_longer: int
+    b_longer: int
+    n_turns: int
+    supported: bool
 
 
 @dataclass(frozen=True, slots=True)

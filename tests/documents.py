@@ -47,6 +47,10 @@ def comparison(a: str, b: str, p: float | None = 0.22) -> ComparisonRow:
         "unit": "tokens",
         "win_rate": 0.549,
         "interval": [0.45, 0.64],
+        "a_longer": 70,
+        "b_longer": 88,
+        "n_turns": 160,
+        "supported": True,
     }
     return {
         **tally(68, 42, 50, p),

@@ -73,3 +73,19 @@ def test_a_long_name_keeps_both_its_ends() -> None:
     assert shorten("sft+sami") == "sft+sami"
     assert shorten(LONG, 14) == "meta-l…+dpo@12"
     assert len(shorten(LONG, 15)) == 15
+
+
+def test_a_p_value_of_exactly_5_percent_is_significant_everywhere() -> None:
+    row = comparison("sft+sami", "sft+dpo", 0.05)
+    text = printed(document({**row, "categories_p_value": 0.05, "significant": True}))
+    assert "significant at 5%" in text
+    assert "categories differ beyond chance" in text
+
+
+def test_a_rate_at_equal_length_says_how_far_the_lengths_overlap() -> None:
+    row = comparison("sft+sami", "sft+dpo")
+    apart = {**row["length"], "a_longer": 155, "b_longer": 5, "supported": False}
+    for length, said in ((row["length"], "not AlpacaEval's figure"), (apart, "an extrapolation")):
+        text = " ".join(printed(document({**row, "length": length})).split())  # type: ignore[typeddict-item]
+        assert f"sft+sami longer in {length['a_longer']} of 160 turns" in text
+        assert said in text

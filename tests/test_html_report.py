@@ -48,6 +48,18 @@ def small_run() -> Run:
     return Run(document(comparison("sami", "dpo")), asked, answers, judged)
 
 
+def test_the_length_strip_counts_outcomes_as_the_table_does() -> None:
+    # q2: a and tie, a tie where both orders have to agree, three quarters where they are averaged.
+    asked = prompts("writing", "math")
+    judged = [*both_orders("a", "a", "q1"), *both_orders("a", "tie", "q2")]
+    answers = [*responses("sami", 2, n_tokens=5), *responses("dpo", 2, n_tokens=9)]
+    for rule, wins in (("conservative", 1), ("average", 2)):
+        shown = {**document(comparison("sami", "dpo")), "rule": rule}
+        seen = Seen(page(Run(shown, asked, answers, judged)))  # type: ignore[arg-type]
+        dots = [str(attrs.get("class")).split() for tag, attrs in seen.tags if tag == "circle"]
+        assert sum(kinds[:2] == ["dot", "faint"] and kinds[-1] == "a" for kinds in dots) == wins
+
+
 def test_no_text_of_a_model_becomes_markup() -> None:
     seen = Seen(page(evil_run()))
     scripts = [attrs for tag, attrs in seen.tags if tag == "script"]

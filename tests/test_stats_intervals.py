@@ -169,3 +169,21 @@ def test_scores_that_are_probabilities_are_covered(sharpness: float) -> None:
         low, high = win_rate(scores.tolist()).interval or (1.0, 0.0)
         n_covered += low <= 0.57 <= high
     assert n_covered >= 0.93 * 500
+
+
+def test_many_votes_that_say_different_things_are_many_votes() -> None:
+    # Ten questions of 30 votes, 20 for a, as often on every question: 300 votes, and no spread.
+    rng = np.random.default_rng(0)
+    rows = [list(rng.permutation([1.0] * 200 + [0.0] * 100))[i : i + 30] for i in range(0, 300, 30)]
+    found = win_rate(rows).interval
+    single = win_rate([[score] for row in rows for score in row]).interval
+    assert found is not None
+    assert single is not None
+    assert found[1] - found[0] < 1.5 * (single[1] - single[0])
+
+
+def test_many_votes_that_all_say_the_same_are_one_a_question() -> None:
+    rows = [[1.0] * 30] * 7 + [[0.0] * 30] * 3
+    once = win_rate([[1.0]] * 7 + [[0.0]] * 3)
+    assert win_rate(rows).interval == pytest.approx(once.interval)
+    assert win_rate([[1.0] * 30] * 10).interval == pytest.approx(win_rate([[1.0]] * 10).interval)

@@ -68,13 +68,16 @@ def test_a_judge_that_says_the_same_to_all_leaves_the_votes_alone() -> None:
     voted: list[Turn] = [(1, 1)] * 12 + [(1, 0)] * 8
     found = corrected_win_rate(one_turn(voted + [(1, None)] * 80))
     assert found.weight == 0
-    assert found.win_rate == found.people
+    assert found.win_rate.value == found.people.value
+    assert found.win_rate.interval == pytest.approx(found.people.interval)
 
 
 def test_where_everything_is_voted_on_the_votes_stand_alone() -> None:
     rows: list[list[Turn]] = [[(1, 0.5), (0, 0)], [(1, 1), (1, 0)], [(0, 0), (0.5, 1)]] * 5
     found = corrected_win_rate(named(rows))
-    assert found.win_rate == found.people == win_rate([[y for _, y in row] for row in rows])
+    assert found.people == win_rate([[y for _, y in row] for row in rows])
+    assert found.win_rate.value == pytest.approx(found.people.value)
+    assert found.win_rate.interval == pytest.approx(found.people.interval)
 
 
 def test_with_too_few_voted_questions_the_judge_has_no_weight() -> None:

@@ -12,9 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from sami_eval.budget import dollars
+from sami_eval.comparison import SIGNIFICANT
 from sami_eval.report.corrected import corrected_cells, corrected_words, people_facts
 from sami_eval.report.figures import interval_text, p_text, percent, short_p, shorten
 from sami_eval.report.judges import HEADER, cost_facts, judge_cells, kappa_facts, several_judges
+from sami_eval.report.length import length_facts
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -186,7 +188,7 @@ def _pair_lines(row: ComparisonRow) -> Iterator[Text]:
     yield Text(verdict_in_words(row), style="bold")
     yield from map(Text, corrected_words(row))
     if row["categories_p_value"] is not None:
-        differ = "differ" if row["categories_p_value"] < 0.05 else "do not differ"
+        differ = "differ" if row["categories_p_value"] <= SIGNIFICANT else "do not differ"
         chance = p_text(row["categories_p_value"])
         yield Text(f"categories {differ} beyond chance ({chance}); their own p by Holm")
     if row["detectable"] is not None:
@@ -296,13 +298,7 @@ def _consistency_and_length(document: Document, row: ComparisonRow) -> Iterator[
     if document["orders"] == "both" and row["consistency"] is not None:
         share = f"{100 * row['consistency']:.0f}%"
         yield "position consistency", f"{share} of turns got the same winner in both orders"
-    length = row["length"]
-    if length["a"] is not None and length["b"] is not None:
-        text = f"{row['a']} {length['a']:.0f} {length['unit']}, {row['b']} {length['b']:.0f}"
-        if length["win_rate"] is not None:
-            text += f"; length-controlled win rate {percent(length['win_rate'])}"
-            text += f" [{interval_text(length['interval'])}]"
-        yield "length", text
+    yield from length_facts(row)
 
 
 def _cost(document: Document) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 from sami_eval.errors import UsageError
 from sami_eval.files import read_json
+from sami_eval.report.earlier import fill
 from sami_eval.shape import misfit
 from sami_eval.types import Comparison, Estimate, Kappa, Length, Seeds, Tally
 
@@ -30,6 +31,10 @@ class LengthRow(TypedDict):
     unit: str
     win_rate: float | None
     interval: list[float] | None
+    a_longer: int | None
+    b_longer: int | None
+    n_turns: int | None
+    supported: bool | None
 
 
 class TallyRow(TypedDict):
@@ -240,6 +245,10 @@ def _length_row(length: Length) -> LengthRow:
         "unit": length.unit,
         "win_rate": controlled.value,
         "interval": _interval(controlled.interval),
+        "a_longer": length.a_longer,
+        "b_longer": length.b_longer,
+        "n_turns": length.n_turns,
+        "supported": length.supported,
     }
 
 
@@ -314,10 +323,6 @@ def dump(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _rows(value: object) -> list[dict[str, Any]]:
-    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
-
-
 def read_document(path: Path) -> Document:
     """A saved document. Raises UsageError if it is not one."""
     hint = "sami-eval ls runs"
@@ -325,24 +330,10 @@ def read_document(path: Path) -> Document:
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema != SCHEMA:
         raise UsageError(f"schema `{schema}` is not `{SCHEMA}`", hint, str(path))
-    data.setdefault("cost_unseen_usd", 0.0)  # a run of an earlier version lacks what is set here
-    data.setdefault("judges", [])
+    fill(data)
     missing = sorted(Document.__required_keys__ - set(data))
     if missing:
         raise UsageError(f"the run lacks `{missing[0]}`", hint, str(path))
-    for row in _rows(data["contenders"]):
-        row.setdefault("trained_on", None)
-    for row in _rows(data["comparisons"]):
-        by_category = row.get("by_category")
-        of_categories = list(by_category.values()) if isinstance(by_category, dict) else []
-        for tally in [row, *_rows(of_categories), *_rows(row.get("judges"))]:
-            tally.setdefault("needed_range", None)
-        row.setdefault("seeds", None)
-        row.setdefault("self_agreement", None)
-        row.setdefault("self_agreement_interval", None)
-        row.setdefault("judges", [])
-        row.setdefault("kappa", None)
-        row.setdefault("corrected", None)
     wrong = misfit(data, Document)
     if wrong is not None:
         raise UsageError(f"not a run: `{wrong[0]}` is {wrong[1]}", hint, str(path))

@@ -21,6 +21,7 @@ import jinja2
 from markupsafe import Markup
 
 from sami_eval import __version__
+from sami_eval.comparison import Rule
 from sami_eval.report import console, figures, plots
 from sami_eval.report.document import Document, TallyRow
 from sami_eval.report.export import table
@@ -49,6 +50,7 @@ def page(run: Run) -> str:
     document = run.document
     several = len(document["comparisons"]) > 1
     first = document["comparisons"][0]
+    rule: Rule = "average" if document["rule"] == "average" else "conservative"
     views: dict[str, Any] = {
         "title": console.title(document),
         "headline": _headline(document),
@@ -59,7 +61,7 @@ def page(run: Run) -> str:
         "tables": list(_tables(document)),
         "facts": list(console.fact_rows(document)),
         "names": (first["a"], first["b"]),
-        "strip": None if several else plots.strip(first, run.responses, run.verdicts),
+        "strip": None if several else plots.strip(first, run.responses, run.verdicts, rule),
         "trainings": plots.trainings(document["contenders"]),
         "pairs": [(row["a"], row["b"]) for row in document["comparisons"]],
         "categories": list(dict.fromkeys(prompt.category for prompt in run.prompts)),

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict
 
+from sami_eval.comparison import SIGNIFICANT
 from sami_eval.errors import UsageError
 from sami_eval.samples import Figures, Paired
 from sami_eval.types import Estimate, Model
@@ -136,7 +137,7 @@ def difference_row(one: Paired) -> DifferenceRow:
         "interval": list(gain.interval),
         "p_value": gain.p_value,
         "p_adjusted": one.p_adjusted,
-        "significant": one.p_adjusted <= 0.05,
+        "significant": one.p_adjusted <= SIGNIFICANT,
         "problems_needed": gain.problems_needed,
         "detectable": gain.detectable,
     }

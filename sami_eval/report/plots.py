@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sami_eval.comparison import fold
+from sami_eval.comparison import Rule, fold
 from sami_eval.report.console import ahead
 from sami_eval.report.document import ComparisonRow, ContenderRow, RankRow
 from sami_eval.report.figures import percent
@@ -69,9 +69,12 @@ def matrix(comparisons: Sequence[ComparisonRow]) -> dict[str, Any]:
 
 
 def strip(
-    row: ComparisonRow, responses: Sequence[Response], verdicts: Sequence[Verdict]
+    row: ComparisonRow, responses: Sequence[Response], verdicts: Sequence[Verdict], rule: Rule
 ) -> dict[str, Any] | None:
-    """Turns by outcome (rows) and length difference (x); None for training seeds."""
+    """Turns by outcome (rows) and length difference (x); None for training seeds.
+
+    rule: the run's, so that its dots are the outcomes of its table.
+    """
     if row["seeds"] is not None:
         return None
     unit = row["length"]["unit"]
@@ -81,7 +84,7 @@ def strip(
         for turn, size in enumerate(_sizes(response, unit))
     }
     points: dict[str, list[float]] = {"a": [], "tie": [], "b": []}
-    for outcome in fold(verdicts):
+    for outcome in fold(verdicts, rule):
         of_a, of_b = (sizes.get((row[s], outcome.prompt_id, outcome.turn)) for s in ("a", "b"))
         if of_a is not None and of_b is not None:
             kind = "a" if outcome.score > 0.5 else "b" if outcome.score < 0.5 else "tie"

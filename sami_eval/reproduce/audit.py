@@ -16,6 +16,7 @@ from sami_eval.answers import read_answers
 from sami_eval.errors import UsageError
 from sami_eval.imports import read_verdict_file
 from sami_eval.report.document import ComparisonRow
+from sami_eval.report.length import caveat
 
 FACTS = Path(__file__).parent / "published.toml"
 SOURCE = "arXiv 2410.01704"
@@ -154,7 +155,7 @@ def _finding_words(finding: Finding) -> Iterator[str]:
         ratio = length["a"] / length["b"]
         yield (
             f"{pair}  {row['a']}'s answers are {ratio:.2f} times as long; at equal length "
-            f"{length['win_rate']:.1%}"
+            f"{length['win_rate']:.1%}{caveat(length)}"
         )
 
 

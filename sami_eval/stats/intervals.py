@@ -2,7 +2,9 @@
 
 rate       p    = sum of all scores / M          M turns of n questions
 variance   v    = sum_i (T_i - m_i p)^2 / M^2    T_i, m_i: score and turns of question i
-effect     d    = (v M^2 + K c) / (M p(1-p) + K)   c = sum m_i^2 / M,  K = z^2 c / 8
+effect     d    = (R + K c) / (M p(1-p) + K)       c = sum m_i^2 / M
+                                                   R = v M^2 (1 + (z^2 + 1)/(2n - 2) w)
+                                                   K = z^2/8 (1 + (c - 1)/(1 + v M^2)^2)
 size       n'   = M / d
 interval   Wilson's for p out of n'; after three wins or fewer its lower end at most g(n'p)/n',
            after three losses or fewer its upper end at least 1 - g(n'(1-p))/n'
@@ -17,13 +19,17 @@ Wilson's interval alone misses rates close to 0 or 1 after a single win or loss:
 Brown, Cai and DasGupta (2001, Statistical Science 16): g(x) is the mean at which x or more come up
 in only 5% (Poisson; a gamma quantile, x need not be whole).
 
-K is our own: it adds z^2/2 (about 2) imaginary questions to the estimate of d, half won and half
-lost with all their turns. Without it d is 0/0 when one side wins everything and 0 when everything
-is a tie. With it n questions of ties only have a width of about 2.7/n: near the rule of three, the
-95% bound 3/n on the share of decided questions when none has been seen. With one decided turn a
-question d is exactly 1. In trials four imaginary questions covered far too often where turns
-disagree strongly (the first-position rate of a consistent judge), and a single one too rarely
-where nearly all is a tie. benchmarks/coverage.py measures the coverage of the whole.
+K is our own: where no spread is seen it adds z^2/2 (about 2) imaginary questions to the estimate
+of d, half won and half lost with all their turns. Without it d is 0/0 when one side wins everything
+and 0 when everything is a tie. With it n questions of ties only have a width of about 2.7/n: near
+the rule of three, the 95% bound 3/n on the share of decided questions when none has been seen. The
+more spread the questions show, the lighter the imaginary ones weigh, down to two decided turns: a
+whole question of thirty votes would make ten such questions look as if all votes on each were one.
+With one decided turn a question d is exactly 1.
+
+w = (1 - 1/c) (1 - v M^2/(c M p(1-p))), at least 0, pays for what few questions say of how their
+turns go together: Student's t for z, to first order. It is none where a question has one turn, or
+all turns of each say the same. benchmarks/coverage.py measures the coverage of the whole.
 """
 
 from __future__ import annotations
@@ -71,12 +77,13 @@ def cluster_variance(sums: Array, counts: Array) -> Array:
 
 def effective_size(rate: Array, variance: Array, counts: Array) -> Array:
     """The number of independent turns that are worth as much (n' of the module docstring)."""
-    n_turns = counts.sum(-1)
+    n_turns, n = counts.sum(-1), (counts > 0).sum(-1)
     size = (counts**2).sum(-1) / n_turns
-    prior = Z**2 * size / 8
-    binomial = rate * (1 - rate)
-    effect = (variance * n_turns**2 + prior * size) / (n_turns * binomial + prior)
-    return np.asarray(n_turns / effect)
+    seen, binomial = variance * n_turns**2, n_turns * rate * (1 - rate)
+    apart = np.clip(1 - seen / np.maximum(size * binomial, 1e-12), 0, 1) * (1 - 1 / size)
+    paid = seen * (1 + (Z**2 + 1) / (2 * np.maximum(n - 1, 1)) * apart)
+    prior = Z**2 / 8 * (1 + (size - 1) / (1 + seen) ** 2)
+    return np.asarray(n_turns * (binomial + prior) / (paid + prior * size))
 
 
 def score_interval(

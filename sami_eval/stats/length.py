@@ -2,14 +2,20 @@
 
 logit P(a beats b) = intercept + slope * tanh(difference / sd(difference)) + effect of the category
 
-The intercept is the models' effect; a tie is half a win. Slope and category effects carry a ridge
-penalty (a normal prior with standard deviation 2), the intercept none. The controlled win rate is
-the mean prediction over all turns with the length difference set to zero.
+The intercept is the models' effect; a tie is half a win. Category effects carry a ridge penalty (a
+normal prior with standard deviation 2), the slope one so weak (standard deviation 4.5) that it only
+keeps the slope finite: a stronger one pulls the rate back to the raw one where one side is nearly
+always longer, which is where it matters. The intercept has none. The controlled win rate is the
+mean prediction over all turns with the length difference set to zero. It is not AlpacaEval's
+figure, whose model has an instruction's difficulty in it, from many models' annotations.
 
 The interval: questions are reweighted by independent exponential draws (the Bayesian bootstrap,
-Rubin 1981, Ann. Statist. 9), which refits the whole model, and the variance of the refitted rates
-goes into the score interval. The fit's own standard error would leave out that the length effect
-is estimated too, and percentiles would have no width when all is a tie.
+Rubin 1981, Ann. Statist. 9), which refits the whole model, slope included; the spread of the
+refitted log odds around the estimate's, back on the scale of rates, at Student's t. How far the
+prediction at zero can be known depends on the turns where the other side is the longer one, so t
+has as many degrees of freedom as there are such turns (10 at least: with fewer, `is_supported` is
+false, and the caller says so). The score interval of the refitted rates is part of it: the log odds
+of ties only have no spread. benchmarks/length_coverage.py measures the coverage.
 """
 
 from __future__ import annotations
@@ -19,10 +25,12 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sami_eval.stats.intervals import Array, estimate
+from sami_eval.stats.intervals import Array, score_interval
 from sami_eval.types import Estimate
 
-RIDGE = 0.25
+RIDGE = 0.25  # of category effects
+RIDGE_SLOPE = 0.05
+FEWEST = 10  # turns where the side that is mostly shorter is not
 N_DRAWS = 1_000
 MOST_CATEGORIES = 40  # beyond, the terms outnumber what questions can say: they are left out
 _CHUNK = 250  # replicates at a time: 250 x 5,000 turns are 10 MB
@@ -54,10 +62,41 @@ def length_controlled(
         weights = (weights / weights.mean(axis=1, keepdims=True))[:, cluster]
         fits = _fit(design, y, weights, np.repeat(start, len(weights), axis=0))
         rates.append(_at_equal_length(design, weights, fits))
-    # Normalised exponential weights spread n/(n + 1) as much as questions drawn anew do.
-    variance = float(np.concatenate(rates).var()) * (n + 1) / n
     value = float(_at_equal_length(design, np.ones((1, len(y))), start)[0])
-    return estimate(value, variance, np.bincount(cluster).astype(float))
+    drawn, counts = np.concatenate(rates), np.bincount(cluster).astype(float)
+    return Estimate(value, _interval(value, drawn, counts, _rarer(differences)))
+
+
+def _interval(value: float, drawn: Array, counts: Array, rarer: int) -> tuple[float, float]:
+    from scipy.stats import t
+
+    # Normalised exponential weights spread n/(n + 1) as much as questions drawn anew do.
+    paid = (len(counts) + 1) / len(counts)
+    reach = float(t.ppf(0.975, max(rarer, FEWEST)))
+    half = reach * float(_log_odds(drawn).std()) * np.sqrt(paid)
+    middle = _log_odds(np.asarray(value))
+    low, high = score_interval(np.asarray(value), np.asarray(drawn.var() * paid), counts, reach)
+    ends = _logistic(middle - half), _logistic(middle + half)
+    return min(float(low), float(ends[0])), max(float(high), float(ends[1]))
+
+
+def _log_odds(rates: Array) -> Array:
+    kept = np.clip(rates, 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(kept / (1 - kept)))
+
+
+def _rarer(differences: Sequence[float]) -> int:
+    """Turns where the side that is mostly shorter is the longer one, or as long."""
+    given = np.asarray(differences, float)
+    return int(min((given >= 0).sum(), (given <= 0).sum()))
+
+
+def is_supported(differences: Sequence[float]) -> bool:
+    """Whether enough turns have the lengths the other way round to predict equal ones.
+
+    Ten, or a quarter where there are fewer than forty: with fewer the rate is an extrapolation.
+    """
+    return _rarer(differences) >= min(FEWEST, len(differences) / 4)
 
 
 def _codes(labels: Sequence[Hashable]) -> NDArray[np.intp]:
@@ -83,7 +122,7 @@ def _fit(design: Array, y: Array, weights: Array, start: Array) -> Array:
     """Coefficients (replicate, column), one penalised fit a row of `weights`, by IRLS."""
     n_columns = design.shape[1]
     penalty = np.full(n_columns, RIDGE)
-    penalty[0] = 0.0
+    penalty[:2] = 0.0, RIDGE_SLOPE
     products = (design[:, :, None] * design[:, None, :]).reshape(len(y), -1)
     coefficients = start.copy()
     for _ in range(25):
