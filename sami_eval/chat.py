@@ -5,10 +5,12 @@ A base with a chat template uses it; a base without one gets our plain format an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sami_eval.errors import UsageError
+from sami_eval.thoughts import TAG
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -19,6 +21,8 @@ Messages = tuple[tuple[str, str], ...]
 INSIST = "Write a response that follows every one of these instructions:"
 
 PLAIN_NAMES = {"system": "Instructions", "user": "Human", "assistant": "Assistant"}
+_PRIVATE_USE = range(0xE000, 0xF900)  # what no text of a person holds
+_TAGGED = re.compile(r"<\S+>|\[\S+\]")
 PLAIN_STOP = ("\nHuman:", "\nInstructions:")
 
 
@@ -104,9 +108,48 @@ def _unusable(tokenizer: PreTrainedTokenizerBase, error: Exception) -> UsageErro
 def render(
     tokenizer: PreTrainedTokenizerBase, messages: Messages, template: str | None = None
 ) -> tuple[int, ...]:
-    """Token ids of the prompt; special tokens come from the template alone, so never two BOS."""
-    text = render_text(tokenizer, messages, template)
-    return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
+    """Token ids of the prompt; special tokens come from the template alone, so never two BOS.
+
+    What reads like a special token in a message is text: its pieces are encoded apart.
+    """
+    words = re.compile("|".join(map(re.escape, _control_words(tokenizer))) or r"(?!)")
+    if not any(words.search(content) for _, content in messages):
+        text = render_text(tokenizer, messages, template)
+        return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
+    said = "".join(content for _, content in messages)
+    cut = next(mark for mark in map(chr, _PRIVATE_USE) if mark not in said)
+    inert = tuple((role, _parted(role, content, words, cut)) for role, content in messages)
+    pieces = render_text(tokenizer, inert, template).split(cut)
+    return tuple(
+        one
+        for piece in pieces
+        if piece
+        for one in tokenizer(piece, add_special_tokens=False)["input_ids"]
+    )
+
+
+def _parted(role: str, content: str, words: re.Pattern[str], cut: str) -> str:
+    """The content with a cut inside every word of the tokenizer's own."""
+
+    def part(found: re.Match[str]) -> str:
+        word = found[0]
+        # A template may take an earlier answer's thoughts out by their tags.
+        keeps = role == "assistant" and TAG.fullmatch(word)
+        return word if keeps else f"{word[0]}{cut}{word[1:]}"
+
+    return words.sub(part, content)
+
+
+def _control_words(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """The tokens that are more than text, the longest first: special ones, and tags.
+
+    Others were added for what is common in a text, as runs of spaces.
+    """
+    found = set(tokenizer.all_special_tokens)
+    for token in tokenizer.added_tokens_decoder.values():
+        if token.special or _TAGGED.fullmatch(token.content):
+            found.add(token.content)
+    return sorted((word for word in found if len(word) > 1), key=len, reverse=True)
 
 
 def stop_strings(
