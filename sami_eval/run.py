@@ -22,7 +22,7 @@ from sami_eval.corrected import People, read_people, with_votes
 from sami_eval.ensemble import with_judges
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.generate import respond
-from sami_eval.judge import Counted, judge_all, read_in_words
+from sami_eval.judge import Counted, engines_of, judge_all, read_in_words
 from sami_eval.plan import Plan, Settings, make_plan, resolve
 from sami_eval.progress import Progress, silent
 from sami_eval.report.document import (
@@ -194,22 +194,25 @@ def _judge_pairs(
     taken: list[Taken] = []
     for seat in plan.seats:
         before, calls = dict(plan.client.limits.budget.used), Counted()
-        for a, b in every:
-            verdicts[a.name, b.name] += judge_all(
-                seat.judge,
-                plan.prompts,
-                responses[a.name],
-                responses[b.name],
-                plan.orders,
-                plan.settings.repeats,
-                ledger=ledger,
-                settings=plan.client,
-                progress=progress,
-                retry_unparsed=plan.settings.retry_unparsed,
-                model=seat.at,
-                arguments=seat.arguments(plan.generate.engine),
-                counted=calls,
-            )
+        arguments = seat.arguments(plan.generate.engine)
+        # A judge in this process is loaded once for all pairs.
+        with engines_of(seat.judge, arguments, progress) as engines:
+            for a, b in every:
+                verdicts[a.name, b.name] += judge_all(
+                    seat.judge,
+                    plan.prompts,
+                    responses[a.name],
+                    responses[b.name],
+                    plan.orders,
+                    plan.settings.repeats,
+                    ledger=ledger,
+                    settings=plan.client,
+                    progress=progress,
+                    retry_unparsed=plan.settings.retry_unparsed,
+                    model=seat.at,
+                    engines=engines,
+                    counted=calls,
+                )
         taken.append(Taken(calls, plan.client.limits.budget.since(before)))
     return verdicts, taken
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from sami_eval import cli
+from sami_eval.generate.hf import HfEngine
+from sami_eval.types import Model
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
 from tests.tiny_llama import save_base
 
@@ -167,3 +170,24 @@ def test_judges_in_this_process_and_at_a_server_make_an_ensemble(
     assert [row["n_turns"] for row in found["comparisons"][0]["judges"]] == [0, 0, 2]
     assert found["comparisons"][0]["ties"] == 2
     assert [(row["calls"], row["stored"]) for row in again["judges"]] == [(0, 4)] * 3
+
+
+def test_a_judge_in_this_process_is_loaded_once_for_all_pairs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+    load = HfEngine.__init__
+
+    def counting(self: HfEngine, model: Model, arguments: Mapping[str, str]) -> None:
+        loaded.append(model.base)
+        load(self, model, arguments)
+
+    monkeypatch.setattr(HfEngine, "__init__", counting)
+    rows = [json.loads(line) for line in Path("x.jsonl").read_text().splitlines()]
+    write("z.jsonl", [{**row, "model_id": "z", "choices": [{"turns": ["z"]}]} for row in rows])
+    records = ["x.jsonl", "y.jsonl", "z.jsonl", "--prompts", "q.jsonl"]
+    judge = ["--judge", "./brief.toml", "--judge-model", "hf:tiny", "--max-unparsed", "1"]
+    assert cli.run(["compare", *records, *judge, "--out", "run"]) == 0
+    verdicts = Path("run", "verdicts.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len({(row["a"], row["b"]) for row in map(json.loads, verdicts)}) == 3
+    assert len(loaded) == 1

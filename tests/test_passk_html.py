@@ -42,6 +42,29 @@ def test_every_figure_of_the_tables_is_in_the_page(folder: Path) -> None:
         assert " ".join(line.split()) in words
 
 
+def test_a_page_and_a_table_written_together_are_those_written_alone(
+    folder: Path, tmp_path: Path
+) -> None:
+    table, page = tmp_path / "scores.csv", folder / "report.html"
+    alone = page.read_text(encoding="utf-8")
+    assert cli.run(["show", str(folder), "--csv", str(table), "--html"]) == 0
+    assert page.read_text(encoding="utf-8") == alone
+    together = table.read_text(encoding="utf-8")
+    assert cli.run(["show", str(folder), "--csv", str(table)]) == 0
+    assert table.read_text(encoding="utf-8") == together
+    assert len(together.splitlines()) > 3
+
+
+@pytest.mark.parametrize("flags", [("--json", "--latex"), ("--markdown", "--latex")])
+def test_two_things_to_print_are_refused(
+    flags: tuple[str, ...], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["show", str(folder), *flags]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert f"`{flags[0]}` and `{flags[1]}` both print" in printed.err
+
+
 def test_samples_are_shown_as_text(folder: Path) -> None:
     samples: list[dict[str, Any]] = [
         {"problem_id": f"q{i}", "model": "base", "sample": 0, "answer": text, "right": False}

@@ -175,12 +175,13 @@ def show_passk(
     from sami_eval.report.passk_document import DOCUMENT, read_passk
 
     document = read_passk(folder / DOCUMENT)
-    rows = (row for _, row in read_lines(folder / "samples.jsonl", "sami-eval ls runs"))
+    samples = folder / "samples.jsonl"
+    rows = [row for _, row in read_lines(samples, "sami-eval ls runs")] if csv or html else []
     if csv is not None:
         write(csv, passk_export.csv_text(document, rows))
     if html:
         problems = read_prompts(folder / "problems.jsonl")
-        run = passk_html.PasskRun(document, problems, list(rows))
+        run = passk_html.PasskRun(document, problems, rows)
         write(folder / runs.REPORT, passk_html.page(run))
     if markdown or latex:
         export = passk_export.markdown if markdown else passk_export.latex

@@ -47,6 +47,9 @@ def show(
     from sami_eval.report import export
     from sami_eval.report.document import dump, read_document
 
+    _refuse_two(
+        {"--json": as_json, "--unparsed": unparsed, "--markdown": markdown, "--latex": latex}
+    )
     if run is not None and Path(run).is_file():
         _refuse_exports(run, [unparsed, csv, verdicts, fastchat, html])
         folder, document = None, _read_file(Path(run))
@@ -71,6 +74,17 @@ def show(
         sys.stdout.write(export.markdown(document) if markdown else export.latex(document))
     elif as_json or not (csv or verdicts or fastchat or lm_eval or html):
         print_document(document, as_json, verbose)
+
+
+def _refuse_two(printed: dict[str, bool]) -> None:
+    """Only one thing goes to stdout; files may be written beside it."""
+    from sami_eval.errors import UsageError
+
+    asked = [flag for flag, given in printed.items() if given]
+    if len(asked) > 1:
+        raise UsageError(
+            f"`{asked[0]}` and `{asked[1]}` both print: which of them?", "give one, then the other"
+        )
 
 
 def _refuse_exports(file: str, asked: list[object]) -> None:

@@ -1,6 +1,6 @@
 """Who compares responses: `judges/*.toml` -> Judge; render, ask, parse -> Verdict."""
 
-from sami_eval.judge.ask import BETWEEN, IDENTICAL, judge_all, read_in_words
+from sami_eval.judge.ask import BETWEEN, IDENTICAL, engines_of, judge_all, read_in_words
 from sami_eval.judge.counted import Counted
 from sami_eval.judge.fastchat import judge_prompts_kind, read_judge_prompts
 from sami_eval.judge.files import judge_files, judges_dirs, listing, read_judge, replaced
@@ -16,6 +16,7 @@ __all__ = [
     "IN_PROCESS",
     "Counted",
     "Reading",
+    "engines_of",
     "judge_all",
     "judge_files",
     "judge_model",

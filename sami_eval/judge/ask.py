@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from sami_eval import client
 from sami_eval.calls import Reply, Request
 from sami_eval.judge.counted import Counted
-from sami_eval.judge.local import complete_here
+from sami_eval.judge.local import ENGINES, complete_here
 from sami_eval.judge.requests import BOTH, Judgment, Turn, reply_key, stored_replies, to_ask, turns
 from sami_eval.judge.verdicts import Reading, read_reply
 from sami_eval.leases import Claim, share
@@ -15,9 +17,11 @@ from sami_eval.progress import Progress
 from sami_eval.store import Ledger
 from sami_eval.types import Judge, Model, Order, Prompt, Response, Usage, Verdict, Winner
 
+if TYPE_CHECKING:
+    from sami_eval.generate import Engines
+
 IDENTICAL = "identical responses, not asked"
 BETWEEN = "\n\n* * *\n\n"  # the words on a and those on b, where each was rated on its own
-_NO_ARGUMENTS: Mapping[str, str] = {}
 _SWAPPED: Mapping[Winner, Winner] = {"a": "b", "b": "a", "tie": "tie"}
 
 
@@ -34,13 +38,14 @@ def judge_all(
     progress: Progress,
     retry_unparsed: bool = False,
     model: Model | None = None,
-    arguments: Mapping[str, str] = _NO_ARGUMENTS,
+    engines: Engines | None = None,
     counted: Counted | None = None,
 ) -> list[Verdict]:
     """One verdict a turn, order and repeat, in the order of the prompts.
 
     model: what the judge is asked at; its server-side model by default. A local one is run in
-        this process, by the engine that judge.model names and with these arguments.
+        this process, by the engine that judge.model names.
+    engines: to keep a local judge loaded between calls; without them it is loaded for this one.
     counted: is told which replies were asked for and which were stored.
 
     Identical responses are a tie without a call. What the ledger holds is not asked again, save
@@ -66,7 +71,7 @@ def judge_all(
 
     def work(keys: Claim) -> None:
         these = {k: requests[k] for k in keys}
-        fresh.update(_ask(judge, these, ledger, settings, progress, arguments, keys, unparsed))
+        fresh.update(_ask(judge, these, ledger, settings, progress, engines, keys, unparsed))
 
     share(missing, stored, work, ledger, progress)
     # What another run has stored in the meantime stays, and counts.
@@ -76,13 +81,25 @@ def judge_all(
     return [_verdict(judge, judgment, replies, fresh.keys()) for judgment in todo.judgments]
 
 
+def engines_of(judge: Judge, arguments: Mapping[str, str], progress: Progress) -> Engines:
+    """What a judge in this process runs in; nothing is loaded before the first call.
+
+    arguments: of the engine that judge.model names.
+    """
+    from sami_eval.generate import EngineChoice, Engines
+
+    engine = (judge.model or "").partition(":")[0]
+    choice = EngineChoice(engine, arguments) if engine in ENGINES else EngineChoice()
+    return Engines(choice, progress)
+
+
 def _ask(
     judge: Judge,
     missing: Mapping[str, Request],
     ledger: Ledger,
     settings: client.ClientSettings,
     progress: Progress,
-    arguments: Mapping[str, str],
+    engines: Engines | None,
     mine: Claim,
     unparsed: Callable[[str], bool],
 ) -> dict[str, Reply]:
@@ -92,9 +109,9 @@ def _ask(
     """
     keys = list(missing)
     if missing and missing[keys[0]].model.engine == "local":
-        engine = (judge.model or "").partition(":")[0]
-        requests = list(missing.values())
-        local = complete_here(requests, engine, arguments, ledger, progress)
+        with ExitStack() as opened:
+            loaded = engines or opened.enter_context(engines_of(judge, {}, progress))
+            local = complete_here(list(missing.values()), loaded, ledger, progress)
         for k, reply in zip(keys, local, strict=True):
             ledger.add_replies([(k, judge.name, reply)], replace=unparsed(k))
         return dict(zip(keys, local, strict=True))

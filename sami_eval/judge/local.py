@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sami_eval import wire
 from sami_eval.calls import Completion, Reply, Request
@@ -11,29 +12,28 @@ from sami_eval.progress import Progress
 from sami_eval.store import Ledger
 from sami_eval.types import Usage
 
+if TYPE_CHECKING:
+    from sami_eval.generate import Engines
+
 ENGINES = ("hf", "vllm")
 
 
 def complete_here(
-    requests: Sequence[Request],
-    engine: str,
-    arguments: Mapping[str, str],
-    ledger: Ledger,
-    progress: Progress,
+    requests: Sequence[Request], engines: Engines, ledger: Ledger, progress: Progress
 ) -> list[Reply]:
     """A reply to every request, in order; one that is too long for the model is a failure.
 
+    engines: those of the judge; the model is loaded where it is not loaded yet, and stays.
     What was generated before a kill is in the ledger as completions, so it is not done again.
     """
-    from sami_eval.generate import EngineChoice, Engines, complete, format_of
+    from sami_eval.generate import complete, format_of
 
     form = format_of(requests[0].model)
     asked = [replace(request, token_ids=form.render(request.messages)) for request in requests]
     fitting = [r for r in asked if form.context is None or len(r.token_ids) < form.context]
     done: dict[Request, Completion] = {}
     if fitting:
-        with Engines(EngineChoice(engine, arguments), progress) as engines:
-            completions = complete(fitting, ledger, engines, progress, "judging")
+        completions = complete(fitting, ledger, engines, progress, "judging")
         done = dict(zip(fitting, completions, strict=True))
     return [_reply(request, done.get(request)) for request in asked]
 
