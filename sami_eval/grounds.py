@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from sami_eval.config import Config
 from sami_eval.errors import UsageError
 from sami_eval.fingerprints import cached_snapshots, hub_commit
 from sami_eval.peft_folder import read_config
+from sami_eval.store import key
 from sami_eval.types import Model
 
 # (spec or None for the embedded base, revision) -> the base.
@@ -183,3 +184,33 @@ def _not_here(said: Stated) -> UsageError:
         f"adapter `{said.adapter}` was trained on {_named(said)}, which is not here",
         f"say where that base is: --base {where}",
     )
+
+
+def with_tokenizer(model: Model, base: str | None, config: Config, resolve: Resolve) -> Model:
+    """A model folder without tokenizer, as some trainers leave it, with that of the named base.
+
+    Raises UsageError for a vocabulary of another size.
+    """
+    from sami_eval.generate.formats import has_words, settings_of
+
+    if base is None or has_words(Path(model.base)):
+        return model
+    ground = resolve(base, None)
+    folder = Path(ground.base)
+    if ground.revision is not None:
+        held = [one for one in cached_snapshots(ground.base) if one.name == ground.revision]
+        folder = held[0] if held else folder
+    if folder.resolve() == Path(model.base).resolve() or not has_words(folder):
+        return model
+    sizes = [
+        settings_of(str(one), None, "config.json").get("vocab_size") for one in (model.base, folder)
+    ]
+    if sizes[0] != sizes[1]:
+        raise UsageError(
+            f"`{model.base}` has no tokenizer, and that of `{base}` is for {sizes[1]} tokens, not "
+            f"{sizes[0]}",
+            "name the model it was made from with --base, or copy its tokenizer into the folder",
+        )
+    config.warn(f"`{model.base}` has no tokenizer: that of `{base}` is used")
+    fingerprint = key("tokenizer", model.fingerprint, ground.fingerprint)
+    return replace(model, tokenizer=str(folder), fingerprint=fingerprint)

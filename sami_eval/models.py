@@ -209,7 +209,10 @@ def _of_folder(path: Path, base: str | None, config: Config) -> Model:
     if (path / peft_folder.CONFIG).is_file():
         return _of_adapter(path, base, config)
     if (path / "config.json").is_file():
-        return _local(path, path.resolve().name)
+        model = _local(path, path.resolve().name)
+        return grounds.with_tokenizer(
+            model, base, config, lambda spec, _: resolve_base(spec, config)
+        )
     raise _no_model(path)
 
 

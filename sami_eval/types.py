@@ -48,6 +48,7 @@ class Model:
     fingerprint: SHA-256 of what the answers depend on besides prompt and sampling: base revision,
         adapter weights and adapter settings. Renaming a model does not change it.
     base_url: server address for "openai"; None is the client's default.
+    tokenizer: folder of a tokenizer that stands in for one the base lacks.
     key_variable: environment variable with the server's key; None: OPENAI_API_KEY where the user
         named the address or it is OpenAI's own, no key else.
     """
@@ -60,6 +61,7 @@ class Model:
     chat_template: str | None = None
     fingerprint: str = ""
     base_url: str | None = None
+    tokenizer: str | None = None
     key_variable: str | None = None
 
 

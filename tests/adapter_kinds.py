@@ -39,10 +39,10 @@ def changed(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) ->
     return folder
 
 
-def stated(folder: Path, **facts: object) -> Path:
+def stated(folder: Path, name: str = CONFIG, **facts: object) -> Path:
     """The adapter with other settings."""
-    config = json.loads((folder / CONFIG).read_text())
-    (folder / CONFIG).write_text(json.dumps({**config, **facts}))
+    config = json.loads((folder / name).read_text())
+    (folder / name).write_text(json.dumps({**config, **facts}))
     return folder
 
 

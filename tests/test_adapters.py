@@ -68,7 +68,7 @@ def compared(
     """Exit code and stderr of one sample a problem of the adapters and the base."""
     words = ("--prompts", "q.jsonl", "--engine", "hf", "--max-tokens", "4", "-q", "--no-greedy")
     asking = ("--k", "1", "--samples", "1", "--base", base)
-    code, _, err = asked(capsys, "passk", *adapters, "base", *asking, *words)
+    code, _, err = asked(capsys, "passk", "base", *asking, *words, *adapters)
     return code, err
 
 
@@ -164,17 +164,19 @@ def kinds() -> dict[str, Any]:
     }
 
 
+def of_kind(folder: Path, base: Path, kind: str) -> Path:
+    """An adapter of one of the kinds."""
+    config = kinds()[kind]
+    if isinstance(config, dict):
+        return made(folder, base, **config)
+    return made(folder, base, config)
+
+
 @pytest.mark.parametrize("kind", sorted(kinds()))
 def test_every_kind_says_what_peft_says_beside_the_base_and_a_lora(
     kind: str, base: Path, folder: Path
 ) -> None:
-    config = kinds()[kind]
-    lora = made(folder / "lora", base)
-    one = (
-        made(folder / "one", base, **config)
-        if isinstance(config, dict)
-        else made(folder / "one", base, config)
-    )
+    lora, one = made(folder / "lora", base), of_kind(folder / "one", base, kind)
     plain, *adapted = resolved(base, lora, one, lora)
     said = answers([plain, *adapted], folder / "l.db")
     assert said[1:] == [right(model) for model in adapted]
@@ -187,16 +189,31 @@ def test_kinds_that_cannot_share_a_network_stand_beside_each_other(
     base: Path, folder: Path
 ) -> None:
     some = ("whole layers", "single tokens", "ia3", "loha", "biases")
-    made_of = kinds()
-    paths = [
-        made(folder / name, base, **made_of[name])
-        if isinstance(made_of[name], dict)
-        else made(folder / name, base, made_of[name])
-        for name in some
-    ]
-    models = resolved(base, *paths)
+    models = resolved(base, *(of_kind(folder / name, base, name) for name in some))
     said = answers(models, folder / "l.db")
     assert said[1:] == [right(model) for model in models[1:]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("ia3", "IA3, no LoRA"),
+        ("whole layers", "modules_to_save"),
+        ("single tokens", "trained tokens"),
+        ("parameters", "a LoRA on bare parameters"),
+        ("biases", "trained biases"),
+        ("dora", "DoRA"),
+    ],
+)
+def test_what_vllm_passes_over_is_refused_before_it_starts(
+    kind: str, said: str, base: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lora, one = made(folder / "lora", base), of_kind(folder / "one", base, kind)
+    code, err = compared(capsys, base, lora, one, "--engine", "vllm")
+    assert code == 1
+    assert f"error: vLLM cannot serve adapter `{one}`: {said}" in err
+    assert "hint: use --engine hf" in err
+    assert "starting vLLM" not in err
 
 
 def virtual() -> dict[str, Any]:
@@ -323,16 +340,51 @@ def test_a_folder_of_checkpoints_names_the_last_one(
     assert "another of its 3" in err
 
 
+def without_tokenizer(base: Path, folder: Path) -> Path:
+    copy = shutil.copytree(base, folder)
+    for path in copy.glob("tokenizer*"):
+        path.unlink()
+    return copy
+
+
 def test_a_checkpoint_without_tokenizer_says_what_to_do(
     base: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    copy = shutil.copytree(base, folder / "merged")
-    for path in copy.glob("tokenizer*"):
-        path.unlink()
-    code, err = compared(capsys, base, copy)
+    copy = without_tokenizer(base, folder / "merged")
+    code, _, err = asked(capsys, "passk", copy, "--k", "1", "--prompts", "q.jsonl")
     assert code == 2
     assert f"error: `{copy}` has no tokenizer\n" in err
-    assert "tokenizer.json" in err.partition("hint:")[2]
+    assert "--base, or copy that one's tokenizer.json" in err.partition("hint:")[2]
+
+
+def test_a_checkpoint_without_tokenizer_has_that_of_the_base_that_is_named(
+    base: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = without_tokenizer(base, folder / "merged")
+    code, err = compared(capsys, base, copy)
+    assert code == 0
+    assert f"warning: `{copy}` has no tokenizer: that of `{base}` is used\n" in err
+    plain, merged = resolve_all([str(base), str(copy)], str(base), config=Config(folder))
+    said = answers([plain, merged], folder / "l.db")
+    assert said[0] == said[1]
+    stated(copy, "config.json", vocab_size=300)
+    code, err = compared(capsys, base, copy)
+    assert code == 2
+    assert "is for 259 tokens, not 300" in err
+
+
+def test_an_adapter_that_was_never_trained_is_said_to_change_nothing(
+    base: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from sami_eval.generate import EngineChoice, Engines
+    from sami_eval.progress import terminal
+
+    fresh = made(folder / "fresh", base, noise=0.0)
+    with Engines(EngineChoice("hf"), terminal()) as engines:
+        engines.check(resolved(fresh, fresh, made(folder / "good", base)))
+    said = capsys.readouterr().err
+    assert said.count(f"warning: adapter `{fresh}` changes nothing") == 1
+    assert "good" not in said
 
 
 def with_code(folder: Path, base: Path, mark: Path) -> Path:

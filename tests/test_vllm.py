@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from sami_eval.models import resolve_all
 from sami_eval.progress import silent
 from sami_eval.store import Ledger
 from sami_eval.types import Model
+from tests.adapter_kinds import made
 from tests.tiny_llama import save_adapter, save_base
 
 HAS_VLLM = importlib.util.find_spec("vllm") is not None
@@ -72,7 +74,11 @@ def test_what_vllm_cannot_serve_is_refused_in_one_line(
 def models(tmp_path_factory: pytest.TempPathFactory) -> list[Model]:
     root = tmp_path_factory.mktemp("models")
     base = save_base(root / "base", head_size=32)  # the least that vLLM's CPU attention takes
-    adapters = [save_adapter(root / f"adapter{seed}", base, seed) for seed in (1, 2)]
+    patterns: dict[str, Any] = {"rank_pattern": {"q_proj": 7}, "alpha_pattern": {"v_proj": 64}}
+    adapters = (
+        save_adapter(root / "adapter1", base, 1),
+        made(root / "patterned", base, use_rslora=True, **patterns),
+    )
     return resolve_all([str(path) for path in (base, *adapters)], config=Config(root))
 
 

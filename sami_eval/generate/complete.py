@@ -8,7 +8,6 @@ from dataclasses import replace
 from sami_eval.calls import Completion, Request
 from sami_eval.errors import SamiEvalError
 from sami_eval.generate.engine import Done, Engine, Engines, base_of, request_key
-from sami_eval.generate.fit import check_fit
 from sami_eval.generate.formats import format_of
 from sami_eval.generate.server import ServerEngine
 from sami_eval.leases import Claim, share
@@ -44,7 +43,7 @@ def complete(
     with progress.track(description, len(unique), note) as advance:
         advance(len(done))
         groups = [one for one in _by_base(unique) if not all(key in done for key in one)]
-        check_fit([model for group in groups for model in _models(group)])
+        engines.check([model for group in groups for model in _models(group)])
         for group in groups:
             _check_context(group.values())
             _complete_group(group, done, ledger, engines, progress, advance)

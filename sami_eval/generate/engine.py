@@ -83,6 +83,7 @@ class Engines:
         self.progress = progress
         self._base: tuple[str, str | None, str] | None = None
         self._engine: Engine | None = None
+        self._said: set[str] = set()
 
     def __enter__(self) -> Engines:
         """Use as a context manager."""
@@ -113,9 +114,21 @@ class Engines:
         has_vllm = importlib.util.find_spec("vllm") is not None
         return "vllm" if has_vllm and not is_tiny(model) else "hf"
 
+    def check(self, models: Sequence[Model]) -> None:
+        """Raise for an adapter that its engine would not apply whole; nothing is started."""
+        for text in check_fit(models):
+            if text not in self._said:
+                self._said.add(text)
+                self.progress.say(text)
+        served = [one for one in models if one.engine == "local" and self.name_for(one) == "vllm"]
+        if any(model.adapter for model in served):
+            from sami_eval.generate.vllm import max_rank
+
+            max_rank([Path(model.adapter) for model in served if model.adapter])
+
     def open(self, models: Sequence[Model]) -> Engine:
         """The engine for models that share a base, started if it is not the one in use."""
-        check_fit(models)
+        self.check(models)
         base = base_of(models[0])
         if self._engine is None or self._base != base or not self._engine.serves(models):
             self.close()

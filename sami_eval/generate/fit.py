@@ -21,17 +21,24 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 NAME = "probe"
+_IDLE = "every lora_B in it is zero, as before any training"
 
 
-def check_fit(models: Sequence[Model]) -> None:
-    """Raise for the first adapter that does not fit its base whole."""
-    for model in models:
-        if model.engine == "local" and model.adapter is not None:
-            _check(model.base, model.revision, model.adapter, model.fingerprint)
+def check_fit(models: Sequence[Model]) -> list[str]:
+    """Raise for the first adapter that does not fit its base whole.
+
+    Returns what is to be said of those that do.
+    """
+    said = [
+        _check(model.base, model.revision, model.adapter, model.fingerprint)
+        for model in models
+        if model.engine == "local" and model.adapter is not None
+    ]
+    return [one for one in dict.fromkeys(said) if one is not None]
 
 
 @functools.lru_cache(maxsize=256)
-def _check(base: str, revision: str | None, adapter: str, fingerprint: str) -> None:
+def _check(base: str, revision: str | None, adapter: str, fingerprint: str) -> str | None:
     folder = Path(adapter)
     peft_folder.check_kind(folder)
     peft_folder.check_init(folder)
@@ -47,6 +54,13 @@ def _check(base: str, revision: str | None, adapter: str, fingerprint: str) -> N
             f"adapter `{adapter}` does not fit its base `{base}`: {misfit}",
             "name the base it was trained on with --base, or save the adapter again",
         )
+    return f"warning: adapter `{adapter}` changes nothing: {_IDLE}" if _is_idle(weights) else None
+
+
+def _is_idle(weights: dict[str, Tensor]) -> bool:
+    """Whether a LoRA stands as it began: the second of its two factors is zero everywhere."""
+    plain = all("lora_A" in name or "lora_B" in name for name in weights)
+    return plain and not any(weight.any() for name, weight in weights.items() if "lora_B" in name)
 
 
 def load_weights(folder: Path) -> dict[str, Tensor]:

@@ -50,12 +50,19 @@ class Format:
 
 def format_of(model: Model) -> Format:
     """The format of a local model; an adapter's own (its tokenizer, its card) wins."""
-    return _format(model.base, model.revision, model.adapter, model.chat_template, trusted())
+    return _format(
+        model.base,
+        model.revision,
+        model.adapter,
+        model.chat_template,
+        model.tokenizer,
+        trusted(),
+    )
 
 
 def tokenizer_of(base: Model) -> PreTrainedTokenizerBase:
     """A base's own tokenizer, read anew: training sets its padding."""
-    return _tokenizer(base.base, base.revision, None)
+    return _tokenizer(base.tokenizer or base.base, base.revision, None)
 
 
 def is_quantised(model: Model) -> bool:
@@ -66,7 +73,12 @@ def is_quantised(model: Model) -> bool:
 
 @functools.lru_cache(maxsize=64)
 def _format(
-    base: str, revision: str | None, adapter: str | None, chat_template: str | None, trusting: bool
+    base: str,
+    revision: str | None,
+    adapter: str | None,
+    chat_template: str | None,
+    words: str | None,
+    trusting: bool,
 ) -> Format:
     if adapter is not None:  # what can be told without torch is told before anything is asked
         peft_folder.check_init(Path(adapter))
@@ -74,7 +86,7 @@ def _format(
     config = settings_of(base, revision, "config.json")
     _check_code(base, config, trusting)
     config = {**config, **config.get("text_config", {})}
-    tokenizer = _tokenizer(base, revision, adapter)
+    tokenizer = _tokenizer(words or base, None if words else revision, adapter)
     size = config.get("vocab_size")
     if adapter is not None and size is not None and len(tokenizer) > size:
         raise SamiEvalError(
@@ -132,14 +144,14 @@ def settings_of(base: str, revision: str | None, name: str) -> dict[str, Any]:
 
 
 def _tokenizer(base: str, revision: str | None, adapter: str | None) -> PreTrainedTokenizerBase:
-    own = adapter is not None and _has_words(Path(adapter))
+    own = adapter is not None and has_words(Path(adapter))
     source, revision = (str(adapter), None) if own else (base, revision)
     stated = settings_of(source, revision, "tokenizer_config.json")
-    if Path(source).is_dir() and not _has_words(Path(source)) and "auto_map" not in stated:
+    if Path(source).is_dir() and not has_words(Path(source)) and "auto_map" not in stated:
         raise UsageError(
             f"`{source}` has no tokenizer",
-            "copy the tokenizer of the model it was made from into it: tokenizer.json, "
-            "tokenizer_config.json, chat_template.jinja",
+            "name the model it was made from with --base, or copy that one's tokenizer.json, "
+            "tokenizer_config.json and chat_template.jinja into it",
         )
     try:
         if stated.get("tokenizer_class") in GENERIC:
@@ -162,6 +174,7 @@ def _tokenizer(base: str, revision: str | None, adapter: str | None) -> PreTrain
         ) from None
 
 
-def _has_words(folder: Path) -> bool:
+def has_words(folder: Path) -> bool:
+    """Whether a folder holds a tokenizer's vocabulary."""
     known = (folder / name for name in VOCABULARIES)
     return any(path.is_file() for path in known) or any(folder.glob("*.tiktoken"))

@@ -13,7 +13,6 @@ from sami_eval.errors import UsageError
 from sami_eval.fingerprints import record_fingerprint
 from sami_eval.generate.complete import complete
 from sami_eval.generate.engine import EngineChoice, Engines, base_of
-from sami_eval.generate.fit import check_fit
 from sami_eval.generate.formats import format_of
 from sami_eval.progress import Progress
 from sami_eval.store import Ledger
@@ -61,9 +60,9 @@ def respond(
     All first turns of a base's contenders come in one pass, then all second turns, each after the
     model's own first answer. A record may answer fewer turns; that is said.
     """
-    if len(_groups(models)) > 1:  # else the one group's engine looks before it starts
-        check_fit(models)
     with Engines(settings.engine, progress) as engines:
+        if len(_groups(models)) > 1:  # else the one group's engine looks before it starts
+            engines.check(models)
 
         def ask(requests: Sequence[Request], title: str) -> list[Completion]:
             return complete(requests, ledger, engines, progress, title)

@@ -248,6 +248,7 @@ def _start(
     settings: dict[str, Any] = {
         "model": model.base,
         "revision": model.revision,
+        "tokenizer": model.tokenizer,
         "use_tqdm_on_load": False,
         "worker_extension_cls": WORKER,
         # Compiling a tiny model takes longer than running it.
