@@ -35,6 +35,8 @@ FILE_NAME = "sami-eval.toml"
 MODEL_FIELDS = ("base", "adapter", "revision", "engine", "chat_template", "base_url", "key")
 SERVER_FIELDS = ("base_url", "key")
 DEFAULT_FIELDS = ("base", "judge", "judge-model", "base-url", "key", "engine", "task")
+TASKS = ("mtbench", "gsm8k")  # of `compare` and of `passk`
+ENGINES = ("auto", "vllm", "hf")  # what generates in this process
 CHOSEN = "SAMI_EVAL_CONFIG"  # names the file to read, wherever it lies and whoever owns it
 # Words that mean something else in front of a colon.
 _TAKEN = ("openai", "azure", "anthropic", "gemini", "openrouter", "hf", "vllm", "http", "https")
@@ -129,6 +131,9 @@ def read_config(path: Path) -> Config:
     file = read_toml(path, "mend the file")
     _known(file, file.data, (*DEFAULT_FIELDS, "models", "servers", "prices"))
     plain = {k: v for k, v in file.data.items() if k in DEFAULT_FIELDS}
+    for name, choices in (("task", TASKS), ("engine", ENGINES)):
+        if isinstance(plain.get(name), str) and plain[name] not in choices:
+            file.bad((name,), f"unknown {name} `{plain[name]}`", f"known: {', '.join(choices)}")
     return Config(
         root=path.parent,
         path=path,

@@ -276,6 +276,12 @@ def _hub_adapter(repo: str, commit: str) -> Path | None:
 
 
 def _unknown(spec: str, config: Config) -> UsageError:
+    name, at, seeds = spec.rpartition("@")
+    if at and "," in seeds:  # several seeds: of a recipe, or of nothing
+        return UsageError(
+            f"`{spec}`: `{name}` is no recipe, and nothing else has seeds",
+            f"name each model by itself, or a recipe: sami@{seeds}; sami-eval ls models lists them",
+        )
     known = [listed.name for listed in list_models(config)]
     close = difflib.get_close_matches(spec, known, n=2)
     meant = f"did you mean {' or '.join(f'`{name}`' for name in close)}? " if close else ""

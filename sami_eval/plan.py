@@ -140,7 +140,8 @@ def make_plan(settings: Settings, config: Config, purse: Purse | None = None) ->
     # A name that means nothing is said before questions are fetched or an adapter is trained.
     sides = resolve(settings, base_spec, client, config, lambda spec, base: base)
     named = [model for side in sides for model in side.models]
-    found = questions.choose(_task(settings, config), settings.prompts, named)
+    task, passed_over = _task(settings, config)
+    found = questions.choose(task, settings.prompts, named)
     asked, wrong = references.load(found.prompts, settings.references, settings.fix_references)
     asked, shown = _prompts(settings, asked)
     judge, seats, notes = take_seats(settings, config, found.embedded, asked)
@@ -163,14 +164,17 @@ def make_plan(settings: Settings, config: Config, purse: Purse | None = None) ->
         seats,
         _generate_settings(settings, config, found.embedded, shown, client),
         client,
-        (*found.notes, *notes, *(one for one in said if one)),
+        (*passed_over, *found.notes, *notes, *(one for one in said if one)),
     )
 
 
-def _task(settings: Settings, config: Config) -> str:
-    """The task asked for; the config's where it is one of ours, and `passk` has its own."""
-    named = config.defaults.get("task")
-    return settings.task or (named if named in prompts.TASKS else None) or prompts.TASKS[0]
+def _task(settings: Settings, config: Config) -> tuple[str, tuple[str, ...]]:
+    """The task asked for, else the config's where it is one of ours, which else is said."""
+    named = config.defaults.get("task", prompts.TASKS[0])
+    if settings.task is not None or named in prompts.TASKS:
+        return settings.task or named, ()
+    ours = prompts.TASKS[0]
+    return ours, (f"task `{named}` of {config.path} is not one of `compare`: `{ours}` is asked",)
 
 
 def resolve(

@@ -9,11 +9,13 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, cast
 
+from sami_eval.align import launch
 from sami_eval.align.options import Options
 from sami_eval.errors import UsageError
 from sami_eval.progress import Progress, silent
@@ -112,8 +114,11 @@ def methods_in(spec: str, folder: Path = OWN) -> tuple[str, dict[str, Path]]:
 
 
 def load_method(file: Path) -> Method:
-    """The module of a method, imported now. Raises UsageError where it has no `train`."""
-    if file.parent == BUNDLED:
+    """The module of a method, imported now; another's than ours is said to be run before it is.
+
+    Raises UsageError where it has no `train`.
+    """
+    if file.resolve().parent == BUNDLED.resolve():
         module = importlib.import_module(f"sami_eval.align.methods.{file.stem}")
     else:
         module = _import(file)
@@ -126,11 +131,20 @@ def load_method(file: Path) -> Method:
     return cast(Method, module)
 
 
+def running(file: Path) -> str:
+    """What to say before a user's method file is run: it is code, and may stand in for ours."""
+    ours = (BUNDLED / file.name).is_file()
+    instead = ", not the one that comes with sami-eval" if ours else ""
+    return f"method `{file.stem}`: the code of {file} is run{instead}"
+
+
 def _import(file: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"sami_eval_method_{file.stem}", file)
     if spec is None or spec.loader is None:
         raise UsageError(f"`{file}` is no Python file", "see sami-eval ls methods")
     module = importlib.util.module_from_spec(spec)
+    if launch.is_main():  # of several processes one says it; --quiet is about progress alone
+        print(running(file), file=sys.stderr, flush=True)
     try:
         spec.loader.exec_module(module)
     except (SyntaxError, ImportError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import logging
 import os
@@ -109,6 +110,19 @@ def _unforeseen(
     )
 
 
+def _mistake(error: typer.BadParameter, arguments: list[str]) -> UsageError:
+    """What was typed wrong, and the help of the command that is there."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "sami-eval"
+    known = getattr(getattr(context, "command", None), "commands", None)
+    typed = arguments[len(path.split()) - 1 :]
+    if not known or not typed or typed[0].startswith("-"):
+        return UsageError(_with_value(error, arguments), f"{path} --help")
+    close = difflib.get_close_matches(typed[0], list(known), n=1)
+    meant = f"did you mean `{path} {close[0]}`? " if close else ""
+    return UsageError(f"no command `{typed[0]}`", f"{meant}{path} --help lists them all")
+
+
 def _with_value(error: typer.BadParameter, arguments: list[str]) -> str:
     """The message behind the flag as it was typed: `--limit 0`: must be at least 1."""
     names = getattr(getattr(error, "param", None), "opts", [])
@@ -153,8 +167,7 @@ def run(arguments: list[str]) -> int:
         report_error(error)
         return error.exit_code
     except _ClickError as error:
-        hint = f"{' '.join(['sami-eval', *arguments[:1]])} --help"
-        report_error(UsageError(_with_value(error, arguments), hint))
+        report_error(_mistake(error, arguments))
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED

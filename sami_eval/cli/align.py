@@ -165,14 +165,22 @@ def _iterate(
     config, work = job.config, job.work
     # The embedded base's are written by transformers, which can seed: the same everywhere.
     usual = "hf" if preset_name(work.base) == "embedded" else "auto"
-    choice = EngineChoice(engine or usual, parse_arguments(engine_arg or ()))
+    engine = engine or config.defaults.get("engine") or usual
+    choice = EngineChoice(engine, parse_arguments(engine_arg or ()))
     with Ledger(config.ledger_path, read_only=job.dry_run, say=work.progress.say) as ledger:
         shop = adapters.Workshop(config, ledger, work.progress, train=True)
         if job.dry_run:
+            _print_base(job)
             rest = (job.options, job.out, job.changes)
             print(several.describe(job.recipe, asked, work, shop, *rest))
             return None
         return several.run(job.recipe, asked, work, shop, choice, job.out, job.changes)
+
+
+def _print_base(job: _Job) -> None:
+    from sami_eval.standing import base_name
+
+    print(f"{'base':<11}{base_name(job.work.base)}")
 
 
 def _train(job: _Job, contrasts: Path | None) -> Model | None:
@@ -185,6 +193,7 @@ def _train(job: _Job, contrasts: Path | None) -> Model | None:
 
         found = estimate(job.method, given, job.work.base, job.options)
         if job.dry_run:
+            _print_base(job)
             print(describe(job.plain, found, len(given), job.options))
             return None
         everything = f"all {found.parameters:,} weights are trained"

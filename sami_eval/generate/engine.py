@@ -13,6 +13,7 @@ from typing import Protocol
 from sami_eval import memory
 from sami_eval.calls import Completion, Request
 from sami_eval.client import ClientSettings
+from sami_eval.config import ENGINES
 from sami_eval.errors import UsageError
 from sami_eval.generate.fit import check_fit
 from sami_eval.generate.loading import trust
@@ -23,7 +24,6 @@ from sami_eval.types import SERVED, Model
 
 Done = Callable[[Sequence[tuple[int, Completion]]], None]
 
-LOCAL_ENGINES = ("auto", "vllm", "hf")
 # Below this width one thread is fastest, and vLLM's start costs more than it saves.
 TINY_HIDDEN_SIZE = 512
 
@@ -56,10 +56,10 @@ class EngineChoice:
     client: ClientSettings = field(default_factory=ClientSettings)
 
     def __post_init__(self) -> None:
-        if self.name not in LOCAL_ENGINES:
+        if self.name not in ENGINES:
             raise UsageError(
                 f"unknown engine `{self.name}`",
-                f"known: {', '.join(LOCAL_ENGINES)}; a server is a model `openai:NAME`",
+                f"known: {', '.join(ENGINES)}; a server is a model `openai:NAME`",
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,9 +12,13 @@ import lm_eval.tasks
 from lm_eval.__main__ import cli_evaluate
 from lm_eval.api.task import Task
 
+from sami_eval.config import find_config
+from sami_eval.errors import UsageError
 from sami_eval.harness import asked
 from sami_eval.harness.install import tasks_dir
 from sami_eval.harness.model import labels_of, specs_of
+
+TASKS = {"mtbench": "mtbench_pairwise", "gsm8k": "gsm8k_passk"}  # what a config's task is here
 
 _Stock: Any = lm_eval.tasks.TaskManager
 
@@ -42,7 +47,13 @@ class TaskManager(_Stock):  # type: ignore[misc]
         if not self._whole and not known.issuperset(task_list):
             self._whole = True
             super().__init__(include_path=self._paths, metadata=self.metadata)
-        return list(super().match_tasks(task_list))
+        found = list(super().match_tasks(task_list))
+        if not found and not any(Path(name).is_dir() for name in task_list):
+            close = difflib.get_close_matches(task_list[0], self.all_tasks, n=2)
+            meant = f"did you mean {' or '.join(f'`{name}`' for name in close)}? " if close else ""
+            hint = f"{meant}sami-eval ls tasks shows ours, lm_eval ls tasks its own"
+            raise UsageError(f"no task `{task_list[0]}`", hint)
+        return found
 
     def load(self, task_list: Any) -> Any:
         """The tasks; `TASK@MODEL` for each of several models under our model class."""
@@ -58,12 +69,35 @@ class TaskManager(_Stock):  # type: ignore[misc]
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Run lm-eval with these arguments, as they are.
+    """Run lm-eval with these arguments, as they are; without --tasks, the config's task.
 
-    Raises SystemExit as lm-eval does.
+    Raises SystemExit as lm-eval does, and UsageError for what lm-eval refuses.
     """
     asked.speak_plainly()
-    sys.argv = ["sami-eval lm-eval", *arguments]
     if arguments[:1] not in (["ls"], ["validate"]):
         lm_eval.tasks.TaskManager = TaskManager
-    cli_evaluate()
+        arguments = [*arguments, *_task_of(arguments)]
+    sys.argv = ["sami-eval lm-eval", *arguments]
+    try:
+        cli_evaluate()
+    except (ValueError, KeyError) as error:
+        if not _is_lm_evals(error):
+            raise
+        said = " ".join(str(error).split())[:300]
+        raise UsageError(f"lm_eval refuses: `{said}`", "sami-eval lm-eval --help") from error
+
+
+def _task_of(arguments: Sequence[str]) -> list[str]:
+    """`--tasks` with the task of sami-eval.toml, where a run names none."""
+    named = any(one.partition("=")[0] in ("--tasks", "-t", "--help", "-h") for one in arguments)
+    task = find_config(Path.cwd()).defaults.get("task")
+    return [] if named or not arguments or task is None else ["--tasks", TASKS[task]]
+
+
+def _is_lm_evals(error: BaseException) -> bool:
+    """Whether lm-eval itself raised it: what it was given is then wrong, and not our code."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    raised_in = Path(trace.tb_frame.f_code.co_filename) if trace else Path()
+    return raised_in.is_relative_to(Path(str(lm_eval.__file__)).parent)

@@ -13,7 +13,7 @@ from sami_eval.comparison import by_question, fold
 from sami_eval.config import find_config
 from sami_eval.errors import UsageError
 from sami_eval.harness import asked
-from sami_eval.judge import judge_all, read_judge
+from sami_eval.judge import judge_all, read_judge, replaced
 from sami_eval.progress import terminal
 from sami_eval.seats import seat
 from sami_eval.store import Ledger
@@ -64,8 +64,11 @@ def bench(metadata: asked.Metadata, prompts: Sequence[Prompt]) -> Bench:
         )
     config = find_config(Path.cwd())
     with_principles = any(prompt.principles for prompt in prompts)
-    name = asked.text(metadata, "judge") or ("principles" if with_principles else "quality")
+    fitting = "principles" if with_principles else "quality"
+    name = asked.text(metadata, "judge") or config.defaults.get("judge") or fitting
     judge = read_judge(name)
+    if instead := replaced(judge, name):
+        asked.warn(instead)
     # A backend's own base_url comes this way too, hence the second name.
     url = asked.text(metadata, "judge_base_url") or asked.text(metadata, "base_url")
     client, at = ClientSettings(base_url=url), None

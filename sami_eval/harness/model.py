@@ -2,7 +2,8 @@
 
 --model_args: model (any spec of `sami-eval compare`; by default the base), models=[a,b] (several on
 one base, each running every task), base, engine (auto, vllm or hf), and engine arguments such as
-dtype=float32 or max_model_len=4096. `pretrained` is another name for base.
+dtype=float32 or max_model_len=4096. `pretrained` is another name for base. `base` and `engine` of
+sami-eval.toml stand in for those that are not given.
 """
 
 from __future__ import annotations
@@ -28,10 +29,12 @@ from sami_eval.generate.loading import trust
 from sami_eval.harness.asked import MODEL_OF
 from sami_eval.harness.dialogue import Dialogue
 from sami_eval.progress import terminal
+from sami_eval.standing import on_embedded
 from sami_eval.store import Ledger
 from sami_eval.types import Model
 
 NAME = "sami-eval"
+TOY = "no model is named: the embedded base answers, a toy (--model_args model=... or base=...)"
 DEFAULT_DEVICE = "cuda:0"  # lm-eval's, asked for or not; our engines find a GPU by themselves
 # What lm-eval itself hands over; our engines choose their own batches.
 _NOT_OURS = ("batch_size", "max_batch_size", "trust_remote_code")
@@ -69,12 +72,14 @@ class SamiEvalLM(LM):  # type: ignore[misc]
         super().__init__()
         known = {name: arguments.pop(name, None) for name in ("model", "models", "base", "engine")}
         base = known["base"] or arguments.pop("pretrained", None)
+        named = base or known["model"] or known["models"]
         for name in _NOT_OURS:
             arguments.pop(name, None)
         if arguments.get("device") in (None, DEFAULT_DEVICE):
             arguments.pop("device", None)
         specs = specs_of({name: value for name, value in known.items() if value is not None})
         config = find_config(Path.cwd())
+        base = base or config.defaults.get("base")
         each = models.resolve_each(specs, base, config=config)
         found = [_the_one(spec, one) for spec, one in zip(specs, each, strict=True)]
         self._models = dict(zip(labels_of(specs), found, strict=True))
@@ -84,7 +89,10 @@ class SamiEvalLM(LM):  # type: ignore[misc]
         choice = {name: str(value) for name, value in arguments.items()}
         trust(choice)
         self._progress = terminal()
-        self._engines = Engines(EngineChoice(known["engine"] or "auto", choice), self._progress)
+        if not named and on_embedded(self._first):
+            self._progress.say(TOY)
+        engine = known["engine"] or config.defaults.get("engine", "auto")
+        self._engines = Engines(EngineChoice(engine, choice), self._progress)
         self._ledger_path = config.ledger_path
         self._chat = False
 
