@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -67,12 +68,20 @@ class Purse:
         return sum(one.gone_usd for one in self.budgets)
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a budget was: the usage by model, and the answers without one."""
+
+    used: Mapping[str, Usage]
+    n_unmetered: int
+
+
 class Budget:
     """What one run has spent and reserved, by the price table; limit_usd None is no limit.
 
     purse: what counts against the limit, this budget included; by default nothing else.
     used: the usage reported so far, by model.
-    unmetered: models with an answer without its usage: what was spent on them is not known.
+    unmetered: answers without their usage, by model: what was spent on them is not known.
     unseen_usd: the most that answers without usage, and calls whose end was not seen, can cost.
     """
 
@@ -87,7 +96,7 @@ class Budget:
         self.purse = purse or Purse()
         self.purse.budgets.append(self)
         self.used: dict[str, Usage] = {}
-        self.unmetered: set[str] = set()
+        self.unmetered: Counter[str] = Counter()
         self.unseen_usd = 0.0
         self._reserved_usd = 0.0
         self._n_in_flight = 0
@@ -109,14 +118,18 @@ class Budget:
             return None
         return self._known_usd
 
-    def since(self, before: Mapping[str, Usage]) -> float | None:
-        """The price of what was used since `used` was as given; None as for spent_usd."""
-        new = {model: usage for model, usage in self.used.items() if usage != before.get(model)}
-        if self.unmetered.intersection(new) or any(model not in self.prices for model in new):
+    def mark(self) -> Mark:
+        """How far it is, for `since`."""
+        return Mark(dict(self.used), self.unmetered.total())
+
+    def since(self, mark: Mark) -> float | None:
+        """The price of what was used since then; None as for spent_usd."""
+        new = {model: use for model, use in self.used.items() if use != mark.used.get(model)}
+        if self.unmetered.total() > mark.n_unmetered or any(m not in self.prices for m in new):
             return None
         return sum(
             cost_usd(usage, self.prices[model])
-            - cost_usd(before.get(model, Usage()), self.prices[model])
+            - cost_usd(mark.used.get(model, Usage()), self.prices[model])
             for model, usage in new.items()
         )
 
@@ -160,7 +173,7 @@ class Budget:
         self._reserved_usd = self._reserved_usd - most if self._n_in_flight else 0.0
         if usage is None:
             self.unseen_usd += most
-        elif usage != Usage():
+        elif usage != Usage():  # nothing, where the server refused
             model = request.model.base
             self.used[model] = total([self.used.get(model, Usage()), usage])
 

@@ -11,28 +11,33 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from sami_eval import endpoint, wire
+from sami_eval import address, dialect, endpoint, refusals, wire
 from sami_eval.budget import Limits
 from sami_eval.calls import Reply, Request
 from sami_eval.endpoint import masked
-from sami_eval.errors import KeyMissingError, SamiEvalError
+from sami_eval.errors import SamiEvalError
 from sami_eval.loops import run_to_end
 from sami_eval.progress import Progress
+from sami_eval.refusals import RESUMES, Place, Refusal
 from sami_eval.types import Model, Usage
 
 if TYPE_CHECKING:
-    from openai import APIStatusError, AsyncOpenAI
+    from openai import AsyncOpenAI
+    from openai._types import RequestOptions
 
 API_FAILURE = "API failure"  # opens the `failure` of a reply that is worth asking for again
 
 _TEMPORARY = (408, 409, 429)
+# A key is for the address it was given for: nothing is sent on to where that points.
+_WHERE_ASKED: RequestOptions = {"follow_redirects": False}
 _GRACE_S = 10.0
-_RESUMES = "what is done is kept: run the same command again later"
+_NOTHING = Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class ClientSettings:
     longest_wait_s: a server that asks (Retry-After) for more ends the run.
     give_up_after: so many requests in a row without a usable answer end the run.
     limits: money and pace, shared by all that is asked with these settings.
+    dialects: what servers refused so far, by address and model; shared likewise.
     """
 
     base_url: str | None = None
@@ -56,19 +62,20 @@ class ClientSettings:
     longest_wait_s: float = 300.0
     give_up_after: int = 3
     limits: Limits = field(default_factory=Limits)
+    dialects: dict[tuple[str, str], set[str]] = field(default_factory=dict, compare=False)
 
 
 class _Temporary(Exception):
     """An attempt failed in a way that the next one may not; wait_s as the server asked.
 
-    unseen: its end was not seen, so that the server may have answered, and may bill it.
+    usage: None where the call's end was not seen: the server may have answered, and may bill it.
     """
 
-    def __init__(self, why: str, wait_s: float = 0.0, unseen: bool = False) -> None:
+    def __init__(self, why: str, wait_s: float = 0.0, usage: Usage | None = _NOTHING) -> None:
         super().__init__(why)
         self.why = why
         self.wait_s = wait_s
-        self.unseen = unseen
+        self.usage = usage
 
 
 class _Elsewhere(Exception):
@@ -134,7 +141,7 @@ class _Exchange:
         self.wanted = wanted
         self.progress = progress
         self.clients: dict[tuple[str, str | None], AsyncOpenAI] = {}
-        self.unsupported: dict[str, set[str]] = {}  # model -> parameters its server refused
+        self.refused: list[str] = []  # the same words of several requests in a row
         self.failed_in_a_row = 0
         self.not_before = 0.0  # a Retry-After holds for every worker
         self.stop = asyncio.Event()
@@ -221,13 +228,12 @@ class _Exchange:
     async def _settled_attempt(self, request: Request) -> Reply:
         usage: Usage | None = None
         try:
-            reply = await self._attempt(request)
-            usage = reply.usage or (Usage() if reply.failure else None)
+            reply, usage = await self._attempt(request)
             if usage is None:
-                self.settings.limits.budget.unmetered.add(request.model.base)
+                self.settings.limits.budget.unmetered[request.model.base] += 1
             return reply
         except _Temporary as failure:
-            usage = None if failure.unseen else Usage()
+            usage = failure.usage
             raise
         except (_Adapted, SamiEvalError):
             usage = Usage()
@@ -252,34 +258,42 @@ class _Exchange:
         self.failed_in_a_row += 1
         if self.failed_in_a_row >= self.settings.give_up_after:
             url = masked(endpoint.address_of(request.model, self.settings.base_url))
-            raise SamiEvalError(f"`{url}` gives no usable answers: {why}", _RESUMES)
+            raise SamiEvalError(f"`{url}` gives no usable answers: {why}", RESUMES)
         return Reply("", failure=f"{API_FAILURE}: {why}")
 
-    async def _attempt(self, request: Request) -> Reply:
+    async def _attempt(self, request: Request) -> tuple[Reply, Usage | None]:
+        """The reply and what it is paid by; None where its server does not say."""
         import openai
 
-        left_out = set(self.unsupported.get(request.model.base, ()))
-        body = wire.body(request, left_out)
-        timeout_s = self.settings.timeout_s
+        left_out = set(self._dialect(request.model))
+        body = dialect.body(request, left_out)
+        headers: Mapping[str, str] = {}
+        timeout_s, asked_so = self.settings.timeout_s, dialect.used(request, left_out)
         try:
             async with asyncio.timeout(timeout_s):
                 # The raw text costs half the time of the SDK's typed objects, and a malformed body
                 # is then ours to notice.
                 text = await self._client(request.model).post(
-                    "/chat/completions", cast_to=str, body=body
+                    "/chat/completions", cast_to=str, body=body, options=_WHERE_ASKED
                 )
-            return replace(wire.read_completion(text), left_out=tuple(sorted(left_out)))
+            reply = replace(wire.read_completion(text), left_out=asked_so)
+            self.refused.clear()
+            return reply, reply.usage
         except (TimeoutError, openai.APITimeoutError):
-            raise _Temporary(f"no answer within {timeout_s:g} s", unseen=True) from None
+            raise _Temporary(f"no answer within {timeout_s:g} s", usage=None) from None
         except wire.MalformedError as error:
-            raise _Temporary(masked(str(error)), unseen=True) from None
+            raise _Temporary(masked(str(error)), usage=error.usage) from None
+        except wire.RefusedError as error:
+            refusal = error.refusal
         except openai.APIConnectionError as error:
             cause = error.__cause__ or error
             why = masked(f"connection failed: {str(cause) or type(cause).__name__}")
-            raise _Temporary(why, unseen=True) from None
+            raise _Temporary(why, usage=None) from None
         except openai.APIStatusError as error:
-            refusal = self._refused(error, request, body)
-            return replace(refusal, left_out=tuple(sorted(left_out)))
+            refusal = refusals.read_refusal(error.status_code, error.response.text)
+            headers = error.response.headers
+        reply = self._refused(refusal, headers, request, body, left_out)
+        return replace(reply, left_out=asked_so), Usage()
 
     def _client(self, model: Model) -> AsyncOpenAI:
         url = endpoint.address_of(model, self.settings.base_url)
@@ -289,50 +303,61 @@ class _Exchange:
         return self.clients[url, variable]
 
     def _refused(
-        self, error: APIStatusError, request: Request, body: Mapping[str, object]
+        self,
+        refusal: Refusal,
+        headers: Mapping[str, str],
+        request: Request,
+        body: Mapping[str, object],
+        left_out: Collection[str],
     ) -> Reply:
         """What an error status means: a reply with a failure, another attempt, or the end."""
-        status, words = error.status_code, masked(wire.words(error.body, error.message))
-        parameter = wire.refused_parameter(error.param, words, body)
-        # A model that may not tell its log-probabilities says so with a 403.
-        if parameter == wire.LOGPROBS and status in (400, 403, 422):
-            self._leave_out(parameter, request.model.base)
+        status, words = refusal.status, masked(refusal.words)
+        change = refusals.adaptation(refusal, body, left_out)
+        if change is not None:
+            self._adapt(change, request.model)
             raise _Adapted
-        if status in (401, 403):
-            variable = endpoint.key_variable(request.model)
-            said = (
-                f"the server refused {'the key' if variable else 'a call without a key'}: {words}"
-            )
-            hint = f"check {variable}" if variable else 'name its variable: key = "OUR_KEY"'
-            raise KeyMissingError(said, hint)
-        if status == 404:
-            hint = "check the model's name and --base-url"
-            raise SamiEvalError(f"`{request.model.base}`: {words}", hint)
-        if status == 402 or "insufficient_quota" in (error.code, error.type):
-            raise SamiEvalError(f"no quota left: {words}", _RESUMES)
+        if status == 403 and refusal.is_filter:
+            return Reply("", failure=wire.CONTENT_FILTER)
+        url = endpoint.address_of(request.model, self.settings.base_url)
+        at = Place(address.shown(url), endpoint.key_variable(request.model), request.model.base)
+        refusals.check_final(refusal, words, at, address.shown(headers.get("location", "")))
         if status in _TEMPORARY or status >= 500:
-            raise _Temporary(f"{status}: {words}", self._wait_asked(error, words))
-        if parameter is not None:
-            self._leave_out(parameter, request.model.base)
-            raise _Adapted
-        why = wire.TOO_LONG if status == 413 else wire.failure_of(error.code, words)
-        return Reply("", failure=why or f"{API_FAILURE}: {status}: {words}")
+            # An error inside a body may come after the answer was paid for.
+            usage = Usage() if headers else None
+            raise _Temporary(f"{status}: {words}", self._wait_asked(headers, words), usage)
+        if refusal.failure is not None:
+            return Reply("", failure=refusal.failure)
+        self._check_repeated(words, status)
+        return Reply("", failure=f"{API_FAILURE}: {status}: {words}")
 
-    def _wait_asked(self, error: APIStatusError, words: str) -> float:
+    def _check_repeated(self, words: str, status: int) -> None:
+        """Raise where the third request in a row is refused in the same words: all would be."""
+        same = re.sub(r"\d+|\b[0-9a-f-]{8,}\b", "#", words)
+        self.refused = [*(one for one in self.refused if one == same), same]
+        if len(self.refused) >= self.settings.give_up_after:
+            raise SamiEvalError(
+                f"the server refuses every request: {status}: {words}",
+                "what is done is kept; change what it complains of and run again",
+            )
+
+    def _wait_asked(self, headers: Mapping[str, str], words: str) -> float:
         """Seconds by Retry-After, which then holds for every worker."""
-        wait_s = wire.retry_after_s(error.response.headers)
+        wait_s = wire.retry_after_s(headers)
         if wait_s > self.settings.longest_wait_s:
-            raise SamiEvalError(f"the server asks to wait {wait_s:.0f} s: {words}", _RESUMES)
+            raise SamiEvalError(f"the server asks to wait {wait_s:.0f} s: {words}", RESUMES)
         if wait_s:
             self.not_before = max(self.not_before, time.monotonic() + wait_s)
         return wait_s
 
-    def _leave_out(self, parameter: str, model: str) -> None:
-        known = self.unsupported.setdefault(model, set())
-        if parameter in known:
+    def _dialect(self, model: Model) -> set[str]:
+        url = endpoint.address_of(model, self.settings.base_url)
+        return self.settings.dialects.setdefault((url, model.base), set())
+
+    def _adapt(self, change: str, model: Model) -> None:
+        known = self._dialect(model)
+        if change in known:
             return  # another request in flight has met it already
-        known.add(parameter)
-        if parameter == wire.LOGPROBS:
-            return  # who asked for them says what is done without
-        instead = "max_completion_tokens" if parameter == "max_tokens" else "its own default"
-        self.progress.say(f"`{model}` does not take `{parameter}`: asked with {instead}")
+        known.add(change)
+        said = dialect.in_words(change)
+        if said is not None:
+            self.progress.say(f"`{model.base}` {said}")

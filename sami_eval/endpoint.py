@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from sami_eval import address, wire
+from sami_eval import address, capped, wire
 from sami_eval.address import OFFICIAL
 from sami_eval.config import Config
 from sami_eval.errors import KeyMissingError, UsageError
@@ -174,7 +174,11 @@ def connect(url: str, engine: str = "openai", variable: str | None = None) -> As
     from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAsyncHttpxClient
 
     # A proxy of the environment's is no way to this very machine.
-    direct = DefaultAsyncHttpxClient(trust_env=False) if _is_loopback(url) else None
+    http = DefaultAsyncHttpxClient(
+        trust_env=not _is_loopback(url),
+        headers={"Accept-Encoding": capped.ENCODINGS},
+        event_hooks={"response": [capped.cap]},
+    )
     if engine == "azure":
         return AsyncAzureOpenAI(
             api_key=_secret(variable or AZURE_KEY_VARIABLE),
@@ -182,14 +186,14 @@ def connect(url: str, engine: str = "openai", variable: str | None = None) -> As
             api_version=os.environ[AZURE_VERSION_VARIABLE],
             max_retries=0,
             timeout=None,
-            http_client=direct,
+            http_client=http,
         )
     return AsyncOpenAI(
         api_key=_secret(variable) or "none",
         base_url=url,
         max_retries=0,
         timeout=None,
-        http_client=direct,
+        http_client=http,
     )
 
 

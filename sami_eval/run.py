@@ -193,7 +193,7 @@ def _judge_pairs(
     verdicts: dict[Pair, list[Verdict]] = {(a.name, b.name): [] for a, b in every}
     taken: list[Taken] = []
     for seat in plan.seats:
-        before, calls = dict(plan.client.limits.budget.used), Counted()
+        before, calls = plan.client.limits.budget.mark(), Counted()
         arguments = seat.arguments(plan.generate.engine)
         # A judge in this process is loaded once for all pairs.
         with engines_of(seat.judge, arguments, progress) as engines:

@@ -1,6 +1,6 @@
-"""What passes between us and an OpenAI-compatible server: bodies, replies, errors in its words.
+"""What passes between us and an OpenAI-compatible server: replies, waits, secrets.
 
-Pure: `client.py` does the talking.
+Pure: `client.py` does the talking. dialect.py writes the requests, refusals.py reads errors.
 """
 
 from __future__ import annotations
@@ -11,95 +11,203 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
-from hashlib import sha256
-from itertools import chain, combinations
 from typing import Any
 
-from sami_eval.calls import Reply, Request, TokenLogps
+from sami_eval.calls import Reply, TokenLogps
+from sami_eval.dialect import utf8
+from sami_eval.refusals import CONTENT_FILTER, TOO_LONG, Refusal, refusal_of
+from sami_eval.thoughts import spoken
 from sami_eval.types import Usage
 
-CONTENT_FILTER = "content filter"
-TOO_LONG = "too long for the model"
-REFUSED = "refused"
+__all__ = ["CONTENT_FILTER", "REFUSED", "TOO_LONG", "MalformedError", "read_completion"]
 
-_OPTIONAL = ("max_tokens", "temperature", "top_p", "seed")
-LOGPROBS = "logprobs"  # stands for `top_logprobs` too: neither is taken without the other
-_TOO_LONG = re.compile(
-    r"context.?(length|window|size)|maximum (context|model|input) length|too long|too many tokens"
-    r"|token count.*exceeds|tokens.*must be <=",  # as Gemini and text-generation-inference say it
-    re.I,
-)
-_FILTER = re.compile(r"content.?(filter|policy|management)", re.I)
-_REFUSES = re.compile(r"unsupported|not support|deprecated|max_completion_tokens", re.I)
+REFUSED = "refused"
+TOOL_CALL = "a tool call without text"
+ONLY_THOUGHTS = "only thoughts"
+MOST_TOKENS = 10**8  # of one call; no model reads or writes as many, so a larger count is none
+
+# How servers say that an answer has ended, was cut at its limit, or was kept back, in any case and
+# with any separators: "MAX_TOKENS", "FinishReason.STOP", "content_filter: PROHIBITED_CONTENT".
+_ENDINGS = {
+    "whole": "stop eos eos_token end_turn stop_sequence complete completed done tool_calls "
+    "tool_call tool_use function_call end finish finished",
+    "cut": "length max_tokens max_output_tokens max_new_tokens max_completion_tokens model_length "
+    "token_limit model_context_window_exceeded error_limit",
+    "filtered": "content_filter content_filtered content_policy safety image_safety blocklist spii "
+    "refusal prohibited_content recitation sensitive error_toxic blocked guardrail_intervened "
+    "guardrails moderation",
+}
+_WHOLE, _CUT, _FILTERED = (frozenset(words.split()) for words in _ENDINGS.values())
+_THOUGHT_PARTS = ("thinking", "reasoning", "reasoning_text", "summary_text", "redacted_thinking")
+_THOUGHT_FIELDS = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "thoughts")
+_DEEPEST = 6  # parts within parts that a text is looked for in
 
 
 class MalformedError(ValueError):
-    """A body that is no chat completion."""
+    """A body that is no chat completion, or one that was broken off.
+
+    usage: what it took all the same, where it says so.
+    """
+
+    def __init__(self, why: str, usage: Usage | None = None) -> None:
+        super().__init__(why)
+        self.usage = usage
 
 
-def body(request: Request, unsupported: set[str]) -> dict[str, object]:
-    """The request as the API wants it, without the parameters its server does not take."""
-    sampling = request.sampling
-    row: dict[str, object] = {
-        "model": request.model.base,
-        "messages": [{"role": role, "content": _utf8(text)} for role, text in request.messages],
-        "temperature": sampling.temperature,
-    }
-    length = "max_completion_tokens" if "max_tokens" in unsupported else "max_tokens"
-    row[length] = sampling.max_tokens
-    if sampling.stop:
-        row["stop"] = list(sampling.stop)
-    if sampling.temperature > 0:
-        row["top_p"] = sampling.top_p
-        # One seed for all samples would make them one and the same text.
-        digest = sha256(f"{sampling.seed}:{request.sample}".encode()).digest()
-        row["seed"] = int.from_bytes(digest[:4], "big") >> 1
-    if request.top_logprobs and LOGPROBS not in unsupported:
-        row |= {LOGPROBS: True, "top_logprobs": request.top_logprobs}
-    return {name: value for name, value in row.items() if name not in unsupported}
+class RefusedError(ValueError):
+    """An error inside a body that came with status 200."""
 
-
-def dialects(request: Request) -> Iterator[tuple[str, ...]]:
-    """Every choice of parameters that a server may have refused, the fewest first, never none."""
-    sent: tuple[str, ...] = _OPTIONAL if request.sampling.temperature > 0 else _OPTIONAL[:2]
-    sent += (LOGPROBS,) if request.top_logprobs else ()
-    return chain.from_iterable(combinations(sorted(sent), n) for n in range(1, len(sent) + 1))
-
-
-def _utf8(text: str) -> str:
-    """Text that can be sent and stored: half a surrogate pair becomes a question mark."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.words)
+        self.refusal = refusal
 
 
 def read_completion(text: str) -> Reply:
-    """A chat completion's body as a Reply. Raises MalformedError for anything else."""
+    """A chat completion's body as a Reply.
+
+    Raises RefusedError for an error in it, MalformedError for anything else, and for an answer
+    that its provider broke off: neither is to be taken for an answer.
+    """
     try:
-        data = json.loads(text)
-        choice = data["choices"][0]
-        message, ending = choice["message"], choice.get("finish_reason")
-        refusal = message.get("refusal")
-        content = _utf8(_words_of(message.get("content")) or refusal or "")
-        model = data.get("model")
-    except (ValueError, LookupError, TypeError, AttributeError):
+        data = json.loads(_without_comments(text))
+        _check_error(data)
+        return _filtered(data) or _reply(data)
+    except (LookupError, TypeError, AttributeError, RecursionError):
         raise MalformedError(f"not a completion: {text[:80].strip()!r}") from None
-    failure = CONTENT_FILTER if ending == "content_filter" else REFUSED if refusal else None
-    finished = None if ending is None else ending != "length"
-    usage, token_logps = _usage(data.get("usage")), _token_logps(choice)
-    return Reply(content, model and str(model), usage, finished, failure, token_logps=token_logps)
+    except json.JSONDecodeError:
+        raise MalformedError(f"not a completion: {text[:80].strip()!r}") from None
 
 
-def _words_of(content: Any) -> Any:
-    """A message's text, where it comes in parts too: a judge that thinks may send its thoughts."""
-    if not isinstance(content, list):
-        return content
-    return "".join(part["text"] for part in content if part.get("type") == "text")
+def _without_comments(text: str) -> str:
+    """Some servers keep a connection alive by comment lines before the body."""
+    lines = text.lstrip()
+    while lines.startswith(":"):
+        lines = lines.partition("\n")[2].lstrip()
+    return lines
 
 
-def _usage(row: object) -> Usage | None:
+def _check_error(data: Any) -> None:
+    """Raise RefusedError where the body, or its first choice, is an error's."""
+    choices = data.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    for part in (data, first):
+        error = part.get("error") if isinstance(part, dict) else None
+        if error:
+            status = error.get("code") if isinstance(error, dict) else None
+            if not (isinstance(status, int) and 400 <= status < 600):
+                status = 502
+            raise RefusedError(refusal_of(status, error))
+
+
+def _filtered(data: Any) -> Reply | None:
+    """A reply that a filter has kept back whole: it may come without a choice or a message."""
+    feedback = data.get("prompt_feedback") or data.get("promptFeedback")
+    choices = data.get("choices")
+    kept_back = bool(feedback) and not choices
+    if choices and choices[0].get("message") is None:
+        kept_back = _ending(choices[0].get("finish_reason")) in _FILTERED
+    if not kept_back:
+        return None
+    return Reply("", None, read_usage(data.get("usage")), False, CONTENT_FILTER)
+
+
+def _reply(data: Any) -> Reply:
+    choice = data["choices"][0]
+    message, usage = choice["message"], read_usage(data.get("usage"))
+    ending = _ending(choice.get("finish_reason"))
+    content, thought, refusal = _parts(message.get("content"))
+    refusal = refusal or _text(message.get("refusal"))
+    thought += "".join(_thoughts_of(message))
+    if ending and ending not in _WHOLE | _CUT | _FILTERED:
+        raise MalformedError(f"broken off: finish_reason {choice['finish_reason']!r}", usage)
+    finished = None if not ending else ending in _WHOLE
+    failure = CONTENT_FILTER if ending in _FILTERED else REFUSED if refusal else None
+    if failure is None and ending not in _CUT and not spoken(content).strip():
+        called = message.get("tool_calls") or message.get("function_call")
+        thinks = thought.strip() or content.strip()
+        failure = TOOL_CALL if called else ONLY_THOUGHTS if thinks else None
+    model = data.get("model")
+    return Reply(
+        utf8(content or refusal),
+        utf8(str(model)) if model else None,
+        usage,
+        finished,
+        failure,
+        token_logps=_token_logps(choice),
+        thoughts=utf8(thought.strip()),
+    )
+
+
+def _ending(reason: object) -> str:
+    """A finish reason in lower case without what its server puts around it; empty for none."""
+    if not isinstance(reason, str):
+        return ""
+    plain = re.sub(r"[^a-z]+", "_", reason.partition(":")[0].lower()).strip("_")
+    return re.sub(r"^finish_?reason_", "", plain)
+
+
+def _parts(content: Any, depth: int = 0) -> tuple[str, str, str]:
+    """Text, thoughts and refusal of a message's content, which may come in parts."""
+    if isinstance(content, str) or content is None:
+        return content or "", "", ""
+    if not isinstance(content, list | dict) or depth > _DEEPEST:
+        raise TypeError("no text")
+    found = ["", "", ""]
+    for part in content if isinstance(content, list) else [content]:
+        kind = part.get("type") if isinstance(part, dict) else "text"
+        if kind == "refusal":
+            found[2] += _text(part.get("refusal")) or _text(part.get("text"))
+        else:
+            found[1 if kind in _THOUGHT_PARTS else 0] += _text(part)
+    return found[0], found[1], found[2]
+
+
+def _text(part: Any, depth: int = 0) -> str:
+    """What a part says, in whichever field it says it."""
+    if isinstance(part, str):
+        return part
+    if isinstance(part, list) and depth < _DEEPEST:
+        return "".join(_text(one, depth + 1) for one in part)
+    if not isinstance(part, dict) or depth >= _DEEPEST:
+        return ""
+    fields = ("text", "content", "value", "thinking", "reasoning", "summary")
+    return next((said for name in fields if (said := _text(part.get(name), depth + 1))), "")
+
+
+def _thoughts_of(message: Mapping[str, Any]) -> Iterator[str]:
+    """What stands beside a message's content; one of the fields is enough."""
+    said = [_text(message.get(name)) for name in _THOUGHT_FIELDS]
+    said += [_text(message.get("reasoning_details"))]
+    yield next(filter(None, said), "")
+
+
+def read_usage(row: object) -> Usage | None:
+    """The tokens a server reports; None where that is nothing usable.
+
+    Whole numbers of at least 0 that are not both 0; what only `total_tokens` counts, as some
+    servers count thoughts, was written too.
+    """
     if not isinstance(row, dict):
         return None
-    counts = row.get("prompt_tokens"), row.get("completion_tokens")
-    return Usage(*(count if isinstance(count, int) else 0 for count in counts))
+    prompt = _count(row.get("prompt_tokens", row.get("input_tokens")))
+    said = _count(row.get("completion_tokens", row.get("output_tokens")))
+    total = _count(row.get("total_tokens"))
+    if prompt is None or (said is None and total is None):
+        return None
+    completion = max(said or 0, (total or 0) - prompt)
+    if not 0 < prompt + completion <= MOST_TOKENS:
+        return None
+    return Usage(prompt, completion)
+
+
+def _count(value: object) -> int | None:
+    """A whole number of at least 0: 10, 10.0, or "10"."""
+    if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,12}(?:\.0*)?\s*", value):
+        value = float(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    known = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return int(value) if known else None  # type: ignore[call-overload]
 
 
 def _token_logps(choice: Mapping[str, Any]) -> tuple[TokenLogps, ...]:
@@ -111,36 +219,13 @@ def _token_logps(choice: Mapping[str, Any]) -> tuple[TokenLogps, ...]:
 
 
 def _token(row: Mapping[str, Any]) -> TokenLogps:
-    of_row = [(_utf8(one["token"]), float(one["logprob"])) for one in row["top_logprobs"]]
+    of_row = [(utf8(one["token"]), float(one["logprob"])) for one in row["top_logprobs"]]
     # A token that was drawn need not be among the likeliest.
     if of_row and row["token"] not in dict(of_row):
-        of_row.append((_utf8(row["token"]), float(row["logprob"])))
+        of_row.append((utf8(row["token"]), float(row["logprob"])))
     # Above 0 by rounding alone; a place may hold an infinity, which JSON has no word for.
     known = tuple((text, min(logp, 0.0)) for text, logp in of_row if math.isfinite(logp))
-    return TokenLogps(_utf8(row["token"]), known)
-
-
-def words(error_body: object, otherwise: str) -> str:
-    """What the server said in an error, on one line."""
-    said = error_body.get("message") if isinstance(error_body, dict) else error_body
-    return " ".join(str(said or otherwise).split())[:300]
-
-
-def failure_of(code: str | None, said: str) -> str | None:
-    """Why this one conversation was turned down, where a 400 is about the conversation."""
-    if code == "context_length_exceeded" or _TOO_LONG.search(said):
-        return TOO_LONG
-    return CONTENT_FILTER if _FILTER.search(f"{code} {said}") else None
-
-
-def refused_parameter(named: str | None, said: str, sent: Mapping[str, object]) -> str | None:
-    """The optional parameter a 400 complains of, where it was sent and can be left out."""
-    if LOGPROBS in sent and "logprob" in f"{named} {said}".lower():
-        return LOGPROBS
-    if _TOO_LONG.search(said) or not _REFUSES.search(said):
-        return None
-    about = [p for p in _OPTIONAL if p in sent and (p == named or (not named and p in said))]
-    return about[0] if about else None
+    return TokenLogps(utf8(row["token"]), known)
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float:
@@ -150,15 +235,20 @@ def retry_after_s(headers: Mapping[str, str]) -> float:
     try:
         seconds = float(value)
     except ValueError:
-        seconds = _seconds_until(value)
+        seconds = _seconds_until(value, headers.get("date"))
     return seconds if 0 < seconds < float("inf") else 0.0
 
 
-def _seconds_until(date: str) -> float:
+def _seconds_until(date: str, sent: str | None) -> float:
+    """By the server's own clock, where it tells the time: it may differ from ours."""
     try:
-        return parsedate_to_datetime(date).timestamp() - time.time()
+        until = parsedate_to_datetime(date).timestamp()
     except ValueError:
         return 0.0
+    try:
+        return until - parsedate_to_datetime(sent or "").timestamp()
+    except ValueError:
+        return until - time.time()
 
 
 def masked(text: str, secret: str) -> str:

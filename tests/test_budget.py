@@ -82,7 +82,7 @@ def test_budgets_of_one_purse_share_its_limit() -> None:
     for usage in (Usage(52, 100), None):
         assert first.reserve(request())
         first.settle(request(), usage)
-    first.unmetered.add("judge-1")  # what was spent is not known, and counts at what is known
+    first.unmetered["judge-1"] += 1  # what was spent is not known, and counts at what is known
     assert first.spent_usd is None
     assert purse.spent_usd == pytest.approx(2 * MOST)
     with pytest.raises(BudgetError, match="max-cost"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sami_eval import embedded, wire
+from sami_eval import dialect, embedded
 from sami_eval.calls import Request, Sampling
 from sami_eval.client import ClientSettings
 from sami_eval.comparison import compare
@@ -342,7 +342,7 @@ def test_what_was_asked_without_a_parameter_is_found_again_without_asking(
 
 def test_answers_under_other_parameters_are_kept_apart(ledger: Ledger) -> None:
     request = Request(Model("j", "j", engine="openai"), (("user", "hi"),), (), Sampling())
-    keys = {reply_key(request, left_out) for left_out in wire.dialects(request)}
+    keys = {reply_key(request, left_out) for left_out in dialect.earlier(request)}
     assert len(keys | {reply_key(request)}) == 4  # max_tokens and temperature, each or both
     with LoopbackJudge(refuses("temperature")) as server:
         ask(server, ledger, concurrency=1)

@@ -10,7 +10,7 @@ from statistics import fmean
 
 import pytest
 
-from sami_eval import cli, wire
+from sami_eval import cli, dialect, wire
 from sami_eval.calls import Reply, Request, Sampling, TokenLogps
 from sami_eval.comparison import compare
 from sami_eval.judge import read_in_words, read_judge, read_reply
@@ -179,7 +179,7 @@ def test_asking_for_probabilities_is_part_of_the_key() -> None:
     assert len(keys) == 3
     sets = {
         reply_key(replace(bare, top_logprobs=5), d)
-        for d in wire.dialects(replace(bare, top_logprobs=5))
+        for d in dialect.earlier(replace(bare, top_logprobs=5))
     }
     assert len(sets - keys) == 7  # max_tokens, temperature, logprobs: every choice but none
 

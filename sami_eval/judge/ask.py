@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from sami_eval import client
+from sami_eval import client, dialect
 from sami_eval.calls import Reply, Request
 from sami_eval.judge.counted import Counted
 from sami_eval.judge.local import ENGINES, complete_here
@@ -120,9 +120,11 @@ def _ask(
 
         def keep(position: int, reply: Reply) -> None:
             if not client.is_api_failure(reply):
-                name = reply_key(missing[keys[position]], reply.left_out)
+                request = missing[keys[position]]
+                name = reply_key(request, reply.left_out)
                 again = unparsed(keys[position])
                 ledger.add_replies([(name, judge.name, reply)], replace=again)
+                dialect.note(ledger, request.model, reply.left_out)
             replies[keys[position]] = reply
             advance(1)
 

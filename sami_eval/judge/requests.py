@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sami_eval import wire
 from sami_eval.calls import Reply, Request, Sampling
 from sami_eval.chat import Messages
+from sami_eval.dialect import recall
 from sami_eval.endpoint import is_default
 from sami_eval.errors import UsageError
 from sami_eval.judge.rendering import render, render_single
@@ -145,26 +145,10 @@ def stored_replies(
     judge: Judge, requests: Mapping[str, Request], ledger: Ledger, retry_unparsed: bool = False
 ) -> dict[str, Reply]:
     """The replies that the ledger holds; under retry_unparsed, those with a verdict alone."""
-    replies = _recall(requests, ledger)
+    replies = recall(requests, ledger, ledger.replies, reply_key, from_earlier=True)
     if not retry_unparsed:
         return replies
     return {k: reply for k, reply in replies.items() if read_reply(reply, judge).reason is None}
-
-
-def _recall(asked: Mapping[str, Request], ledger: Ledger) -> dict[str, Reply]:
-    """The stored replies: to the request as it stands, else without what a server refused."""
-    replies = ledger.replies(asked)
-    others = {
-        reply_key(request, left_out): k
-        for k, request in asked.items()
-        if k not in replies
-        for left_out in wire.dialects(request)
-    }
-    stored = ledger.replies(others)
-    for other in others:
-        if other in stored:
-            replies.setdefault(others[other], stored[other])
-    return replies
 
 
 def conversations(judge: Judge, turn: Turn, first: Order) -> tuple[Messages, ...]:
