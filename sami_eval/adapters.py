@@ -129,9 +129,10 @@ def yet_to_write(
     """How many responses the ledger holds, and the requests for the rest."""
     from sami_eval.generate import Engines
     from sami_eval.generate.complete import by_key
+    from sami_eval.generate.kept import stored
 
     keyed = dict(by_key(requests, Engines(choice, silent())))
-    done = ledger.completions(list(keyed))
+    done = stored(keyed, ledger)
     return len(done), [request for key, request in keyed.items() if key not in done]
 
 

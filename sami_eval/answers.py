@@ -3,7 +3,7 @@
 | format              | a file holds                                                             |
 |---------------------|--------------------------------------------------------------------------|
 | ours                | JSON lines: prompt_id, model, turns; optional token_ids, sample,          |
-|                     | finished, n_tokens (one entry a turn)                                    |
+|                     | finished, n_tokens, thoughts (a turn)                                    |
 | FastChat's          | JSON lines: question_id, model_id, choices [{index, turns}]              |
 | the paper's         | one JSON object of columns: question, response (both {"0": text, ...})   |
 """
@@ -21,6 +21,7 @@ from sami_eval.files import is_name
 from sami_eval.paper import read_columns
 from sami_eval.prompts import read_lines
 from sami_eval.store import atomic_write
+from sami_eval.thoughts import parted
 from sami_eval.types import Response
 
 HINT = (
@@ -39,7 +40,8 @@ def read_answers(path: Path) -> list[Response]:
         return _read_paper(path)
     responses: dict[tuple[str, str, int], Response] = {}
     for where, row in read_lines(path, HINT):
-        for response in _fastchat(row, where) if "choices" in row else [_ours(row, where)]:
+        for found in _fastchat(row, where) if "choices" in row else [_ours(row, where)]:
+            response = _thoughts_apart(found)
             same = (response.prompt_id, response.model, response.sample)
             if same in responses:
                 raise UsageError(
@@ -51,6 +53,26 @@ def read_answers(path: Path) -> list[Response]:
     if not responses:
         raise UsageError("no answers in the file", HINT, str(path))
     return list(responses.values())
+
+
+def _thoughts_apart(response: Response) -> Response:
+    """The response without what was thought; ids and counts are not known where a text changes."""
+    parts = [parted(text) for text in response.turns]
+    kept = tuple(said == text for (said, _), text in zip(parts, response.turns, strict=True))
+    if all(kept):
+        return response
+    before = response.thoughts or ("",) * len(parts)
+    ids, counts = response.token_ids, response.n_tokens
+    return dataclasses.replace(
+        response,
+        turns=tuple(said for said, _ in parts),
+        token_ids=tuple(one if k else () for one, k in zip(ids, kept, strict=bool(ids))),
+        n_tokens=tuple(n if k else None for n, k in zip(counts, kept, strict=bool(counts))),
+        thoughts=tuple(
+            "\n\n".join(filter(None, (own, thought)))
+            for own, (_, thought) in zip(before, parts, strict=True)
+        ),
+    )
 
 
 def write_answers(path: Path, responses: Iterable[Response]) -> None:
@@ -75,6 +97,7 @@ def _ours(row: dict[str, Any], where: str) -> Response:
         sample=_count(row.get("sample", 0), "sample", where),
         finished=tuple(_per_turn(row, "finished", turns, where)),
         n_tokens=tuple(_per_turn(row, "n_tokens", turns, where)),
+        thoughts=tuple(text or "" for text in _per_turn(row, "thoughts", turns, where)),
     )
 
 
@@ -127,7 +150,8 @@ def _per_turn(row: dict[str, Any], field: str, turns: tuple[str, ...], where: st
         raise UsageError(
             f"`{field}` is `{str(value)[:60]}`, not a list of {len(turns)}", HINT, where
         )
-    is_good = {"finished": _is_flag, "n_tokens": _is_count}.get(field, _is_list)
+    kinds = {"finished": _is_flag, "n_tokens": _is_count, "thoughts": _is_text}
+    is_good = kinds.get(field, _is_list)
     if not all(one is None or is_good(one) for one in value):
         raise UsageError(f"`{field}` is `{str(value)[:60]}`", HINT, where)
     return value
@@ -135,6 +159,10 @@ def _per_turn(row: dict[str, Any], field: str, turns: tuple[str, ...], where: st
 
 def _is_flag(value: object) -> bool:
     return isinstance(value, bool)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _is_list(value: object) -> bool:
@@ -153,4 +181,6 @@ def _ids(ids: object, where: str) -> bool:
 
 def _read_paper(path: Path) -> list[Response]:
     texts = read_columns(path, ("response",))["response"]
-    return [Response(question, path.stem, (text,)) for question, text in texts.items()]
+    return [
+        _thoughts_apart(Response(question, path.stem, (text,))) for question, text in texts.items()
+    ]

@@ -323,8 +323,8 @@ class _Exchange:
         refusals.check_final(refusal, words, at, address.shown(headers.get("location", "")))
         if status in _TEMPORARY or status >= 500:
             # An error inside a body may come after the answer was paid for.
-            usage = Usage() if headers else None
-            raise _Temporary(f"{status}: {words}", self._wait_asked(headers, words), usage)
+            usage, where = (Usage(), str(status)) if headers else (None, "an error inside a reply")
+            raise _Temporary(f"{where}: {words}", self._wait_asked(headers, words), usage)
         if refusal.failure is not None:
             return Reply("", failure=refusal.failure)
         self._check_repeated(words, status)

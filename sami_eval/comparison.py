@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
 from sami_eval.errors import UsageError
-from sami_eval.judge import IDENTICAL
+from sami_eval.judge import IDENTICAL, TOO_LONG
 from sami_eval.lengths import length
 from sami_eval.types import (
     Comparison,
@@ -264,6 +264,7 @@ def tally(
         first_position_rate=first_position_rate(verdicts),
         unparsed=sum(verdict.winner is None for verdict in verdicts),
         n_verdicts=len(verdicts),
+        too_long=sum(verdict.reason == TOO_LONG for verdict in verdicts),
     )
 
 

@@ -112,7 +112,7 @@ def note(ledger: Ledger, model: Model, adapted: tuple[str, ...]) -> None:
     known = _noted(ledger, [model]).get(model, ())
     if adapted and adapted not in known:
         row = Reply(json.dumps([*known, adapted]))
-        ledger.add_replies([(_note_key(model), _NOTED, row)])
+        ledger.add_replies([(_note_key(model), _NOTED, row)], replace=True)
 
 
 def _note_key(model: Model) -> str:

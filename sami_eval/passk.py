@@ -11,13 +11,14 @@ import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from sami_eval import chat, gsm8k, models, runs, seen
+from sami_eval import chat, gsm8k, models, runs, seen, unanswered
 from sami_eval.adapters import Workshop, ensure_in
 from sami_eval.calls import Completion, Request, Sampling
 from sami_eval.config import Config
 from sami_eval.errors import UsageError
 from sami_eval.generate import Engines, complete, format_of
 from sami_eval.generate.complete import by_key
+from sami_eval.generate.kept import stored as stored_of
 from sami_eval.gsm8k import Problem
 from sami_eval.passk_plan import Plan, Settings, make_plan, resolve
 from sami_eval.progress import Progress
@@ -31,6 +32,7 @@ from sami_eval.report.passk_document import (
     contender_row,
     difference_row,
 )
+from sami_eval.report.unanswered import answers_of
 from sami_eval.run import shown
 from sami_eval.samples import Attempts, any_of_k, attempts, figures, paired
 from sami_eval.stages import Stages
@@ -63,13 +65,15 @@ def run_passk(
         with stages.stage("sampling"), Engines(plan.engine, progress) as engines:
             requests = [requests_of(model, plan) for model in found]
             flat = [request for several in requests for request in several]
-            keys = {name for name, _ in by_key(flat, engines)}
-            stored = len(ledger.completions(keys))
+            keys = dict(by_key(flat, engines))
+            stored = len(stored_of(keys, ledger))
             completions = complete(flat, ledger, engines, progress, "sampling")
             names = {model.name: engines.name_for(model) for model in found}
     with stages.stage("statistics"):
         tried = _by_contender(plan, found, completions)
         document = _document(plan, found, names, tried)
+        for note in unanswered.notes(answers_of(document["contenders"])):
+            progress.say(note)
     document |= {
         "run": shown(folder, config),
         "command": command,
@@ -266,4 +270,5 @@ def _sample_row(
         "n_tokens": sample.n_tokens,
         "finished": sample.finished,
         "text": sample.text,
+        **({"thoughts": sample.thoughts} if sample.thoughts else {}),
     }

@@ -13,6 +13,7 @@ from sami_eval.budget import cost_usd, dollars, most_tokens, total
 from sami_eval.config import Config
 from sami_eval.generate import Engines
 from sami_eval.generate.complete import by_key
+from sami_eval.generate.kept import stored as stored_of
 from sami_eval.passk import requests_of, resolved
 from sami_eval.passk_plan import Plan, Settings, make_plan
 from sami_eval.progress import silent
@@ -85,7 +86,7 @@ def _drawings(spec: str, plan: Plan, engines: Engines, ledger: Ledger) -> Iterat
 
 def _drawing(model: Model, plan: Plan, engines: Engines, ledger: Ledger) -> Drawing:
     keyed = dict(by_key(requests_of(model, plan), engines))
-    stored = ledger.completions(keyed)
+    stored = stored_of(keyed, ledger)
     missing = [request for name, request in keyed.items() if name not in stored]
     cost: float | None = 0.0
     if model.engine in SERVED and missing:

@@ -206,7 +206,8 @@ def _named(refusal: Refusal, sent: Mapping[str, object]) -> str | None:
             return exact[0]
     if refusal.is_filter:
         return None
-    said = refusal.said.replace(model, " ") if model else refusal.said
+    # A model's name may hold a parameter's: seed-oss.
+    said = re.sub(rf"(?<!\w){re.escape(model)}(?!\w)", " ", refusal.said) if model else refusal.said
     places = {p: match.start() for p in has if (match := _NAMES[p].search(said))}
     # What is named beside another costs less to leave out than the temperature.
     if {"temperature", "top_p"} <= places.keys():

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sami_eval import models, runs, seen
+from sami_eval import models, runs, seen, unanswered
 from sami_eval.adapters import Workshop, ensure_in
 from sami_eval.budget import Purse
 from sami_eval.comparison import compare as compare_pair
@@ -20,7 +20,7 @@ from sami_eval.config import Config, find_config
 from sami_eval.contenders import Contender, games, pairs, seed_of
 from sami_eval.corrected import People, read_people, with_votes
 from sami_eval.ensemble import with_judges
-from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.errors import UsageError
 from sami_eval.generate import respond
 from sami_eval.judge import Counted, engines_of, judge_all, read_in_words
 from sami_eval.plan import Plan, Settings, make_plan, resolve
@@ -99,6 +99,9 @@ def run_comparison(
         with stages.stage("generating"):
             responses = respond(plan.prompts, answering, plan.generate, ledger, progress)
             plan = dataclasses.replace(plan, prompts=answered(plan.prompts, responses))
+            counted = {name: unanswered.of_responses(of) for name, of in responses.items()}
+            for note in unanswered.notes(counted):
+                progress.say(note)
         with stages.stage("judging"):
             verdicts, taken = _judge_pairs(plan, sides, responses, ledger, progress)
     answers = [response for several in responses.values() for response in several]
@@ -285,15 +288,21 @@ def _all_calls(judges: Sequence[JudgeRow]) -> Calls:
     return {
         "made": sum(row["calls"]["made"] for row in judges),
         "from_ledger": sum(row["calls"]["from_ledger"] for row in judges),
+        "failed": sum(row["calls"].get("failed", 0) for row in judges),
     }
 
 
 def _judge_row(seat: Seat, taken: Taken) -> JudgeRow:
-    tokens = taken.calls.tokens
+    tokens, calls = taken.calls.tokens, taken.calls
+    n_calls: Calls = {
+        "made": len(calls.made),
+        "from_ledger": len(calls.stored),
+        "failed": len(calls.failed),
+    }
     return {
         "name": seat.judge.name,
         "model": seat.at.base if seat.at is not None else None,
-        "calls": {"made": len(taken.calls.made), "from_ledger": len(taken.calls.stored)},
+        "calls": n_calls,
         "tokens": {"prompt": tokens.prompt_tokens, "completion": tokens.completion_tokens},
         "cost_usd": taken.cost_usd,
     }
@@ -325,16 +334,6 @@ def _contender_row(
         "engine": model.engine,
         "fingerprint": model.fingerprint,
         "n_cut": sum(ended is False for response in responses for ended in response.finished),
+        "answers": unanswered.of_responses(responses),
         "trained_on": seen.trained_on(model, prompts),
     }
-
-
-def check_unparsed(document: Document, most: float) -> None:
-    """Raise SamiEvalError where more than this share of the judgments has no verdict."""
-    n_verdicts = sum(row["n_verdicts"] for row in document["comparisons"])
-    unparsed = sum(row["unparsed"] for row in document["comparisons"])
-    if unparsed > most * n_verdicts:
-        raise SamiEvalError(
-            f"{unparsed} of {n_verdicts} judgments have no verdict, more than {most:.0%}",
-            f"sami-eval show {document['run']} --unparsed",
-        )

@@ -6,7 +6,7 @@ Pure: `passk.py` has the samples drawn and the figures saved.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -18,6 +18,7 @@ from sami_eval.stats.passk import maj_at_k, pass_at_k
 from sami_eval.stats.problems import Difference, difference, mean_amount, mean_score
 from sami_eval.stats.tests import holm
 from sami_eval.types import Estimate
+from sami_eval.unanswered import Answer, AnswersRow, answers_row
 
 NONE = Estimate(None, None)
 
@@ -69,6 +70,7 @@ class Figures:
     curve: (k, pass@k) from 1 to all samples, for a plot. greedy: accuracy at temperature 0.
     mean_tokens: of a sample, where every sample's count is known.
     n_cut: samples cut at the token limit. n_identical: problems whose samples are all one text.
+    answers: how many samples there are, the greedy ones too, and what of them is no answer.
     """
 
     pass_at_k: Mapping[int, Estimate]
@@ -79,6 +81,7 @@ class Figures:
     greedy: Estimate
     n_cut: int
     n_identical: int
+    answers: AnswersRow
 
 
 def figures(of: Sequence[Attempts], ks: Sequence[int]) -> Figures:
@@ -92,7 +95,14 @@ def figures(of: Sequence[Attempts], ks: Sequence[int]) -> Figures:
         _greedy(of),
         sum(sample.finished is False for one in of for sample in one.samples),
         sum(one.identical for one in of),
+        answers_row([Answer(one.text, one.thoughts) for one in _completions(of)]),
     )
+
+
+def _completions(of: Sequence[Attempts]) -> Iterator[Completion]:
+    for one in of:
+        yield from one.samples
+        yield from [one.greedy] if one.greedy is not None else []
 
 
 def _curve(of: Sequence[Attempts]) -> tuple[tuple[int, float], ...]:

@@ -39,6 +39,18 @@ def blanked(text: str) -> str:
     return "".join([*parts, text[at:]])
 
 
+def parted(text: str) -> tuple[str, str]:
+    """What was said and what was thought, without tags; the text as it is where it has none."""
+    spans, said, at = thoughts(text), [], 0
+    if not spans:
+        return text, ""
+    for start, end in spans:
+        said.append(text[at:start])
+        at = end
+    kept = (TAG.sub("", text[start:end]).strip() for start, end in spans)
+    return "".join([*said, text[at:]]).strip(), "\n\n".join(filter(None, kept))
+
+
 def spoken(text: str) -> str:
     """The text without its thoughts; as it is where it has none."""
     parts, at = [], 0

@@ -92,6 +92,7 @@ class Response:
         empty where the ids are not known (a server, a record).
     finished: per turn, whether the model ended by itself; None where not known.
     n_tokens: per turn; None where not known.
+    thoughts: per turn, what was thought before it: no part of the answer. Empty where none was.
     """
 
     prompt_id: str
@@ -101,6 +102,7 @@ class Response:
     sample: int = 0
     finished: tuple[bool | None, ...] = ()
     n_tokens: tuple[int | None, ...] = ()
+    thoughts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,7 @@ class Tally:
     detectable: the smallest |win rate - 50%| this many questions find with 80% power.
     consistency: share of turns judged in both orders that got the same winner in both.
     first_position_rate: share of decided verdicts won by the response shown first.
-    unparsed: judgments without a verdict.
+    unparsed: judgments without a verdict. too_long: those whose answers are too long for a judge.
     """
 
     n_questions: int
@@ -226,6 +228,7 @@ class Tally:
     first_position_rate: Estimate
     unparsed: int
     n_verdicts: int
+    too_long: int = 0
 
 
 @dataclass(frozen=True, slots=True)

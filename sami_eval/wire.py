@@ -16,7 +16,6 @@ from typing import Any
 from sami_eval.calls import Reply, TokenLogps
 from sami_eval.dialect import utf8
 from sami_eval.refusals import CONTENT_FILTER, TOO_LONG, Refusal, refusal_of
-from sami_eval.thoughts import spoken
 from sami_eval.types import Usage
 
 __all__ = ["CONTENT_FILTER", "REFUSED", "TOO_LONG", "MalformedError", "read_completion"]
@@ -122,10 +121,9 @@ def _reply(data: Any) -> Reply:
         raise MalformedError(f"broken off: finish_reason {choice['finish_reason']!r}", usage)
     finished = None if not ending else ending in _WHOLE
     failure = CONTENT_FILTER if ending in _FILTERED else REFUSED if refusal else None
-    if failure is None and ending not in _CUT and not spoken(content).strip():
+    if failure is None and ending not in _CUT and not content.strip():
         called = message.get("tool_calls") or message.get("function_call")
-        thinks = thought.strip() or content.strip()
-        failure = TOOL_CALL if called else ONLY_THOUGHTS if thinks else None
+        failure = TOOL_CALL if called else ONLY_THOUGHTS if thought.strip() else None
     model = data.get("model")
     return Reply(
         utf8(content or refusal),

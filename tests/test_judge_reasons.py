@@ -81,7 +81,7 @@ def test_too_long_is_stored_in_the_words_it_always_was() -> None:
         (refuses(500, "stumbled"), "API failure: 500: stumbled"),
         (refuses(429, "slow down"), "API failure: 429: slow down"),
         ((200, OK, b"<html>"), "API failure: not a completion: '<html>'"),
-        ((200, OK, error("overloaded")), "API failure: not a completion: "),
+        ((200, OK, error("overloaded")), "API failure: an error inside a reply: overloaded"),
         (refuses(400, "something else"), "API failure: 400: something else"),
     ],
 )

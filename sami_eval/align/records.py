@@ -100,7 +100,7 @@ def _response(row: dict[str, Any], prompt: Prompt, where: str) -> Response:
         )
     if row.get("sample", 0) < 0:
         raise UsageError(f"`sample` is `{row['sample']}`", HINT, where)
-    for name in ("token_ids", "finished", "n_tokens"):
+    for name in ("token_ids", "finished", "n_tokens", "thoughts"):
         if len(row.get(name, ())) not in (0, n_turns):
             raise UsageError(f"`{name}` has not one entry for each of {n_turns} turns", HINT, where)
     token_ids = tuple(map(tuple, row.get("token_ids", ())))
@@ -115,6 +115,7 @@ def _response(row: dict[str, Any], prompt: Prompt, where: str) -> Response:
             "token_ids": token_ids,
             "finished": tuple(row.get("finished", ())),
             "n_tokens": n_tokens,
+            "thoughts": tuple(row.get("thoughts", ())),
         }
     )
 

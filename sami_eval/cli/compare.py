@@ -122,7 +122,8 @@ def compare(
     from sami_eval.cli.output import print_document
     from sami_eval.config import find_config
     from sami_eval.plan import Settings
-    from sami_eval.run import check_unparsed, run_comparison
+    from sami_eval.report.unanswered import check_unparsed
+    from sami_eval.run import run_comparison
 
     settings = Settings(
         contenders=tuple(contenders),

@@ -76,6 +76,9 @@ def passk(
     seed: Seed = 0,
     out: Out = None,
     concurrency: Concurrency = 16,
+    max_unparsed: Annotated[
+        float, typer.Option(min=0, max=1, help="Exit 1 above this share of samples without text.")
+    ] = 0.02,
     max_cost: MaxCost = None,
     rpm: Rpm = None,
     tpm: Tpm = None,
@@ -89,6 +92,8 @@ def passk(
     from sami_eval.config import find_config
     from sami_eval.passk import run_passk
     from sami_eval.passk_plan import Settings, parse_ks
+    from sami_eval.report.unanswered import answers_of
+    from sami_eval.unanswered import check_empty
 
     settings = Settings(
         contenders=tuple(contenders),
@@ -124,6 +129,7 @@ def passk(
     document = run_passk(settings, config, progress.terminal(quiet), command)
     warn(document)
     print_passk(document, as_json, verbose)
+    check_empty(answers_of(document["contenders"]), max_unparsed)
 
 
 def _print_forecast(settings: Settings, config: Config, as_json: bool) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from sami_eval import dialect
 from sami_eval.calls import Completion, Request
 from sami_eval.errors import SamiEvalError
 from sami_eval.generate.engine import Done, Engine, Engines, base_of, request_key
 from sami_eval.generate.formats import format_of
+from sami_eval.generate.kept import apart, key_in
+from sami_eval.generate.kept import stored as stored_of
 from sami_eval.generate.server import ServerEngine
 from sami_eval.leases import Claim, share
 from sami_eval.progress import Advance, Progress
@@ -38,7 +41,7 @@ def complete(
     unique: dict[str, Request] = {}
     for key, request in keyed:
         unique.setdefault(key, request)
-    done = ledger.completions(unique)
+    done = stored_of(unique, ledger)
     note = engines.choice.client.limits.budget.note
     with progress.track(description, len(unique), note) as advance:
         advance(len(done))
@@ -67,7 +70,7 @@ def _complete_group(
     """Fill `done` for requests of one base: generated here, or by another run that is at it."""
 
     def stored(keys: Sequence[str]) -> dict[str, Completion]:
-        found = ledger.completions(keys)
+        found = stored_of({key: group[key] for key in keys}, ledger)
         advance(len(found.keys() - done.keys()))
         done.update(found)
         return found
@@ -133,14 +136,26 @@ def _keep(
     keys = list(missing)
 
     def on_done(rows: Sequence[tuple[int, Completion]]) -> None:
+        new = {keys[i]: apart(completion, missing[keys[i]]) for i, completion in rows}
         ledger.add_completions(
-            [(keys[i], missing[keys[i]].model.name, completion) for i, completion in rows]
+            [
+                (_key_of(name, missing, one), missing[name].model.name, one)
+                for name, one in new.items()
+            ]
         )
+        for name, one in new.items():
+            dialect.note(ledger, missing[name].model, one.left_out)
         # Another run may have stored its own in the meantime; that one stays.
-        done.update(ledger.completions(keys[i] for i, _ in rows))
+        done.update(stored_of({name: missing[name] for name in new}, ledger))
         advance(len(rows))
 
     return on_done
+
+
+def _key_of(name: str, missing: Mapping[str, Request], completion: Completion) -> str:
+    """The key of a completion: an answer to other parameters is another one."""
+    left_out = completion.left_out
+    return key_in(missing[name], left_out) if left_out else name
 
 
 def cut(group: Mapping[str, Request], batch_rows: int | None) -> list[list[str]]:

@@ -24,6 +24,7 @@ from sami_eval.types import SERVED, Model
 
 Done = Callable[[Sequence[tuple[int, Completion]]], None]
 
+SERVER = "openai"  # what runs the models of any server
 # Below this width one thread is fastest, and vLLM's start costs more than it saves.
 TINY_HIDDEN_SIZE = 512
 
@@ -108,7 +109,7 @@ class Engines:
     def name_for(self, model: Model) -> str:
         """Which engine runs a model; nothing is started."""
         if model.engine in SERVED:
-            return "openai"
+            return SERVER
         if self.choice.name != "auto":
             return self.choice.name
         has_vllm = importlib.util.find_spec("vllm") is not None
@@ -138,7 +139,7 @@ class Engines:
 
     def _start(self, models: Sequence[Model]) -> Engine:
         name, arguments = self.name_for(models[0]), self.choice.arguments
-        if name == "openai":
+        if name == SERVER:
             from sami_eval.generate.server import ServerEngine
 
             return ServerEngine(self.choice.client, self.progress)
@@ -181,14 +182,16 @@ def is_tiny(model: Model) -> bool:
     return isinstance(width, int) and width < TINY_HIDDEN_SIZE
 
 
-def request_key(engine: str, request: Request) -> str:
+def request_key(engine: str, request: Request, left_out: Sequence[str] = ()) -> str:
     """The ledger key: SHA-256 of all that determines a completion; names do not.
 
     Greedy local decoding draws nothing, so its seed, top_p and sample index do not count.
+    left_out: what the server refused, so that it was asked otherwise.
     """
     sampling, sample = request.sampling, request.sample
-    if engine != "openai" and sampling.temperature == 0:
+    if engine != SERVER and sampling.temperature == 0:
         sampling, sample = replace(sampling, top_p=1.0, seed=0), 0
     prompt = request.token_ids or request.messages
     facts = (engine, request.model.fingerprint, prompt, sampling, sample)
-    return key("completion", *facts, *([request.top_logprobs] if request.top_logprobs else ()))
+    wanted = [request.top_logprobs] if request.top_logprobs else []
+    return key("completion", *facts, *wanted, *([list(left_out)] if left_out else []))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from sami_eval.calls import Completion, Request
 from sami_eval.generate.complete import by_key
 from sami_eval.generate.engine import Engines
+from sami_eval.generate.kept import stored as stored_of
 from sami_eval.generate.respond import Settings, responses_by
 from sami_eval.progress import silent
 from sami_eval.store import Ledger, key
@@ -43,7 +44,7 @@ def expected(
 
     def ask(requests: Sequence[Request], _: str) -> list[Completion]:
         asked = by_key(requests, engines)
-        done = ledger.completions(name for name, _ in asked)
+        done = stored_of(dict(asked), ledger)
         for name, request in dict(asked).items():
             if name in done:
                 found.n_stored[request.model.name] += 1

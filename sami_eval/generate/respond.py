@@ -132,7 +132,13 @@ class _Dialogue:
             sample=self.sample,
             finished=tuple(answer.finished for answer in self.answers),
             n_tokens=tuple(answer.n_tokens for answer in self.answers),
+            thoughts=_thoughts(self.answers),
         )
+
+
+def _thoughts(answers: Sequence[Completion]) -> tuple[str, ...]:
+    said = tuple(answer.thoughts or "" for answer in answers)
+    return said if any(said) else ()
 
 
 def temperature_of(prompt: Prompt, settings: Settings) -> float:
@@ -208,4 +214,5 @@ def _trimmed(response: Response, model: Model, n_turns: int) -> Response:
         token_ids=response.token_ids[:n_turns],
         finished=response.finished[:n_turns],
         n_tokens=response.n_tokens[:n_turns],
+        thoughts=response.thoughts[:n_turns],
     )

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from sami_eval import client
 from sami_eval.calls import Completion, Reply, Request
 from sami_eval.errors import SamiEvalError
-from sami_eval.generate.engine import Done
+from sami_eval.generate.engine import SERVER, Done
+from sami_eval.generate.kept import apart
+from sami_eval.generate.text import first_stop
 from sami_eval.progress import Progress
 from sami_eval.types import Model
+from sami_eval.wire import CONTENT_FILTER, ONLY_THOUGHTS
 
 
 class ServerEngine:
     """Sends messages; the server renders them and draws its own random numbers."""
 
-    name = "openai"
+    name = SERVER
     batch_rows: int | None = None
 
     def __init__(self, settings: client.ClientSettings, progress: Progress) -> None:
@@ -44,18 +48,20 @@ class ServerEngine:
         Raises SamiEvalError at the end where requests failed.
         """
         failures: Counter[str] = Counter()
-        refusals: Counter[str] = Counter()
+        empty: Counter[str] = Counter()
 
         def on_reply(position: int, reply: Reply) -> None:
-            if reply.failure is None or not client.is_api_failure(reply):
-                on_done([(position, _completion(reply))])
-                if reply.failure is not None:
-                    refusals[f"`{requests[position].model.name}`: {reply.failure}"] += 1
-            else:
-                failures[reply.failure] += 1
+            if client.is_api_failure(reply):
+                failures[str(reply.failure)] += 1
+                return
+            completion = _completion(reply, requests[position])
+            on_done([(position, completion)])
+            if not completion.text:
+                why = reply.failure or (ONLY_THOUGHTS if completion.thoughts else "no text")
+                empty[f"`{requests[position].model.name}`: {why}"] += 1
 
         client.complete_all(requests, self._settings, on_reply, self._progress, wanted)
-        for why, n in refusals.items():
+        for why, n in empty.items():
             self._progress.say(f"{n} empty answers of {why}")
         if failures:
             why, _ = failures.most_common(1)[0]
@@ -65,6 +71,17 @@ class ServerEngine:
             )
 
 
-def _completion(reply: Reply) -> Completion:
-    n_tokens = reply.usage.completion_tokens if reply.usage else None
-    return Completion(reply.text.strip(), (), reply.finished, n_tokens)
+def _completion(reply: Reply, request: Request) -> Completion:
+    """A reply as an answer. What a filter has cut off is none, whatever there is of it.
+
+    Its count includes what the server keeps to itself: then the answer's own is not known.
+    """
+    text = "" if reply.failure == CONTENT_FILTER else reply.text
+    at = first_stop(text, request.sampling.stop)  # a server that refuses `stop` goes on
+    text = (text if at is None else text[:at]).strip()
+    n_tokens = reply.usage.completion_tokens if reply.usage and not reply.thoughts else None
+    finished = True if at is not None else reply.finished
+    whole = Completion(text, (), finished, n_tokens, left_out=reply.left_out)
+    inside = apart(whole, request)
+    thought = "\n\n".join(filter(None, (reply.thoughts, inside.thoughts)))
+    return replace(inside, thoughts=thought)

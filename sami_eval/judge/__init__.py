@@ -7,13 +7,14 @@ from sami_eval.judge.files import judge_files, judges_dirs, listing, read_judge,
 from sami_eval.judge.local import ENGINES as IN_PROCESS
 from sami_eval.judge.rendering import render, shows_reference
 from sami_eval.judge.requests import BOTH, judge_model, stored_replies, to_ask
-from sami_eval.judge.verdicts import Reading, parse_rating, parse_verdict, read_reply
+from sami_eval.judge.verdicts import TOO_LONG, Reading, parse_rating, parse_verdict, read_reply
 
 __all__ = [
     "BETWEEN",
     "BOTH",
     "IDENTICAL",
     "IN_PROCESS",
+    "TOO_LONG",
     "Counted",
     "Reading",
     "engines_of",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sami_eval.generate import Engines
 
 IDENTICAL = "identical responses, not asked"
+NO_ANSWER = "no answer on either side"
 BETWEEN = "\n\n* * *\n\n"  # the words on a and those on b, where each was rated on its own
 _SWAPPED: Mapping[Winner, Winner] = {"a": "b", "b": "a", "tie": "tie"}
 
@@ -55,7 +56,11 @@ def judge_all(
     """
     if judge.kind == "rules":
         every = list(turns(prompts, responses_a, responses_b))
-        return [_by_rules(judge, turn, first) for turn in every for first in orders]
+        return [
+            _by_rules(judge, turn, first) if turn.answered() else _nothing(judge, turn, first)
+            for turn in every
+            for first in orders
+        ]
     todo = to_ask(judge, prompts, responses_a, responses_b, orders, repeats, model)
     requests = todo.requests
 
@@ -139,6 +144,8 @@ def _verdict(
     judge: Judge, judgment: Judgment, replies: Mapping[str, Reply], fresh: Container[str]
 ) -> Verdict:
     turn, needed = judgment.turn, [replies[k] for k in judgment.keys]
+    if not turn.answered():
+        return _nothing(judge, turn, judgment.first, judgment.repeat)
     readings = [read_reply(reply, judge) for reply in needed]
     winner, score, reason = _decide(judgment.first, readings)
     return Verdict(
@@ -158,6 +165,13 @@ def _verdict(
         from_ledger=bool(needed) and not any(k in fresh for k in judgment.keys),
         ratings=(readings[0].rating, readings[1].rating) if len(readings) == 2 else None,
     )
+
+
+def _nothing(judge: Judge, turn: Turn, first: Order, repeat: int = 0) -> Verdict:
+    """No verdict, where neither has answered: a tie of two silences would pull to 50%."""
+    names = judge.name, turn.a.model, turn.b.model
+    place = turn.prompt.id, turn.turn
+    return Verdict(*place, *names, first, repeat, None, reason=NO_ANSWER, text=IDENTICAL)
 
 
 def read_in_words(judge: Judge, verdicts: Iterable[Verdict]) -> int:

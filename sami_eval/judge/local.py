@@ -42,5 +42,11 @@ def _reply(request: Request, completion: Completion | None) -> Reply:
     if completion is None:
         return Reply("", failure=wire.TOO_LONG)
     usage = Usage(len(request.token_ids), completion.n_tokens or 0)
-    logps = completion.token_logps
-    return Reply(completion.text, request.model.base, usage, completion.finished, token_logps=logps)
+    return Reply(
+        completion.text,
+        request.model.base,
+        usage,
+        completion.finished,
+        token_logps=completion.token_logps,
+        thoughts=completion.thoughts or "",
+    )

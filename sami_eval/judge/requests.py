@@ -27,6 +27,10 @@ class Turn:
     a: Response
     b: Response
 
+    def answered(self) -> bool:
+        """Whether either of them said anything."""
+        return any(one.turns[self.turn].strip() for one in (self.a, self.b))
+
     def identical(self) -> bool:
         """Whether both said the same up to here: a tie, and nothing to ask."""
         return self.a.turns[: self.turn + 1] == self.b.turns[: self.turn + 1]
@@ -120,7 +124,7 @@ def _keys(
 
     The messages hold the order, so a comparison turned round finds the same replies.
     """
-    if turn.identical():
+    if turn.identical() or not turn.answered():
         return
     model = model or judge_model(judge)
     sampling = Sampling(judge.temperature, max_tokens=judge.max_tokens)

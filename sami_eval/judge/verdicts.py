@@ -19,6 +19,7 @@ from sami_eval.types import Judge, Winner
 
 WINNERS: dict[str, Winner] = {"a": "a", "b": "b", "tie": "tie"}
 LOWEST, HIGHEST = 1.0, 10.0
+TOO_LONG = "too long for the judge"
 
 _REFUSAL = re.compile(
     r"\A\W*(i['’]?m (very )?sorry|i am (very )?sorry|sorry|i can(no|['’])t|i['’]m (not able|unable)"
@@ -85,7 +86,7 @@ def read_reply(reply: Reply, judge: Judge) -> Reading:
     """The verdict or rating in a reply, or the reason that there is none."""
     if reply.failure is not None:
         too_long = reply.failure == wire.TOO_LONG
-        return Reading(reason="too long for the judge" if too_long else reply.failure)
+        return Reading(reason=TOO_LONG if too_long else reply.failure)
     token = _verdict_token(reply, judge) if judge.tokens else None
     return _read_words(reply, judge) if token is None else _by_probability(token, judge)
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from sami_eval.budget import dollars
 from sami_eval.comparison import SIGNIFICANT
+from sami_eval.report import unanswered
 from sami_eval.report.corrected import corrected_cells, corrected_words, people_facts
 from sami_eval.report.figures import interval_text, p_text, percent, short_p, shorten
 from sami_eval.report.judges import HEADER, cost_facts, judge_cells, kappa_facts, several_judges
@@ -40,7 +41,8 @@ EMBEDDED = (
 
 def render(document: Document, verbose: bool = False) -> RenderableType:
     """The whole result: title, table or tables, and what they mean in words."""
-    parts: list[RenderableType] = [Text(title(document), style="bold"), Text()]
+    parts: list[RenderableType] = [Text(title(document), style="bold")]
+    parts += [*(Text(line, style="bold red") for line in unanswered.warnings(document)), Text()]
     if len(document["comparisons"]) == 1:
         row = document["comparisons"][0]
         parts += [_category_table(row), Text(), *words(document)]
@@ -275,6 +277,7 @@ def fact_rows(document: Document) -> Iterator[tuple[str, str]]:
     cut = {row["name"]: row["n_cut"] for row in document["contenders"] if row["n_cut"]}
     if cut:
         yield "cut at token limit", ", ".join(f"{name} {n}" for name, n in cut.items())
+    yield from unanswered.facts(document["contenders"])
     yield from trained_on_facts(document["contenders"])
     yield "cost", _cost(document)
     yield from cost_facts(document)
@@ -305,14 +308,14 @@ def _cost(document: Document) -> str:
     calls, tokens = document["calls"], document["tokens"]
     if document["judge_model"] is None and document["cost_usd"] == 0:
         return "nothing; the judge is a program"
-    if not calls["made"] + calls["from_ledger"] and document["cost_usd"] == 0:
+    if not sum(calls.values()) and document["cost_usd"] == 0:  # type: ignore[arg-type]
         return "nothing; no judge was called"
     price = "not known" if document["cost_usd"] is None else dollars(document["cost_usd"])
     total = calls["made"] + calls["from_ledger"]
     return (
         f"{price}{_of_answers(document)}{_unseen(document)} "
         f"({tokens['prompt']:,} in, {tokens['completion']:,} out; "
-        f"{calls['from_ledger']:,} of {total:,} from the ledger)"
+        f"{calls['from_ledger']:,} of {total:,} from the ledger{unanswered.failed(document)})"
     )
 
 

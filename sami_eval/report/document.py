@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, TypedDict
 
 from sami_eval.errors import UsageError
 from sami_eval.files import read_json
 from sami_eval.report.earlier import fill
 from sami_eval.shape import misfit
 from sami_eval.types import Comparison, Estimate, Kappa, Length, Seeds, Tally
+from sami_eval.unanswered import AnswersRow
 
 if TYPE_CHECKING:
     from sami_eval.stats import Standing
@@ -59,6 +60,7 @@ class TallyRow(TypedDict):
     first_position_interval: list[float] | None
     unparsed: int
     n_verdicts: int
+    too_long: NotRequired[int]
 
 
 class SeedRow(TypedDict):
@@ -158,6 +160,7 @@ class ContenderRow(TypedDict):
     engine: str
     fingerprint: str
     n_cut: int
+    answers: NotRequired[AnswersRow]
     trained_on: list[str] | None
 
 
@@ -172,10 +175,11 @@ class JudgeRow(TypedDict):
 
 
 class Calls(TypedDict):
-    """Judge calls: made now, and answered from the ledger."""
+    """Judge calls: made now, answered from the ledger, and never answered."""
 
     made: int
     from_ledger: int
+    failed: NotRequired[int]
 
 
 class Document(TypedDict):
@@ -234,6 +238,7 @@ def tally_row(tally: Tally) -> TallyRow:
         "first_position_interval": _interval(first.interval),
         "unparsed": tally.unparsed,
         "n_verdicts": tally.n_verdicts,
+        "too_long": tally.too_long,
     }
 
 

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
+from sami_eval import unanswered
 from sami_eval.budget import dollars
 from sami_eval.report.console import EMBEDDED, facts, plain_table, stage_table, trained_on_facts
 from sami_eval.report.figures import interval_text, p_text, percent, short_p, shorten
+from sami_eval.report.unanswered import answers_of
+from sami_eval.report.unanswered import facts as answer_facts
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -75,11 +78,12 @@ def settings(document: PasskDocument) -> str:
 
 
 def warnings(document: PasskDocument) -> list[str]:
-    """What spoils the figures: samples of a problem that are all one and the same text."""
+    """What spoils the figures: samples without text, or all of a problem one and the same."""
+    found = unanswered.warnings(answers_of(document["contenders"]))
     if document["samples"] < 2:
-        return []
+        return found
     n = document["n_problems"]
-    return [
+    return found + [
         f"warning: {row['name']}: all samples are identical on {row['n_identical']} of {n} "
         "problems, so pass@k says no more than pass@1. The usual cause is one seed for every "
         "sample, a server that ignores seeds and temperature, or a very low temperature."
@@ -276,6 +280,7 @@ def fact_rows(document: PasskDocument) -> Iterator[tuple[str, str]]:
             ", ".join(f"{name} {n:,}" for name, n in cut.items())
             + f" ({row['max_tokens']} tokens)",
         )
+    yield from answer_facts(document["contenders"])
     yield from trained_on_facts(document["contenders"])
     calls = document["calls"]
     total = calls["made"] + calls["from_ledger"]

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from sami_eval.comparison import SIGNIFICANT
 from sami_eval.errors import UsageError
 from sami_eval.samples import Figures, Paired
 from sami_eval.types import Estimate, Model
+from sami_eval.unanswered import AnswersRow
 
 SCHEMA: Final = "sami-eval/passk/1"
 DOCUMENT: Final = "passk.json"
@@ -45,6 +46,7 @@ class PasskContender(TypedDict):
     greedy: EstimateRow
     n_cut: int
     n_identical: int
+    answers: NotRequired[AnswersRow]
     any_of_k: dict[str, float]
     trained_on: list[str] | None
 
@@ -121,6 +123,7 @@ def contender_row(
         "greedy": estimate_row(found.greedy),
         "n_cut": found.n_cut,
         "n_identical": found.n_identical,
+        "answers": found.answers,
         "any_of_k": {str(k): value for k, value in any_of.items()},
         "trained_on": trained_on,
     }

@@ -1,0 +1,84 @@
+"""What of a finished run is no answer or no verdict: in words, and as a reason to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from sami_eval import unanswered
+from sami_eval.errors import SamiEvalError
+from sami_eval.report.figures import shorten
+from sami_eval.unanswered import AnswersRow
+
+if TYPE_CHECKING:
+    from sami_eval.report.document import ContenderRow, Document
+    from sami_eval.report.passk_document import PasskContender
+
+
+def answers_of(rows: Sequence[ContenderRow] | Sequence[PasskContender]) -> dict[str, AnswersRow]:
+    """What of each contender's answers is none; runs of earlier versions do not say."""
+    return {row["name"]: row["answers"] for row in rows if "answers" in row}
+
+
+def n_too_long(document: Document) -> int:
+    """Judgments whose answers are too long for the judge."""
+    return sum(row.get("too_long", 0) for row in document["comparisons"])
+
+
+def failed(document: Document) -> str:
+    """How many calls were never answered, behind the others; empty for none."""
+    n = document["calls"].get("failed", 0)
+    return f"; {n:,} calls failed" if n else ""
+
+
+def warnings(document: Document) -> list[str]:
+    """What spoils a comparison's figures."""
+    found = unanswered.warnings(answers_of(document["contenders"]))
+    if n := n_too_long(document):
+        found.append(
+            f"warning: {n:,} judgments are left out: the answers are too long for the judge, and "
+            "a rate over the others favours whoever is long where it is weak"
+        )
+    return found
+
+
+def facts(
+    rows: Sequence[ContenderRow] | Sequence[PasskContender],
+) -> Iterator[tuple[str, str]]:
+    """Empty answers, thoughts and further choices, as labels and texts."""
+    answers = answers_of(rows)
+    said = {
+        "empty answers": {n: _share(row["empty"], row["n"]) for n, row in answers.items()},
+        "thoughts left out": {n: _share(row["thoughts"], row["n"]) for n, row in answers.items()},
+        "choices not judged": {
+            name: f"{row['further']:,}" if row["further"] else "" for name, row in answers.items()
+        },
+    }
+    for label, of in said.items():
+        if any(of.values()):
+            yield label, ", ".join(f"{shorten(name)} {text}" for name, text in of.items() if text)
+
+
+def _share(n: int, of: int) -> str:
+    return f"{n:,} of {of:,}" if n else ""
+
+
+def check_unparsed(document: Document, most: float) -> None:
+    """Raise SamiEvalError where more than this share of judgments, or of answers, is missing.
+
+    A judgment that is too long for its judge is one too many: by their length contenders would
+    choose what they are judged on.
+    """
+    unanswered.check_empty(answers_of(document["contenders"]), most)
+    n_verdicts = sum(row["n_verdicts"] for row in document["comparisons"])
+    unparsed = sum(row["unparsed"] for row in document["comparisons"])
+    if unparsed > most * n_verdicts:
+        raise SamiEvalError(
+            f"{unparsed} of {n_verdicts} judgments have no verdict, more than {most:.0%}",
+            f"sami-eval show {document['run']} --unparsed",
+        )
+    if n := n_too_long(document):
+        raise SamiEvalError(
+            f"{n} judgments are left out: the answers are too long for the judge",
+            "take a judge that reads more, or shorter answers of all: --max-tokens",
+        )
