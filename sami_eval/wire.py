@@ -121,9 +121,9 @@ def _reply(data: Any) -> Reply:
         raise MalformedError(f"broken off: finish_reason {choice['finish_reason']!r}", usage)
     finished = None if not ending else ending in _WHOLE
     failure = CONTENT_FILTER if ending in _FILTERED else REFUSED if refusal else None
-    if failure is None and ending not in _CUT and not content.strip():
-        called = message.get("tool_calls") or message.get("function_call")
-        failure = TOOL_CALL if called else ONLY_THOUGHTS if thought.strip() else None
+    called = message.get("tool_calls") or message.get("function_call")
+    if failure is None and called and not content.strip():
+        failure = TOOL_CALL
     model = data.get("model")
     return Reply(
         utf8(content or refusal),
