@@ -285,24 +285,25 @@ def _document(
 
 
 def _all_calls(judges: Sequence[JudgeRow]) -> Calls:
-    return {
-        "made": sum(row["calls"]["made"] for row in judges),
-        "from_ledger": sum(row["calls"]["from_ledger"] for row in judges),
-        "failed": sum(row["calls"].get("failed", 0) for row in judges),
-    }
+    return _calls(
+        sum(row["calls"]["made"] for row in judges),
+        sum(row["calls"]["from_ledger"] for row in judges),
+        sum(row["calls"].get("failed", 0) for row in judges),
+    )
+
+
+def _calls(made: int, stored: int, failed: int) -> Calls:
+    if failed:
+        return {"made": made, "from_ledger": stored, "failed": failed}
+    return {"made": made, "from_ledger": stored}
 
 
 def _judge_row(seat: Seat, taken: Taken) -> JudgeRow:
     tokens, calls = taken.calls.tokens, taken.calls
-    n_calls: Calls = {
-        "made": len(calls.made),
-        "from_ledger": len(calls.stored),
-        "failed": len(calls.failed),
-    }
     return {
         "name": seat.judge.name,
         "model": seat.at.base if seat.at is not None else None,
-        "calls": n_calls,
+        "calls": _calls(len(calls.made), len(calls.stored), len(calls.failed)),
         "tokens": {"prompt": tokens.prompt_tokens, "completion": tokens.completion_tokens},
         "cost_usd": taken.cost_usd,
     }
