@@ -25,6 +25,12 @@ class AnswersRow(TypedDict):
     further: int
 
 
+class AnswersMore(TypedDict, total=False):
+    """What contenders of earlier versions' runs lack."""
+
+    answers: AnswersRow
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A text, and what was thought before it."""

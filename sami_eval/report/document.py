@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 from sami_eval.errors import UsageError
 from sami_eval.files import read_json
 from sami_eval.report.earlier import fill
 from sami_eval.shape import misfit
 from sami_eval.types import Comparison, Estimate, Kappa, Length, Seeds, Tally
-from sami_eval.unanswered import AnswersRow
+from sami_eval.unanswered import AnswersMore
 
 if TYPE_CHECKING:
     from sami_eval.stats import Standing
@@ -38,7 +38,11 @@ class LengthRow(TypedDict):
     supported: bool | None
 
 
-class TallyRow(TypedDict):
+class _TallyMore(TypedDict, total=False):
+    too_long: int
+
+
+class TallyRow(_TallyMore):
     """`types.Tally` in JSON."""
 
     n_questions: int
@@ -60,7 +64,6 @@ class TallyRow(TypedDict):
     first_position_interval: list[float] | None
     unparsed: int
     n_verdicts: int
-    too_long: NotRequired[int]
 
 
 class SeedRow(TypedDict):
@@ -147,7 +150,7 @@ class RankRow(TypedDict):
     tied_with_next: bool
 
 
-class ContenderRow(TypedDict):
+class ContenderRow(AnswersMore):
     """One model: its name, the contender it belongs to, and what stands behind it.
 
     trained_on: ids of the prompts it was trained on; None where that is not known.
@@ -160,7 +163,6 @@ class ContenderRow(TypedDict):
     engine: str
     fingerprint: str
     n_cut: int
-    answers: NotRequired[AnswersRow]
     trained_on: list[str] | None
 
 
@@ -174,12 +176,15 @@ class JudgeRow(TypedDict):
     cost_usd: float | None
 
 
-class Calls(TypedDict):
+class _CallsMore(TypedDict, total=False):
+    failed: int
+
+
+class Calls(_CallsMore):
     """Judge calls: made now, answered from the ledger, and never answered."""
 
     made: int
     from_ledger: int
-    failed: NotRequired[int]
 
 
 class Document(TypedDict):

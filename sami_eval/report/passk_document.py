@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, NotRequired, TypedDict
+from typing import Any, Final, Literal, TypedDict
 
 from sami_eval.comparison import SIGNIFICANT
 from sami_eval.errors import UsageError
 from sami_eval.samples import Figures, Paired
 from sami_eval.types import Estimate, Model
-from sami_eval.unanswered import AnswersRow
+from sami_eval.unanswered import AnswersMore
 
 SCHEMA: Final = "sami-eval/passk/1"
 DOCUMENT: Final = "passk.json"
@@ -29,7 +29,7 @@ class EstimateRow(TypedDict):
     interval: list[float] | None
 
 
-class PasskContender(TypedDict):
+class PasskContender(AnswersMore):
     """One contender: figures by k (keys are texts), and what stands behind it."""
 
     name: str
@@ -46,7 +46,6 @@ class PasskContender(TypedDict):
     greedy: EstimateRow
     n_cut: int
     n_identical: int
-    answers: NotRequired[AnswersRow]
     any_of_k: dict[str, float]
     trained_on: list[str] | None
 
