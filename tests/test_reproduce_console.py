@@ -24,7 +24,7 @@ from sami_eval.reproduce.document import (
     Reproduction,
     SampledResult,
 )
-from sami_eval.reproduce.expect import needs
+from sami_eval.reproduce.expect import asks, needs
 from sami_eval.reproduce.scale import read_scale
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -159,6 +159,7 @@ def printed(shown: RenderableType) -> str:
                 "mtbench",
                 read_scale("paper"),
                 needs("mtbench", read_scale("paper"), Config(root=Path()), None),
+                asks("mtbench", read_scale("paper"), Config(root=Path()), None, None),
             ),
         ),
     ],

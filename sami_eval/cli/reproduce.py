@@ -197,22 +197,26 @@ def _forecast(experiment: str, asked: Asked, as_json: bool) -> None:
     from sami_eval.cli.output import print_json, print_rich
     from sami_eval.reproduce.console import forecast
     from sami_eval.reproduce.document import FORECAST
-    from sami_eval.reproduce.expect import needs, to_row
+    from sami_eval.reproduce.expect import asks, needs, to_row
 
     scale = asked.scale
     found = needs(experiment, scale, asked.config, asked.judge_model)
+    of = asks(experiment, scale, asked.config, asked.questions, asked.judge_model)
     if as_json:
         print_json(
             {
                 "schema": FORECAST,
                 "experiment": experiment,
                 "scale": scale.name,
+                "base": of.base,
+                "questions": of.questions,
+                "judges": list(of.judges),
                 "device": scale.expected.device,
                 "stages": [to_row(need) for need in found],
             }
         )
     else:
-        print_rich(forecast(experiment, scale, found))
+        print_rich(forecast(experiment, scale, found, of))
 
 
 @app.command()

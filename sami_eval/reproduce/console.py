@@ -24,7 +24,7 @@ from sami_eval.reproduce.document import (
     SampledResult,
     StageRow,
 )
-from sami_eval.reproduce.expect import Need
+from sami_eval.reproduce.expect import Asks, Need
 from sami_eval.reproduce.scale import Scale
 
 COVERED = (
@@ -158,9 +158,10 @@ def _stages(rows: Sequence[StageRow]) -> Table:
     return table
 
 
-def forecast(experiment: str, scale: Scale, found: Sequence[Need]) -> Group:
+def forecast(experiment: str, scale: Scale, found: Sequence[Need], asked: Asks) -> Group:
     """What --dry-run prints."""
     of = scale.mtbench if experiment == "mtbench" else scale.gsm8k
+    preset = of.training.preset
     table = plain_table("stage", "calls", "", "tokens in", "out", "time", "cost")
     for need in found:
         table.add_row(
@@ -178,12 +179,15 @@ def forecast(experiment: str, scale: Scale, found: Sequence[Need]) -> Group:
     table.add_row("all", "", "", "", "", duration(sum(n.seconds for n in found)), _cost(whole))
     head = [
         Text(f"reproduce {experiment} · scale {scale.name} · {scale.about}", style="bold"),
-        Text(
-            f"base {of.base} · contrasts by {of.contrasts.writer} · training {of.training.preset}"
-        ),
+        Text(f"base {asked.base} · contrasts by {of.contrasts.writer} · training {preset}"),
+        Text(f"questions of {asked.questions} · {_judged_by(asked)}"),
         Text(f"reckoned for {scale.expected.device}; a rough estimate, no bound"),
     ]
     return Group(*head, Text(), table)
+
+
+def _judged_by(asked: Asks) -> str:
+    return f"judged by {', '.join(asked.judges)}" if asked.judges else "marked by a program"
 
 
 def duration(seconds: float) -> str:

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from sami_eval.align.options import Options, change, preset
 from sami_eval.config import Config, Price
 from sami_eval.endpoint import at_server
+from sami_eval.gsm8k import HUB_ID
 from sami_eval.judge import IN_PROCESS
+from sami_eval.prompts import MTBENCH_HUB_ID
+from sami_eval.questions import WORLD
 from sami_eval.reproduce.gsm8k import RECIPES as MATH_RECIPES
 from sami_eval.reproduce.mtbench import CONTENDERS, RECIPES
-from sami_eval.reproduce.scale import Expected, MtBench, Scale, Training, Writing
+from sami_eval.reproduce.scale import EMBEDDED, Expected, MtBench, Scale, Training, Writing
+from sami_eval.standing import EMBEDDED as THE_BASE
 
 PAIRS, TURNS, ORDERS = 3, 2, 2
 SERVED_A_SECOND = 1.6  # sixteen calls at a time, some ten seconds each
@@ -35,6 +40,31 @@ class Need:
     tokens_out: int
     seconds: float
     cost_usd: float | None = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asks:
+    """What an experiment asks of whom. judges: their names, and the models that judge."""
+
+    base: str
+    questions: str
+    judges: tuple[str, ...]
+
+
+def asks(
+    experiment: str, scale: Scale, config: Config, file: Path | None, judge: str | None
+) -> Asks:
+    """Base, questions and judges of an experiment; file, judge: in the place of the scale's."""
+    of = scale.mtbench if experiment == "mtbench" else scale.gsm8k
+    hub = MTBENCH_HUB_ID if experiment == "mtbench" else HUB_ID
+    usual = WORLD if of.base == EMBEDDED else hub
+    judges = []
+    for how in scale.mtbench.judging if experiment == "mtbench" else ():
+        model = judge or how.judge_model or config.defaults.get("judge-model")
+        asked = model and how.judge != "rules"
+        judges.append(f"{how.judge} ({model})" if asked else how.judge)
+    base = THE_BASE if of.base == EMBEDDED else of.base
+    return Asks(base, str(file or usual), tuple(dict.fromkeys(judges)))
 
 
 def needs(experiment: str, scale: Scale, config: Config, judge: str | None) -> list[Need]:
