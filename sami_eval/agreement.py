@@ -8,9 +8,10 @@ a third thing to say; without, only what both decided counts. Chance alone gives
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
 from sami_eval.errors import UsageError
@@ -34,19 +35,27 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Raters:
-    """Agreement of two kinds of raters; kappa with ties as a third label."""
+    """Agreement of two kinds of raters; kappa with ties as a third label.
+
+    both_ways: kappa with every item counted from either model's side, so that neither is first.
+    """
 
     with_ties: Figure
     without_ties: Figure
     kappa: Figure
+    both_ways: Figure
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The judge with people, and people with each other on the same items: the ceiling."""
+    """The judge with people, and people with each other: the ceiling.
+
+    there: the judge with people on the items of the ceiling alone, those with several voters.
+    """
 
     judge: Raters
     people: Raters
+    there: Raters
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,8 @@ class Agreement:
         the model of each pair that people prefer.
     confusion: (the judge's winner, a person's) -> votes.
     left_out: votes on items the judge has no outcome for.
+    by_kind: where voters are of several kinds (expert_1, author_2), each kind's rows by turn.
+    scores_unused: verdicts of the judge's with a score that does not count.
     """
 
     judge: str
@@ -69,6 +80,8 @@ class Agreement:
     by_category: Mapping[str, Row]
     by_turn: Mapping[str, Row]
     confusion: Mapping[Said, int]
+    by_kind: Mapping[str, Mapping[str, Row]] = field(default_factory=dict)
+    scores_unused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +118,20 @@ def agreement(judged: Judged, votes: Sequence[Vote]) -> Agreement:
         {name: _row(group) for name, group in _by_category(judged.category, rated).items()},
         {turn: _row(group) for turn, group in _by_turn(rated).items()},
         Counter((one.judge, person) for one in rated for person in one.people),
+        _by_kind(judged, [vote for vote in votes if vote.item in shared]),
+        judged.scores_unused,
     )
+
+
+def _by_kind(judged: Judged, votes: Sequence[Vote]) -> dict[str, Mapping[str, Row]]:
+    """Rows by turn of each kind of voter, by the name before its number; none for one kind."""
+    kinds: dict[str, list[Vote]] = defaultdict(list)
+    for vote in votes:
+        kinds[re.sub(r"[ _-]*[0-9]+$", "", vote.voter)].append(vote)
+    # As many kinds as voters are names, not kinds.
+    if not 1 < len(kinds) < len({vote.voter for vote in votes}):
+        return {}
+    return {kind: agreement(judged, several).by_turn for kind, several in kinds.items()}
 
 
 def _nothing_shared(judged: Judged, votes: Sequence[Vote]) -> UsageError:
@@ -159,20 +185,43 @@ def _by_turn(rated: Sequence[_Rated]) -> dict[str, list[_Rated]]:
 
 
 def _row(rated: Sequence[_Rated]) -> Row:
-    from sami_eval.stats import cohen_estimate, fleiss_estimate
+    from sami_eval.stats import fleiss_estimate
 
-    judge: dict[str, list[Said]] = defaultdict(list)
+    ceiling = [one for one in rated if len(one.people) > 1]
     people: dict[str, list[Said]] = defaultdict(list)
     several: dict[str, list[Sequence[Winner]]] = defaultdict(list)
+    for one in ceiling:
+        people[one.item[0]] += combinations(one.people, 2)
+        several[one.item[0]].append(one.people)
+    kappas = [
+        _figure(fleiss_estimate(labels), several) for labels in (several, _both_ways(several))
+    ]
+    return Row(_judge(rated), Raters(*_shares(people), *kappas), _judge(ceiling))
+
+
+def _judge(rated: Sequence[_Rated]) -> Raters:
+    """The judge with each person on each item."""
+    from sami_eval.stats import cohen_estimate
+
+    said: dict[str, list[Said]] = defaultdict(list)
     for one in rated:
-        question = one.item[0]
-        judge[question] += [(one.judge, person) for person in one.people]
-        people[question] += combinations(one.people, 2)
-        several[question] += [one.people] if len(one.people) > 1 else []
-    return Row(
-        Raters(*_shares(judge), _figure(cohen_estimate(judge), judge)),
-        Raters(*_shares(people), _figure(fleiss_estimate(several), several)),
-    )
+        said[one.item[0]] += [(one.judge, person) for person in one.people]
+    turned_too = {
+        question: [(first, second) for first, second in labels]
+        for question, labels in _both_ways(said).items()
+    }
+    kappas = [_figure(cohen_estimate(labels), said) for labels in (said, turned_too)]
+    return Raters(*_shares(said), *kappas)
+
+
+def _both_ways(
+    items: Mapping[str, Sequence[Sequence[Winner]]],
+) -> dict[str, list[Sequence[Winner]]]:
+    """Every item twice, from either model's side."""
+    return {
+        question: [*labels, *(tuple(map(turned, one)) for one in labels)]
+        for question, labels in items.items()
+    }
 
 
 def _shares(pairs: Mapping[str, Sequence[Said]]) -> tuple[Figure, Figure]:

@@ -17,6 +17,7 @@ from sami_eval.lengths import length
 from sami_eval.types import (
     Comparison,
     Estimate,
+    Order,
     Outcome,
     Prompt,
     Response,
@@ -65,7 +66,7 @@ def fold(
     return tuple(outcomes)
 
 
-Orders = dict[str, list[Verdict]]  # who was seen first -> repeats
+Orders = dict[Order | None, list[Verdict]]  # who was seen first -> repeats
 Key = tuple[str, int, tuple[int, int]]  # prompt id, turn, seeds of a and b
 
 
@@ -307,13 +308,13 @@ def self_agreement(verdicts: Iterable[Verdict], seed_of: SeedOf | None = None) -
 def first_position_rate(verdicts: Iterable[Verdict]) -> Estimate:
     """Share of decided verdicts won by the response shown first; 50% is no bias; by question.
 
-    None for ratings: each answer was alone.
+    None for ratings, where each answer was alone, and where the order was not recorded.
     """
     from sami_eval.stats.intervals import win_rate
 
     first: dict[str, list[float]] = defaultdict(list)
     for verdict in verdicts:
-        if verdict.winner in ("a", "b") and verdict.ratings is None:
+        if verdict.winner in ("a", "b") and verdict.ratings is None and verdict.first is not None:
             first[verdict.prompt_id].append(float(verdict.winner == verdict.first))
     return win_rate(first)
 

@@ -11,10 +11,11 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sami_eval import __version__
 from sami_eval.comparison import compare, correct_pairs, round_robin
@@ -76,7 +77,8 @@ def _paper(path: Path) -> tuple[list[Verdict], Responses]:
             raise UsageError(f"verdict {number} {said}", PAPER_HINT, where)
         score, of_b, of_a = row
         question = str(FIRST_MTBENCH_ID + number)
-        verdicts.append(Verdict(question, 0, "recorded", a, b, "a", 0, _PAPER[score]))
+        # One order drawn at random, which the file does not tell.
+        verdicts.append(Verdict(question, 0, "recorded", a, b, None, 0, _PAPER[score]))
         for name, n_tokens in ((a, of_a), (b, of_b)):
             responses[name].append(Response(question, name, ("",), n_tokens=(n_tokens,)))
     return verdicts, responses
@@ -150,10 +152,17 @@ def _fastchat(row: dict[str, Any], where: str, sides: set[tuple[str, str]]) -> l
         winner: Any = winner_of.get(said, None if said == ERROR else "tie")
         first: Order = "a" if shown_first == a else "b"
         reason = "recorded as an error" if winner is None else None
-        verdicts.append(
-            Verdict(question, turn - 1, name, a, b, first, 0, winner, reason=reason, text=text)
+        judged = Verdict(
+            question, turn - 1, name, a, b, first, 0, winner, _score(row), reason, text
         )
+        verdicts.append(judged)
     return verdicts
+
+
+def _score(row: dict[str, Any]) -> float | None:
+    """A line's score, if it has one: it is told of, and counts for nothing."""
+    value = row.get("score")
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 _NAMES = ("question_id", "model_1", "model_2")
@@ -184,12 +193,32 @@ def _prompts(verdicts: Sequence[Verdict]) -> list[Prompt]:
     ]
 
 
+def _by_pair(verdicts: Sequence[Verdict]) -> dict[tuple[str, str], list[Verdict]]:
+    ordered = sorted(verdicts, key=_pair)
+    return {pair: list(rows) for pair, rows in groupby(ordered, key=_pair)}
+
+
+def orders_of(verdicts_by_pair: Iterable[Sequence[Verdict]]) -> Literal["both", "one", "mixed"]:
+    """Whether turns were judged in both orders: in every pair, in none, or in some of the pairs."""
+    found = {_has_both(verdicts) for verdicts in verdicts_by_pair}
+    return "mixed" if len(found) > 1 else "both" if found == {True} else "one"
+
+
+def _has_both(verdicts: Sequence[Verdict]) -> bool:
+    orders = {(v.prompt_id, v.turn, v.judge, v.first) for v in verdicts}
+    return len(orders) > len({order[:-1] for order in orders})
+
+
+def scores_unused(verdicts: Sequence[Verdict]) -> int:
+    """Verdicts with a score that is no rating's: it does not count, their winners do."""
+    return sum(verdict.score is not None and verdict.ratings is None for verdict in verdicts)
+
+
 def _comparisons(
     prompts: Sequence[Prompt], verdicts: Sequence[Verdict], responses: Responses
 ) -> tuple[Comparison, ...]:
     """One comparison a pair, in the order in which the verdicts name them."""
-    groups = {pair: list(rows) for pair, rows in groupby(sorted(verdicts, key=_pair), key=_pair)}
-    found = []
+    groups, found = _by_pair(verdicts), []
     for a, b in dict.fromkeys(map(_pair, verdicts)):
         of = groups[a, b]
         row = compare(prompts, responses.get(a, []), responses.get(b, []), of, names=(a, b))
@@ -210,12 +239,12 @@ def _document(
         "judge": judge[0],
         "judge_model": judge[1],
         "judges": [],
-        "orders": "both" if len({verdict.first for verdict in verdicts}) == 2 else "one",
+        "orders": orders_of(_by_pair(verdicts).values()),
         "rule": "conservative",
         "principles_shown": False,
         "embedded": False,
         "settings_key": "",
-        "settings": {},
+        "settings": {"scores_unused": scores_unused(verdicts)},
         "run": str(path),
         "date": changed.isoformat(timespec="seconds"),
         "contenders": [

@@ -9,7 +9,7 @@ from pathlib import Path
 from sami_eval import runs, votes
 from sami_eval.comparison import Rule, fold
 from sami_eval.errors import UsageError
-from sami_eval.imports import verdicts_in
+from sami_eval.imports import scores_unused, verdicts_in
 from sami_eval.paper import FIRST_MTBENCH_ID
 from sami_eval.prompts import MTBENCH_CATEGORIES, read_prompts
 from sami_eval.report.document import read_document
@@ -25,12 +25,14 @@ class Judged:
     """A judge's outcomes, as seen from each item's first model.
 
     pairs: as the source orders them. category: of question ids; others have none.
+    scores_unused: verdicts with a score that does not count under the conservative rule.
     """
 
     judge: str
     outcomes: Mapping[Item, Winner]
     pairs: tuple[tuple[str, str], ...]
     category: Mapping[str, str]
+    scores_unused: int = 0
 
 
 def parse_names(pairs: Sequence[str]) -> dict[str, str]:
@@ -98,7 +100,8 @@ def _of_verdicts(
             vote = Vote(outcome.prompt_id, outcome.turn, a, b, winner, "")
             outcomes[vote.item] = winner if a == vote.item[2] else votes.turned(winner)
     judge = ", ".join(dict.fromkeys(verdict.judge for verdict in verdicts))
-    return Judged(judge, outcomes, tuple(pairs), _categories(category, outcomes))
+    unused = 0 if rule == "average" else scores_unused(verdicts)
+    return Judged(judge, outcomes, tuple(pairs), _categories(category, outcomes), unused)
 
 
 def _of_votes(several: Sequence[Vote], names: Names) -> Judged:

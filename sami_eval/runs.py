@@ -130,7 +130,7 @@ _GOOD: Mapping[str, Callable[[object], bool]] = {
     "turn": lambda value: _is_count(value) and value < MOST_TURNS,  # type: ignore[operator]
     "repeat": _is_count,
     "winner": lambda value: value is None or (_is_name(value) and value in ("a", "b", "tie")),
-    "first": lambda value: _is_name(value) and value in ("a", "b"),
+    "first": lambda value: value is None or (_is_name(value) and value in ("a", "b")),
     "text": lambda value: isinstance(value, str),
 }
 

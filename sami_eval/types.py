@@ -147,7 +147,8 @@ class Usage:
 class Verdict:
     """One judgment of one turn in one order.
 
-    a, b: names of the contenders; `first` says which of them the judge saw first.
+    a, b: names of the contenders; `first` says which of them the judge saw first, None where that
+        was not recorded.
     winner: already mapped back to a and b; None = no verdict, for `reason`.
     score: probability that a is better (logprobs), or the rating difference; None without.
     ratings: of a and b, where each was rated on its own.
@@ -159,7 +160,7 @@ class Verdict:
     judge: str
     a: str
     b: str
-    first: Order
+    first: Order | None
     repeat: int
     winner: Winner | None
     score: float | None = None

@@ -280,7 +280,7 @@ FILES = [
         {
             **{(name,): ("", True, 3, [], None) for name in ("prompt_id", "judge", "a", "b")},
             ("turn",): (*NO_COUNT, 10**9),
-            ("first",): ("", "c", True, 3, [], None),
+            ("first",): ("", "c", True, 3, []),
             ("repeat",): NO_COUNT,
             ("winner",): ("", "c", True, 3, []),
             ("score",): ("x", True, [], float("nan"), float("inf")),

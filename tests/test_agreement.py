@@ -233,3 +233,66 @@ def test_an_unknown_contender_is_named_beside_the_known(tmp_path: Path) -> None:
 def test_without_votes_the_command_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["agreement"]) == 2
     assert "`--votes` is missing" in capsys.readouterr().err
+
+
+VOTES = Path(__file__).parents[2] / "shared/data/votes"
+
+
+@pytest.mark.skipif(not VOTES.is_dir(), reason="MT-Bench's votes are not at ../shared/data/votes")
+def test_the_eight_figures_of_mt_benchs_table_5_are_printed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    judge, people = str(VOTES / "gpt4_pair.jsonl"), str(VOTES / "human.jsonl")
+    assert cli.run(["agreement", judge, "--votes", people]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    # Its people are the experts; with ties and their pairs, without ties and theirs.
+    found = [
+        (row[2], row[3], round(float(row[4].rstrip("%"))), row[6], round(float(row[7].rstrip("%"))))
+        for row in rows
+        if row[:2] == ["expert,", "turn"]
+    ]
+    assert found == [
+        ("1", "1343", 66, "859", 85),
+        ("2", "1325", 66, "864", 85),
+        ("1", "721", 63, "479", 81),
+        ("2", "707", 67, "474", 82),
+    ]
+
+
+@pytest.mark.skipif(not VOTES.is_dir(), reason="MT-Bench's votes are not at ../shared/data/votes")
+def test_a_category_of_hundreds_of_votes_has_an_interval_of_hundreds_of_votes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    judge, people = str(VOTES / "gpt4_pair.jsonl"), str(VOTES / "human.jsonl")
+    assert cli.run(["agreement", judge, "--votes", people, "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)["by_category"]["coding"]["judge_with_people"]
+    low, high = row["with_ties"]["interval"]  # 396 votes on ten questions; of one turn: .096
+    assert 0.09 < high - low < 0.16
+
+
+def test_the_judge_is_measured_on_the_turns_of_the_ceiling_too() -> None:
+    # Without q3, which has one voter: a with 2 of aab, tie with 1 of tb, b with 2 of bb.
+    there = both().total.there
+    assert there.with_ties.estimate.value == 5 / 7
+    assert there.with_ties.n == 7
+
+
+def test_kappa_counted_both_ways_hangs_on_no_models_place() -> None:
+    found = both().total.judge
+    pairs = [("a", "a"), ("a", "a"), ("a", "b"), ("tie", "tie"), ("tie", "b")]
+    pairs += [("b", "b"), ("b", "b"), ("a", "b")]
+    other = {"a": "b", "b": "a", "tie": "tie"}
+    twice = pairs + [(other[x], other[y]) for x, y in pairs]
+    assert found.both_ways.estimate.value == pytest.approx(cohen_kappa(twice))
+    assert found.both_ways.n == found.kappa.n
+
+
+def test_kinds_of_voters_have_rows_of_their_own() -> None:
+    people = [
+        Vote("q1", 0, "x", "y", winner, voter)
+        for voter, winner in (("expert_1", "a"), ("expert_2", "b"), ("author_1", "a"))
+    ]
+    found = agreement(judged({("q1", 0): "a"}), people)  # type: ignore[arg-type]
+    rates = {kind: rows["1"].judge.with_ties.estimate.value for kind, rows in found.by_kind.items()}
+    assert rates == {"expert": 1 / 2, "author": 1}
+    assert agreement(judged({("q1", 0): "a"}), people[:2]).by_kind == {}  # type: ignore[arg-type]

@@ -136,14 +136,51 @@ def test_fastchat_pairs_in_either_orientation_are_one_comparison(tmp_path: Path)
     assert shown["judge"] == "gpt-4"
 
 
+def test_an_order_that_is_not_recorded_says_nothing_of_the_first_position(tmp_path: Path) -> None:
+    paper = paper_file(tmp_path, [[1, 10, 30], [1, 20, 30], [0, 10, 30]])
+    ours = lines(tmp_path / "v.jsonl", {**OURS, "first": None}, {**OURS, "turn": 1, "first": None})
+    for path in (paper, ours):
+        (row,) = read_verdict_file(path)["comparisons"]
+        assert row["first_position_rate"] is None
+        assert row["n_turns"] > 1
+    (row,) = read_verdict_file(lines(tmp_path / "w.jsonl", OURS))["comparisons"]
+    assert row["first_position_rate"] == 1
+
+
+def test_the_header_is_true_of_every_pair(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = {**OURS, "b": "z"}
+    rows = [OURS, {**OURS, "first": "b"}, {**OURS, "turn": 1}, {**OURS, "turn": 1, "first": "b"}]
+    assert cli.run(["show", str(lines(tmp_path / "v.jsonl", *rows, other))]) == 0
+    assert "1 questions, 1 to 2 turns" in (text := " ".join(capsys.readouterr().out.split()))
+    assert "one order or both, by pair" in text
+    # One order a turn is one order, though each model was first somewhere.
+    once = lines(tmp_path / "w.jsonl", OURS, {**OURS, "turn": 1, "first": "b"})
+    assert read_verdict_file(once)["orders"] == "one"
+
+
+@pytest.mark.parametrize("row", [{**OURS, "score": 0.9}, {**PAIR, "score": 2}])
+def test_a_score_that_is_not_used_is_said(
+    tmp_path: Path, row: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = lines(tmp_path / "v.jsonl", row)
+    assert cli.run(["show", str(path)]) == 0
+    assert "verdicts carry one; it is not used" in " ".join(capsys.readouterr().out.split())
+    vote = {"question_id": 81, "model_a": "x", "model_b": "y", "winner": "model_a"}
+    votes = lines(tmp_path / "votes.jsonl", {**vote, "judge": "author_1", "turn": 1})
+    assert cli.run(["agreement", str(path), "--votes", str(votes)]) == 0
+    assert "verdicts carry a score: not used" in capsys.readouterr().out
+
+
 def test_a_recorded_error_is_left_out_and_counted(tmp_path: Path) -> None:
     failed = {**PAIR, "g1_winner": "error", "turn": 2}
     (row,) = read_verdict_file(lines(tmp_path / "p.jsonl", PAIR, failed))["comparisons"]
     assert (row["n_turns"], row["unparsed"], row["n_verdicts"]) == (1, 1, 4)
 
 
-# No verdict; any number may be a question's id.
-FINE: tuple[tuple[str, object], ...] = (("winner", None), ("question_id", -1))
+# No verdict; any number may be a question's id; an order that was not recorded.
+FINE: tuple[tuple[str, object], ...] = (("winner", None), ("question_id", -1), ("first", None))
 
 
 @pytest.mark.parametrize("good", [PAIR, OURS])

@@ -179,7 +179,7 @@ def _print_unparsed(folder: Path) -> None:
     several = len({verdict.judge for verdict in judged}) > 1
     missing = [verdict for verdict in judged if verdict.winner is None]
     for v in missing:
-        pair = f"{v.a} : {v.b}" if v.first == "a" else f"{v.b} : {v.a}"
+        pair = f"{v.b} : {v.a}" if v.first == "b" else f"{v.a} : {v.b}"
         place = f"question {v.prompt_id}, turn {v.turn + 1}" + (f", {v.judge}" if several else "")
         print(f"{place}, {pair} shown in this order: {v.reason}")
         print("  " + v.text.strip().replace("\n", "\n  ") + "\n")

@@ -36,6 +36,11 @@ def agreement_row(found: Agreement, votes: str, source: str) -> dict[str, Any]:
         **_row(found.total),
         "by_category": {name: _row(row) for name, row in found.by_category.items()},
         "by_turn": {turn: _row(row) for turn, row in found.by_turn.items()},
+        "by_kind": {
+            kind: {turn: _row(row) for turn, row in rows.items()}
+            for kind, rows in found.by_kind.items()
+        },
+        "n_scores_unused": found.scores_unused,
         "confusion": {
             judge: {person: found.confusion.get((judge, person), 0) for person in LABELS}
             for judge in LABELS
@@ -44,7 +49,11 @@ def agreement_row(found: Agreement, votes: str, source: str) -> dict[str, Any]:
 
 
 def _row(row: Row) -> dict[str, Any]:
-    return {"judge_with_people": _raters(row.judge), "people": _raters(row.people)}
+    return {
+        "judge_with_people": _raters(row.judge),
+        "people": _raters(row.people),
+        "judge_there": _raters(row.there),
+    }
 
 
 def _raters(raters: Raters) -> dict[str, Any]:
@@ -52,6 +61,7 @@ def _raters(raters: Raters) -> dict[str, Any]:
         "with_ties": _figure(raters.with_ties, "agreement"),
         "without_ties": _figure(raters.without_ties, "agreement"),
         "kappa": _figure(raters.kappa, "kappa"),
+        "kappa_both_ways": _figure(raters.both_ways, "kappa"),
     }
 
 
@@ -76,6 +86,8 @@ def render(found: Agreement) -> RenderableType:
     if found.total.people.with_ties.n:
         parts += [Text("people with each other on the same turns: the ceiling")]
         parts += [_table("pairs", _groups(found, "people")), Text()]
+        parts += [Text("the judge with people on those turns alone, which have several voters")]
+        parts += [_table("votes", iter([("all", found.total.there)])), Text()]
     else:
         parts += [Text("no turn has two voters: no ceiling can be measured"), Text()]
     parts += [_confusion(found), Text(), *_words(found)]
@@ -86,6 +98,11 @@ def _groups(found: Agreement, kind: str) -> Iterator[tuple[str, Raters]]:
     rows: Mapping[str, Row] = {
         **found.by_category,
         **{f"turn {turn}": row for turn, row in found.by_turn.items()},
+        **{
+            f"{shorten(kind, 8)}, turn {turn}": row
+            for kind, rows in found.by_kind.items()
+            for turn, row in rows.items()
+        },
         "all": found.total,
     }
     for name, row in rows.items():
@@ -98,7 +115,7 @@ def _table(unit: str, groups: Iterator[tuple[str, Raters]]) -> Table:
         if name == "all":
             table.add_section()
         table.add_row(
-            shorten(name, 12),
+            shorten(name, 16),
             str(raters.with_ties.n),
             _share(raters.with_ties),
             str(raters.without_ties.n),
@@ -147,5 +164,14 @@ def _words(found: Agreement) -> Iterator[Text]:
         "intervals at 95%, the question as the cluster; without ties: where both decided;\n"
         "kappa: agreement beyond chance, ties as a third outcome"
     )
+    kappas = [f"judge {_kappa(found.total.judge.both_ways)}"]
+    if found.total.people.with_ties.n:
+        kappas.append(f"people {_kappa(found.total.people.both_ways)}")
+    yield Text(
+        "kappa hangs on which model of a pair stands first; every turn counted both ways\n"
+        f"round, it is: {', '.join(kappas)}"
+    )
+    if found.scores_unused:
+        yield Text(f"{found.scores_unused} verdicts carry a score: not used, winners alone count")
     if found.left_out:
         yield Text(f"{found.left_out} votes are on what the judge has no outcome for: left out")

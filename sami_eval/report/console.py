@@ -18,6 +18,7 @@ from sami_eval.report.corrected import corrected_cells, corrected_words, people_
 from sami_eval.report.figures import interval_text, p_text, percent, short_p, shorten
 from sami_eval.report.judges import HEADER, cost_facts, judge_cells, kappa_facts, several_judges
 from sami_eval.report.length import length_facts
+from sami_eval.report.title import title as title
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -57,20 +58,6 @@ def render(document: Document, verbose: bool = False) -> RenderableType:
     if verbose:
         parts += [Text(), stage_table(document["seconds"], document["memory_mb"])]
     return Group(*parts)
-
-
-def title(document: Document) -> str:
-    """Task, n, judge and orders in one line."""
-    first = document["comparisons"][0]
-    judge = document["judge"]
-    if document["judge_model"]:
-        judge += f" ({document['judge_model']})"
-    orders = "both orders" if document["orders"] == "both" else "one order"
-    if document["rule"] == "average":
-        # Without the word, a rate of probabilities looks wrong beside the wins.
-        orders = "orders averaged" if document["orders"] == "both" else "one order, averaged"
-    counts = f"{first['n_questions']} questions, {first['n_turns']} turns"
-    return f"{document['task']} · {counts} · judge {judge} · {orders}"
 
 
 def plain_table(*columns: str) -> Table:
@@ -274,6 +261,9 @@ def fact_rows(document: Document) -> Iterator[tuple[str, str]]:
     yield from kappa_facts(document)
     verdicts = sum(row["n_verdicts"] for row in comparisons)
     yield "unparsed verdicts", f"{sum(row['unparsed'] for row in comparisons)} of {verdicts}"
+    if document["settings"].get("scores_unused"):
+        n = document["settings"]["scores_unused"]
+        yield "scores", f"{n:,} of these verdicts carry one; it is not used, winners alone count"
     cut = {row["name"]: row["n_cut"] for row in document["contenders"] if row["n_cut"]}
     if cut:
         yield "cut at token limit", ", ".join(f"{name} {n}" for name, n in cut.items())

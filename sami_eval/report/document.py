@@ -195,7 +195,7 @@ class Document(TypedDict):
     judge: str
     judge_model: str | None
     judges: list[JudgeRow]
-    orders: Literal["both", "one"]
+    orders: Literal["both", "one", "mixed"]
     rule: str
     principles_shown: bool
     embedded: bool

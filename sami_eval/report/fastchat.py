@@ -51,7 +51,9 @@ def asked_with(
         if judge is None or prompt is None or a is None or b is None or verdict.text == IDENTICAL:
             return ()
         turn = Turn(prompt, verdict.turn, a, b)
-        return tuple(messages[-1][1] for messages in conversations(judge, turn, verdict.first))
+        return tuple(
+            messages[-1][1] for messages in conversations(judge, turn, verdict.first or "a")
+        )
 
     return not_known if judge is None else asked
 
@@ -122,7 +124,7 @@ def _pair(
 
 def _game(verdicts: Sequence[Verdict], first: Order, asked: Asked) -> tuple[str, str, str]:
     """Winner, the judge's words and what it was asked in one order."""
-    repeats = [verdict for verdict in verdicts if verdict.first == first]
+    repeats = [verdict for verdict in verdicts if (verdict.first or "a") == first]
     score = majority(repeats)
     texts = "\n\n".join(verdict.text for verdict in repeats)
     prompt = "\n\n".join(asked(repeats[0])) if repeats else ""

@@ -165,7 +165,7 @@ def _unparsed(verdicts: Sequence[Verdict]) -> Iterator[dict[str, Any]]:
             yield {
                 "prompt": v.prompt_id,
                 "turn": v.turn + 1,
-                "shown": f"{v.a} : {v.b}" if v.first == "a" else f"{v.b} : {v.a}",
+                "shown": f"{v.b} : {v.a}" if v.first == "b" else f"{v.a} : {v.b}",
                 "reason": v.reason or "unknown",
                 "link": "/".join(quote(x, safe="!'()*") for x in ("read", v.prompt_id, v.a, v.b)),
             }

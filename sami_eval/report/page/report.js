@@ -191,7 +191,7 @@
   }
 
   function verdict(item, one) {
-    const order = one.first === "a" ? `${item.a} shown first` : `${item.b} shown first`;
+    const order = one.first === null ? "order not recorded" : `${item[one.first]} shown first`;
     const what = one.winner ?? "none";
     const winner = one.winner === null ? `no verdict: ${one.reason ?? "unknown"}` : outcomeText(item, { a: 1, b: 0, tie: 0.5 }[what]);
     const score = one.score === null ? "" : ` (score ${Number(one.score.toFixed(3))})`;
