@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.errors import UsageError
 from sami_eval.fingerprints import file_hash
 from sami_eval.store import key
 
@@ -94,7 +94,7 @@ def check_init(folder: Path) -> None:
     """
     init = read_config(folder).get("init_lora_weights", True)
     if isinstance(init, str) and init.lower() not in HARMLESS:
-        raise SamiEvalError(
+        raise UsageError(
             f"adapter `{folder}` begins by `{init}`, which changes its base: no other contender "
             "could share it",
             "save it as a plain LoRA: PEFT's path_initial_model_for_weight_conversion",

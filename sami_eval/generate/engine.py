@@ -122,10 +122,10 @@ class Engines:
                 self._said.add(text)
                 self.progress.say(text)
         served = [one for one in models if one.engine == "local" and self.name_for(one) == "vllm"]
-        if any(model.adapter for model in served):
-            from sami_eval.generate.vllm import max_rank
+        if adapted := [model for model in served if model.adapter is not None]:
+            from sami_eval.generate.vllm import check_served
 
-            max_rank([Path(model.adapter) for model in served if model.adapter])
+            check_served(adapted)
 
     def open(self, models: Sequence[Model]) -> Engine:
         """The engine for models that share a base, started if it is not the one in use."""

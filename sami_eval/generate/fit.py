@@ -6,18 +6,20 @@ misfit is known in seconds and before any engine starts.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sami_eval import peft_folder
-from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.errors import UsageError
+from sami_eval.fingerprints import cached_snapshots
 from sami_eval.generate.loading import first, own_code, quiet, trusted
 from sami_eval.types import Model
 
 if TYPE_CHECKING:
-    from peft import PeftModel
+    from peft import PeftConfig, PeftModel
     from torch import Tensor
 
 NAME = "probe"
@@ -50,7 +52,7 @@ def _check(base: str, revision: str | None, adapter: str, fingerprint: str) -> s
         network = _on_meta(base, revision, folder)
         misfit = _misfit(network, empty)
     if misfit is not None:
-        raise SamiEvalError(
+        raise UsageError(
             f"adapter `{adapter}` does not fit its base `{base}`: {misfit}",
             "name the base it was trained on with --base, or save the adapter again",
         )
@@ -78,7 +80,7 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
 def _check_numbers(adapter: str, weights: dict[str, Tensor]) -> None:
     bad = sorted(name for name, weight in weights.items() if not weight.isfinite().all())
     if bad:
-        raise SamiEvalError(
+        raise UsageError(
             f"adapter `{adapter}`: {len(bad)} of {len(weights)} weights hold numbers that are not "
             f"finite: {first(bad)}",
             "its training went astray: train it again, at a lower learning rate",
@@ -98,11 +100,12 @@ def _on_meta(base: str, revision: str | None, folder: Path) -> PeftModel:
     except (OSError, ValueError, ImportError) as error:
         if not trusted() and "auto_map" in _raw(base, revision):
             raise own_code(base) from None
-        raise SamiEvalError(
+        raise UsageError(
             f"cannot read `{base}`: {str(error).strip().splitlines()[0]}", "sami-eval doctor"
         ) from None
     try:
         stated = PeftConfig.from_pretrained(str(folder))
+        _check_settings(folder, stated)
         stated.inference_mode = False
         return PeftModel(network, stated, NAME, low_cpu_mem_usage=True)
     except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
@@ -112,6 +115,21 @@ def _on_meta(base: str, revision: str | None, folder: Path) -> PeftModel:
             "name the base it was trained on with --base, or save the adapter again",
             str(folder / peft_folder.CONFIG),
         ) from None
+
+
+def _check_settings(folder: Path, stated: PeftConfig) -> None:
+    """Refuse a setting of a later PEFT, or of another tool, that the installed one passes over."""
+    known = {field.name for field in dataclasses.fields(stated)}
+    strange = peft_folder.unusual(peft_folder.read_config(folder), peft_folder.USUAL | known)
+    if strange:
+        from peft import __version__
+
+        raise UsageError(
+            f"adapter `{folder}` has the setting `{strange[0]}`, which PEFT {__version__} does not "
+            "know",
+            "pip install -U peft; or take it out of the file where it says nothing of the weights",
+            str(folder / peft_folder.CONFIG),
+        )
 
 
 def _raw(base: str, revision: str | None) -> dict[str, Any]:
@@ -158,3 +176,36 @@ def _loaded(network: PeftModel, weights: dict[str, Tensor]) -> tuple[set[str], l
     except KeyError as error:  # a whole layer that the settings name and the file lacks
         return {str(error.args[0])}, []
     return set(result.missing_keys), list(result.unexpected_keys)
+
+
+def replaced(model: Model) -> str | None:
+    """The first weight of its base that an adapter's file holds and has otherwise, or None.
+
+    PEFT lays it over the base's own; a server of LoRAs passes over it.
+    """
+    import torch
+
+    for name, weight in load_weights(Path(str(model.adapter))).items():
+        if "lora_" in name:
+            continue
+        own = _of_base(model, name.removeprefix("base_model.model.").replace(".base_layer.", "."))
+        if own is None or not torch.equal(own.to(weight.dtype), weight):
+            return name
+    return None
+
+
+def _of_base(model: Model, name: str) -> Tensor | None:
+    """A weight of the base by its name; a head that is tied to the embeddings is the embeddings."""
+    from safetensors import safe_open
+
+    folder = Path(model.base)
+    if model.revision is not None:
+        held = [one for one in cached_snapshots(model.base) if one.name == model.revision]
+        folder = held[0] if held else folder
+    for wanted in (name, name.replace("lm_head", "model.embed_tokens")):
+        for path in sorted(folder.glob("*.safetensors")):
+            with safe_open(path, framework="pt") as file:
+                if wanted in file.keys():  # noqa: SIM118  # not a dict
+                    found: Tensor = file.get_tensor(wanted)
+                    return found
+    return None

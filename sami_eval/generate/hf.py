@@ -116,7 +116,7 @@ class HfEngine:
             ) from None
         misfits = [*found.missing_keys, *found.unexpected_keys]
         if misfits:
-            raise SamiEvalError(
+            raise UsageError(
                 f"adapter `{folder}` does not fit its base: {len(misfits)} weights fit nothing or "
                 f"are missing: {first(misfits)}",
                 "name the base it was trained on with --base, or save the adapter again",

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.errors import UsageError
 from sami_eval.types import Model
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def quiet() -> Iterator[None]:
 def load_network(model: Model, **settings: Any) -> PreTrainedModel:
     """The base's network with all of its weights. settings: go to `from_pretrained`.
 
-    Raises SamiEvalError for files that leave a weight at random.
+    Raises UsageError for files that leave a weight at random.
     """
     from transformers import AutoModelForCausalLM
 
@@ -88,7 +88,7 @@ def load_network(model: Model, **settings: Any) -> PreTrainedModel:
         ) from None
     missing = sorted(found["missing_keys"])
     if missing:
-        raise SamiEvalError(
+        raise UsageError(
             f"`{model.base}`: {len(missing)} of {len(network.state_dict())} weights of its network "
             f"are not in its files: {first(missing)}",
             "save the model again; an adapter's own names in it mean that it was not merged",

@@ -13,6 +13,7 @@ from sami_eval import peft_folder
 from sami_eval.calls import Request
 from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.generate.engine import Done, is_tiny, request_key
+from sami_eval.generate.fit import replaced
 from sami_eval.generate.formats import format_of
 from sami_eval.generate.loading import first
 from sami_eval.generate.text import read_completion
@@ -192,6 +193,14 @@ def max_rank(adapters: Sequence[Path]) -> int:
             raise _refused(folder, f"rank {rank} (at most {RANKS[-1]})")
         needed = max(needed, rank)
     return next(rank for rank in RANKS if rank >= needed)
+
+
+def check_served(models: Sequence[Model]) -> None:
+    """Raise for an adapter of which vLLM would apply a part alone; nothing is started."""
+    max_rank([Path(str(model.adapter)) for model in models])
+    for model in models:
+        if name := replaced(model):
+            raise _refused(Path(str(model.adapter)), f"its own `{name}`, which is not its base's")
 
 
 def _refused(folder: Path, what: str) -> SamiEvalError:
