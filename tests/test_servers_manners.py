@@ -613,3 +613,39 @@ def test_an_answer_too_long_for_the_judge_fails_the_run(capsys: pytest.CaptureFi
     printed = capsys.readouterr()
     assert "too long for the judge" in printed.out
     assert "too long for the judge" in printed.err
+
+
+# Models in this process
+
+OPENING = "{% for m in messages %}{{ m.content }}\n{% endfor %}Assistant:"
+
+
+@pytest.mark.parametrize(
+    ("opened", "n_empty"), [("", 0), (" <think>\n", 6), (" <think></think>", 0)]
+)
+def test_a_thought_that_the_template_opened_and_the_limit_cut_is_no_answer(
+    opened: str, n_empty: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from sami_eval.embedded import BASE_DIR
+
+    row = f"[models.t]\nbase = {json.dumps(str(BASE_DIR))}\nchat_template = "
+    Path("sami-eval.toml").write_text(PRICES + row + json.dumps(OPENING + opened))
+    asked = ["--judge", "quality", "--judge-model", "openai:m", "--json", "--engine", "hf"]
+    with LoopbackJudge(says(VERDICT)) as server:
+        asked += ["--base-url", server.url, "--prompts", "q.jsonl", "--max-tokens", "3"]
+        assert cli.run(["compare", "t", "two.jsonl", *asked]) == int(n_empty > 0)
+    row_of = json.loads(capsys.readouterr().out)["contenders"][0]
+    assert row_of["answers"]["empty"] == n_empty
+    assert row_of["answers"]["thoughts"] == n_empty
+
+
+def test_special_tokens_around_a_thought_are_not_lost(tmp_path: Path) -> None:
+    from sami_eval.generate.text import read_completion
+    from sami_eval.thoughts import parted
+    from tests.tiny_llama import byte_tokenizer
+
+    tokenizer = byte_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": ["[THINK]", "[/THINK]"]})
+    ids = tokenizer("[THINK]hm[/THINK]Final 18", add_special_tokens=False)["input_ids"]
+    said = read_completion(tokenizer, ids, (), ()).text
+    assert parted(said) == ("Final 18", "hm")

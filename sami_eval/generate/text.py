@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sami_eval.calls import Completion, TokenLogps
+from sami_eval.thoughts import TAG
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -59,7 +61,23 @@ def first_stop(text: str, stop: Sequence[str]) -> int | None:
 
 
 def _decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
-    return str(tokenizer.decode(list(ids), skip_special_tokens=True))
+    """The text without special tokens, save those around a thought."""
+    parts, at, marks = [], 0, thought_marks(tokenizer)
+    for place in [i for i, one in enumerate(ids) if one in marks] if marks else []:
+        parts += [
+            tokenizer.decode(list(ids[at:place]), skip_special_tokens=True),
+            marks[ids[place]],
+        ]
+        at = place + 1
+    return "".join([*parts, str(tokenizer.decode(list(ids[at:]), skip_special_tokens=True))])
+
+
+@lru_cache(maxsize=16)
+def thought_marks(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
+    """The special tokens around thoughts, as Mistral's `[THINK]`, by their ids; mostly none."""
+    special = set(tokenizer.all_special_ids)
+    added = tokenizer.get_added_vocab().items()
+    return {one: text for text, one in added if one in special and TAG.fullmatch(text)}
 
 
 def _ids_of(tokenizer: PreTrainedTokenizerBase, ids: tuple[int, ...], text: str) -> tuple[int, ...]:
