@@ -32,6 +32,7 @@ from sami_eval.errors import UsageError
 from sami_eval.generate import Settings, temperature_of
 from sami_eval.harness import asked, judging
 from sami_eval.harness.dialogue import Dialogue
+from sami_eval.thoughts import parted
 from sami_eval.types import Prompt, Response
 
 asked.speak_plainly()
@@ -198,7 +199,9 @@ class MtBenchPairwise(ConfigurableTask):  # type: ignore[misc]
 
     def _response(self, instance: Dialogue) -> Response:
         turns = instance.answers or (*instance.said, str(instance.resps[0]))
-        return Response(instance.doc["question_id"], self.identity(), tuple(turns))
+        said, thoughts = zip(*map(parted, turns), strict=True)
+        kept = thoughts if any(thoughts) else ()
+        return Response(instance.doc["question_id"], self.identity(), said, thoughts=kept)
 
     def _record(self, responses: Sequence[Response]) -> Path:
         slug = re.sub(r"[^\w.-]+", "-", self.identity()).strip("-")[-80:]
