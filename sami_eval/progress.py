@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+from sami_eval.terminal import console, trusted, visible
+
 Advance = Callable[[int], None]
 Note = Callable[[], str]
 LINE_EVERY_S = 5.0
@@ -41,7 +43,7 @@ class _Lines:
     """For pipes and log files: one line every few seconds, one at the end."""
 
     def say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        print(visible(text), file=sys.stderr, flush=True)
 
     @contextmanager
     def track(self, description: str, total: int, note: Note | None = None) -> Iterator[Advance]:
@@ -71,27 +73,28 @@ class _Bars:
     """For a terminal: one rich bar a stage, with rate and time left."""
 
     def __init__(self) -> None:
-        from rich.console import Console
-
-        self._console = Console(stderr=True, highlight=False)
+        self._console = console(trusted(sys.stderr))
 
     def say(self, text: str) -> None:
-        self._console.print(text, markup=False)
+        self._console.print(visible(text))
 
     @contextmanager
     def track(self, description: str, total: int, note: Note | None = None) -> Iterator[Advance]:
         from rich import progress
 
         columns = (
-            progress.TextColumn("{task.description}"),
+            progress.TextColumn("{task.description}", markup=False),
             progress.BarColumn(bar_width=24),
             progress.MofNCompleteColumn(),
             progress.TimeElapsedColumn(),
             progress.TextColumn("left"),
             progress.TimeRemainingColumn(),
-            progress.TextColumn("{task.fields[note]}"),
+            progress.TextColumn("{task.fields[note]}", markup=False),
         )
-        with progress.Progress(*columns, console=self._console) as bars:
+        # What others write meanwhile passes through our own stream, which shows it.
+        with progress.Progress(
+            *columns, console=self._console, redirect_stdout=False, redirect_stderr=False
+        ) as bars:
             task = bars.add_task(description, total=total, note="")
 
             def advance(n: int) -> None:

@@ -58,7 +58,8 @@ def atomic_write(path: Path, text: str) -> None:
     temporary = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("x", encoding="utf-8") as file:
+        # Half a character of a file's name that is not UTF-8 is written out, as JSON reads it.
+        with temporary.open("x", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
         os.replace(temporary, path)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import errno
 import logging
@@ -29,6 +30,7 @@ from sami_eval.cli import (
 )
 from sami_eval.cli.numbers import check_numbers
 from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.terminal import shown_streams, trusted, visible
 
 # typer carries click inside from 0.26 on and stands on the click package before; either way its own
 # exceptions lead to click's.
@@ -36,6 +38,9 @@ _ClickError: type[typer.BadParameter] = next(  # one of them: they share `messag
     one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException"
 )
 INTERRUPTED = 130
+NAME_ERRORS = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
+NAME_HINT = "give another name or place"
+MOST_SHOWN = 80
 DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM)
 
 app = typer.Typer(
@@ -87,27 +92,28 @@ def report_error(error: SamiEvalError) -> None:
     """Print what was wrong, where, and the next command to type."""
     color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     red, plain = ("\033[1;31m", "\033[0m") if color else ("", "")
-    lines = [f"{red}error:{plain} {error.message}"]
+    lines = [f"{red}error:{plain} {visible(error.message)}"]
     if error.where:
-        lines.append(f"  --> {error.where}")
+        lines.append(f"  --> {visible(error.where)}")
     if error.hint:
-        lines += ["", f"hint: {error.hint}"]
-    print("\n".join(lines), file=sys.stderr)
+        lines += ["", f"hint: {visible(error.hint)}"]
+    print("\n".join(lines), file=trusted(sys.stderr))
 
 
 def _unforeseen(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    if _verbose():
-        sys.__excepthook__(kind, error, trace)
-        return
     text = " ".join(str(error).split())[:300]
-    report_error(
-        SamiEvalError(
-            f"this is a bug in sami-eval: {kind.__name__}: {text}",
-            "run the same command with -v and report what it prints; nothing stored is lost",
+    with shown_streams():
+        if _verbose():
+            sys.__excepthook__(kind, error, trace)
+            return
+        report_error(
+            SamiEvalError(
+                f"this is a bug in sami-eval: {kind.__name__}: {text}",
+                "run the same command with -v and report what it prints; nothing stored is lost",
+            )
         )
-    )
 
 
 def _mistake(error: typer.BadParameter, arguments: list[str]) -> UsageError:
@@ -152,8 +158,23 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
+def _stop_writing() -> None:
+    """Nobody reads stdout, or it cannot be written: Python's last flush goes nowhere."""
+    with contextlib.suppress(OSError, ValueError):  # a stream of a test has no number
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= MOST_SHOWN else f"{name[: MOST_SHOWN - 3]}..."
+
+
 def run(arguments: list[str]) -> int:
     """Run one command; returns the exit code."""
+    with shown_streams():
+        return _run(arguments)
+
+
+def _run(arguments: list[str]) -> int:
     try:
         # Calling the app itself would put typer's excepthook in the place of ours.
         command = typer.main.get_command(app)
@@ -172,11 +193,16 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _stop_writing()
         return 0
     except OSError as error:
+        if error.errno in NAME_ERRORS:
+            report_error(UsageError(f"`{_cut(str(error.filename))}`: {error.strerror}", NAME_HINT))
+            return UsageError.exit_code
         if error.errno not in DISK_ERRORS:
             raise
+        if error.filename is None:
+            _stop_writing()
         where = f"`{error.filename}`" if error.filename else "the disk"
         hint = "free or choose another place, then run the same command: it resumes"
         report_error(SamiEvalError(f"cannot write {where}: {error.strerror}", hint))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sami_eval.terminal import Paper, console, in_ascii, is_utf, trusted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,22 +22,13 @@ def print_rich(shown: RenderableType) -> None:
 
     Names are shown as they are: [brackets] and :colons: of a model's mean nothing.
     """
-    from rich.console import Console
-
-    if sys.stdout.isatty():
-        Console(highlight=False, markup=False, emoji=False).print(shown)
+    if sys.stdout.isatty() and is_utf(sys.stdout):
+        console(trusted(sys.stdout)).print(shown)
         return
-    file = io.StringIO()
-    plain = Console(
-        width=PLAIN_WIDTH,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        color_system=None,
-        file=file,
-    )
-    plain.print(shown)
-    print("\n".join(line.rstrip() for line in file.getvalue().rstrip("\n").split("\n")))
+    paper = Paper(sys.stdout)
+    console(paper, width=PLAIN_WIDTH, color_system=None).print(shown)
+    text = "\n".join(line.rstrip() for line in paper.getvalue().rstrip("\n").split("\n"))
+    print(text if is_utf(sys.stdout) else in_ascii(text))
 
 
 def print_document(document: Document, as_json: bool, verbose: bool) -> None:
