@@ -2,7 +2,7 @@
 
 | file                  | holds                                                                  |
 |-----------------------|------------------------------------------------------------------------|
-| the paper's, .json    | A_vs_B_verdicts.json: a list of [verdict, length of b, length of a];    |
+| the paper's, .json    | A-vs-B.json: a list of [verdict, length of b, length of a];             |
 |                       | 1 is a win of A, 0 of B, 0.5 a tie; lengths in tokens                   |
 | FastChat's, .jsonl    | model_judgment/*_pair.jsonl, or *_single.jsonl (singles.py)            |
 | ours, .jsonl          | verdicts.jsonl of a run folder, or `show RUN --verdicts FILE`          |
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -30,7 +31,7 @@ from sami_eval.runs import MOST_TURNS, to_verdict
 from sami_eval.singles import is_rating, rated
 from sami_eval.types import Comparison, Order, Prompt, Response, Verdict, Winner
 
-PAPER_HINT = "the paper's verdicts are A_vs_B_verdicts.json: [[1, 361, 334], [0.5, 95, 62], ...]"
+PAPER_HINT = "the paper's verdicts are A-vs-B.json: [[1, 361, 334], [0.5, 95, 62], ...]"
 PAIR_HINT = (
     'a line of FastChat\'s pair judgments has "question_id", "model_1", "model_2", "g1_winner", '
     '"g2_winner" (model_1, model_2, tie or error) and "turn"'
@@ -85,8 +86,8 @@ def _paper(path: Path) -> tuple[list[Verdict], Responses]:
 
 
 def _paper_names(path: Path) -> tuple[str, str]:
-    a, vs, b = path.stem.removesuffix("_verdicts").partition("_vs_")
-    return (a, b) if vs and a and b and a != b else ("a", "b")
+    a, *rest = re.split(r"[-_ ]vs[-_ ]", path.stem.removesuffix("_verdicts"), maxsplit=1)
+    return (a, rest[0]) if rest and a and rest[0] and a != rest[0] else ("a", "b")
 
 
 def _spoilt(row: object) -> str | None:

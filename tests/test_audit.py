@@ -64,6 +64,28 @@ def test_lengths_of_responses_are_compared(tmp_path: Path) -> None:
     assert "SFT_responses.json: 1 of 2 answers are empty" in said
 
 
+def test_the_authors_repository_is_read_as_it_lies(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = tmp_path / "experiments" / "mt_bench" / "results" / "final"
+    (results / "win_rates").mkdir(parents=True)
+    write(results / "win_rates", "DPO_step_11520-vs-SFT.json", [[1, 10, 20], [0, 10, 20]])
+    write(results / "win_rates", "SAMI-epoch-0.2-wBJc5j-vs-DPO_step_11520.json", [[1, 1, 2]])
+    asked = {"0": "?"}
+    rows = {"question": asked, "category": asked, "response": {"0": "x" * 30}}
+    write(results, "DPO_step_11520-temperature-0.0.json", rows)
+    write(results, "settings.json", {"lr": 1e-6})
+    (results / "broken.json").write_text("{")
+    (tmp_path / ".git").mkdir()
+    write(tmp_path / ".git", "SAMI_vs_SFT_verdicts.json", [[1, 1, 2]])
+    found = audit(tmp_path)
+    pairs = {(one.row["a"], one.row["b"]): one.published for one in found.findings}
+    assert pairs == {("DPO", "SFT"): 0.565, ("SAMI", "DPO"): 0.575}
+    assert [one.n for one in found.lengths] == [1]
+    assert cli.run(["reproduce", "audit", str(tmp_path)]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
 def test_a_folder_without_artifacts_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no published artifact"):
         audit(tmp_path)

@@ -131,3 +131,10 @@ def test_time_is_tokens_over_the_scales_rate() -> None:
     assert found["sami"] == pytest.approx(90 + 17_697 * 2 * 910 / 6_160)
     # The frozen reference reads DPO's rows too, forward alone: a third more.
     assert found["dpo"] == pytest.approx(90 + 17_697 * 4 * 610 * 4 / 3 / 6_160)
+
+
+def test_figures_judged_without_principles_stand_beside_the_papers_range() -> None:
+    even = words("SAMI", "DPO", 0.505, [0.47, 0.54], False, None, 0.5, between=(0.49, 0.51))
+    assert even.endswith("the paper's pairings lie in 49% to 51%, and so does ours")
+    apart = words("SAMI", "DPO", 0.7, [0.65, 0.75], True, None, 0.5, between=(0.49, 0.51))
+    assert apart.endswith("outside our interval")

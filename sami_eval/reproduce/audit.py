@@ -1,10 +1,16 @@
 """What the artifacts that the paper's authors published support, beside what the paper reports.
 
-folder of A_vs_B_verdicts.json and NAME_responses.json --audit--> one finding a file, and remarks
+folder, or the authors' repository as it lies --audit--> one finding a file, and remarks
+
+Files are told by what they hold: verdicts are a list of [verdict, length, length], responses an
+object of columns. Names say whose: A-vs-B.json or A_vs_B_verdicts.json, NAME-temperature-0.0.json
+or NAME_responses.json; DPO_step_11520 is DPO.
 """
 
 from __future__ import annotations
 
+import json
+import re
 import statistics
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -22,6 +28,7 @@ FACTS = Path(__file__).parent / "published.toml"
 SOURCE = "arXiv 2410.01704"
 DIGITS = 4  # of a share: 58.15%
 VERDICTS, RESPONSES = "_verdicts.json", "_responses.json"
+MOST_BYTES = 50_000_000  # of a file that is looked into
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,28 +93,72 @@ def rate_text(rate: float | None, digits: int) -> str:
 
 def audit(folder: Path) -> Audit:
     """Read a folder of published artifacts. Raises UsageError where it holds none of them."""
-    hint = f"files are called A_vs_B{VERDICTS} and NAME{RESPONSES}"
+    hint = "clone the authors' repository and name its folder: sami-eval reproduce audit DIR"
     if not folder.is_dir():
         raise UsageError(f"`{folder}` is not a folder", hint)
     facts = published()
-    findings = tuple(_finding(path, facts) for path in sorted(folder.glob(f"*{VERDICTS}")))
-    lengths = tuple(_lengths(path) for path in sorted(folder.glob(f"*{RESPONSES}")))
+    kinds = {path: _kind(path) for path in _files(folder)}
+    findings = tuple(
+        _finding(path, folder, facts) for path, kind in kinds.items() if kind == VERDICTS
+    )
+    lengths = tuple(_lengths(path, folder) for path, kind in kinds.items() if kind == RESPONSES)
     if not findings and not lengths:
         raise UsageError(f"`{folder}` holds no published artifact", hint)
     remarks = tuple((row["about"], row["text"]) for row in facts["remark"])
     return Audit(str(folder), findings, lengths, remarks)
 
 
-def _finding(path: Path, facts: Mapping[str, Any]) -> Finding:
+def _files(folder: Path) -> list[Path]:
+    """The JSON files of a folder and those inside it, hidden folders aside."""
+    found = (path for path in folder.rglob("*.json") if path.is_file())
+    return sorted(
+        path
+        for path in found
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.stat().st_size <= MOST_BYTES
+    )
+
+
+def _kind(path: Path) -> str | None:
+    """VERDICTS or RESPONSES, by name or else by what the file holds; None for any other."""
+    for kind in (VERDICTS, RESPONSES):
+        if path.name.endswith(kind):
+            return kind
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if isinstance(data, dict):
+        columns = all(isinstance(data.get(name), dict) for name in ("question", "response"))
+        return RESPONSES if columns else None
+    rows = (
+        isinstance(data, list)
+        and data
+        and all(isinstance(row, list) and len(row) == 3 and row[0] in (0, 0.5, 1) for row in data)
+    )
+    return VERDICTS if rows else None
+
+
+def _model(name: str) -> str:
+    """What the paper calls a model by its file's name: DPO of DPO_step_11520."""
+    found = re.match(r"(SFT\+SAMI|SAMI|DPO|SFT|base)(?=[-_. ]|$)", name)
+    return found[1] if found else name
+
+
+def _finding(path: Path, folder: Path, facts: Mapping[str, Any]) -> Finding:
     row = read_verdict_file(path)["comparisons"][0]
+    a, b = _model(row["a"]), _model(row["b"])
+    if a != b:
+        row = {**row, "a": a, "b": b}
     known = {(one["a"], one["b"]): one for one in facts["win_rate"]}
     direct, turned = known.get((row["a"], row["b"])), known.get((row["b"], row["a"]))
     found = direct or turned
     if found is None:
-        return Finding(path.name, row, None, None)
+        return Finding(str(path.relative_to(folder)), row, None, None)
     digits = found.get("digits", DIGITS)
     rate = found["value"] if direct else 1 - found["value"]
-    return Finding(path.name, row, rate, around(rate, row["n_turns"], digits), digits)
+    possible = around(rate, row["n_turns"], digits)
+    return Finding(str(path.relative_to(folder)), row, rate, possible, digits)
 
 
 def around(rate: float, n: int, digits: int = DIGITS) -> tuple[float, float]:
@@ -122,10 +173,12 @@ def around(rate: float, n: int, digits: int = DIGITS) -> tuple[float, float]:
     return below / (2 * n), (below + 1) / (2 * n)
 
 
-def _lengths(path: Path) -> Lengths:
+def _lengths(path: Path, folder: Path) -> Lengths:
     texts = [text for response in read_answers(path) for text in response.turns]
     empty = sum(not text.strip() for text in texts)
-    return Lengths(path.name, len(texts), empty, statistics.median(map(len, texts)))
+    return Lengths(
+        str(path.relative_to(folder)), len(texts), empty, statistics.median(map(len, texts))
+    )
 
 
 def words(found: Audit) -> Iterator[str]:

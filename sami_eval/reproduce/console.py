@@ -67,7 +67,7 @@ def _judged(row: JudgedResult, categories: bool) -> Iterator[RenderableType]:
         needed = pair["questions_needed"]
         table.add_row(
             f"{pair['a']} : {pair['b']}",
-            rate_text(pair["published"], pair["published_digits"]),
+            _published(pair),
             percent(pair["win_rate"]),
             interval_text(pair["interval"]),
             short_p(pair["p_adjusted"]),
@@ -81,6 +81,13 @@ def _judged(row: JudgedResult, categories: bool) -> Iterator[RenderableType]:
         yield Text(f"{pair['a']} : {pair['b']}  {pair['words']}")
     if categories:
         yield from _categories(row["pairs"])
+
+
+def _published(pair: PairRow) -> str:
+    between = pair.get("published_range")
+    if pair["published"] is None and between is not None:
+        return f"{between[0]:.0%}–{between[1]:.0%}"
+    return rate_text(pair["published"], pair["published_digits"])
 
 
 def _categories(pairs: Sequence[PairRow]) -> Iterator[RenderableType]:

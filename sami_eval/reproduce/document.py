@@ -6,7 +6,7 @@ points), intervals [low, high] at 95%, and null means "not known", or that the p
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from sami_eval.report.passk_document import EstimateRow
 
@@ -26,13 +26,15 @@ class CategoryRow(TypedDict):
 class PairRow(TypedDict):
     """One pairing beside the published figure; p_adjusted by Holm over the three.
 
-    published_digits: of a share, that the paper prints. categories_vary: the paper says so.
+    published_digits: of a share, that the paper prints. published_range: where it says no more
+        than between which rates its pairings lie. categories_vary: the paper says so.
     """
 
     a: str
     b: str
     published: float | None
     published_digits: int
+    published_range: NotRequired[list[float] | None]
     win_rate: float | None
     interval: list[float] | None
     p_adjusted: float | None

@@ -137,6 +137,7 @@ def result(asked: Asked) -> list[JudgedResult]:
 
 def _judged(how: Judging, document: Document) -> JudgedResult:
     known = _published() if how.published else {}
+    between = _between() if how.judge == "quality" or how.constitution == "none" else None
     return {
         "name": how.name,
         "run": document["run"],
@@ -144,7 +145,7 @@ def _judged(how: Judging, document: Document) -> JudgedResult:
         "judge_model": document["judge_model"],
         "principles_shown": document["principles_shown"],
         "cost_usd": document["cost_usd"],
-        "pairs": [_pair(row, known) for row in document["comparisons"]],
+        "pairs": [_pair(row, known, between) for row in document["comparisons"]],
     }
 
 
@@ -152,7 +153,17 @@ def _published() -> Mapping[tuple[str, str], Mapping[str, Any]]:
     return {(row["a"], row["b"]): row for row in published()["win_rate"]}
 
 
-def _pair(row: ComparisonRow, rates: Mapping[tuple[str, str], Mapping[str, Any]]) -> PairRow:
+def _between() -> list[float]:
+    """Where the paper's pairings lie when they are judged without the principles."""
+    found = published()["without_principles"]
+    return [found["low"], found["high"]]
+
+
+def _pair(
+    row: ComparisonRow,
+    rates: Mapping[tuple[str, str], Mapping[str, Any]],
+    between: list[float] | None,
+) -> PairRow:
     known = rates.get((row["a"], row["b"]), {})
     figure = (row["win_rate"], row["interval"], row["significant"])
     categories: dict[str, CategoryRow] = {
@@ -169,6 +180,7 @@ def _pair(row: ComparisonRow, rates: Mapping[tuple[str, str], Mapping[str, Any]]
         "b": row["b"],
         "published": known.get("value"),
         "published_digits": known.get("digits", DIGITS),
+        "published_range": between,
         "categories_vary": known.get("categories_vary", False),
         "win_rate": row["win_rate"],
         "interval": row["interval"],
@@ -179,7 +191,7 @@ def _pair(row: ComparisonRow, rates: Mapping[tuple[str, str], Mapping[str, Any]]
         "ties": row["ties"],
         "unparsed": row["unparsed"],
         "questions_needed": row["questions_needed"],
-        "words": words(row["a"], row["b"], *figure, known.get("value"), 0.5),
+        "words": words(row["a"], row["b"], *figure, known.get("value"), 0.5, between=between),
         "categories_p_value": row["categories_p_value"],
         "by_category": categories,
     }
