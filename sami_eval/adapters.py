@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 from sami_eval.align import ADAPTERS, chain
 from sami_eval.align.contrast import Draft, draft, redraft, write_contrasts
@@ -22,6 +23,8 @@ from sami_eval.errors import UsageError
 from sami_eval.generate.engine import EngineChoice
 from sami_eval.models import Ensure
 from sami_eval.progress import Progress, silent
+from sami_eval.settings import Amount, Count, Temperature, TopP, check
+from sami_eval.shape import Within
 from sami_eval.store import Ledger, atomic_write
 from sami_eval.types import Contrast, Model, Principle, Prompt
 
@@ -30,15 +33,30 @@ EMBEDDED_SAMPLING = Sampling(temperature=0.4, top_p=0.9, max_tokens=160)
 
 
 @dataclass(frozen=True, slots=True)
+class _Drawing:
+    """What a person says of a sampling."""
+
+    temperature: Temperature
+    top_p: TopP
+    max_tokens: Count
+
+
+@dataclass(frozen=True, slots=True)
 class ContrastSettings:
     """How contrasts are written. n: constitutions a prompt; limit: prompts drawn at most."""
 
-    n: int = 2
-    limit: int | None = None
+    n: Annotated[int, Within(least=2)] = 2
+    limit: Count | None = None
     sampling: Sampling = SAMPLING
-    seed: int = 0
+    seed: Amount = 0
     engine: EngineChoice = field(default_factory=EngineChoice)
     filters: Filters = field(default_factory=Filters)
+
+    def __post_init__(self) -> None:
+        check(self, hint="sami-eval contrast --help")
+        drawn = self.sampling
+        drawing = _Drawing(drawn.temperature, drawn.top_p, drawn.max_tokens)
+        check(drawing, hint="sami-eval contrast --help")
 
 
 @dataclass(frozen=True, slots=True)

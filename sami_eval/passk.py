@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sami_eval import chat, gsm8k, models, runs, seen, unanswered
 from sami_eval.adapters import Workshop, ensure_in
 from sami_eval.calls import Completion, Request, Sampling
-from sami_eval.config import Config
+from sami_eval.config import Config, find_config
 from sami_eval.errors import UsageError
 from sami_eval.generate import Engines, complete, format_of
 from sami_eval.generate.complete import by_key
 from sami_eval.generate.kept import stored as stored_of
 from sami_eval.gsm8k import Problem
 from sami_eval.passk_plan import Plan, Settings, make_plan, resolve
-from sami_eval.progress import Progress
+from sami_eval.progress import Progress, silent
 from sami_eval.prompts import to_row
 from sami_eval.report.document import dump
 from sami_eval.report.passk_document import (
@@ -35,6 +37,7 @@ from sami_eval.report.passk_document import (
 from sami_eval.report.unanswered import answers_of
 from sami_eval.run import shown
 from sami_eval.samples import Attempts, any_of_k, attempts, figures, paired
+from sami_eval.settings import Face, made
 from sami_eval.stages import Stages
 from sami_eval.standing import on_embedded
 from sami_eval.store import Ledger, atomic_write
@@ -47,6 +50,25 @@ PROMPTS = {
     "completion": "Question/Answer text (no chat template)",
     "paper": "Q/A text of the paper",
 }
+
+
+def passk(
+    *contenders: str,
+    config: Config | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> PasskDocument:
+    """Measure pass@k and return the result: `sami-eval passk` from Python.
+
+    settings: fields of `passk_plan.Settings`, e.g. ks=(1, 10), samples=32, base="...", limit=20.
+    config: the nearest `sami-eval.toml` by default. progress: nothing is shown by default.
+    Returns the document that `--json` prints (docs/formats.md); it is saved as a run, too.
+    Raises UsageError for a wrong setting or file, KeyMissingError, and SamiEvalError where a
+    server fails: the same call goes on from what is stored.
+    """
+    asked = made(Settings, "passk", {"contenders": contenders, **settings})
+    asked = dataclasses.replace(asked, ks=tuple(sorted(set(asked.ks))))
+    return run_passk(asked, config or find_config(Path.cwd()), progress or silent())
 
 
 def run_passk(
@@ -272,3 +294,6 @@ def _sample_row(
         "text": sample.text,
         **({"thoughts": sample.thoughts} if sample.thoughts else {}),
     }
+
+
+sys.modules[__name__].__class__ = Face

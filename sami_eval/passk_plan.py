@@ -17,6 +17,7 @@ from sami_eval.errors import UsageError
 from sami_eval.generate import EngineChoice, parse_arguments
 from sami_eval.gsm8k import EMBEDDED, HUB_ID, Problem
 from sami_eval.plan import check_server
+from sami_eval.settings import Amount, Count, check
 from sami_eval.store import key
 from sami_eval.types import Model, Prompt
 
@@ -37,15 +38,15 @@ class Settings:
     """
 
     contenders: tuple[str, ...]
-    ks: tuple[int, ...] = KS
+    ks: tuple[Count, ...] = KS
     samples: int | None = None
     temperature: float | None = None
     top_p: float | None = None
-    max_tokens: int | None = None
-    limit: int | None = None
+    max_tokens: Count | None = None
+    limit: Count | None = None
     prompts: Path | None = None
     split: str | None = None
-    num_fewshot: int = 0
+    num_fewshot: Amount = 0
     fewshot: Path | None = None
     greedy: bool = True
     protocol: Literal["default", "paper"] = "default"
@@ -54,12 +55,15 @@ class Settings:
     base_url: str | None = None
     engine: str | None = None
     engine_args: tuple[str, ...] = ()
-    seed: int = 0
+    seed: Amount = 0
     out: Path | None = None
-    concurrency: int = 16
+    concurrency: Count = 16
     max_cost: float | None = None
     rpm: float | None = None
     tpm: float | None = None
+
+    def __post_init__(self) -> None:
+        check(self, hint="sami-eval passk --help")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +180,8 @@ def resolve(
 
 
 def _samples(settings: Settings) -> int:
+    if not settings.ks:
+        raise UsageError("no k is given", "--k 1,10,32")
     samples = N_SAMPLES if settings.samples is None else settings.samples
     if samples < 1:
         raise UsageError(f"`--samples {samples}` is not above 0", "--samples 32")

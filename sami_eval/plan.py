@@ -18,6 +18,7 @@ from sami_eval.errors import UsageError
 from sami_eval.generate import EngineChoice, parse_arguments
 from sami_eval.generate import Settings as GenerateSettings
 from sami_eval.seats import Seat, take_seats
+from sami_eval.settings import Amount, Count, Temperature, Timeout, check
 from sami_eval.store import key
 from sami_eval.types import SERVED, Judge, Model, Order, Prompt
 
@@ -54,22 +55,25 @@ class Settings:
     base_url: str | None = None
     orders: Literal["both", "one"] = "both"
     rule: Literal["conservative", "average"] = "conservative"
-    repeats: int = 1
+    repeats: Count = 1
     engine: str | None = None
     engine_args: tuple[str, ...] = ()
-    max_tokens: int | None = None
-    temperature: float | None = None
-    limit: int | None = None
-    seed: int = 0
+    max_tokens: Count | None = None
+    temperature: Temperature | None = None
+    limit: Count | None = None
+    seed: Amount = 0
     out: Path | None = None
-    concurrency: int = 16
-    timeout: float = 300.0
+    concurrency: Count = 16
+    timeout: Timeout = 300.0
     retry_unparsed: bool = False
     votes: str | None = None
     vote_names: tuple[str, ...] = ()
     max_cost: float | None = None
     rpm: float | None = None
     tpm: float | None = None
+
+    def __post_init__(self) -> None:
+        check(self, hint="sami-eval compare --help")
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from sami_eval.report.document import (
     rank_rows,
 )
 from sami_eval.seats import Seat
+from sami_eval.settings import made
 from sami_eval.stages import Stages
 from sami_eval.standing import on_embedded
 from sami_eval.store import Ledger
@@ -70,10 +71,7 @@ def compare(
     Raises UsageError for a wrong setting or file, KeyMissingError, and SamiEvalError where a
     judge or server fails: the same call goes on from what is stored.
     """
-    try:
-        asked = Settings(contenders, **settings)
-    except TypeError as error:
-        raise UsageError(f"compare: {error}", "see sami_eval.plan.Settings") from None
+    asked = made(Settings, "compare", {"contenders": contenders, **settings})
     return run_comparison(asked, config or find_config(Path.cwd()), progress or silent())
 
 

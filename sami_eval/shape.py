@@ -6,11 +6,45 @@ import dataclasses
 import math
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
+from dataclasses import dataclass
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
 from sami_eval.files import shown
 
 MISSING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Bounds of a number, in an Annotated type. least and most are allowed, above and below not."""
+
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def holds(self, value: Any) -> bool:
+        """Whether a number lies within."""
+        return not (
+            (self.least is not None and value < self.least)
+            or (self.most is not None and value > self.most)
+            or (self.above is not None and value <= self.above)
+            or (self.below is not None and value >= self.below)
+        )
+
+    def __str__(self) -> str:
+        said = {"at least": self.least, "above": self.above}
+        said |= {"at most": self.most, "below": self.below}
+        return ", ".join(f"{text} {n:g}" for text, n in said.items() if n is not None)
 
 
 def misfit(value: object, kind: object) -> tuple[str, str] | None:
@@ -24,7 +58,12 @@ def misfit(value: object, kind: object) -> tuple[str, str] | None:
 
 def _misfits(value: object, kind: Any, at: str) -> Iterator[tuple[str, str]]:
     origin, parts = get_origin(kind), get_args(kind)
-    if origin in (Union, types.UnionType):
+    if origin is Annotated:
+        wrong = list(_misfits(value, parts[0], at))
+        yield from wrong
+        if not wrong and not all(within.holds(value) for within in parts[1:]):
+            yield at, shown(value)
+    elif origin in (Union, types.UnionType):
         tried = [list(_misfits(value, part, at)) for part in parts]
         if all(tried):
             # The deepest complaint is about the alternative that was meant.
@@ -34,7 +73,8 @@ def _misfits(value: object, kind: Any, at: str) -> Iterator[tuple[str, str]]:
     elif origin in (dict, Mapping):
         yield from _in_mapping(value, parts[1], at)
     elif is_typeddict(kind) or dataclasses.is_dataclass(kind):
-        yield from _in_fields(value, kind, at)
+        if is_typeddict(kind) or not isinstance(value, kind):
+            yield from _in_fields(value, kind, at)
     elif not _fits(value, kind):
         yield at, "missing" if value is MISSING else shown(value)
 
@@ -60,7 +100,7 @@ def _in_fields(value: object, kind: Any, at: str) -> Iterator[tuple[str, str]]:
     if not isinstance(value, dict):
         yield at, "missing" if value is MISSING else shown(value)
         return
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
     for name in value:
         if name not in hints and not is_typeddict(kind):
             yield _inside(at, name), "no field here"

@@ -23,6 +23,7 @@ from sami_eval.types import Model
 
 PUBLIC = {
     "sami_eval.compare": "*contenders config progress **settings",
+    "sami_eval.passk.passk": "*contenders config progress **settings",
     "sami_eval.align.align": "recipe contrasts base out adapters seed preset changes progress "
     "resume",
     "sami_eval.align.sami_loss": "logps",
@@ -38,6 +39,8 @@ NEVER_RAISE = ("extract_answer", "parse_verdict")
 REFUSED: dict[str, Callable[[], object]] = {
     "compare": lambda: sami_eval.compare("base"),
     "compare, a setting": lambda: sami_eval.compare("base", "sft", nothing_of_the_kind=1),
+    "passk": lambda: sami_eval.passk(),
+    "passk, a setting": lambda: sami_eval.passk("base", nothing_of_the_kind=1),
     "align": lambda: align("base", [], Model("base", "nowhere")),
     "bradley_terry": lambda: bradley_terry({("a", "b"): {"q": [2.0]}}),
     "maj_at_k": lambda: maj_at_k([18], 18, 2),

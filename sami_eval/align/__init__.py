@@ -11,14 +11,16 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from sami_eval.align import launch
 from sami_eval.align.options import Options
 from sami_eval.errors import UsageError
 from sami_eval.progress import Progress, silent
+from sami_eval.settings import Amount, Face, check, made
 from sami_eval.types import Contrast, Model
 
 if TYPE_CHECKING:
@@ -52,6 +54,22 @@ class Method(Protocol):
             a step, and `trained_on.json`, the ids of the prompts it used where it left some out.
         Returns base with `adapter` set to out.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `align` was asked to do besides contrasts and base."""
+
+    recipe: str
+    out: Path | None
+    adapters: Path
+    seed: Amount
+    preset: str | None
+    changes: Mapping[str, Any]
+    resume: bool
+
+    def __post_init__(self) -> None:
+        check(self, hint="sami-eval align --help")
 
 
 def find_methods(folder: Path = OWN) -> dict[str, Path]:
@@ -166,11 +184,11 @@ def sami_loss(logps: Tensor) -> Tensor:
 
 def align(
     recipe: str,
-    contrasts: Sequence[Contrast],
-    base: Model,
+    contrasts: Sequence[Contrast] | Path | str | None = None,
+    base: Model | Path | str | None = None,
     *,
-    out: Path | None = None,
-    adapters: Path = ADAPTERS,
+    out: Path | str | None = None,
+    adapters: Path | str = ADAPTERS,
     seed: int = 0,
     preset: str | None = None,
     changes: dict[str, object] | None = None,
@@ -180,7 +198,8 @@ def align(
     """Train a recipe's adapter on contrasts: `sami-eval align` from Python.
 
     recipe: as on the command line; missing earlier links are trained first.
-    contrasts: e.g. of `align.records.read_contrasts`. base: e.g. of `models.resolve_base`.
+    contrasts: or a file of them; by default those beside the base's adapters, which the embedded
+        base writes first. base: or its name, as `--base`; by default that of `sami-eval.toml`.
     out: the adapter's folder, by default `adapters/BASE/RECIPE@SEED`.
     seed: where the recipe names none. preset: of `align/presets.toml`, by default the base's own.
     changes: Options fields for the last link. An adapter trained on the same contrasts with the
@@ -191,5 +210,40 @@ def align(
     """
     from sami_eval.align import chain
 
-    work = chain.Work(base, adapters, seed, preset, progress or silent(), resume)
-    return chain.align(recipe, contrasts, work, out, changes or {})
+    given = {"recipe": recipe, "out": out, "adapters": adapters, "seed": seed, "preset": preset}
+    asked = made(Settings, "align", {**given, "changes": changes or {}, "resume": resume})
+    if "seed" in asked.changes:
+        raise UsageError("option `seed` is among the changes", "seed=..., or a recipe `NAME@SEED`")
+    shown = progress or silent()
+    start = base if isinstance(base, Model) else _base(base)
+    read = _contrasts(contrasts, start, shown)
+    work = chain.Work(start, asked.adapters, asked.seed, asked.preset, shown, asked.resume)
+    return chain.align(asked.recipe, read, work, asked.out, asked.changes)
+
+
+def _base(spec: Path | str | None) -> Model:
+    from sami_eval import models
+    from sami_eval.config import find_config
+
+    config = find_config(Path.cwd())
+    return models.resolve_base(str(spec) if spec else config.defaults.get("base"), config)
+
+
+def _contrasts(
+    given: Sequence[Contrast] | Path | str | None, base: Model, progress: Progress
+) -> Sequence[Contrast]:
+    from sami_eval import adapters
+    from sami_eval.align.records import read_contrasts
+    from sami_eval.config import find_config
+    from sami_eval.store import Ledger
+
+    if isinstance(given, str | Path):
+        return read_contrasts(Path(given))
+    if given is not None:
+        return given
+    config = find_config(Path.cwd())
+    with Ledger(config.ledger_path, say=progress.say) as ledger:
+        return adapters.contrasts_for(base, adapters.Workshop(config, ledger, progress, train=True))
+
+
+sys.modules[__name__].__class__ = Face

@@ -159,13 +159,14 @@ def plan(
     refuse_unused(changes, files[recipe.chain[-1]])
     seed = _seed(recipe, work.seed)
     *earlier, last = recipe.links()
+    # Before an earlier link is trained: what is wrong with the last one's options is said first.
+    preset = options.preset(_preset(work), last.chain[-1], seed)
+    chosen = options.change(preset, **{**changes, "seed": seed})
     start = work.base
     if earlier:
         start = ensure(f"{earlier[-1].name}@{seed}", contrasts, work, earlier_too)
     # What an adapter stands on: the base, or the checkpoint that an earlier link is.
     ground = start if start.adapter is None else _ground(earlier, work, seed)
-    preset = options.preset(_preset(work), last.chain[-1], seed)
-    chosen = options.change(preset, **{**changes, "seed": seed})
     asked = stale.Asked(work.preset, {k: v for k, v in changes.items() if v is not None})
     out = out or folder(last, work.base, work.adapters, seed)
     return Training(last, files[last.chain[-1]], start, ground, chosen, out, asked)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sami_eval import settings
 from sami_eval.errors import UsageError
+from sami_eval.settings import Amount, Count, NotNegative, PartOfOne, Positive
 from sami_eval.types import Model
 
 HELP = "sami-eval align --help"
@@ -46,35 +47,35 @@ class Options:
         alone; a fixed number makes the weights independent of the machine's core count.
     """
 
-    lr: float = 2e-4
+    lr: Positive = 2e-4
     schedule: str = "linear"
-    epochs: float = 1.0
-    steps: int | None = None
-    batch_size: int = 4
-    accumulation: int = 1
-    clip: float = 1.0
-    warmup: float = 0.1
-    weight_decay: float = 0.0
-    rank: int = 16
-    alpha: int = 32
-    dropout: float = 0.0
+    epochs: Positive = 1.0
+    steps: Count | None = None
+    batch_size: Count = 4
+    accumulation: Count = 1
+    clip: Positive = 1.0
+    warmup: PartOfOne = 0.1
+    weight_decay: NotNegative = 0.0
+    rank: Count = 16
+    alpha: Count = 32
+    dropout: PartOfOne = 0.0
     targets: str = "all-linear"
-    beta: float = 0.1
-    kl: float = 0.1
+    beta: NotNegative = 0.1
+    kl: NotNegative = 0.1
     length_normalize: bool = True
     train_eos: bool = True
-    max_length: int = 2048
+    max_length: Count = 2048
     max_fall: float = 0.5
     prefix_sharing: Literal["auto", "on", "off"] = "auto"
-    held_out: int = 0
+    held_out: Amount = 0
     full: bool = False
     qlora: bool = False
     positives_only: bool = False
     report_to: str = "none"
     checkpointing: bool = True
     device: Literal["auto", "cpu"] = "auto"
-    threads: int = 0
-    seed: int = 0
+    threads: Amount = 0
+    seed: Amount = 0
 
 
 def preset_name(base: Model) -> str:
@@ -114,30 +115,9 @@ def within(options: Options, context: int | None) -> Options:
 
 def check(options: Options) -> Options:
     """The options themselves. Raises UsageError for a value no training can have."""
-    positive = ("lr", "epochs", "batch_size", "accumulation", "clip", "rank", "alpha", "max_length")
-    for name in positive:
-        if not 0 < getattr(options, name) < math.inf:
-            raise UsageError(
-                f"option `{name}` is `{getattr(options, name)}`; it must be above 0", HELP
-            )
-    for name in ("kl", "beta", "weight_decay", "held_out", "threads"):
-        if not 0 <= getattr(options, name) < math.inf:
-            raise UsageError(
-                f"option `{name}` is `{getattr(options, name)}`; it is never negative", HELP
-            )
-    for name in ("dropout", "warmup"):
-        if not 0 <= getattr(options, name) < 1:
-            raise UsageError(
-                f"option `{name}` is `{getattr(options, name)}`; it is in [0, 1)", HELP
-            )
-    if options.prefix_sharing not in ("auto", "on", "off"):
-        raise UsageError(
-            f"option `prefix_sharing` is `{options.prefix_sharing}`; it is auto, on or off", HELP
-        )
+    settings.check(options, "option", HELP)
     if not all(name.strip() for name in options.targets.split(",")):
         raise UsageError(f"option `targets` is `{options.targets}`", "all-linear, or q_proj,v_proj")
     if options.full and options.qlora:
         raise UsageError("`--full` and `--qlora` exclude each other", HELP)
-    if options.steps is not None and options.steps < 1:
-        raise UsageError(f"option `steps` is `{options.steps}`; it must be at least 1", HELP)
     return options

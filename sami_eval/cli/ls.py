@@ -79,9 +79,9 @@ def _tasks() -> tuple[Row, Sequence[Row]]:
 
 
 def _methods() -> tuple[Row, Sequence[Row]]:
-    from sami_eval import align
+    from sami_eval.align import listing
 
-    return ("name", "what", "file"), align.listing()
+    return ("name", "what", "file"), listing()
 
 
 def _scales() -> tuple[Row, Sequence[Row]]:

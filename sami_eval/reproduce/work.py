@@ -32,6 +32,7 @@ from sami_eval.reproduce.scale import (
     constitution_file,
 )
 from sami_eval.runs import slug
+from sami_eval.settings import Amount, Count, check
 from sami_eval.store import Ledger, atomic_write
 from sami_eval.types import Contrast, Model, Principle, Prompt
 
@@ -50,18 +51,21 @@ class Asked:
     scale: Scale
     config: Config
     folder: Path
-    seed: int = 0
+    seed: Amount = 0
     constitutions: Path | None = None
     questions: Path | None = None
     judge_model: str | None = None
     base_url: str | None = None
     engine: str | None = None
     engine_args: tuple[str, ...] = ()
-    concurrency: int = 16
+    concurrency: Count = 16
     max_cost: float | None = None
     rpm: float | None = None
     tpm: float | None = None
     purse: Purse = field(default_factory=Purse)
+
+    def __post_init__(self) -> None:
+        check(self, hint="sami-eval reproduce --help")
 
     @property
     def runs(self) -> Path:
