@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sami_eval import address, dialect, endpoint, refusals, wire
-from sami_eval.budget import Limits
+from sami_eval.budget import BudgetError, Limits
 from sami_eval.calls import Reply, Request
 from sami_eval.endpoint import masked
 from sami_eval.errors import SamiEvalError
@@ -142,6 +142,7 @@ class _Exchange:
         self.progress = progress
         self.clients: dict[tuple[str, str | None], AsyncOpenAI] = {}
         self.refused: list[str] = []  # the same words of several requests in a row
+        self.unseen = ""  # why the end of a call, the last such, was not seen
         self.failed_in_a_row = 0
         self.not_before = 0.0  # a Retry-After holds for every worker
         self.stop = asyncio.Event()
@@ -198,6 +199,7 @@ class _Exchange:
                 continue
             except _Temporary as failure:
                 why, attempts = failure.why, attempts + 1
+                self.unseen = why if failure.usage is None else self.unseen
                 if attempts > self.settings.max_retries:
                     break
                 if await self._sleep(max(self._backoff(attempts), failure.wait_s)):
@@ -215,10 +217,15 @@ class _Exchange:
     async def _admitted(self, request: Request) -> bool:
         """Wait for the money and the turn to ask; False where the run is being ended."""
         limits = self.settings.limits
-        while not limits.budget.reserve(request):
-            await self.settled.wait()
-            if self.stop.is_set():
-                return False
+        try:
+            while not limits.budget.reserve(request):
+                await self.settled.wait()
+                if self.stop.is_set():
+                    return False
+        except BudgetError as error:
+            # Money that went on calls without an answer is the server's doing, not the limit's.
+            why = f"; of the calls paid for whole, the last: {self.unseen}" if self.unseen else ""
+            raise BudgetError(error.message + why, error.hint) from None
         wait_s = max(limits.wait_s(request), self.not_before - time.monotonic())
         if wait_s > 0 and await self._sleep(wait_s):
             self._settle(request, Usage())

@@ -9,7 +9,7 @@ from typing import TypedDict
 from sami_eval.errors import SamiEvalError
 from sami_eval.types import Response
 
-FIXES = "give it more room (--max-tokens), or have it think less; `-v` and the ledger tell more"
+FIXES = "give it more room (--max-tokens) or have it think less; --max-unparsed 1 lets it pass"
 
 
 class AnswersRow(TypedDict):

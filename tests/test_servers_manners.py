@@ -393,6 +393,37 @@ def test_a_date_to_wait_for_is_read_by_the_servers_own_clock(ahead_s: int) -> No
         assert judged(server) == 0
 
 
+def test_a_contenders_dialect_is_part_of_its_answers_key(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def script(body: dict[str, Any]) -> Answer:
+        if "seed" in body:
+            return 422, {}, b'{"detail": [{"loc": ["body", "seed"], "msg": "no"}]}'
+        return 200, {}, completion(f"The answer is {len(server.calls)}.")
+
+    with LoopbackJudge(Behaviour(script=script)) as server:
+        assert sampled(server, "--concurrency", "1") == 0
+        n_calls = server.n_calls
+        assert n_calls == 7  # one refusal, 2 problems x (2 samples + greedy)
+        assert capsys.readouterr().err.count("does not take `seed`") == 1
+        assert sampled(server) == 0
+        assert sampled(server, "--dry-run") == 0
+        assert "6 stored" in capsys.readouterr().out
+        assert server.n_calls == n_calls
+
+
+def test_a_limit_of_cost_that_broken_replies_ate_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda *_: 0.0)
+    with LoopbackJudge(says(b"<html>a proxy speaks</html>")) as server:
+        assert judged(server, "--max-cost", "0.07", "--concurrency", "1") == 1
+    assert server.n_calls <= 3
+    err = capsys.readouterr().err
+    assert "--max-cost 0.07" in err
+    assert "a proxy speaks" in err
+
+
 # Usage and money
 
 

@@ -294,6 +294,6 @@ def fact_rows(document: PasskDocument) -> Iterator[tuple[str, str]]:
         more = (
             f", up to {dollars(unseen)} more for calls whose usage was not seen" if unseen else ""
         )
-        yield "cost", ("price not known" if cost is None else dollars(cost)) + more
+        yield "cost", ("not known" if cost is None else dollars(cost)) + more
     yield "engine", f"{row['engine']}, seed {row['seed']}"
     yield "saved", f"{document['run']}  (sami-eval show)"
