@@ -10,18 +10,16 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import datetime
-import io
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sami_eval.comparison import Rule, fold
 from sami_eval.report.corrected import corrected_cells
 from sami_eval.report.document import ComparisonRow, Document, TallyRow
+from sami_eval.report.escape import csv_lines, in_latex, in_markdown
 from sami_eval.report.figures import interval_text, percent, short_p
 from sami_eval.report.judges import model_of
 from sami_eval.stats.intervals import Z
@@ -65,17 +63,17 @@ def verdict_lines(verdicts: Iterable[Verdict]) -> str:
 
 def csv_text(document: Document, verdicts: Sequence[Verdict], category: Mapping[str, str]) -> str:
     """Scores a question: of its turns with an outcome, their wins, ties, losses and mean."""
-    file = io.StringIO()
-    out = csv.writer(file, lineterminator="\n")
     counts = ("n_turns", "wins", "ties", "losses", "score")
-    out.writerow(("a", "b", "seed_a", "seed_b", "question_id", "category", *counts))
+    rows: list[Sequence[object]] = [
+        ("a", "b", "seed_a", "seed_b", "question_id", "category", *counts)
+    ]
     for row in document["comparisons"]:
         for question, outcomes in _questions(document, row, verdicts):
             several = row["seeds"] is not None
             seeds = outcomes[0].seeds if several else ("", "")
             names = (row["a"], row["b"], *seeds, question, category.get(question, ""))
-            out.writerow((*names, *_counts([outcome.score for outcome in outcomes])))
-    return file.getvalue()
+            rows.append((*names, *_counts([outcome.score for outcome in outcomes])))
+    return csv_lines(rows)
 
 
 def _questions(
@@ -144,12 +142,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Cells as a Markdown table, numbers to the right."""
     marks = ["---", *["---:"] * (len(header) - 1)]
     lines = [header, marks, *rows]
-    return (
-        "\n".join("| " + " | ".join(c.replace("|", r"\|") for c in r) + " |" for r in lines) + "\n"
-    )
-
-
-_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return "\n".join("| " + " | ".join(map(in_markdown, r)) + " |" for r in lines) + "\n"
 
 
 def latex(document: Document) -> str:
@@ -170,16 +163,7 @@ def latex_table(header: Sequence[str], *parts: Sequence[Sequence[str]]) -> str:
 
 
 def _latex_lines(rows: Sequence[Sequence[str]]) -> list[str]:
-    return [" & ".join(map(_escaped, row)) + r" \\" for row in rows]
-
-
-def _escaped(text: str) -> str:
-    found = re.sub(r"[\\~^&%$#_{}<>]", lambda m: _LATEX.get(m[0], _mark(m[0])), text)
-    return found.replace("–", "--").replace("−", "$-$")
-
-
-def _mark(character: str) -> str:
-    return f"${character}$" if character in "<>" else f"\\{character}"
+    return [" & ".join(map(in_latex, row)) + r" \\" for row in rows]
 
 
 def lm_eval(document: Document) -> dict[str, Any]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sami_eval.report.escape import csv_lines, in_markdown, one_line
 from sami_eval.report.export import latex_table, markdown_table
 from sami_eval.report.figures import interval_text, percent, short_p
 from sami_eval.report.passk_console import points, points_interval, settings, title, tokens
@@ -29,15 +28,13 @@ def csv_text(document: PasskDocument, samples: Iterable[Mapping[str, Any]]) -> s
         count[0] += 1
         count[1] += bool(row["right"])
         count[2] += row["answer"] is None
-    file = io.StringIO()
-    out = csv.writer(file, lineterminator="\n")
     ks = document["ks"]
     names = ("contender", "problem_id", "n", "right", "no_answer", "greedy_right")
-    out.writerow((*names, *(f"pass@{k}" for k in ks)))
+    lines: list[Sequence[object]] = [(*names, *(f"pass@{k}" for k in ks))]
     for place, (n, right, without) in counts.items():
         scores = [pass_at_k(n, right, k) for k in ks]
-        out.writerow((*place, n, right, without, greedy.get(place, ""), *scores))
-    return file.getvalue()
+        lines.append((*place, n, right, without, greedy.get(place, ""), *scores))
+    return csv_lines(lines)
 
 
 def _cells(row: EstimateRow) -> list[str]:
@@ -86,10 +83,14 @@ def _tables(document: PasskDocument) -> list[Table]:
 def markdown(document: PasskDocument) -> str:
     """The tables in Markdown, the settings above them."""
     tables = [markdown_table(*table) for table in _tables(document)]
-    return "\n".join([f"{title(document)}  ", f"{settings(document)}\n", *tables])
+    return "\n".join(
+        [f"{in_markdown(title(document))}  ", f"{in_markdown(settings(document))}\n", *tables]
+    )
 
 
 def latex(document: PasskDocument) -> str:
     """The tables in LaTeX, the settings as comments; needs booktabs."""
     tables = [latex_table(*table) for table in _tables(document)]
-    return "\n".join([f"% {title(document)}", f"% {settings(document)}", *tables])
+    return "\n".join(
+        [f"% {one_line(title(document))}", f"% {one_line(settings(document))}", *tables]
+    )
