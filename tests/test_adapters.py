@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
+from sami_eval.align.records import contrasts_to_jsonl
 from sami_eval.config import Config
 from sami_eval.errors import SamiEvalError
 from sami_eval.generate import Settings, format_of, respond
 from sami_eval.models import resolve_all
 from sami_eval.progress import silent
 from sami_eval.store import Ledger
-from sami_eval.types import Model, Prompt
+from sami_eval.types import Contrast, Model, Prompt, Response
 from tests.adapter_kinds import CONFIG, WEIGHTS, changed, made, peft_says, stated
 from tests.tiny_llama import save_base
 from tests.word_problems import write_problems
@@ -445,6 +446,23 @@ def test_a_models_own_code_runs_only_where_it_is_allowed(
     assert not mark.exists()
     code, _ = compared(capsys, base, own, "--engine-arg", "trust_remote_code=true")
     assert (code, mark.exists()) == (0, True)
+
+
+def test_training_runs_a_models_own_code_only_where_it_is_allowed(
+    base: Path, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(folder / "code"))
+    monkeypatch.syspath_prepend(str(folder / "code"))
+    own, mark = with_code(folder / "trained", base, folder / "mark"), folder / "mark"
+    both = tuple(Response("1", "a", (text,)) for text in ("No.", "Well, no."))
+    contrast = Contrast(PROMPTS[0], ("be short", "be long"), both)
+    (folder / "c.jsonl").write_text(contrasts_to_jsonl([contrast]))
+    words = ("align", "sft", "--base", own, "--contrasts", "c.jsonl", "--steps", "1", "-q")
+    code, _, err = asked(capsys, *words)
+    assert (code, mark.exists()) == (2, False)
+    assert "comes with code of its own" in err
+    code, _, err = asked(capsys, *words, "--engine-arg", "trust_remote_code=true")
+    assert (code, mark.exists()) == (0, True), err
 
 
 def test_training_goes_on_from_an_adapter_that_fits_or_not_at_all(base: Path, folder: Path) -> None:

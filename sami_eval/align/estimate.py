@@ -48,17 +48,12 @@ class Estimate:
 
 def estimate(method: str, contrasts: Sequence[Contrast], base: Model, options: Options) -> Estimate:
     """Steps, tokens and memory of a training. Raises UsageError as the training would."""
-    from transformers import AutoConfig
-
     from sami_eval.align.start import context_of, on_gpu
-    from sami_eval.generate.formats import tokenizer_of
-    from sami_eval.generate.loading import trusted
+    from sami_eval.generate.formats import config_of, tokenizer_of
 
     tokenizer = tokenizer_of(base)
     accepted = sum(contrast.rejected is None for contrast in contrasts)
-    config = AutoConfig.from_pretrained(
-        base.base, revision=base.revision, trust_remote_code=trusted()
-    )
+    config = config_of(base.base, base.revision)
     options = within(options, context_of(config))
     encoded = encode_all(tokenizer, contrasts, options, base.chat_template)
     n_all, n_lora = _parameters(config, options)

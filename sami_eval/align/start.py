@@ -21,8 +21,8 @@ from sami_eval.align.collate import Encoded, encode_all
 from sami_eval.align.options import Options, within
 from sami_eval.errors import UsageError
 from sami_eval.generate.fit import check_fit
-from sami_eval.generate.formats import tokenizer_of
-from sami_eval.generate.loading import load_network, quiet, trusted
+from sami_eval.generate.formats import config_of, tokenizer_of
+from sami_eval.generate.loading import load_network, quiet
 from sami_eval.progress import Progress
 from sami_eval.types import Contrast, Model
 
@@ -134,9 +134,7 @@ def _check(base: Model, options: Options) -> None:
         )
     if options.qlora and importlib.util.find_spec("bitsandbytes") is None:
         raise UsageError("`--qlora` needs bitsandbytes", "pip install bitsandbytes")
-    config = transformers.AutoConfig.from_pretrained(
-        base.base, revision=base.revision, trust_remote_code=trusted()
-    )
+    config = config_of(base.base, base.revision)
     quantised = getattr(config, "quantization_config", None)
     if quantised is None:
         return

@@ -95,6 +95,8 @@ def align(
     from sami_eval.align.options import preset as read_preset
     from sami_eval.cli import iterations as several
     from sami_eval.config import find_config
+    from sami_eval.generate import parse_arguments
+    from sami_eval.generate.loading import TRUST
 
     changes: dict[str, object] = {
         "lr": lr,
@@ -116,7 +118,9 @@ def align(
         "held_out": held_out,
     }
     asked = several.Asked(iterations, contrasts, constitutions, prompts)
-    iterate = several.check(asked, engine or engine_arg)
+    # A model's own code may be allowed for training alone; any other setting is of generation.
+    arguments = [name for name in parse_arguments(engine_arg or ()) if name != TRUST]
+    iterate = several.check(asked, engine or arguments)
     config = find_config(Path.cwd())
     shown = progress.terminal(quiet or not launch.is_main())
     model = models.resolve_base(base or config.defaults.get("base"), config)

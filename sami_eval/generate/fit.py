@@ -10,12 +10,13 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sami_eval import peft_folder
 from sami_eval.errors import UsageError
 from sami_eval.fingerprints import cached_snapshots
-from sami_eval.generate.loading import first, own_code, quiet, trusted
+from sami_eval.generate.formats import config_of
+from sami_eval.generate.loading import first, quiet, trusted
 from sami_eval.types import Model
 
 if TYPE_CHECKING:
@@ -91,19 +92,12 @@ def _on_meta(base: str, revision: str | None, folder: Path) -> PeftModel:
     """The base with the adapter's layers on it, none of them with any memory."""
     from accelerate import init_empty_weights
     from peft import PeftConfig, PeftModel
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
+    config = config_of(base, revision)
     try:
-        config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=trusted())
         with init_empty_weights():
             network = AutoModelForCausalLM.from_config(config, trust_remote_code=trusted())
-    except (OSError, ValueError, ImportError) as error:
-        if not trusted() and "auto_map" in _raw(base, revision):
-            raise own_code(base) from None
-        raise UsageError(
-            f"cannot read `{base}`: {str(error).strip().splitlines()[0]}", "sami-eval doctor"
-        ) from None
-    try:
         stated = PeftConfig.from_pretrained(str(folder))
         _check_settings(folder, stated)
         stated.inference_mode = False
@@ -130,12 +124,6 @@ def _check_settings(folder: Path, stated: PeftConfig) -> None:
             "pip install -U peft; or take it out of the file where it says nothing of the weights",
             str(folder / peft_folder.CONFIG),
         )
-
-
-def _raw(base: str, revision: str | None) -> dict[str, Any]:
-    from sami_eval.generate.formats import settings_of
-
-    return settings_of(base, revision, "config.json")
 
 
 def _misfit(network: PeftModel, weights: dict[str, Tensor]) -> str | None:

@@ -16,7 +16,7 @@ from sami_eval.generate.loading import own_code, quiet, trusted
 from sami_eval.types import Model
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 # What holds a tokenizer's words; without one of them there is none.
 VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
@@ -63,6 +63,22 @@ def format_of(model: Model) -> Format:
 def tokenizer_of(base: Model) -> PreTrainedTokenizerBase:
     """A base's own tokenizer, read anew: training sets its padding."""
     return _tokenizer(base.tokenizer or base.base, base.revision, None)
+
+
+def config_of(base: str, revision: str | None) -> PreTrainedConfig:
+    """A base's configuration as transformers reads it.
+
+    Raises UsageError for one that only the model's own code can read, where that may not run.
+    """
+    from transformers import AutoConfig
+
+    _check_code(base, settings_of(base, revision, "config.json"), trusted())
+    try:
+        with quiet():
+            return AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=trusted())
+    except (OSError, ValueError, ImportError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise UsageError(f"cannot read `{base}`: {reason}", "sami-eval doctor") from None
 
 
 def is_quantised(model: Model) -> bool:
