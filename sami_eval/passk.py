@@ -10,6 +10,7 @@ import dataclasses
 import datetime
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -72,18 +73,28 @@ def passk(
 
 
 def run_passk(
-    settings: Settings, config: Config, progress: Progress, command: str = ""
+    settings: Settings,
+    config: Config,
+    progress: Progress,
+    command: str = "",
+    replace: bool = False,
 ) -> PasskDocument:
-    """Sample, score and save; what is stored already is not drawn again."""
+    """Sample, score and save; what is stored already is not drawn again.
+
+    replace: a run of other settings in the folder that is named gives way.
+    """
     plan, stages = make_plan(settings, config), Stages()
-    folder = _claim(plan)
+    # Nothing is spent where nothing could be saved.
+    runs.claim(settings.out or config.root / "runs")
     for note in plan.notes:
         progress.say(note)
-    with Ledger(config.ledger_path, say=progress.say) as ledger:
+    with Ledger(config.ledger_path, say=progress.say) as ledger, ExitStack() as held:
         with stages.stage("adapters"):
             found = resolved(plan, ensure_in(Workshop(config, ledger, progress, settings.train)))
             for warning in seen.warnings(found, plan.prompts):
                 progress.say(warning)
+        settings_key = plan.key(found)
+        folder = held.enter_context(_claimed(plan, settings_key, progress, replace))
         with stages.stage("sampling"), Engines(plan.engine, progress) as engines:
             requests = [requests_of(model, plan) for model in found]
             flat = [request for several in requests for request in several]
@@ -91,21 +102,22 @@ def run_passk(
             stored = len(stored_of(keys, ledger))
             completions = complete(flat, ledger, engines, progress, "sampling")
             names = {model.name: engines.name_for(model) for model in found}
-    with stages.stage("statistics"):
-        tried = _by_contender(plan, found, completions)
-        document = _document(plan, found, names, tried)
-        for note in unanswered.notes(answers_of(document["contenders"])):
-            progress.say(note)
-    document |= {
-        "run": shown(folder, config),
-        "command": command,
-        "calls": {"made": len(keys) - stored, "from_ledger": stored},
-        "cost_usd": plan.client.limits.budget.spent_usd,
-        "cost_unseen_usd": plan.client.limits.budget.unseen_usd,
-        "seconds": stages.seconds,
-        "memory_mb": stages.memory_mb,
-    }
-    save(folder, document, plan.problems, tried)
+        with stages.stage("statistics"):
+            tried = _by_contender(plan, found, completions)
+            document = _document(plan, found, names, tried)
+            for note in unanswered.notes(answers_of(document["contenders"])):
+                progress.say(note)
+        document |= {
+            "settings_key": settings_key,
+            "run": shown(folder, config),
+            "command": command,
+            "calls": {"made": len(keys) - stored, "from_ledger": stored},
+            "cost_usd": plan.client.limits.budget.spent_usd,
+            "cost_unseen_usd": plan.client.limits.budget.unseen_usd,
+            "seconds": stages.seconds,
+            "memory_mb": stages.memory_mb,
+        }
+        save(folder, document, plan.problems, tried)
     return document
 
 
@@ -114,18 +126,14 @@ def resolved(plan: Plan, ensure: models.Ensure) -> list[Model]:
     return resolve(plan.settings, plan.base_spec, plan.client, plan.config, ensure)
 
 
-def _claim(plan: Plan) -> Path:
-    """The run's folder, made and proven writable. Raises UsageError for another run's."""
-    today, folder = datetime.date.today().isoformat(), plan.settings.out
-    if folder is None:
-        names = plan.settings.contenders
-        folder = runs.choose_folder(
-            plan.config.root, today, f"{runs.slug(plan.task)}-passk", names, plan.key
-        )
-    elif runs.is_another(folder, plan.key):
-        raise UsageError(f"`{folder}` holds another run", "name a new folder with --out")
-    runs.claim(folder)
-    return folder
+def _claimed(
+    plan: Plan, settings_key: str, progress: Progress, replace: bool
+) -> AbstractContextManager[Path]:
+    """The run's folder, this process's alone. Raises UsageError for another run's."""
+    today, names = datetime.date.today().isoformat(), plan.settings.contenders
+    task = f"{runs.slug(plan.task)}-passk"
+    default = runs.default_folder(plan.config.root, today, task, names)
+    return runs.claimed(plan.settings.out, default, settings_key, progress.say, replace)
 
 
 def style_of(model: Model, plan: Plan) -> str:
@@ -208,7 +216,7 @@ def _document(
         "settings": _settings_row(
             plan, sorted({style_of(model, plan) for model in found}), engines
         ),
-        "settings_key": plan.key,
+        "settings_key": "",
         "embedded": any(map(on_embedded, found)),
         "contenders": [
             contender_row(

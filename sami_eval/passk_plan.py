@@ -16,7 +16,7 @@ from sami_eval.config import Config
 from sami_eval.errors import UsageError
 from sami_eval.generate import EngineChoice, parse_arguments
 from sami_eval.gsm8k import EMBEDDED, HUB_ID, Problem
-from sami_eval.plan import check_server
+from sami_eval.plan import check_server, identities
 from sami_eval.settings import Amount, Count, check
 from sami_eval.store import key
 from sami_eval.types import Model, Prompt
@@ -102,15 +102,30 @@ class Plan:
         """What is asked."""
         return [problem.prompt for problem in self.problems]
 
-    @property
-    def key(self) -> str:
-        """SHA-256 of what is asked for, defaults filled in: runs of one key share a folder."""
-        asked = self.settings
-        chosen = (asked.contenders, asked.ks, self.samples, asked.greedy, asked.protocol)
-        drawn = (self.temperature, self.top_p, self.max_tokens, asked.seed)
-        rows = [dataclasses.asdict(one.prompt) for one in (*self.problems, *self.examples)]
-        engine = (self.engine.name, asked.engine_args)
-        return key("passk", chosen, drawn, rows, engine, self.base.fingerprint, len(self.examples))
+    def key(self, found: Sequence[Model]) -> str:
+        """SHA-256 of all that decides the figures: runs of one key share a folder.
+
+        found: the contenders with their adapters as they are now.
+        """
+        asked = {
+            field.name: getattr(self.settings, field.name)
+            for field in dataclasses.fields(self.settings)
+            if field.name not in _NOT_IN_KEY  # a setting that is new counts
+        }
+        drawn = (self.samples, self.temperature, self.top_p, self.max_tokens)
+        rows = [repr(one) for one in (*self.problems, *self.examples)]
+        facts = (self.engine.name, self.base.fingerprint, len(self.examples), identities(found))
+        return key("passk", asked, drawn, rows, facts)
+
+
+# Of the settings: what the key holds as it was resolved, and what decides no figure.
+_NOT_IN_KEY = frozenset(
+    (
+        *("contenders", "samples", "temperature", "top_p", "max_tokens", "limit", "prompts"),
+        *("split", "num_fewshot", "fewshot", "base", "base_url", "engine"),
+        *("train", "out", "concurrency", "max_cost", "rpm", "tpm"),
+    )
+)
 
 
 def parse_ks(text: str) -> tuple[int, ...]:

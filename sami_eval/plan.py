@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,19 +113,47 @@ class Plan:
         """The models that judge, as their servers or folders call them; None: a program does."""
         return ", ".join(seat.at.base for seat in self.seats if seat.at is not None) or None
 
-    @property
-    def key(self) -> str:
-        """SHA-256 of what is asked for, defaults filled in: runs of one key share a folder."""
-        asked = self.settings
-        chosen = (asked.contenders, asked.orders, asked.rule, asked.repeats)
+    def key(self, sides: Sequence[Contender]) -> str:
+        """SHA-256 of all that decides the figures: runs of one key share a folder.
+
+        sides: the contenders with their adapters as they are now.
+        """
+        # By name what is left out: a setting that is new counts.
+        chosen = {k: v for k, v in _fields(self.settings).items() if k not in _NOT_IN_KEY}
         rows = [dataclasses.asdict(prompt) for prompt in self.prompts]
-        generate = {
-            f.name: getattr(self.generate, f.name) for f in dataclasses.fields(self.generate)
-        }
-        generate["engine"] = self.generate.engine.name
+        generate = {**_fields(self.generate), "engine": self.generate.engine.name}
         judge = (self.judge.sha256, *(seat.identity for seat in self.seats))
-        facts = (self.base.fingerprint, asked.engine_args, generate)
+        asked = [(side.name, side.seeds, identities(side.models)) for side in sides]
+        votes = content_of(self.settings.votes)
+        facts = (self.base.fingerprint, generate, asked, votes)
         return key("run", self.task, chosen, rows, judge, facts)
+
+
+# Of a comparison's settings: what the key holds as it was resolved, and what decides no figure.
+_NOT_IN_KEY = frozenset(
+    (
+        *("contenders", "task", "prompts", "references", "fix_references", "constitutions"),
+        *("generate_with_principles", "base", "judge", "judge_model", "judge_prompts"),
+        *("base_url", "engine", "max_tokens", "temperature", "limit", "seed", "votes"),
+        *("train", "out", "concurrency", "timeout", "retry_unparsed", "max_cost", "rpm", "tpm"),
+    )
+)
+
+
+def _fields(settings: Settings | GenerateSettings) -> dict[str, object]:
+    return {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
+
+
+def identities(several: Sequence[Model]) -> list[tuple[object, ...]]:
+    """What tells models apart in a run's key: how tables call them, and what answers."""
+    return [(one.name, one.engine, one.fingerprint, one.chat_template) for one in several]
+
+
+def content_of(votes: str | None) -> str | None:
+    """A file by what it holds; a hub id, or nothing, as it is."""
+    if votes is None or not Path(votes).is_file():
+        return votes
+    return hashlib.sha256(Path(votes).read_bytes()).hexdigest()
 
 
 def make_plan(settings: Settings, config: Config, purse: Purse | None = None) -> Plan:

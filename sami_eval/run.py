@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -81,19 +82,26 @@ def run_comparison(
     progress: Progress,
     command: str = "",
     purse: Purse | None = None,
+    replace: bool = False,
 ) -> Document:
-    """Compare the contenders and save the run; what is stored already is not done again."""
+    """Compare the contenders and save the run; what is stored already is not done again.
+
+    replace: a run of other settings in the folder that is named gives way.
+    """
     plan, stages = make_plan(settings, config, purse), Stages()
     people = _people(plan)
-    folder = claim_folder(plan)
+    # Nothing is spent where nothing could be saved.
+    runs.claim(settings.out or config.root / "runs")
     for note in plan.notes:
         progress.say(note)
-    with Ledger(config.ledger_path, say=progress.say) as ledger:
+    with Ledger(config.ledger_path, say=progress.say) as ledger, ExitStack() as held:
         with stages.stage("adapters"):
             sides = _contenders(plan, ledger, progress)
             answering = [model for side in sides for model in side.models]
             for warning in seen.warnings(answering, plan.prompts):
                 progress.say(warning)
+        settings_key = plan.key(sides)
+        folder = held.enter_context(_claimed(plan, settings_key, progress, replace))
         with stages.stage("generating"):
             responses = respond(plan.prompts, answering, plan.generate, ledger, progress)
             plan = dataclasses.replace(plan, prompts=answered(plan.prompts, responses))
@@ -102,20 +110,21 @@ def run_comparison(
                 progress.say(note)
         with stages.stage("judging"):
             verdicts, taken = _judge_pairs(plan, sides, responses, ledger, progress)
-    answers = [response for several in responses.values() for response in several]
-    judged = [verdict for several in verdicts.values() for verdict in several]
-    with stages.stage("statistics"):
-        document = _document(plan, sides, responses, verdicts, taken)
-        if people is not None:
-            document = with_votes(document, judged, people, answers)
-    document |= {
-        "run": shown(folder, config),
-        "command": command,
-        "seconds": stages.seconds,
-        "memory_mb": stages.memory_mb,
-    }
-    _say_read_in_words(plan, judged, progress)
-    runs.save(folder, document, plan.prompts, answers, judged)
+        answers = [response for several in responses.values() for response in several]
+        judged = [verdict for several in verdicts.values() for verdict in several]
+        with stages.stage("statistics"):
+            document = _document(plan, sides, responses, verdicts, taken)
+            if people is not None:
+                document = with_votes(document, judged, people, answers)
+        document |= {
+            "settings_key": settings_key,
+            "run": shown(folder, config),
+            "command": command,
+            "seconds": stages.seconds,
+            "memory_mb": stages.memory_mb,
+        }
+        _say_read_in_words(plan, judged, progress)
+        runs.save(folder, document, plan.prompts, answers, judged)
     return document
 
 
@@ -139,17 +148,13 @@ def _people(plan: Plan) -> People | None:
     return read_people(settings.votes, settings.vote_names, names, questions)
 
 
-def claim_folder(plan: Plan) -> Path:
-    """The run's folder, made and proven writable. Raises UsageError for another run's."""
-    today = datetime.date.today().isoformat()
-    folder = plan.settings.out
-    if folder is None:
-        names = plan.settings.contenders
-        folder = runs.choose_folder(plan.config.root, today, plan.task, names, plan.key)
-    elif runs.is_another(folder, plan.key):
-        raise UsageError(f"`{folder}` holds another run", "name a new folder with --out")
-    runs.claim(folder)
-    return folder
+def _claimed(
+    plan: Plan, settings_key: str, progress: Progress, replace: bool
+) -> AbstractContextManager[Path]:
+    """The run's folder, this process's alone. Raises UsageError for another run's."""
+    today, names = datetime.date.today().isoformat(), plan.settings.contenders
+    default = runs.default_folder(plan.config.root, today, plan.task, names)
+    return runs.claimed(plan.settings.out, default, settings_key, progress.say, replace)
 
 
 def shown(folder: Path, config: Config) -> str:
@@ -260,7 +265,7 @@ def _document(
         "rule": plan.settings.rule,
         "principles_shown": plan.principles_shown,
         "embedded": any(on_embedded(model) for side in sides for model in side.models),
-        "settings_key": plan.key,
+        "settings_key": "",
         "settings": _settings_row(plan),
         "run": "",
         "date": datetime.datetime.now().isoformat(timespec="seconds"),

@@ -13,11 +13,14 @@ A pass@k run has passk.json (report/passk_document.py), problems.jsonl and sampl
 from __future__ import annotations
 
 import dataclasses
+import errno
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sami_eval.errors import UsageError
 from sami_eval.prompts import read_lines, to_row
@@ -28,10 +31,16 @@ from sami_eval.shape import misfit
 from sami_eval.store import atomic_write, disk_error
 from sami_eval.types import Prompt, Response, Usage, Verdict
 
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+Say = Callable[[str], None]
+
 DOCUMENT = "comparison.json"
 PASSK = passk_document.DOCUMENT
 REPORT = "report.html"
 REPRODUCTIONS = "reproductions"
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # a file system without flock
 NAME_LIMIT = 80
 MOST_TURNS = 1000  # of one conversation; more is a slip, and would be made room for
 
@@ -42,18 +51,72 @@ def slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9.+@_-]+", "-", name).strip("-.") or "run"
 
 
-def choose_folder(root: Path, date: str, task: str, names: Sequence[str], settings: str) -> Path:
-    """The folder for a run: the same for the same settings on the same day, else a new one.
-
-    settings: hash of what the run was asked to do.
-    """
+def default_folder(root: Path, date: str, task: str, names: Sequence[str]) -> Path:
+    """Where a run goes that no folder is named for, unless that one is taken."""
     name = "-".join([date, slug(task), *map(slug, names)])[:NAME_LIMIT]
-    number = 1
-    while True:
-        folder = root / "runs" / (name if number == 1 else f"{name}-{number}")
-        if not is_another(folder, settings):
-            return folder
-        number += 1
+    return root / "runs" / name
+
+
+@contextmanager
+def claimed(
+    out: Path | None, default: Path, settings: str, say: Say, replace: bool = False
+) -> Iterator[Path]:
+    """The run's folder, for this process alone until the block ends.
+
+    out: the one that is named. Without, `default`, or with a number behind it where that one is
+        another run's: a run of the same settings has the same folder on the same day.
+    settings: hash of all that decides the run's figures. replace: another's in `out` may go.
+    Raises UsageError where `out` is another run's, finished or being written.
+    """
+    folder, lock = _named(out, settings, replace) if out else _first_free(default, settings, say)
+    try:
+        yield folder
+    finally:
+        # Deleted while it is held: who waits for it sees that, and makes a new one.
+        if lock.is_locked:
+            Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
+
+def _named(out: Path, settings: str, replace: bool) -> tuple[Path, BaseFileLock]:
+    hint = "name a new folder with --out"
+    if not replace and is_another(out, settings):
+        raise UsageError(f"`{out}` holds another run", hint)
+    lock = _lock(out)
+    if lock is None:
+        raise UsageError(f"`{out}` is being written by another command", f"wait for it, or {hint}")
+    return out, lock
+
+
+def _first_free(default: Path, settings: str, say: Say) -> tuple[Path, BaseFileLock]:
+    for number in itertools.count(1):
+        folder = default if number == 1 else default.with_name(f"{default.name}-{number}")
+        if is_another(folder, settings):
+            continue
+        lock = _lock(folder)
+        if lock is None:
+            say(f"`{folder.name}` is being written by another command: this run takes the next")
+        elif is_another(folder, settings):  # by a run that ended between our look and our claim
+            lock.release()
+        else:
+            return folder, lock
+    raise AssertionError("numbers do not end")
+
+
+def _lock(folder: Path) -> BaseFileLock | None:
+    """The folder's lock, held; not held where the file system knows none; None: another has it."""
+    from filelock import FileLock, Timeout
+
+    claim(folder)
+    lock = FileLock(folder / ".lock", timeout=0, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        return None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise disk_error(folder, error) from None
+    return lock
 
 
 def is_another(folder: Path, settings: str) -> bool:

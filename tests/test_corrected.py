@@ -177,7 +177,8 @@ def test_compare_keeps_the_corrected_rate_in_the_run(
     assert plain == {**row, "corrected": None}
     again = json.loads(shown(["show", "--votes", votes, "--json"], capsys))["comparisons"][0]
     assert again == row
-    (file,) = (tmp_path / "runs").glob("*/comparison.json")
+    # Votes decide figures of the run, so the one without them has a folder of its own.
+    _, file = sorted((tmp_path / "runs").glob("*/comparison.json"))
     of_file = json.loads(shown(["show", str(file), "--votes", votes, "--json"], capsys))
     assert of_file["comparisons"][0] == row
     assert row["corrected"]["n_other_answers"] is None

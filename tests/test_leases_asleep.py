@@ -61,10 +61,11 @@ def stop_and_wake(folder: Path, expire_s: float, asleep_s: float) -> None:
             time.sleep(0.05)
         first.send_signal(signal.SIGCONT)
         said = [process.communicate(timeout=120) for process in (first, second)]
-        assert [first.returncode, second.returncode] == [0, 0], said
+        assert [first.returncode, second.returncode] == [0, 0], said[0][1] + said[1][1]
         documents = [json.loads(text) for text, _ in said]
         assert documents[0]["comparisons"] == documents[1]["comparisons"]
         assert count(folder, "replies") == N
+        assert documents[0]["run"] != documents[1]["run"]
         twice = Counter(json.dumps(call.body, sort_keys=True) for call in server.calls)
         assert len(twice) == N
         assert server.n_calls - N <= AT_ONCE  # what was in flight when it was stopped

@@ -89,7 +89,7 @@ def sample_all(asked: Asked, config: Config, progress: Progress, command: str) -
     drawn = 0
     for how in asked.scale.gsm8k.sampling:
         progress.say(f"sampling: {how.name}")
-        document = run_passk(settings_of(asked, how), config, progress, command)
+        document = run_passk(settings_of(asked, how), config, progress, command, replace=True)
         drawn += document["n_problems"] * document["samples"] * len(document["contenders"])
     return {"samples": drawn}
 

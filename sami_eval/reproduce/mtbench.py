@@ -121,7 +121,8 @@ def judge_all(asked: Asked, config: Config, progress: Progress, command: str) ->
     before, turns = asked.purse.spent_usd, 0
     for how in asked.scale.mtbench.judging:
         progress.say(f"judging: {how.name}")
-        document = run_comparison(settings_of(asked, how), config, progress, command, asked.purse)
+        settings = settings_of(asked, how)
+        document = run_comparison(settings, config, progress, command, asked.purse, replace=True)
         turns += sum(row["n_turns"] for row in document["comparisons"])
     spent = asked.purse.spent_usd - before
     return {"turns judged": turns, "USD": round(spent, 2)} if spent else {"turns judged": turns}
