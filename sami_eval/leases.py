@@ -51,6 +51,7 @@ class Claim(list[str]):
         """
         if not self._lost and time.time() - self._beat < EXPIRE_S:
             return True
+        self._lost = True  # for good: a beat that comes after this must not hide it
         return not self._stored([key]) and self._leased(key)
 
     def _leased(self, key: str) -> bool:

@@ -260,7 +260,7 @@ def test_the_command_averages_probabilities_and_exports_agree(
     assert (row["wins"], row["ties"], row["losses"]) == (40, 0, 0)
     assert json.loads(conservative)["comparisons"][0]["win_rate"] == 1.0
     assert "log-prob" not in printed.err
-    with LoopbackJudge() as server:
+    with LoopbackJudge(port=server.port) as server:
         assert run(server, "--rule", "average") == 0
     assert server.n_calls == 0
     assert "orders averaged" in capsys.readouterr().out
