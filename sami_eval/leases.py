@@ -42,6 +42,7 @@ class Claim(list[str]):
         self._stored = stored
         self._beat = time.time()  # the last one that the ledger took
         self._lost = False
+        self.left_to_others: set[str] = set()
 
     def holds(self, key: str) -> bool:
         """Whether a call for this key is still this run's to make; asked before each.
@@ -52,7 +53,10 @@ class Claim(list[str]):
         if not self._lost and time.time() - self._beat < EXPIRE_S:
             return True
         self._lost = True  # for good: a beat that comes after this must not hide it
-        return not self._stored([key]) and self._leased(key)
+        if not self._stored([key]) and self._leased(key):
+            return True
+        self.left_to_others.add(key)
+        return False
 
     def _leased(self, key: str) -> bool:
         self._ledger.mend()
@@ -99,11 +103,10 @@ def share(
             tried = set(mine) | done
             if mine:
                 work(mine)
-            lost = {key for key in mine if not mine.holds(key)}
         left = [key for key in left if key not in tried]
-        if lost:
-            taken = lost.difference(stored(list(lost)))
-            left += [key for key in keys if key in taken]
+        if mine.left_to_others:
+            others = list(mine.left_to_others)
+            left += mine.left_to_others.difference(stored(others))
         if left:
             left = _wait(left, stored, ledger, progress)
 

@@ -73,7 +73,7 @@ def stop_and_wake(folder: Path, expire_s: float, asleep_s: float) -> None:
 
 
 def test_a_run_that_slept_beyond_its_leases_asks_for_nothing_twice(tmp_path: Path) -> None:
-    stop_and_wake(tmp_path, expire_s=2.0, asleep_s=4.0)
+    stop_and_wake(tmp_path, expire_s=4.0, asleep_s=7.0)
 
 
 @pytest.mark.slow
