@@ -18,7 +18,6 @@ from sami_eval import chat, gsm8k, models, runs, seen, unanswered
 from sami_eval.adapters import Workshop, ensure_in
 from sami_eval.calls import Completion, Request, Sampling
 from sami_eval.config import Config, find_config
-from sami_eval.errors import UsageError
 from sami_eval.generate import Engines, complete, format_of
 from sami_eval.generate.complete import by_key
 from sami_eval.generate.kept import stored as stored_of

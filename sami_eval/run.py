@@ -21,7 +21,6 @@ from sami_eval.config import Config, find_config
 from sami_eval.contenders import Contender, games, pairs, seed_of
 from sami_eval.corrected import People, read_people, with_votes
 from sami_eval.ensemble import with_judges
-from sami_eval.errors import UsageError
 from sami_eval.generate import respond
 from sami_eval.judge import Counted, engines_of, judge_all, read_in_words
 from sami_eval.plan import Plan, Settings, make_plan, resolve
