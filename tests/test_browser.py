@@ -126,6 +126,29 @@ def test_a_phone_needs_no_sideways_scrolling(browser: Chrome, small: Path) -> No
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+UNREACHABLE = """
+return [...document.querySelectorAll("*")].filter((one) => {
+  const style = getComputedStyle(one);
+  const scrolls = (way) => ["auto", "scroll"].includes(style[`overflow${way}`]);
+  if (!scrolls("X") && !scrolls("Y")) return false;
+  const named = one.getAttribute("aria-label") && one.tabIndex >= 0;
+  return !named && !one.querySelector("a, button, input, select, summary");
+}).map((one) => one.outerHTML.slice(0, 80));
+"""
+
+
+def test_what_scrolls_is_reached_by_keys(browser: Chrome, small: Path, passk_folder: Path) -> None:
+    show(browser, small)
+    for raw in (False, True):
+        if raw:
+            browser.find_element("id", "raw").click()
+        assert browser.execute_script(UNREACHABLE) == []
+    show(browser, passk_folder / "report.html")
+    open_all = "document.querySelectorAll('details').forEach((one) => one.open = true)"
+    browser.execute_script(open_all)
+    assert browser.execute_script(UNREACHABLE) == []
+
+
 def test_hostile_texts_run_nothing_and_stay_texts(browser: Chrome, tmp_path: Path) -> None:
     path = tmp_path / "evil.html"
     path.write_text(page(evil_run()), encoding="utf-8")

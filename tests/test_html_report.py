@@ -48,6 +48,17 @@ def small_run() -> Run:
     return Run(document(comparison("sami", "dpo")), asked, answers, judged)
 
 
+def test_what_may_scroll_is_reached_by_keys_and_no_header_is_empty() -> None:
+    html = page(small_run())
+    seen = Seen(html)
+    scrolling = [attrs for tag, attrs in seen.tags if attrs.get("class") == "scroll"]
+    assert scrolling
+    assert all(attrs.get("tabindex") == "0" and attrs.get("aria-label") for attrs in scrolling)
+    headers = re.findall(r"<th[^>]*>(.*?)</th>", html, re.S)
+    assert headers
+    assert all(text.strip() for text in headers)
+
+
 def test_the_length_strip_counts_outcomes_as_the_table_does() -> None:
     # q2: a and tie, a tie where both orders have to agree, three quarters where they are averaged.
     asked = prompts("writing", "math")

@@ -13,6 +13,14 @@
     return node;
   }
 
+  // What may scroll can be reached and scrolled by keys alone.
+  function scrolling(node, label) {
+    node.tabIndex = 0;
+    node.setAttribute("role", "group");
+    node.setAttribute("aria-label", label);
+    return node;
+  }
+
   // ---- Markdown and a little LaTeX, as nodes ------------------------------------------------
   // Bounded repetitions keep a line of 100,000 characters from costing quadratic time.
   const INLINE = new RegExp([
@@ -83,7 +91,7 @@
       if (/^\s{0,3}(```|~~~)/.test(line)) {
         const mark = line.trim().slice(0, 3), code = [];
         while (++i < lines.length && !lines[i].trim().startsWith(mark)) code.push(lines[i]);
-        root.append(make("pre", "", make("code", "", code.join("\n"))));
+        root.append(scrolling(make("pre", "", make("code", "", code.join("\n"))), "code"));
         close();
       } else if (/^#{1,6} /.test(line)) {
         inline(root.appendChild(make("p", "h")), line.replace(/^#+ /, ""));
@@ -180,7 +188,7 @@
 
   // ---- One question ---------------------------------------------------------------------------
   let raw = false;
-  const text = (words) => (raw ? make("pre", "raw", words) : markdown(words));
+  const text = (words) => (raw ? scrolling(make("pre", "raw", words), "raw text") : markdown(words));
 
   function side(item, which, number) {
     const name = item[which], answer = data.answers[name]?.[item.prompt];
@@ -197,7 +205,7 @@
     const score = one.score === null ? "" : ` (score ${Number(one.score.toFixed(3))})`;
     const repeat = one.repeat ? `, repeat ${one.repeat + 1}` : "";
     const head = make("h4", "", `${one.judge}, ${order}${repeat}: `, make("span", NAMES[what], winner + score));
-    return make("section", "verdict", head, make("div", "words", one.text));
+    return make("section", "verdict", head, scrolling(make("div", "words", one.text), "what the judge said"));
   }
 
   // scrollIntoView would move the page too.
