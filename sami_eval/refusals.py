@@ -38,7 +38,9 @@ _FILTER = re.compile(
     re.I,
 )
 _POSITIVE = re.compile(
-    r"positive|greater|above|larger|more than|non.?zero|at least|minimum|> ?=? ?0|0 ?<|\(0|>0", re.I
+    r"positive|greater|above|larger|more than|non.?zero|between|range|at least|minimum"
+    r"|> ?=? ?0|0 ?<|\(0|>0",
+    re.I,
 )
 # How a parameter is called where a person or a vendor's own API would call it so.
 _CALLED = {
@@ -191,9 +193,16 @@ def _most_output(said: str, sent: Mapping[str, object]) -> int | None:
     found: list[int] = []
     for sentence in re.split(r"(?<=[.;!?])\s|\n", said):
         if _OUTPUT.search(sentence) and not _INPUT.search(sentence):
-            numbers = (int(n.replace(",", "")) for n in _NUMBER.findall(sentence) if len(n) < 12)
-            found += [n for n in numbers if 1 < n < wanted]
+            numbers = [n for n in _NUMBER.findall(sentence) if len(n) < 12]
+            whole = [int(n.replace(",", "")) - _is_outside(n, sentence) for n in numbers]
+            found += [n for n in whole if 1 < n < wanted]
     return max(found, default=None)
+
+
+def _is_outside(number: str, sentence: str) -> bool:
+    """Whether a limit is not allowed itself: "less than 1025", "1025 (exclusive)"."""
+    below = rf"(?:less|smaller|lower|fewer) than \W*{number}|<\s*{number}|{number}\W*exclusive"
+    return re.search(below, sentence, re.I) is not None
 
 
 def _named(refusal: Refusal, sent: Mapping[str, object]) -> str | None:
@@ -209,12 +218,11 @@ def _named(refusal: Refusal, sent: Mapping[str, object]) -> str | None:
     # A model's name may hold a parameter's: seed-oss.
     said = re.sub(rf"(?<!\w){re.escape(model)}(?!\w)", " ", refusal.said) if model else refusal.said
     places = {p: match.start() for p in has if (match := _NAMES[p].search(said))}
-    # What is named beside another costs less to leave out than the temperature.
-    if {"temperature", "top_p"} <= places.keys():
-        return "top_p"
-    # Its words are common ones: they count where no other name stands.
+    # Their words are common ones: they count where no other name stands.
     plain = [p for p in places if p not in (SYSTEM, "stop")] or list(places)
-    return min(plain, key=places.__getitem__, default=None)
+    first = min(plain, key=places.__getitem__, default=None)
+    # Of two that do not go together, this one costs less to leave out.
+    return "top_p" if first == "temperature" and "top_p" in places else first
 
 
 def _was_sent(parameter: str, sent: Mapping[str, object]) -> bool:

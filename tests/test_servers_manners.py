@@ -118,6 +118,11 @@ REFUSALS = {
     "a page": ("temperature", 400, b"<html><body><p>Bad field: temperature</p></body></html>"),
     "forbidden": ("temperature", 403, {"error": {"message": "temperature is not for this model"}}),
     "a name in another spelling": ("max_tokens", 400, {"error": {"message": "maxTokens: unknown"}}),
+    "a list of what it knows": (
+        "temperature",
+        400,
+        {"detail": "unknown field temperature; known: model, messages, top_k, max_tokens"},
+    ),
     "a quoted error": (
         "temperature",
         400,
@@ -194,6 +199,8 @@ def test_what_says_nothing_is_not_sent() -> None:
     [
         "max_tokens is too large: {}. This model supports at most 256 completion tokens.",
         "Invalid max_tokens value, the valid range of max_tokens is [1, 256]",
+        "maxOutputTokens must be in the range from 1 (inclusive) to 257 (exclusive)",
+        "max_tokens must be less than 257",
         "`max_tokens` must be less than or equal to `256`, the maximum value for `max_tokens` is "
         "less than the `context_window` for this model",
     ],
