@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sami_eval import models, standing
 from sami_eval.align.chain import MissingLink
+from sami_eval.align.options import preset_name
 from sami_eval.budget import cost_usd, dollars, most_tokens, total
 from sami_eval.config import Config, Price
 from sami_eval.contenders import Contender, games, pairs
@@ -88,7 +89,7 @@ def _ensure(plan: Plan, untrained: set[str]) -> models.Ensure:
         try:
             return existing(spec, base)
         except MissingLink:  # it can be made; anything else is the user's error
-            if not (standing.on_embedded(base) or plan.settings.train):
+            if not (preset_name(base) == "embedded" or plan.settings.train):
                 raise
             fingerprint = f"untrained {spec}"
             untrained.add(fingerprint)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sami_eval import models, seen, standing
 from sami_eval.align.chain import MissingLink
+from sami_eval.align.options import preset_name
 from sami_eval.budget import cost_usd, dollars, most_tokens, total
 from sami_eval.config import Config
 from sami_eval.generate import Engines
@@ -74,7 +75,7 @@ def _drawings(spec: str, plan: Plan, engines: Engines, ledger: Ledger) -> Iterat
     try:
         found = resolved(alone, models.existing(plan.config))
     except MissingLink:  # it can be made; anything else is the user's error
-        if not (standing.on_embedded(plan.base) or plan.settings.train):
+        if not (preset_name(plan.base) == "embedded" or plan.settings.train):
             raise
         what, n_each = "its adapter is missing and would be trained", plan.samples
         n = len(plan.problems) * (n_each + plan.settings.greedy)

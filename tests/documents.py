@@ -77,7 +77,7 @@ def contender(name: str) -> ContenderRow:
         "name": name,
         "contender": name,
         "base": "some/base",
-        "adapter": None,
+        "adapter": None if name == "base" else f"adapters/base/{name}@0",
         "engine": "local",
         "fingerprint": "0" * 64,
         "n_cut": 2 if name == "sft+dpo" else 0,

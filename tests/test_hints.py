@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sami_eval import cli
+from sami_eval import cli, embedded
+from sami_eval.prompts import to_row
+from tests.align_models import save_base
 
 
 @pytest.mark.parametrize(
@@ -47,6 +50,37 @@ def test_seeds_behind_what_is_no_recipe(
     name, _, seeds = spec.partition("@")
     assert f"`{spec}`: `{name}` is no recipe, and nothing else has seeds" in error
     assert f"sami@{seeds}" in error
+
+
+def test_no_seeds_are_proposed_for_what_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = embedded.prompts("evaluation")[:4]
+    for name in ("sft", "dpo"):  # records, whatever they are called
+        rows = [{"prompt_id": one.id, "model": name, "turns": [name] * 2} for one in asked]
+        Path(f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    Path("q.jsonl").write_text("".join(json.dumps(to_row(one)) + "\n" for one in asked))
+    given = ["compare", "sft.jsonl", "dpo.jsonl", "--prompts", "q.jsonl", "--judge", "rules", "-q"]
+    assert cli.run(given) == 0
+    out = capsys.readouterr().out
+    assert "not training seeds" in out
+    assert "@1,2,3" not in out
+
+
+def test_a_missing_adapter_is_trained_by_the_command_of_its_seed_and_base(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    save_base(Path("own").absolute())
+    Path("q.jsonl").write_text('{"id": "1", "category": "c", "turns": ["?"]}\n')
+    for spec, seed in (("sft@2", "@2"), ("sft", "")):
+        given = ["compare", "base", spec, "--base", "own", "--prompts", "q.jsonl", "--dry-run"]
+        assert cli.run(given) == 2
+        assert f"hint: sami-eval align sft{seed} --base own" in capsys.readouterr().err
+    assert cli.run(["contrast", "--model", "sft@2"]) == 2
+    assert "hint: sami-eval align sft@2\n" in capsys.readouterr().err
 
 
 @pytest.mark.slow

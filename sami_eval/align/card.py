@@ -84,13 +84,17 @@ def weights_hash(folder: Path) -> str:
 
 def write(
     folder: Path,
+    out: Path,
     name: str,
     facts: Mapping[str, Any],
     contrasts: Sequence[Contrast],
     base: Model,
     options: Options,
 ) -> None:
-    """Write both cards into a trained adapter's folder. facts: go into the JSON as they are."""
+    """Write both cards into a trained adapter's folder.
+
+    out: where the folder will lie, with the contrasts beside it. facts: go into the JSON as is.
+    """
     accepted = [contrast for contrast in contrasts if contrast.rejected is None]
     known = {
         "schema": SCHEMA,
@@ -100,7 +104,7 @@ def write(
         "contrasts": {
             "sha256": contrasts_hash(contrasts),
             "n": len(accepted),
-            "file": _file(folder.with_name(CONTRASTS), contrasts),
+            "file": _file(out.with_name(CONTRASTS), contrasts),
             "prompts": sorted(_seen(folder / TRAINED_ON, accepted)),
         },
         "options": dataclasses.asdict(options),

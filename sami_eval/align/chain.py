@@ -99,11 +99,11 @@ def ensure(
         if changed is not None:
             work.progress.say(f"{'' if _again(work, train) else 'warning: '}`{out}`: {changed}")
             if not _again(work, train):
-                work.progress.say(f"train it again: sami-eval align {link.name} {_on(work.base)}")
+                work.progress.say(f"train it again: {_command(link, seed, work.base)}")
         if problem is None and not (changed and _again(work, train)):
             model = _adapted(ground, link, out)
         elif not train:
-            raise MissingLink(str(problem), f"sami-eval align {link.name} --base {work.base.base}")
+            raise MissingLink(str(problem), _command(link, seed, work.base))
         else:
             given = contrasts() if given is None else given
             chosen = options.preset(_preset(work), link.chain[-1], seed)
@@ -119,8 +119,11 @@ def _again(work: Work, train: bool) -> bool:
     return train and options.preset_name(work.base) == "embedded"
 
 
-def _on(base: Model) -> str:
-    return "" if options.preset_name(base) == "embedded" else f"--base {base.base}"
+def _command(link: Recipe, seed: int, base: Model) -> str:
+    """What trains a link with this seed."""
+    at = f"@{seed}" if seed else ""
+    on = "" if options.preset_name(base) == "embedded" else f" --base {base.base}"
+    return f"sami-eval align {link.name}{at}{on}"
 
 
 def align(
@@ -280,7 +283,8 @@ def _fit(
         method.train(contrasts, begin, training.options, folder, progress)
         memory.release()
         if launch.is_main():
-            card.write(folder, link.name, facts, contrasts, training.ground, training.options)
+            ground, chosen = training.ground, training.options
+            card.write(folder, training.out, link.name, facts, contrasts, ground, chosen)
 
 
 def _check_base(

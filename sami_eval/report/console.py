@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Group
@@ -18,6 +17,7 @@ from sami_eval.report.corrected import corrected_cells, corrected_words, people_
 from sami_eval.report.figures import interval_text, p_text, percent, short_p, shorten
 from sami_eval.report.judges import HEADER, cost_facts, judge_cells, kappa_facts, several_judges
 from sami_eval.report.length import length_facts
+from sami_eval.report.seeds import coverage, seed_rates
 from sami_eval.report.title import title as title
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
         ContenderRow,
         Document,
         RankRow,
-        SeedsRow,
         TallyRow,
     )
     from sami_eval.report.passk_document import PasskContender
@@ -159,7 +158,7 @@ def range_words(needed: Sequence[int | None] | None) -> str:
 def words(document: Document) -> Iterator[Text]:
     """What the figures mean, line by line."""
     if len(document["comparisons"]) == 1:
-        return _pair_lines(document["comparisons"][0])
+        return _pair_lines(document)
     return _round_robin_lines(document)
 
 
@@ -173,7 +172,8 @@ def facts(rows: Sequence[tuple[str, str]]) -> Table:
     return grid
 
 
-def _pair_lines(row: ComparisonRow) -> Iterator[Text]:
+def _pair_lines(document: Document) -> Iterator[Text]:
+    row = document["comparisons"][0]
     yield Text(verdict_in_words(row), style="bold")
     yield from map(Text, corrected_words(row))
     if row["categories_p_value"] is not None:
@@ -185,47 +185,7 @@ def _pair_lines(row: ComparisonRow) -> Iterator[Text]:
             f"{row['n_questions']} questions find a rate beyond "
             f"{percent(0.5 + row['detectable'])} with 80% power"
         )
-    yield Text(_coverage(row))
-
-
-def _coverage(row: ComparisonRow) -> str:
-    seeds = row["seeds"]
-    if seeds is None:
-        return "interval covers the choice of questions, not training seeds" + _seeds_hint(row)
-    if seeds["paired"]:
-        return (
-            f"interval covers the choice of questions and {len(seeds['a'])} training seeds "
-            "(the first of one against the first of the other, and so on)"
-        )
-    sides = [f"{len(of)} of {row[side]}" for side, of in _sides(seeds)]
-    return (
-        f"interval covers the choice of questions and training seeds ({', '.join(sides)}; "
-        "every model of one against every model of the other)"
-    )
-
-
-def _sides(seeds: SeedsRow) -> Iterator[tuple[Literal["a", "b"], list[int]]]:
-    if seeds["a"]:
-        yield "a", seeds["a"]
-    if seeds["b"]:
-        yield "b", seeds["b"]
-
-
-def _seed_rates(seeds: SeedsRow) -> str:
-    """Win rates by seed, "1 55.0%, 2 61.2%"; by pair of seeds where seeds differ, "1:4 ..."."""
-    return ", ".join(
-        f"{':'.join(str(seed) for seed in dict.fromkeys((row['a'], row['b'])) if seed is not None)}"
-        f" {percent(row['win_rate'])}"
-        for row in seeds["win_rates"]
-    )
-
-
-def _seeds_hint(row: ComparisonRow) -> str:
-    names = [row["a"].split("@")[0], row["b"].split("@")[0]]
-    if not all(re.fullmatch(r"[a-z0-9_+]+", name) for name in names) or set(names) == {"base"}:
-        return ""
-    seeded = [name if name == "base" else f"{name}@1,2,3" for name in names]
-    return f"\n  (both: sami-eval compare {' '.join(seeded)})"
+    yield Text(coverage(row, document))
 
 
 def _round_robin_lines(document: Document) -> Iterator[Text]:
@@ -256,7 +216,7 @@ def fact_rows(document: Document) -> Iterator[tuple[str, str]]:
             yield "self-agreement", text + pair
         if row["seeds"] is not None:
             label = "win rate by seed" if len(comparisons) == 1 else f"{row['a']} : {row['b']}"
-            yield shorten(label, LABEL_WIDTH), _seed_rates(row["seeds"])
+            yield shorten(label, LABEL_WIDTH), seed_rates(row["seeds"])
     yield from people_facts(document)
     yield from kappa_facts(document)
     verdicts = sum(row["n_verdicts"] for row in comparisons)
