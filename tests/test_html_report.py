@@ -109,6 +109,14 @@ def test_texts_survive_the_way_into_the_page() -> None:
     assert data["answers"][NAMES[0]]["3"]["turns"] == [TEXTS[3], TEXTS[3]]
 
 
+def test_no_mark_turns_the_writing_of_the_page_round() -> None:
+    html = page(evil_run())
+    assert not re.search("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", html)
+    assert "\\u202eright to left\\u202c" in html
+    script = (PAGE / "report.js").read_text(encoding="utf-8")
+    assert "JSON.parse(source.textContent, (key, value)" in script  # the only way in
+
+
 def test_json_cannot_close_its_script() -> None:
     assert script_json("</script>&\u2028") == '"\\u003c/script\\u003e\\u0026\\u2028"'
 

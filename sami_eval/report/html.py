@@ -28,11 +28,13 @@ from sami_eval.report.export import table
 from sami_eval.report.judges import HEADER, judge_cells
 from sami_eval.report.passk_document import PasskDocument
 from sami_eval.report.room import LONGER, room
+from sami_eval.terminal import visible
 from sami_eval.types import Prompt, Response, Verdict
 
 PAGE = Path(__file__).parent / "page"
 # What may not stand in a JSON block inside HTML, and a lone surrogate, which UTF-8 cannot hold.
-_UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
+# What would end a script or a line, and what would turn the page's writing round.
+_UNSAFE = re.compile("[<>&\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def fill(template: str, views: Mapping[str, Any], script: str = "") -> str:
         script=Markup(script),
         script_source=Markup(f"'{_digest(script)}'" if script else "'none'"),
     )
-    return re.sub("[\ud800-\udfff]", "\ufffd", html)
+    return visible(re.sub("[\ud800-\udfff]", "\ufffd", html))
 
 
 def _inside(name: str) -> str:

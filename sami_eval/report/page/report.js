@@ -3,7 +3,12 @@
 (() => {
   const source = document.getElementById("room-data");
   if (!source) return;
-  const data = JSON.parse(source.textContent);
+  // A mark that turns the direction of writing round is shown, not obeyed.
+  const turns = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+  const code = (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  const shownText = (text) => text.replace(/\r\n/g, "\n").replace(turns, code);
+  const data = JSON.parse(source.textContent, (key, value) =>
+    typeof value === "string" ? shownText(value) : value);
   const $ = (id) => document.getElementById(id);
 
   function make(tag, className, ...children) {
