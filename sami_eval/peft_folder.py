@@ -200,9 +200,10 @@ def fingerprint(base: str, folder: Path) -> str:
 
 
 def below(folder: Path) -> list[Path]:
-    """Adapters in the folders right below one that is none, the last checkpoint first."""
-    found = [path.parent for path in folder.glob(f"*/{CONFIG}") if path.is_file()]
-    return sorted(found, key=lambda path: (-_step(path.name), path.name))
+    """Adapters and models in the folders below one that is none, the last checkpoint first."""
+    places = [f"{depth}/{name}" for depth in ("*", "*/*") for name in (CONFIG, "config.json")]
+    found = {path.parent for place in places for path in folder.glob(place) if path.is_file()}
+    return sorted(found, key=lambda path: (-_step(path.name), str(path)))
 
 
 def _step(name: str) -> int:

@@ -307,6 +307,21 @@ def test_an_adapter_edited_in_place_is_asked_anew(base: Path, folder: Path) -> N
     assert answers(model, folder / "l.db") == [right(model[0])] != before
 
 
+def test_a_retrained_adapter_has_a_run_folder_of_its_own(
+    base: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapter = made(folder / "mine", base)
+    for n_folders in (1, 1):
+        assert compared(capsys, base, adapter)[0] == 0
+        assert len(list((folder / "runs").iterdir())) == n_folders
+    changed(adapter, lambda rows: {name: rows[name] * 2 for name in rows})
+    assert compared(capsys, base, adapter)[0] == 0
+    assert len(list((folder / "runs").iterdir())) == 2
+    stated(adapter, alpha_pattern={"q_proj": 2})
+    assert compared(capsys, base, adapter)[0] == 0
+    assert len(list((folder / "runs").iterdir())) == 3
+
+
 def test_pickled_weights_are_read_where_they_are_plain_and_never_run(
     base: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -367,6 +382,10 @@ def test_a_folder_of_checkpoints_names_the_last_one(
     assert f"`{folder / 'out'}` holds no model" in err
     assert f"hint: name the folder inside it: {folder / 'out' / 'checkpoint-200'}" in err
     assert "another of its 3" in err
+    (folder / "runs").mkdir()
+    shutil.move(folder / "out", folder / "runs" / "sft")
+    code, err = compared(capsys, base, folder / "runs")
+    assert (code, f"{folder / 'runs' / 'sft' / 'checkpoint-200'}" in err) == (2, True)
 
 
 def without_tokenizer(base: Path, folder: Path) -> Path:
@@ -383,7 +402,7 @@ def test_a_checkpoint_without_tokenizer_says_what_to_do(
     code, _, err = asked(capsys, "passk", copy, "--k", "1", "--prompts", "q.jsonl")
     assert code == 2
     assert f"error: `{copy}` has no tokenizer\n" in err
-    assert "--base, or copy that one's tokenizer.json" in err.partition("hint:")[2]
+    assert "copy tokenizer.json, tokenizer_config.json" in err.partition("hint:")[2]
 
 
 def test_a_checkpoint_without_tokenizer_has_that_of_the_base_that_is_named(

@@ -63,7 +63,8 @@ def _check(base: str, revision: str | None, adapter: str, fingerprint: str) -> s
 def _is_idle(weights: dict[str, Tensor]) -> bool:
     """Whether a LoRA stands as it began: the second of its two factors is zero everywhere."""
     plain = all("lora_A" in name or "lora_B" in name for name in weights)
-    return plain and not any(weight.any() for name, weight in weights.items() if "lora_B" in name)
+    second = [weight for name, weight in weights.items() if "lora_B" in name]
+    return plain and not any(weight.float().any() for weight in second)
 
 
 def load_weights(folder: Path) -> dict[str, Tensor]:
@@ -79,7 +80,7 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def _check_numbers(adapter: str, weights: dict[str, Tensor]) -> None:
-    bad = sorted(name for name, weight in weights.items() if not weight.isfinite().all())
+    bad = sorted(name for name, weight in weights.items() if not weight.float().isfinite().all())
     if bad:
         raise UsageError(
             f"adapter `{adapter}`: {len(bad)} of {len(weights)} weights hold numbers that are not "

@@ -166,8 +166,8 @@ def _tokenizer(base: str, revision: str | None, adapter: str | None) -> PreTrain
     if Path(source).is_dir() and not has_words(Path(source)) and "auto_map" not in stated:
         raise UsageError(
             f"`{source}` has no tokenizer",
-            "name the model it was made from with --base, or copy that one's tokenizer.json, "
-            "tokenizer_config.json and chat_template.jinja into it",
+            "copy tokenizer.json, tokenizer_config.json and chat_template.jinja of the model it "
+            "was made from into it (a contender takes them from the --base that is named)",
         )
     try:
         if stated.get("tokenizer_class") in GENERIC:
