@@ -86,6 +86,9 @@ def make(path: Path) -> bool:
     SQLite gives the files it lays beside it the same rights.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    log, away = (one.with_name(f"{one.name}-wal") for one in (path, rescue.damaged_path(path)))
+    if rescue.damaged_path(path).exists() and not path.exists() and log.exists():
+        os.replace(log, away)  # it was moved without its log, which holds its latest rows
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:

@@ -100,6 +100,24 @@ def test_a_damaged_ledger_is_one_line_and_what_it_still_holds_is_taken_over(
         assert server.n_calls <= n_calls + N
 
 
+def test_the_log_of_a_killed_run_goes_with_its_damaged_ledger(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LoopbackJudge(Behaviour(latency_s=0.1)) as server:
+        process = start(folder, judging(server))
+        while count(folder, "replies") < 12:
+            time.sleep(0.01)
+        process.kill()
+        process.communicate()
+        path, n_calls = ledger_of(folder), server.n_calls
+        assert path.with_name("ledger.db-wal").stat().st_size
+        path.rename(path.with_name("ledger.db.damaged"))
+        assert cli.run(judging(server)) == 0
+        assert "were still readable in" in capsys.readouterr().err
+        assert server.n_calls <= n_calls + N - 12
+    assert count(folder, "replies") == N
+
+
 @pytest.mark.parametrize(
     "damage",
     [
