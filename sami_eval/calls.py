@@ -81,7 +81,8 @@ class Reply:
     failure: why there is no usable reply ("content filter", "too long for the judge", "API
         failure: ..."), else None. finished: False where the reply was cut at the token limit.
     token_logps: empty where none were asked for, and where the server gives none.
-    thoughts: what the server handed over apart from the text.
+    thoughts: what the server handed over apart from the text. n_thought: tokens that went into
+        thoughts, as far as the server says; not stored.
     """
 
     text: str
@@ -92,3 +93,4 @@ class Reply:
     left_out: tuple[str, ...] = ()
     token_logps: tuple[TokenLogps, ...] = ()
     thoughts: str = ""
+    n_thought: int = 0

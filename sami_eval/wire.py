@@ -133,6 +133,7 @@ def _reply(data: Any) -> Reply:
         failure,
         token_logps=_token_logps(choice),
         thoughts=utf8(thought.strip()),
+        n_thought=_thought_tokens(data.get("usage"), usage),
     )
 
 
@@ -196,6 +197,17 @@ def read_usage(row: object) -> Usage | None:
     if not 0 < prompt + completion <= MOST_TOKENS:
         return None
     return Usage(prompt, completion)
+
+
+def _thought_tokens(row: object, usage: Usage | None) -> int:
+    """Of the tokens written, those that went into thoughts, shown or not, as far as it is said."""
+    if usage is None or not isinstance(row, dict):
+        return 0
+    details = row.get("completion_tokens_details", row.get("output_tokens_details"))
+    told = _count(details.get("reasoning_tokens")) if isinstance(details, dict) else None
+    said = _count(row.get("completion_tokens", row.get("output_tokens")))
+    beside = usage.completion_tokens - said if said is not None else 0  # in the total alone
+    return min(max(told or 0, beside), usage.completion_tokens)
 
 
 def _count(value: object) -> int | None:

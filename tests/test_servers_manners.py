@@ -596,6 +596,29 @@ def test_thoughts_are_no_part_of_an_answer(name: str, capsys: pytest.CaptureFixt
     assert {row["text"] for row in samples} == {"Final 18"}
 
 
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {
+            "prompt_tokens": 10,
+            "completion_tokens": 90,
+            "completion_tokens_details": {"reasoning_tokens": 83},
+        },
+        {"prompt_tokens": 10, "completion_tokens": 7, "total_tokens": 100},
+    ],
+)
+def test_tokens_of_hidden_thoughts_are_paid_and_no_length(
+    usage: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = json.loads(completion("The answer is 18."))
+    row["usage"] = usage
+    with LoopbackJudge(says(json.dumps(row).encode())) as server:
+        assert sampled(server, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["contenders"][0]["mean_tokens"]["value"] == 7
+    assert document["cost_usd"] == pytest.approx(6 * (10 * 2 + 90 * 10) / 1e6)
+
+
 def test_a_record_is_read_as_a_server_is(capsys: pytest.CaptureFixture[str]) -> None:
     rows: list[dict[str, object]] = [
         {

@@ -74,12 +74,14 @@ class ServerEngine:
 def _completion(reply: Reply, request: Request) -> Completion:
     """A reply as an answer. What a filter has cut off is none, whatever there is of it.
 
-    Its count includes what the server keeps to itself: then the answer's own is not known.
+    A count that includes thoughts, without saying how many, is not the answer's.
     """
     text = "" if reply.failure == CONTENT_FILTER else reply.text
     at = first_stop(text, request.sampling.stop)  # a server that refuses `stop` goes on
     text = (text if at is None else text[:at]).strip()
-    n_tokens = reply.usage.completion_tokens if reply.usage and not reply.thoughts else None
+    n_tokens = reply.usage.completion_tokens - reply.n_thought if reply.usage else None
+    if reply.thoughts and not reply.n_thought:
+        n_tokens = None
     finished = True if at is not None else reply.finished
     whole = Completion(text, (), finished, n_tokens, left_out=reply.left_out)
     inside = apart(whole, request)
