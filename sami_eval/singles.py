@@ -80,7 +80,8 @@ def _verdict(a: str, b: str, place: Place, of_a: _Rating, of_b: _Rating) -> Verd
 def _read(row: Mapping[str, Any], where: str) -> tuple[str, Place, _Rating]:
     question, model, turn, score = (row.get(f) for f in ("question_id", "model", "turn", "score"))
     repeat = row.get("repeat", 0)
-    is_number = type(score) in (int, float) and math.isfinite(score or 0)
+    # No float holds a whole number of 400 digits; any is outside the range of ratings.
+    is_number = type(score) is int or (type(score) is float and math.isfinite(score))
     good = {
         "question_id": type(question) is int or (isinstance(question, str) and question != ""),
         "model": isinstance(model, str) and model != "",

@@ -219,3 +219,14 @@ def test_pairs_are_exported_with_what_the_judge_was_asked(folder: Path) -> None:
     own.write_text(own.read_text().replace("Be impartial.", "Be fair."))
     assert cli.run(["show", "run", "--fastchat", "fc"]) == 0
     assert {row["g1_user_prompt"] for row in lines_of("loopback_pair.jsonl")} == {""}
+
+
+@pytest.mark.parametrize(("score", "code"), [("1" + "0" * 400, 1), ("1e400", 2), ("-1", 1)])
+def test_a_rating_of_any_size_is_no_crash(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], score: str, code: int
+) -> None:
+    row = '{"question_id": 81, "model": "%s", "turn": 1, "judgment": "", "score": %s}\n'
+    path = tmp_path / "judged_single.jsonl"
+    path.write_text(row % ("x", "8") + row % ("y", score))
+    assert cli.run(["show", str(path)]) in (0, code)
+    assert "bug in" not in capsys.readouterr().err

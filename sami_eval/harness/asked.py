@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.terminal import visible
 
 Metadata = Mapping[str, Any]
 
@@ -68,7 +69,7 @@ def text(metadata: Metadata, name: str) -> str | None:
 
 def warn(text: str) -> None:
     """Print one line that no log level hides."""
-    print(f"\nsami-eval WARNING: {text}\n", file=sys.stderr, flush=True)
+    print(f"\nsami-eval WARNING: {visible(text)}\n", file=sys.stderr, flush=True)
 
 
 def speak_plainly() -> None:
