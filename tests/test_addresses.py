@@ -262,3 +262,25 @@ def test_a_file_of_another_owner_is_not_read(
     assert "is not read: it is another owner's" in capsys.readouterr().err
     monkeypatch.setenv("SUDO_UID", "12345")
     assert cli.run(["ls", "models"]) == 2
+
+
+def test_replies_of_openai_s_own_address_are_found_under_the_name_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    from sami_eval.calls import Request, Sampling
+    from sami_eval.config import Config
+    from sami_eval.judge.requests import reply_key
+    from sami_eval.models import resolve
+    from sami_eval.types import Model
+
+    def key_of(model: Model) -> str:
+        return reply_key(Request(model, (("user", "?"),), (), Sampling()))
+
+    before = key_of(Model("x", "x", engine="openai"))  # as ledgers had it before addresses counted
+    own = [None, "https://api.openai.com/v1", "https://API.openai.com:443/v1/"]
+    for url in own:
+        (model,) = resolve("openai:x", config=Config(Path()), base_url=url)
+        assert key_of(model) == before
+    (model,) = resolve("openai:x", config=Config(Path()), base_url="http://127.0.0.1:9/v1")
+    assert key_of(model) != before
