@@ -6,6 +6,7 @@ world. Its gold answer is an exact number.
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import re
 from collections.abc import Callable, Collection, Sequence
@@ -43,10 +44,12 @@ class Problem:
     """One problem: what is asked, and the exact number that answers it.
 
     prompt: its reference is the worked solution, or the bare answer where there is none.
+    cluster: what it shares with others, such as the template they are made from; None: nothing.
     """
 
     prompt: Prompt
     gold: Fraction
+    cluster: str | None = None
 
     @property
     def question(self) -> str:
@@ -70,12 +73,15 @@ def number_text(value: Fraction) -> str:
     return decimal if Fraction(decimal) == value else f"{value.numerator}/{value.denominator}"
 
 
-def read_problems(source: str | Path | None = None, split: str | None = None) -> list[Problem]:
+def read_problems(
+    source: str | Path | None = None, split: str | None = None, cluster: str | None = None
+) -> list[Problem]:
     """The problems of a source, in its order.
 
     source: a JSONL file, a hub id, or "embedded"; None is GSM8K on the hub.
     split: of the hub's (train, test; test by default) or the embedded world's (development,
         evaluation; evaluation by default). A file has none.
+    cluster: the field of a file's rows that says which problems belong together.
     Raises UsageError with file and line for a bad row.
     """
     if source == EMBEDDED:
@@ -85,7 +91,7 @@ def read_problems(source: str | Path | None = None, split: str | None = None) ->
             raise UsageError(
                 f"`{source}` is a file: it has no split `{split}`", "leave --split out"
             )
-        return _of_file(Path(source).expanduser())
+        return _of_file(Path(source).expanduser(), cluster)
     return _of_hub(str(source or HUB_ID), split or "test")
 
 
@@ -119,12 +125,12 @@ def _of_hub(hub_id: str, split: str) -> list[Problem]:
     return [_of_row(row, str(i), f"{hub_id} {split} row {i}") for i, row in enumerate(rows, 1)]
 
 
-def _of_file(path: Path) -> list[Problem]:
+def _of_file(path: Path, cluster: str | None) -> list[Problem]:
     problems: dict[str, Problem] = {}
     asked: dict[tuple[str, tuple[str, ...]], str] = {}
     for where, row in read_lines(path, FORMAT):
         number = where.rpartition(":")[2]
-        problem = _of_row(row, number, where)
+        problem = _in_cluster(row, number, where, cluster)
         if problem.prompt.id in problems:
             raise UsageError(f"problem `{problem.prompt.id}` occurs twice", "remove one", where)
         text = _plain(problem.question), problem.prompt.principles
@@ -138,7 +144,29 @@ def _of_file(path: Path) -> list[Problem]:
         problems[problem.prompt.id] = problem
     if not problems:
         raise UsageError("no problems in the file", FORMAT, str(path))
+    if cluster is not None and len({problem.cluster for problem in problems.values()}) < 2:
+        raise UsageError(
+            f"`--cluster {cluster}`: all problems have the same, so there is no interval",
+            "name the field that differs from template to template",
+            str(path),
+        )
     return list(problems.values())
+
+
+def _in_cluster(row: dict[str, Any], number: str, where: str, cluster: str | None) -> Problem:
+    """A row's problem with the value of its cluster's field, where one is named."""
+    if cluster is None:
+        return _of_row(row, number, where)
+    value = row.get(cluster)
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise UsageError(
+            f"`{cluster}` is `{value!r}`: no name of a cluster",
+            "--cluster names the field that says which problems belong together",
+            where,
+        )
+    # A field of the user's own is none of a prompt's.
+    kept = {k: v for k, v in row.items() if k != cluster or k in ("category", "id", "question_id")}
+    return dataclasses.replace(_of_row(kept, number, where), cluster=str(value))
 
 
 def _of_row(row: dict[str, Any], number: str, where: str) -> Problem:

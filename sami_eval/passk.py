@@ -254,6 +254,7 @@ def _settings_row(
         "top_p": plan.top_p,
         "max_tokens": plan.max_tokens,
         "shots": len(plan.examples),
+        "n_clusters": plan.n_clusters,
         "prompt": ", ".join(PROMPTS[style] for style in styles),
         "extractor": EXTRACTOR,
         "engine": ", ".join(sorted(set(engines.values()))),

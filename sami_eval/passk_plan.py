@@ -33,8 +33,9 @@ PAPER_TEMPERATURE, PAPER_TOP_P, PAPER_SPLIT = 1.0, 0.9, "train"
 class Settings:
     """What `sami-eval passk` was asked to do; None leaves a choice to config and defaults.
 
-    prompts: problems as a file. fewshot: file of worked examples. greedy: also one attempt at
-    temperature 0. protocol "paper": the paper's prompt, temperature, top_p and split.
+    prompts: problems as a file. cluster: its field that groups them. fewshot: file of worked
+    examples. greedy: also one attempt at temperature 0. protocol "paper": the paper's prompt,
+    temperature, top_p and split.
     """
 
     contenders: tuple[str, ...]
@@ -45,6 +46,7 @@ class Settings:
     max_tokens: Count | None = None
     limit: Count | None = None
     prompts: Path | None = None
+    cluster: str | None = None
     split: str | None = None
     num_fewshot: Amount = 0
     fewshot: Path | None = None
@@ -102,6 +104,12 @@ class Plan:
         """What is asked."""
         return [problem.prompt for problem in self.problems]
 
+    @property
+    def n_clusters(self) -> int | None:
+        """How many clusters the problems form; None where each is one of its own."""
+        named = {one.cluster for one in self.problems}
+        return None if self.settings.cluster is None else len(named)
+
     def key(self, found: Sequence[Model]) -> str:
         """SHA-256 of all that decides the figures: runs of one key share a folder.
 
@@ -154,7 +162,8 @@ def make_plan(settings: Settings, config: Config) -> Plan:
     named = resolve(settings, base_spec, client, config, lambda spec, base: base)
     embedded = standing.in_embedded_world(named)
     source, split = _source(settings, embedded)
-    problems = gsm8k.limited(gsm8k.read_problems(settings.prompts or source, split), settings.limit)
+    found = gsm8k.read_problems(settings.prompts or source, split, settings.cluster)
+    problems = gsm8k.limited(found, settings.limit)
     name = settings.engine or config.defaults.get("engine", "auto")
     return Plan(
         settings,
@@ -230,6 +239,11 @@ def _drawing(settings: Settings, samples: int) -> tuple[float, float]:
 
 
 def _source(settings: Settings, embedded: bool) -> tuple[str, str | None]:
+    if settings.cluster is not None and settings.prompts is None:
+        raise UsageError(
+            f"`--cluster {settings.cluster}` names a field of a problem file, and none is given",
+            "add --prompts FILE",
+        )
     if settings.prompts is not None:
         if settings.split is not None:
             raise UsageError(

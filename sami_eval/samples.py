@@ -86,11 +86,12 @@ class Figures:
 
 def figures(of: Sequence[Attempts], ks: Sequence[int]) -> Figures:
     """The figures of one contender's attempts at all problems."""
+    groups = clusters_of(of)
     return Figures(
-        {k: mean_score([one.pass_at(k) for one in of]) for k in ks},
-        {k: mean_score([one.maj_at(k) for one in of]) for k in ks},
+        {k: mean_score([one.pass_at(k) for one in of], groups) for k in ks},
+        {k: mean_score([one.maj_at(k) for one in of], groups) for k in ks},
         _curve(of),
-        win_rate([[float(answer is None) for answer in one.answers] for one in of]),
+        _no_answer(of),
         _mean_tokens(of),
         _greedy(of),
         sum(sample.finished is False for one in of for sample in one.samples),
@@ -105,6 +106,20 @@ def _completions(of: Sequence[Attempts]) -> Iterator[Completion]:
         yield from [one.greedy] if one.greedy is not None else []
 
 
+def clusters_of(of: Sequence[Attempts]) -> list[str] | None:
+    """The cluster of each problem; None where every problem is one of its own."""
+    named = [one.problem.cluster for one in of]
+    known = [name for name in named if name is not None]
+    return known if known and len(known) == len(named) else None
+
+
+def _no_answer(of: Sequence[Attempts]) -> Estimate:
+    silent: dict[str, list[float]] = {}
+    for one, name in zip(of, clusters_of(of) or map(str, range(len(of))), strict=True):
+        silent.setdefault(name, []).extend(float(answer is None) for answer in one.answers)
+    return win_rate(silent)
+
+
 def _curve(of: Sequence[Attempts]) -> tuple[tuple[int, float], ...]:
     """pass@k at 1, 2, 3, ... and, from 8 on, at steps of about a tenth."""
     n = min(len(one.answers) for one in of)
@@ -117,12 +132,12 @@ def _mean_tokens(of: Sequence[Attempts]) -> Estimate:
     known = [[n for n in several if n is not None] for several in counts]
     if any(len(some) < len(every) for some, every in zip(known, counts, strict=True)):
         return NONE
-    return mean_amount([sum(several) / len(several) for several in known])
+    return mean_amount([sum(several) / len(several) for several in known], clusters_of(of))
 
 
 def _greedy(of: Sequence[Attempts]) -> Estimate:
     tried = [one for one in of if one.greedy is not None]
-    return mean_score([greedy_score(one) for one in tried])
+    return mean_score([greedy_score(one) for one in tried], clusters_of(tried))
 
 
 def greedy_score(one: Attempts) -> float:
@@ -151,8 +166,9 @@ def paired(
     }
     names = list(by_contender)
     n_samples = min(len(one.answers) for of in by_contender.values() for one in of)
+    groups = clusters_of(next(iter(by_contender.values())))
     found = [
-        (a, b, k, difference(scores[b, k], scores[a, k], n_samples, seed))
+        (a, b, k, difference(scores[b, k], scores[a, k], n_samples, seed, clusters=groups))
         for i, a in enumerate(names)
         for b in names[i + 1 :]
         for k in ks

@@ -275,3 +275,48 @@ def test_sigkill_while_sampling_loses_and_repeats_nothing(tmp_path: Path) -> Non
     assert resumed["calls"] == {"made": 40 * 17 - before, "from_ledger": before}
     assert count(killed) == count(whole) == 40 * 17
     assert resumed["contenders"] == expected["contenders"]
+
+
+def templated(path: Path, n: int = 6) -> Path:
+    """Problems of which every two are made from one template."""
+    rows = [
+        {"id": i, "question": f"What is {i} + {i}?", "answer": str(2 * i), "template": f"t{i // 2}"}
+        for i in range(n)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_problems_of_one_template_are_one_cluster(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(templated(folder / "p.jsonl"))
+    job = ("passk", "base", "sft", "--prompts", path, "--k", "1", "--samples", "2", "-q")
+    alone, together = run(capsys, *job), run(capsys, *job, "--cluster", "template")
+    assert together["settings"]["n_clusters"] == 3
+    assert together["calls"]["made"] == 0
+    assert together["run"] != alone["run"]
+    rates = [one["contenders"][0]["pass_at_k"]["1"] for one in (alone, together)]
+    assert rates[0]["value"] == rates[1]["value"]
+    assert cli.run([*job, "--cluster", "template"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "the choice of 3 groups of problems by `template`" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--cluster", "template"), "names a field of a problem file"),
+        (("--prompts", "p.jsonl", "--cluster", "tmplate"), "`tmplate` is `None`"),
+        (("--prompts", "one.jsonl", "--cluster", "template"), "all problems have the same"),
+    ],
+)
+def test_a_cluster_that_is_none_is_one_clear_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
+) -> None:
+    templated(folder / "p.jsonl")
+    templated(folder / "one.jsonl", 2)
+    assert cli.run(["passk", "base", *arguments, "--k", "1", "--samples", "1"]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "hint:" in error

@@ -119,3 +119,17 @@ def test_intervals_cover_95_percent(n: int, how: str | None) -> None:
             assert least > 0
             if 0.1 <= extreme <= 0.9:
                 assert 0.93 <= coverage <= 0.975, (law, k)
+
+
+def test_problems_that_repeat_each_other_count_once_in_their_cluster() -> None:
+    once = [1.0, 0.0, 0.5, 1.0, 0.25, 0.0, 1.0, 0.75]
+    other = [0.5, 0.0, 0.5, 0.5, 0.25, 0.25, 0.5, 0.5]
+    labels = [i for i in range(8) for _ in range(5)]
+    five = [score for score in once for _ in range(5)]
+    assert mean_score(five, labels).interval == pytest.approx(mean_score(once).interval, abs=0.01)
+    assert mean_score(five).interval != pytest.approx(mean_score(once).interval, abs=0.01)
+    alone = difference(other, once, 4)
+    together = difference([x for x in other for _ in range(5)], five, 4, clusters=labels)
+    assert together.interval == pytest.approx(alone.interval)
+    assert together.p_value == alone.p_value
+    assert together.problems_needed == 5 * (alone.problems_needed or 0)

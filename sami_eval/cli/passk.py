@@ -54,6 +54,10 @@ def passk(
     split: Annotated[
         str | None, typer.Option(help="GSM8K: test (default) or train; embedded: evaluation.")
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Field of the problem file that groups them, e.g. by template."),
+    ] = None,
     num_fewshot: Annotated[int, typer.Option(min=0, help="Worked examples before each.")] = 0,
     fewshot: Annotated[
         Path | None, typer.Option(help="Where examples are from. Default: the train split.")
@@ -104,6 +108,7 @@ def passk(
         max_tokens=max_tokens,
         limit=limit,
         prompts=prompts,
+        cluster=cluster,
         split=split,
         num_fewshot=num_fewshot,
         fewshot=fewshot,

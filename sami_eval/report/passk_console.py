@@ -224,10 +224,20 @@ def _clause(row: DifferenceRow) -> str:
 
 def notes(document: PasskDocument) -> Iterator[str]:
     """What the figures cover, line by line."""
-    yield "intervals cover the choice of problems and samples, not training seeds"
+    clusters = document["settings"].get("n_clusters")
+    flips = "sign flips"
+    if clusters:
+        unit = document["settings"]["cluster"]
+        flips += f" of each `{unit}`"
+        yield (
+            f"intervals cover the choice of {clusters:,} groups of problems by `{unit}` and of "
+            "samples, not training seeds"
+        )
+    else:
+        yield "intervals cover the choice of problems and samples, not training seeds"
     if document["differences"]:
         yield (
-            "differences are paired by problem; p by sign flips, Holm over all rows; problems "
+            f"differences are paired by problem; p by {flips}, Holm over all rows; problems "
             "needed: for 80% power at 5%, before Holm, were the difference true"
         )
     yield "T 0, once: one greedy attempt a problem, a figure of its own and not pass@1"

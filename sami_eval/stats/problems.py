@@ -1,8 +1,9 @@
 """One figure a problem: its mean, and the difference of two models on the same problems.
 
-The problem is the unit. A mean of scores in [0, 1] has the score interval of `intervals.py`, each
-problem a cluster of one; what makes pass@k of one problem uncertain, its own n samples included, is
-in the scatter over problems.
+The problem is the unit, or the cluster where problems are made from one template: a template's
+problems are then kept together, in the variance and in the test. A mean of scores in [0, 1] has
+the score interval of `intervals.py`; what makes pass@k of one problem uncertain, its own n samples
+included, is in the scatter over problems.
 
 A difference d of two models has Student's interval with a quarter of an imaginary problem, of the
 largest difference seen, added to the sum of squares. Without it differences on a handful of
@@ -13,16 +14,16 @@ benchmarks/passk_coverage.py measures the coverage of both.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import ceil, sqrt
 from sys import float_info
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sami_eval.stats.errors import OutOfRangeError
-from sami_eval.stats.intervals import Array, estimate
+from sami_eval.stats.intervals import Array, cluster_variance, estimate
 from sami_eval.stats.power import Gains, found_by, needed
 from sami_eval.stats.tests import N_DRAWS, sampled_flip_p, sign_flip_tails
 from sami_eval.types import Estimate
@@ -47,7 +48,27 @@ class Difference:
     n_problems: int
 
 
-def mean_score(scores: Sequence[float]) -> Estimate:
+Clusters = Sequence[Hashable] | None  # of each problem; None: every problem is one of its own
+
+
+def _grouped(values: Array, clusters: Clusters) -> tuple[Array, Array]:
+    """Sum and number of the values of each cluster."""
+    if clusters is None:
+        return values, np.ones(len(values))
+    codes: dict[Hashable, int] = {}
+    places = np.array([codes.setdefault(one, len(codes)) for one in clusters], dtype=np.intp)
+    sums = np.asarray(np.bincount(places, values), float)
+    return sums, np.asarray(np.bincount(places), float)
+
+
+def _levelled(values: Array, clusters: Clusters) -> Array:
+    """A value a cluster: their mean is the mean of all, their scatter the linearised one."""
+    sums, counts = _grouped(values, clusters)
+    middle = values.mean()
+    return np.asarray(middle + (sums - counts * middle) / counts.mean())
+
+
+def mean_score(scores: Sequence[float], clusters: Clusters = None) -> Estimate:
     """The mean of one score a problem, each in [0, 1], with its 95% interval."""
     values = np.asarray(scores, float)
     if not len(values):
@@ -55,15 +76,16 @@ def mean_score(scores: Sequence[float]) -> Estimate:
     if not ((values >= 0) & (values <= 1)).all():  # catches NaN
         raise OutOfRangeError("a score is outside 0 to 1", "one score a problem")
     rate = float(values.mean())
-    variance = float(((values - rate) ** 2).sum() / len(values) ** 2)
-    return estimate(min(max(rate, 0.0), 1.0), variance, np.ones(len(values)))
+    sums, counts = _grouped(values, clusters)
+    variance = float(cluster_variance(sums, counts))
+    return estimate(min(max(rate, 0.0), 1.0), variance, counts)
 
 
-def mean_amount(amounts: Sequence[float]) -> Estimate:
+def mean_amount(amounts: Sequence[float], clusters: Clusters = None) -> Estimate:
     """The mean of any one number a problem with Student's 95% interval; None for it below two."""
-    values = np.asarray(amounts, float)
-    if not len(values):
+    if not len(amounts):
         return Estimate(None, None)
+    values = _levelled(np.asarray(amounts, float), clusters)
     if len(values) == 1:
         return Estimate(float(values[0]), None)
     half = _student(len(values)) * float(values.std(ddof=1)) / sqrt(len(values))
@@ -89,22 +111,30 @@ def difference_interval(gains: Array) -> tuple[Array, Array]:
 
 
 def difference(
-    a: Sequence[float], b: Sequence[float], scale: int, seed: int = 0, draws: int = N_DRAWS
+    a: Sequence[float],
+    b: Sequence[float],
+    scale: int,
+    seed: int = 0,
+    draws: int = N_DRAWS,
+    clusters: Clusters = None,
 ) -> Difference:
     """What b gains over a; a, b: one score in [0, 1] a problem, the same problems in order.
 
     scale: the scores are multiples of 1/scale where the test is to be exact.
+    clusters: of each problem; the problems needed are then so many of such clusters.
     """
     if len(a) != len(b) or not len(a):
         raise OutOfRangeError(f"`{len(a)}` and `{len(b)}` problems", "the same problems, in order")
     gains = np.asarray(b, float) - np.asarray(a, float)
-    low, high = difference_interval(gains)
+    level = _levelled(gains, clusters)
+    low, high = difference_interval(level)
+    needs = problems_needed(level)
     return Difference(
         float(gains.mean()),
         (float(low), float(high)),
-        paired_p(gains, scale, seed, draws),
-        problems_needed(gains),
-        detectable_difference(gains),
+        paired_p(_grouped(gains, clusters)[0], scale, seed, draws),
+        None if needs is None else ceil(needs * len(gains) / len(level)),
+        detectable_difference(level),
         len(gains),
     )
 
