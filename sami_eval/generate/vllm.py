@@ -15,7 +15,7 @@ from sami_eval.errors import SamiEvalError, UsageError
 from sami_eval.generate.engine import Done, is_tiny, request_key
 from sami_eval.generate.fit import replaced
 from sami_eval.generate.formats import format_of
-from sami_eval.generate.loading import first
+from sami_eval.generate.loading import TRUST, first, trusted
 from sami_eval.generate.text import read_completion
 from sami_eval.progress import Progress
 from sami_eval.types import Model
@@ -235,12 +235,13 @@ def _has_gpu() -> bool:
 
 def _parsed(arguments: Mapping[str, str]) -> dict[str, Any]:
     """Engine arguments as JSON values where they are such, else as texts."""
-    parsed = {}
+    parsed: dict[str, Any] = {}
     for name, text in arguments.items():
         try:
             parsed[name] = json.loads(text)
         except json.JSONDecodeError:
-            parsed[name] = text
+            # Python's own words, as lm-eval hands them on: a text "False" would count as true.
+            parsed[name] = {"True": True, "False": False, "None": None}.get(text, text)
     return parsed
 
 
@@ -266,6 +267,7 @@ def _start(
         "dtype": "float32" if on_cpu and tiny else "auto",
         **(lora if n_adapters else {}),
         **arguments,
+        TRUST: trusted(),
     }
     try:
         return LLM(**settings)
