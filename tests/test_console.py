@@ -89,3 +89,8 @@ def test_a_rate_at_equal_length_says_how_far_the_lengths_overlap() -> None:
         text = " ".join(printed(document({**row, "length": length})).split())  # type: ignore[typeddict-item]
         assert f"sft+sami longer in {length['a_longer']} of 160 turns" in text
         assert said in text
+
+
+def test_figures_of_the_embedded_base_say_that_they_vary_by_processor() -> None:
+    shown = {**document(comparison("sft+sami", "sft+dpo")), "embedded": True}
+    assert "vary by processor" in " ".join(printed(shown).split())  # type: ignore[arg-type]

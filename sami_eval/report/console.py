@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 LABEL_WIDTH = 20
 EMBEDDED = (
     "embedded base: a tiny model in a made-up world; these figures show that the machinery works "
-    "and say nothing about large models"
+    "and say nothing about large models; its adapters, so the figures too, vary by processor"
 )
 
 
