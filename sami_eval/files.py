@@ -161,8 +161,3 @@ def shown(value: object) -> str:
 def is_name(value: object) -> bool:
     """Whether a value can be shown as a name: text on one line that no terminal acts upon."""
     return isinstance(value, str) and value.strip() != "" and value.isprintable()
-
-
-def first_line(error: Exception) -> str:
-    """What another's error says, for a line of ours; its kind where it says nothing."""
-    return str(error).splitlines()[0][:80] if str(error) else type(error).__name__

@@ -15,10 +15,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from sami_eval import chat, embedded
+from sami_eval import chat, embedded, hub
 from sami_eval.errors import UsageError
 from sami_eval.extract import extract_answer
-from sami_eval.files import first_line
 from sami_eval.prompts import read_lines, to_prompt
 from sami_eval.types import Prompt
 
@@ -113,12 +112,10 @@ def _of_hub(hub_id: str, split: str) -> list[Problem]:
     if split not in HUB_SPLITS:
         raise _unknown_split(split, HUB_SPLITS, f"the problems of `{hub_id}`")
     try:
-        from datasets import load_dataset
-
-        rows = list(load_dataset(hub_id, "main", split=split))
-    except (OSError, ImportError, ValueError) as error:  # offline, unknown, not cached
+        rows = list(hub.read_rows(hub_id, "main", split=split))
+    except hub.HubError as error:
         raise UsageError(
-            f"cannot read `{hub_id}` from the hub: {first_line(error)}",
+            f"cannot read `{hub_id}` from the hub: {error}",
             "a GSM8K file works without a network: --prompts test.jsonl; the embedded base has "
             "problems of its own",
         ) from None

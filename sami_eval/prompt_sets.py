@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sami_eval import hub
 from sami_eval.errors import UsageError
 from sami_eval.files import shown
 from sami_eval.prompts import read_prompts
@@ -70,8 +71,6 @@ def _columns(names: Sequence[str]) -> str:
 
 def _load(source: Source, path: Path) -> Any:
     """The split's rows, as a `datasets.Dataset`."""
-    import datasets
-
     where: dict[str, Any] = {"path": str(path) if path.is_dir() else source.spec}
     if path.is_file():
         if path.suffix not in READERS:
@@ -80,14 +79,10 @@ def _load(source: Source, path: Path) -> Any:
     elif not path.is_dir():
         name, _, revision = source.spec.partition("@")
         where = {"path": name, "revision": revision or None}
-    datasets.disable_progress_bars()
     try:
-        return datasets.load_dataset(**where, name=source.subset, split=source.split)
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        reason = str(error.__cause__ or error).strip().split("\n")[0]
-        raise UsageError(f"cannot load `{source.spec}`: {reason}", HINT) from None
-    finally:
-        datasets.enable_progress_bars()
+        return hub.read_rows(**where, subset=source.subset, split=source.split)
+    except hub.HubError as error:
+        raise UsageError(f"cannot load `{source.spec}`: {error}", HINT) from None
 
 
 def _prompts(rows: Iterable[Any], source: Source, column: str, has_category: bool) -> Any:

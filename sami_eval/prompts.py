@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sami_eval import hub
 from sami_eval.constitutions import principles_for
 from sami_eval.errors import UsageError
-from sami_eval.files import first_line, is_name, parse_json, read_text
+from sami_eval.files import is_name, parse_json, read_text
 from sami_eval.paper import FIRST_MTBENCH_ID, read_columns
 from sami_eval.types import Principle, Prompt
 
@@ -156,12 +157,10 @@ def mtbench_from_hub() -> list[Prompt]:
     is checked. Raises UsageError where the hub cannot be read.
     """
     try:
-        from datasets import load_dataset
-
-        rows = list(load_dataset(MTBENCH_HUB_ID, split="train"))
-    except (OSError, ImportError, ValueError) as error:  # offline, not cached
+        rows = list(hub.read_rows(MTBENCH_HUB_ID, split="train"))
+    except hub.HubError as error:
         raise UsageError(
-            f"cannot read `{MTBENCH_HUB_ID}` from the hub: {first_line(error)}",
+            f"cannot read `{MTBENCH_HUB_ID}` from the hub: {error}",
             f"--prompts question.jsonl (FastChat's file), or fetch `{MTBENCH_HUB_ID}` from the hub "
             "once, with a network and HF_HUB_OFFLINE unset",
         ) from None

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sami_eval import hub
 from sami_eval.errors import UsageError
 from sami_eval.files import parse_json, read_json, read_text, shown
 from sami_eval.prompts import read_lines
@@ -144,15 +145,12 @@ def _from_parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _from_hub(source: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    from datasets import load_dataset
-
     name, _, split = source.partition(":")
     try:
-        rows = load_dataset(name, split=split or SPLIT)
-    except (OSError, ValueError) as error:
-        said = " ".join(str(error).split())[:120]
+        rows = hub.read_rows(name, split=split or SPLIT)
+    except hub.HubError as error:
         raise UsageError(
-            f"cannot read `{source}` from the hub: {said}",
+            f"cannot read `{source}` from the hub: {error}",
             "save it as JSON lines and give the file; a split goes behind a colon: NAME:gpt4_pair",
         ) from None
     return _numbered(map(dict, rows), source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,35 @@ def test_the_hub_gives_mt_bench_its_80_questions(
     row = foreseen(capsys, *SERVED, *AT_SERVER)
     assert (row["task"], row["questions"]) == ("mtbench", "HuggingFaceH4/mt_bench_prompts")
     assert (row["n_questions"], row["n_turns"]) == (80, 160)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["compare", *SERVED, *AT_SERVER],
+        ["passk", *SERVED[:1], "--base-url", "http://127.0.0.1:1/v1"],
+        ["contrast", "--prompts", "someone/data", "--constitutions", "c.toml"],
+    ],
+)
+def test_a_hub_out_of_reach_is_one_line_and_a_hint(
+    config: Config,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 1s [Retry 1/5].")
+        raise ConnectionError("Couldn't reach it\nat all")
+
+    Path("c.toml").write_text(
+        '[[principle]]\nid = "p"\ncategories = ["*"]\nweak = "a"\nstrong = "b"\nantithesis = "c"\n'
+    )
+    monkeypatch.setattr("datasets.load_dataset", unreachable)
+    assert cli.run([*command, "--dry-run"]) == 2
+    captured = capsys.readouterr()
+    error, blank, hint, *rest = captured.err.splitlines()
+    assert error.startswith("error: cannot ") and error.endswith(": Couldn't reach it")
+    assert (blank, hint[:6], rest, captured.out) == ("", "hint: ", [], "")
 
 
 @pytest.mark.skipif(not MT_BENCH.is_file(), reason="MT-Bench's question file is not here")
