@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,13 @@ def test_every_figure_of_the_tables_is_in_the_page(folder: Path) -> None:
             assert cell in words
     for line in [*passk_console.verdicts(found), passk_console.settings(found)]:
         assert " ".join(line.split()) in words
+
+
+def test_headings_leave_no_level_out(folder: Path) -> None:
+    seen = Seen((folder / "report.html").read_text(encoding="utf-8"))
+    levels = [int(tag[1]) for tag, _ in seen.tags if tag in ("h1", "h2", "h3", "h4")]
+    assert levels[0] == 1
+    assert all(b <= a + 1 for a, b in itertools.pairwise(levels))
 
 
 def test_a_page_and_a_table_written_together_are_those_written_alone(
