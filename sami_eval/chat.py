@@ -106,14 +106,18 @@ def _unusable(tokenizer: PreTrainedTokenizerBase, error: Exception) -> UsageErro
 
 
 def render(
-    tokenizer: PreTrainedTokenizerBase, messages: Messages, template: str | None = None
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Messages,
+    template: str | None = None,
+    literal: bool = False,
 ) -> tuple[int, ...]:
-    """Token ids of the prompt; special tokens come from the template alone, so never two BOS.
+    """Token ids of the prompt, its beginning the template's own, so never two BOS.
 
-    What reads like a special token in a message is text: its pieces are encoded apart.
+    literal: what reads like a special token in a message is text, its pieces encoded apart; for
+        messages that show what strangers wrote. Else a prompt may hold the base's own tokens.
     """
     words = re.compile("|".join(map(re.escape, _control_words(tokenizer))) or r"(?!)")
-    if not any(words.search(content) for _, content in messages):
+    if not literal or not any(words.search(content) for _, content in messages):
         text = render_text(tokenizer, messages, template)
         return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
     said = "".join(content for _, content in messages)

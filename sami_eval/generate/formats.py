@@ -38,9 +38,9 @@ class Format:
     ends: frozenset[int]
     context: int | None
 
-    def render(self, messages: chat.Messages) -> tuple[int, ...]:
-        """Token ids of a conversation, up to where the model speaks."""
-        return chat.render(self.tokenizer, messages, self.template)
+    def render(self, messages: chat.Messages, literal: bool = False) -> tuple[int, ...]:
+        """Token ids of a conversation, up to where the model speaks; literal: chat.render."""
+        return chat.render(self.tokenizer, messages, self.template, literal)
 
     @property
     def pad_id(self) -> int:

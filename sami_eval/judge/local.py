@@ -29,7 +29,10 @@ def complete_here(
     from sami_eval.generate import complete, format_of
 
     form = format_of(requests[0].model)
-    asked = [replace(request, token_ids=form.render(request.messages)) for request in requests]
+    asked = [
+        replace(request, token_ids=form.render(request.messages, literal=True))
+        for request in requests
+    ]
     fitting = [r for r in asked if form.context is None or len(r.token_ids) < form.context]
     done: dict[Request, Completion] = {}
     if fitting:
