@@ -208,7 +208,8 @@ def test_a_hub_out_of_reach_is_one_line_and_a_hint(
     assert cli.run([*command, "--dry-run"]) == 2
     captured = capsys.readouterr()
     error, blank, hint, *rest = captured.err.splitlines()
-    assert error.startswith("error: cannot ") and error.endswith(": Couldn't reach it")
+    assert error.startswith("error: cannot ")
+    assert error.endswith(": Couldn't reach it")
     assert (blank, hint[:6], rest, captured.out) == ("", "hint: ", [], "")
 
 
