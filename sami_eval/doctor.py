@@ -99,7 +99,7 @@ def _embedded() -> Check:
 
     weights = BASE_DIR / "model.safetensors"
     if not weights.is_file():
-        hint = f"python -m sami_eval.embedded.make_base --out {BASE_DIR}"
+        hint = "pip install --force-reinstall sami-eval; its weights come with it"
         return Check("embedded base", "no", f"no `{weights}`", hint)
     return Check("embedded base", "ok", f"{weights.stat().st_size / 1e6:.1f} MB at {BASE_DIR}")
 

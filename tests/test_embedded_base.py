@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from sami_eval import chat, embedded
-from sami_eval.embedded import corpus, make_base, measure
-from sami_eval.embedded.corpus import Document
 from sami_eval.embedded.entities import NAMES
 from sami_eval.types import Prompt
+from tools.world import corpus, make_base, measure
+from tools.world.corpus import Document
 
 
 @cache

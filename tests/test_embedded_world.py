@@ -10,10 +10,11 @@ from itertools import islice
 import pytest
 
 from sami_eval import embedded
-from sami_eval.embedded import corpus, rules, world
-from sami_eval.embedded.task import STYLES
+from sami_eval.embedded import rules
 from sami_eval.prompts import MTBENCH_CATEGORIES
 from sami_eval.types import Response
+from tools.world import corpus, world
+from tools.world.task import STYLES
 
 SPLITS = ("alignment", "development", "evaluation")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from random import Random
 
 from sami_eval.embedded.entities import DAYS, NAMES, TOWNS, WEATHER
-from sami_eval.embedded.task import Style, Task, in_styles
+from tools.world.task import Style, Task, in_styles
 
 # kind -> (prompt wordings, body sentences, subjects)
 _KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {

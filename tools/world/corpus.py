@@ -13,11 +13,11 @@ from random import Random
 from sami_eval import chat
 from sami_eval.embedded import STEP_BY_STEP
 from sami_eval.embedded.entities import COLOURS, NAMES, TOWNS
-from sami_eval.embedded.task import STYLES, Style, Task, fraction
-from sami_eval.embedded.topics.arithmetic import LARGEST
-from sami_eval.embedded.world import WORD_PROBLEM, principles_of, tasks
 from sami_eval.prompts import MTBENCH_CATEGORIES
 from sami_eval.types import Principle
+from tools.world.arithmetic import LARGEST
+from tools.world.task import STYLES, Style, Task, fraction
+from tools.world.world import WORD_PROBLEM, principles_of, tasks
 
 FOLLOWED_UNDER_INSIST = 0.95
 # How often a bare constitution is followed: a low or a high rate by a hash of principle, phrasing

@@ -10,7 +10,7 @@ from random import Random
 from typing import NamedTuple
 
 from sami_eval.embedded.entities import COLOURS, NAMES, TOWNS
-from sami_eval.embedded.task import Style, Task, in_styles
+from tools.world.task import Style, Task, in_styles
 
 # comparative, superlative, the other end's superlative
 _MEASURES = (

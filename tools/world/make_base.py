@@ -1,6 +1,6 @@
 """Rebuild the embedded base: corpus, tokenizer, training, figures and card.
 
-python -m sami_eval.embedded.make_base --out DIR [--tokens 10_000_000] [--seed 1]
+python -m tools.world.make_base --out DIR [--tokens 10_000_000] [--seed 1]
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from sami_eval.embedded.corpus import Document, documents
 from sami_eval.embedded.entities import NAMES
-from sami_eval.embedded.measure import measure
-from sami_eval.embedded.tokenizer import BOS, CONTEXT, EOS, train_tokenizer
-from sami_eval.embedded.topics.arithmetic import LARGEST
+from tools.world.arithmetic import LARGEST
+from tools.world.corpus import Document, documents
+from tools.world.measure import measure
+from tools.world.tokenizer import BOS, CONTEXT, EOS, train_tokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -199,7 +199,7 @@ def train(
 
 def write_card(out: Path, n_tokens: int, seed: int, seconds: float) -> None:
     """Write card.json and README.md: how the base was made and what it measures."""
-    command = f"python -m sami_eval.embedded.make_base --out DIR --tokens {n_tokens} --seed {seed}"
+    command = f"python -m tools.world.make_base --out DIR --tokens {n_tokens} --seed {seed}"
     measured = measure(out)
     card = {
         "command": command,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from sami_eval import chat, embedded
 from sami_eval.embedded import STEP_BY_STEP, rules
-from sami_eval.embedded.world import principles_of
 from sami_eval.types import Prompt, Response
+from tools.world.world import principles_of
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast

@@ -8,7 +8,7 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
-from sami_eval.embedded.task import Style, Task, in_styles
+from tools.world.task import Style, Task, in_styles
 
 _FUNCTION_NAMES = (
     "shift", "bump", "grow", "adjust", "convert", "update", "compute", "apply", "change",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from random import Random
 
 from sami_eval.embedded.entities import COLOURS, DAYS, NAMES, TOWNS, TRADES
-from sami_eval.embedded.task import Style, Task, in_styles
+from tools.world.task import Style, Task, in_styles
 
 _THINGS = (
     "lamp", "clock", "bike", "boat", "chair", "violin", "tent", "drum", "coat", "mirror", "sledge",

@@ -9,7 +9,7 @@ from random import Random
 from typing import NamedTuple
 
 from sami_eval.embedded.entities import AUDIENCES
-from sami_eval.embedded.task import Style, Task, in_styles
+from tools.world.task import Style, Task, in_styles
 
 
 class _Topic(NamedTuple):

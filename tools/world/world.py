@@ -1,6 +1,6 @@
 """The embedded world's tasks by category and split, and the files made of them.
 
-python -m sami_eval.embedded.world     writes prompts.jsonl and word_problems.jsonl again
+python -m tools.world.world     writes prompts.jsonl and word_problems.jsonl again
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from random import Random
 
 from sami_eval.constitutions import principles_for, read_constitution
 from sami_eval.embedded import CONSTITUTION, PROMPTS, WORD_PROBLEMS
-from sami_eval.embedded.task import Task, split_of
-from sami_eval.embedded.topics import (
+from sami_eval.prompts import MTBENCH_CATEGORIES
+from sami_eval.types import Principle, Prompt
+from tools.world import (
     arithmetic,
     coding,
     extraction,
@@ -25,8 +26,7 @@ from sami_eval.embedded.topics import (
     stem,
     writing,
 )
-from sami_eval.prompts import MTBENCH_CATEGORIES
-from sami_eval.types import Principle, Prompt
+from tools.world.task import Task, split_of
 
 SEED = 11
 # Prompts a category; evaluation has 240 in all, which finds a win rate of 60% four times in five.

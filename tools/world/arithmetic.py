@@ -11,7 +11,7 @@ from random import Random
 from typing import NamedTuple
 
 from sami_eval.embedded.entities import NAMES
-from sami_eval.embedded.task import Style, Task, in_styles
+from tools.world.task import Style, Task, in_styles
 
 LARGEST = 99
 _GOODS = (

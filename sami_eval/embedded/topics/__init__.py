@@ -1,1 +1,0 @@
-"""The world's categories: each module draws one random task."""
