@@ -17,17 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sami_eval import embedded
-from sami_eval.adapters import EMBEDDED_SAMPLING, ContrastSettings, contrasts_of
-from sami_eval.align import chain, find_methods, recipes
+from sami_eval.align import chain, find_methods
+from sami_eval.align.adapters import EMBEDDED_SAMPLING, ContrastSettings, contrasts_of
 from sami_eval.align.summary import summarize
-from sami_eval.config import find_config
-from sami_eval.constitutions import read_constitution
+from sami_eval.core.config import find_config
+from sami_eval.core.progress import Progress, terminal
+from sami_eval.core.types import Contrast, Model, Prompt, Response
+from sami_eval.data.constitutions import read_constitution
 from sami_eval.embedded import rules
-from sami_eval.generate import EngineChoice, Settings, respond
-from sami_eval.models import resolve
-from sami_eval.progress import Progress, terminal
-from sami_eval.store import Ledger
-from sami_eval.types import Contrast, Model, Prompt, Response
+from sami_eval.generate import EngineChoice, Settings, recipes, respond
+from sami_eval.generate.models import resolve
+from sami_eval.ledger.store import Ledger
 
 RESAMPLES = 2000
 HF = EngineChoice(name="hf")

@@ -19,10 +19,11 @@ from pathlib import Path
 
 from openai import AsyncOpenAI
 
-from sami_eval import judge, progress
-from sami_eval.client import ClientSettings
-from sami_eval.store import Ledger
-from sami_eval.types import Prompt, Response
+from sami_eval import judge
+from sami_eval.core import progress
+from sami_eval.core.types import Prompt, Response
+from sami_eval.ledger.store import Ledger
+from sami_eval.server.client import ClientSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 LATENCY_S, CONCURRENCY = 0.05, 64

@@ -27,7 +27,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.sami_step import RESULTS, SHAPES, Shape, network
-from sami_eval import embedded, memory
+from sami_eval import embedded
+from sami_eval.core import memory
 
 PROMPTS, STEPS, ANSWER, QUESTIONS = 16, 2, 200, 2
 PROMPT_CHARACTERS = 900  # some 300 of the embedded tokenizer's tokens

@@ -12,10 +12,10 @@ import itertools
 import statistics
 import time
 
-from sami_eval.comparison import compare, correct_pairs, round_robin
-from sami_eval.report.document import Document, comparison_row, rank_rows
+from sami_eval.core.types import Prompt, Response, Verdict
+from sami_eval.experiment.compare import compare, correct_pairs, round_robin
+from sami_eval.experiment.document import Document, comparison_row, rank_rows
 from sami_eval.report.html import Run, page
-from sami_eval.types import Prompt, Response, Verdict
 from tests.documents import contender, document
 
 N_QUESTIONS, N_ROUNDS = 80, 5

@@ -28,10 +28,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from sami_eval import memory
 from sami_eval.align.collate import Encoded, collate
 from sami_eval.align.options import Options
 from sami_eval.align.scores import objective
+from sami_eval.core import memory
 from tests.plain_sami import plain_objective
 
 if TYPE_CHECKING:

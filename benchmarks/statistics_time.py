@@ -12,8 +12,8 @@ import random
 import time
 from itertools import combinations
 
-from sami_eval.comparison import compare, round_robin
-from sami_eval.types import Prompt, Response, Verdict
+from sami_eval.core.types import Prompt, Response, Verdict
+from sami_eval.experiment.compare import compare, round_robin
 
 N_QUESTIONS = 2_500
 LIMIT_S = 3.0

@@ -14,8 +14,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
+from sami_eval.experiment.document import read_document
 from sami_eval.report.console import render
-from sami_eval.report.document import read_document
 
 WIDTH, LINE_PX, CHARACTER_PX, MARGIN_PX = 80, 18, 8.43, 16
 # Filled in by rich, so every brace of the style is doubled.

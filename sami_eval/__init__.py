@@ -12,21 +12,22 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from sami_eval.core.versions import __version__
+
 if TYPE_CHECKING:
     from sami_eval.align import align as align
-    from sami_eval.passk import passk as passk
-    from sami_eval.run import compare as compare
+    from sami_eval.experiment.passk import passk as passk
+    from sami_eval.experiment.run import compare as compare
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "align", "compare", "passk"]
+
+_FACES = {"compare": "experiment.run", "passk": "experiment.passk"}
 
 
 def __getattr__(name: str) -> object:
-    if name in ("align", "passk"):
-        # Modules that can be called: the import of a part of them would put them here anyway.
-        return importlib.import_module(f"{__name__}.{name}")
-    if name != "compare":
+    if name == "align":
+        # A package that can be called: the import of a part of it would put it here anyway.
+        return importlib.import_module("sami_eval.align")
+    if name not in _FACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from sami_eval import run
-
-    return run.compare
+    return getattr(importlib.import_module(f"sami_eval.{_FACES[name]}"), name)

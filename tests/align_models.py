@@ -6,8 +6,8 @@ from glob import glob
 from pathlib import Path
 
 from sami_eval.align.options import Options
-from sami_eval.progress import silent
-from sami_eval.types import Contrast, Model, Prompt, Response
+from sami_eval.core.progress import silent
+from sami_eval.core.types import Contrast, Model, Prompt, Response
 
 CHAT = (
     "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}"

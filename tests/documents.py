@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sami_eval.report.document import (
+from sami_eval.experiment.document import (
     SCHEMA,
     ComparisonRow,
     ContenderRow,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sami_eval import adapters, embedded
-from sami_eval.align import align
-from sami_eval.config import Config
-from sami_eval.constitutions import read_constitution
+from sami_eval import embedded
+from sami_eval.align import adapters, align
+from sami_eval.core.config import Config
+from sami_eval.core.progress import silent
+from sami_eval.core.types import Contrast, Model
+from sami_eval.data.constitutions import read_constitution
 from sami_eval.generate import EngineChoice
-from sami_eval.models import resolve_base
-from sami_eval.progress import silent
-from sami_eval.store import Ledger
-from sami_eval.types import Contrast, Model
+from sami_eval.generate.models import resolve_base
+from sami_eval.ledger.store import Ledger
 
 
 def base() -> Model:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sami_eval.types import Order, Prompt, Response, Verdict, Winner
+from sami_eval.core.types import Order, Prompt, Response, Verdict, Winner
 
 
 def verdict(

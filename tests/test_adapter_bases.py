@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from sami_eval import cli
-from sami_eval.config import find_config
-from sami_eval.errors import UsageError
-from sami_eval.models import resolve, resolve_base
+from sami_eval.core.config import find_config
+from sami_eval.core.errors import UsageError
+from sami_eval.generate.models import resolve, resolve_base
 from tests.adapter_kinds import CONFIG, WEIGHTS
 
 COMMIT, EARLIER = "a" * 40, "b" * 40

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
-from sami_eval.align.records import contrasts_to_jsonl
-from sami_eval.config import Config
-from sami_eval.errors import SamiEvalError
+from sami_eval.core.config import Config
+from sami_eval.core.errors import SamiEvalError
+from sami_eval.core.progress import silent
+from sami_eval.core.types import Contrast, Model, Prompt, Response
+from sami_eval.data.contrasts import contrasts_to_jsonl
 from sami_eval.generate import Settings, format_of, respond
-from sami_eval.models import resolve_all
-from sami_eval.progress import silent
-from sami_eval.store import Ledger
-from sami_eval.types import Contrast, Model, Prompt, Response
+from sami_eval.generate.models import resolve_all
+from sami_eval.ledger.store import Ledger
 from tests.adapter_kinds import CONFIG, WEIGHTS, changed, made, peft_says, stated
 from tests.tiny_llama import save_base
 from tests.word_problems import write_problems
@@ -424,8 +424,8 @@ def test_a_checkpoint_without_tokenizer_has_that_of_the_base_that_is_named(
 def test_an_adapter_that_was_never_trained_is_said_to_change_nothing(
     base: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from sami_eval.core.progress import terminal
     from sami_eval.generate import EngineChoice, Engines
-    from sami_eval.progress import terminal
 
     fresh = made(folder / "fresh", base, noise=0.0)
     with Engines(EngineChoice("hf"), terminal()) as engines:

@@ -11,7 +11,7 @@ import pytest
 
 import sami_eval
 from sami_eval import cli
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
 from tests.loopback_judge import LoopbackJudge
 from tests.test_main_job import write_records
 
@@ -268,11 +268,11 @@ def test_replies_of_openai_s_own_address_are_found_under_the_name_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    from sami_eval.calls import Request, Sampling
-    from sami_eval.config import Config
+    from sami_eval.core.calls import Request, Sampling
+    from sami_eval.core.config import Config
+    from sami_eval.core.types import Model
+    from sami_eval.generate.models import resolve
     from sami_eval.judge.requests import reply_key
-    from sami_eval.models import resolve
-    from sami_eval.types import Model
 
     def key_of(model: Model) -> str:
         return reply_key(Request(model, (("user", "?"),), (), Sampling()))

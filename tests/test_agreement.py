@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
-from sami_eval.agreement import Agreement, agreement
-from sami_eval.errors import UsageError
-from sami_eval.judged import Judged, parse_names, read_judged
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Winner
+from sami_eval.data.votes import Item, Vote
+from sami_eval.experiment.agreement import Agreement, agreement
+from sami_eval.experiment.judged import Judged, parse_names, read_judged
 from sami_eval.stats import cohen_kappa, fleiss_kappa, win_rate
-from sami_eval.types import Winner
-from sami_eval.votes import Item, Vote
 
 
 def votes(said: dict[tuple[str, int], str]) -> list[Vote]:

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from sami_eval.align import card, chain
-from sami_eval.align.records import prompt_hash
-from sami_eval.errors import UsageError
+from sami_eval.align import chain
+from sami_eval.core.errors import UsageError
+from sami_eval.data.contrasts import prompt_hash
+from sami_eval.generate import card
 from tests.align_models import CONTRASTS, Said, contrast, save_base, there, weights
 
 
@@ -127,8 +128,8 @@ def test_a_killed_training_gives_the_same_adapter_when_run_again(work, tmp_path)
     script = (
         "import sys; from pathlib import Path\n"
         "from sami_eval.align import chain\n"
-        "from sami_eval.progress import silent\n"
-        "from sami_eval.types import Model\n"
+        "from sami_eval.core.progress import silent\n"
+        "from sami_eval.core.types import Model\n"
         "from tests.align_models import CONTRASTS\n"
         "base = Model('base', sys.argv[1], fingerprint='tiny')\n"
         "work = chain.Work(base, Path(sys.argv[2]), 0, 'embedded', silent())\n"

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from sami_eval import chat
 from sami_eval.align import options
 from sami_eval.align.collate import (
     Encoded,
@@ -15,8 +14,9 @@ from sami_eval.align.collate import (
     own_rows,
     preference_rows,
 )
-from sami_eval.errors import UsageError
-from sami_eval.types import Response
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Response
+from sami_eval.data import chat
 from tests.align_models import QUICK, contrast, tokenizer
 
 EOS = 2

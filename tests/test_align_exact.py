@@ -11,7 +11,7 @@ import torch
 from sami_eval.align.collate import Encoded, collate, collate_own
 from sami_eval.align.scores import objective, plain_head, reference_states
 from sami_eval.align.sharing import Plan, attention_window, plan, unsafe
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
 from tests.align_models import QUICK
 from tests.plain_sami import plain_objective
 

@@ -14,15 +14,15 @@ import pytest
 import torch
 
 from sami_eval import cli
-from sami_eval.align import card, options
-from sami_eval.align.records import contrasts_to_jsonl
-from sami_eval.calls import Request, Sampling
-from sami_eval.config import Config
-from sami_eval.generate import EngineChoice, Engines, complete, format_of
-from sami_eval.models import resolve
-from sami_eval.progress import silent
-from sami_eval.store import Ledger
-from sami_eval.types import Contrast, Model
+from sami_eval.align import options
+from sami_eval.core.calls import Request, Sampling
+from sami_eval.core.config import Config
+from sami_eval.core.progress import silent
+from sami_eval.core.types import Contrast, Model
+from sami_eval.data.contrasts import contrasts_to_jsonl
+from sami_eval.generate import EngineChoice, Engines, card, complete, format_of
+from sami_eval.generate.models import resolve
+from sami_eval.ledger.store import Ledger
 from tests.align_models import CONTRASTS, contrast, save_base
 
 QUICK = ("--steps", "2", "--batch-size", "2", "--accumulation", "1", "--lr", "5e-3", "--rank", "4")

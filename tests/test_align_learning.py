@@ -9,7 +9,7 @@ import torch
 
 from sami_eval.align import loss
 from sami_eval.align.collate import encode
-from sami_eval.types import Contrast, Model
+from sami_eval.core.types import Contrast, Model
 from tests.embedded_contrasts import base, load, train, write
 from tests.plain_sami import plain_matrix
 

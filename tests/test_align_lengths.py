@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from sami_eval.align.collate import encode_all
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Model
 from sami_eval.generate import format_of
-from sami_eval.types import Model
 from tests.align_models import CONTRASTS, QUICK, Said, contrast, save_base, tokenizer
 from tests.test_align_flags import log
 from tests.test_named_cases import fit

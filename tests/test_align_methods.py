@@ -16,8 +16,8 @@ from sami_eval.align import find_methods, load_method, loss, training
 from sami_eval.align.collate import collate, encode
 from sami_eval.align.methods.sami import split
 from sami_eval.align.scores import objective
-from sami_eval.errors import SamiEvalError, UsageError
-from sami_eval.progress import silent
+from sami_eval.core.errors import SamiEvalError, UsageError
+from sami_eval.core.progress import silent
 from tests.align_models import CONTRASTS, QUICK, Said, contrast, save_base, weights
 
 

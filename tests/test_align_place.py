@@ -13,7 +13,7 @@ import pytest
 
 from sami_eval import cli
 from sami_eval.align import align
-from sami_eval.align.records import contrasts_to_jsonl
+from sami_eval.data.contrasts import contrasts_to_jsonl
 from tests.align_models import CONTRASTS, Said, save_base, there, weights
 from tests.test_align_resume import ENVIRONMENT, Interrupting, options, same
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from sami_eval.align import find_methods, load_method
-from sami_eval.errors import UsageError
-from sami_eval.progress import silent
-from sami_eval.types import Model
+from sami_eval.core.errors import UsageError
+from sami_eval.core.progress import silent
+from sami_eval.core.types import Model
 from tests.align_models import CONTRASTS, QUICK, save_base, weights
 
 HAS_BITSANDBYTES = importlib.util.find_spec("bitsandbytes") is not None

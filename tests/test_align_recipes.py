@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from sami_eval.align import find_methods, listing, load_method, methods_in
-from sami_eval.align.recipes import match, parse
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
+from sami_eval.generate.recipes import match, parse
 
 METHODS = ("sft", "dpo", "sami", "kto")
 
@@ -119,7 +119,7 @@ def test_a_method_that_does_not_parse_is_named(tmp_path):
 
 def test_importing_align_imports_no_torch():
     code = (
-        "import sys, sami_eval.align.chain, sami_eval.align.contrast, sami_eval.align.card; "
+        "import sys, sami_eval.align.chain, sami_eval.align.contrast, sami_eval.generate.card; "
         "print(sorted({'torch', 'transformers', 'trl', 'peft', 'numpy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

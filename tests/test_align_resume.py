@@ -17,7 +17,7 @@ import torch
 
 from sami_eval.align import chain, checkpoints, find_methods, load_method
 from sami_eval.align.order import ByStep
-from sami_eval.progress import silent
+from sami_eval.core.progress import silent
 from tests.align_models import CONTRASTS, QUICK, Said, save_base, there, weights
 
 STEPS = 12  # checkpoints after 5 and 10
@@ -154,8 +154,8 @@ import json, sys
 from dataclasses import replace
 from pathlib import Path
 from sami_eval.align import chain
-from sami_eval.progress import silent
-from sami_eval.types import Model
+from sami_eval.core.progress import silent
+from sami_eval.core.types import Model
 from tests.align_models import CONTRASTS
 if __name__ == "__main__":
     base = Model("base", sys.argv[1], fingerprint="tiny")

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from sami_eval import cli, embedded
-from sami_eval.align import card, chain, options
-from sami_eval.align.records import contrasts_to_jsonl
-from sami_eval.types import Model
+from sami_eval.align import chain, options
+from sami_eval.core.types import Model
+from sami_eval.data.contrasts import contrasts_to_jsonl
+from sami_eval.generate import card
 from tests.align_models import CONTRASTS, Said, save_base
 
 PRESETS = """

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sami_eval.answers import read_answers, write_answers
-from sami_eval.errors import UsageError
-from sami_eval.types import Response
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Response
+from sami_eval.data.answers import read_answers, write_answers
 
 PAPER = Path(__file__).parents[2] / "shared" / "data" / "paper"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sami_eval import cli
-from sami_eval.errors import UsageError
-from sami_eval.reproduce.audit import around, audit, words
+from sami_eval.core.errors import UsageError
+from sami_eval.experiment.reproduce.audit import around, audit, words
 
 PAPER = Path(__file__).parents[2] / "shared" / "data" / "paper"
 

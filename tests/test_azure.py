@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from sami_eval import cli, endpoint
-from sami_eval.calls import Reply, Request, Sampling
-from sami_eval.client import ClientSettings, check_key, complete_all
-from sami_eval.config import Config
-from sami_eval.errors import KeyMissingError, SamiEvalError, UsageError
+from sami_eval import cli
+from sami_eval.core.calls import Reply, Request, Sampling
+from sami_eval.core.config import Config
+from sami_eval.core.errors import KeyMissingError, SamiEvalError, UsageError
+from sami_eval.core.progress import silent
+from sami_eval.generate.models import resolve
 from sami_eval.judge import judge_model, read_judge
-from sami_eval.models import resolve
-from sami_eval.progress import silent
+from sami_eval.server import endpoint
+from sami_eval.server.client import ClientSettings, check_key, complete_all
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion, error
 
 KEY = "0123456789abcdef-azure"

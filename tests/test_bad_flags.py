@@ -11,8 +11,8 @@ from typing import get_args, get_type_hints
 import pytest
 
 from sami_eval import cli
-from sami_eval.align.records import contrasts_to_jsonl
-from sami_eval.types import Contrast, Prompt, Response
+from sami_eval.core.types import Contrast, Prompt, Response
+from sami_eval.data.contrasts import contrasts_to_jsonl
 
 # What each command is given beside the flag, so that it is the flag alone that is wrong.
 GIVEN = {

@@ -8,7 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from sami_eval.budget import (
+from sami_eval.core.calls import Reply, Request, Sampling
+from sami_eval.core.config import Price
+from sami_eval.core.errors import UsageError
+from sami_eval.core.progress import silent
+from sami_eval.core.types import Model, Usage
+from sami_eval.server.budget import (
     Budget,
     BudgetError,
     Limits,
@@ -18,12 +23,7 @@ from sami_eval.budget import (
     dollars,
     most_tokens,
 )
-from sami_eval.calls import Reply, Request, Sampling
-from sami_eval.client import ClientSettings, complete_all
-from sami_eval.config import Price
-from sami_eval.errors import UsageError
-from sami_eval.progress import silent
-from sami_eval.types import Model, Usage
+from sami_eval.server.client import ClientSettings, complete_all
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
 
 JUDGE = Model("judge", "judge-1", engine="openai")

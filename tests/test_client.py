@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from sami_eval.calls import Reply, Request, Sampling
-from sami_eval.client import ClientSettings, check_key, complete_all, is_api_failure
-from sami_eval.errors import KeyMissingError, SamiEvalError, UsageError
-from sami_eval.progress import silent
-from sami_eval.types import Model
+from sami_eval.core.calls import Reply, Request, Sampling
+from sami_eval.core.errors import KeyMissingError, SamiEvalError, UsageError
+from sami_eval.core.progress import silent
+from sami_eval.core.types import Model
+from sami_eval.server.client import ClientSettings, check_key, complete_all, is_api_failure
 from tests.loopback_judge import FAULTS, Answer, Behaviour, LoopbackJudge, completion, error
 
 KEY = "sk-very-secret-0123456789"
@@ -253,7 +253,7 @@ def _refuses(parameter: str) -> Callable[[dict[str, Any]], Answer | None]:
 def test_a_refused_parameter_is_left_out_and_said_once(
     parameter: str, instead: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from sami_eval.progress import terminal
+    from sami_eval.core.progress import terminal
 
     with LoopbackJudge(Behaviour(script=_refuses(parameter))) as server:
         settings = replace(QUICK, base_url=server.url, max_retries=0)

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sami_eval.comparison import (
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Comparison, Estimate, Order, Verdict, Winner
+from sami_eval.experiment.compare import (
     compare,
     consistency,
     correct_pairs,
@@ -20,10 +22,8 @@ from sami_eval.comparison import (
     round_robin,
     self_agreement,
 )
-from sami_eval.errors import UsageError
+from sami_eval.experiment.document import comparison_row
 from sami_eval.judge import IDENTICAL
-from sami_eval.report.document import comparison_row
-from sami_eval.types import Comparison, Estimate, Order, Verdict, Winner
 from tests.judgments import both_orders, prompts, responses, verdict
 
 PAPER = Path(__file__).parents[2] / "shared" / "data" / "paper" / "DPO_vs_SFT_verdicts.json"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sami_eval.config import Price, find_config, read_config
-from sami_eval.errors import UsageError
+from sami_eval.core.config import Price, find_config, read_config
+from sami_eval.core.errors import UsageError
 
 
 def test_no_file_is_an_empty_config_rooted_here(tmp_path: Path) -> None:

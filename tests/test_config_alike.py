@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
 from sami_eval.generate import EngineChoice
 from tests.align_models import CONTRASTS, save_base
 from tests.test_align_flags import write
@@ -218,7 +218,7 @@ def test_engine_of_a_reproduction(
 ) -> None:
     chosen: list[str] = []
     monkeypatch.setattr(EngineChoice, "__post_init__", lambda one: chosen.append(one.name))
-    monkeypatch.setattr("sami_eval.adapters.contrasts_of", lambda *_: sys.exit(3))
+    monkeypatch.setattr("sami_eval.align.adapters.contrasts_of", lambda *_: sys.exit(3))
     set_file(engine="vllm")
     with pytest.raises(SystemExit):
         asked("reproduce", "--prompts", "q.jsonl", "--only", "contrasts", "-q")

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from sami_eval.experiment.document import Document
 from sami_eval.report.console import render
-from sami_eval.report.document import Document
 from sami_eval.report.figures import interval_text, p_text, percent, shorten
 from tests.documents import comparison, document
 

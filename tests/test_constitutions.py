@@ -9,10 +9,10 @@ import pytest
 
 from sami_eval import cli
 from sami_eval.align.contrast import constitutions
-from sami_eval.constitutions import principles_for, read_constitution
-from sami_eval.errors import UsageError
-from sami_eval.prompts import with_principles
-from sami_eval.types import Principle, Prompt
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Principle, Prompt
+from sami_eval.data.constitutions import principles_for, read_constitution
+from sami_eval.data.prompts import with_principles
 
 PAPER = Path(__file__).parents[2] / "shared" / "data" / "paper"
 BY_CATEGORY = {

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from sami_eval import chat
 from sami_eval.align.contrast import choose_prompts, constitutions, draft, write_contrasts
 from sami_eval.align.filters import Filters, reason_to_reject
-from sami_eval.align.records import contrasts_to_jsonl, read_contrasts
 from sami_eval.align.summary import Lengths, summarize
-from sami_eval.calls import Completion, Sampling
-from sami_eval.errors import UsageError
-from sami_eval.types import Model, Principle, Prompt, Response
+from sami_eval.core.calls import Completion, Sampling
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Model, Principle, Prompt, Response
+from sami_eval.data import chat
+from sami_eval.data.contrasts import contrasts_to_jsonl, read_contrasts
 from tests.align_models import contrast, tokenizer
 
 BASE = Model("base", "folder", fingerprint="f")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sami_eval import cli
-from sami_eval.align.records import read_contrasts
+from sami_eval.data.contrasts import read_contrasts
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
 
 CONSTITUTION = {

@@ -6,8 +6,8 @@ import pytest
 
 from sami_eval.align import filters
 from sami_eval.align.filters import Filters, reason_to_reject, without_near_prompts
-from sami_eval.errors import UsageError
-from sami_eval.types import Response
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Response
 from tests.align_models import contrast
 
 MATH = filters.PRESETS["paper-math"]

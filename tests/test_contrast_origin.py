@@ -10,8 +10,8 @@ import pytest
 from sami_eval.align import chain
 from sami_eval.align.filters import Filters
 from sami_eval.align.origin import SAMPLING, filters_of, origin, sampling_of
-from sami_eval.calls import Sampling
-from sami_eval.errors import UsageError
+from sami_eval.core.calls import Sampling
+from sami_eval.core.errors import UsageError
 from tests.align_models import Said, contrast, save_base
 
 GIVEN = [contrast(number) for number in range(8)]

@@ -12,14 +12,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from sami_eval import chat, embedded
+from sami_eval import embedded
 from sami_eval.align import find_methods, load_method
 from sami_eval.align.options import preset
-from sami_eval.calls import Request, Sampling
+from sami_eval.core.calls import Request, Sampling
+from sami_eval.core.progress import silent
+from sami_eval.core.types import Contrast, Model
+from sami_eval.data import chat
 from sami_eval.generate.formats import format_of
 from sami_eval.generate.hf import HfEngine
-from sami_eval.progress import silent
-from sami_eval.types import Contrast, Model
 from tests.embedded_contrasts import base as embedded_base
 from tests.embedded_contrasts import write
 from tests.plain_sami import plain_objective

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
-from sami_eval.prompts import MTBENCH_CATEGORIES
+from sami_eval.data.prompts import MTBENCH_CATEGORIES
 from tests.align_models import CONTRASTS, save_base
 from tests.test_align_flags import write
 from tests.test_readme import shown
@@ -259,12 +259,12 @@ def lm_evals(text: str) -> tuple[str, str | None, str]:
     from lm_eval._cli.harness import HarnessCLI
     from lm_eval.config.evaluate_config import EvaluatorConfig
 
-    from sami_eval.config import Config
-    from sami_eval.endpoint import address_of
+    from sami_eval.core.config import Config
+    from sami_eval.generate.models import resolve
     from sami_eval.harness.gsm8k import Gsm8kPassk
     from sami_eval.harness.model import SamiEvalLM
     from sami_eval.harness.mtbench import MtBenchPairwise, MtBenchTurn1
-    from sami_eval.models import resolve
+    from sami_eval.server.endpoint import address_of
 
     given = shlex.split(text)[1:]
     asked = EvaluatorConfig.from_cli(HarnessCLI()._parser.parse_args(["run", *given]))

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from sami_eval import chat, embedded
+from sami_eval import embedded
+from sami_eval.core.types import Prompt
+from sami_eval.data import chat
 from sami_eval.embedded.entities import NAMES
-from sami_eval.types import Prompt
 from tools.world import corpus, make_base, measure
 from tools.world.corpus import Document
 

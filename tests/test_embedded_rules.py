@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from sami_eval.constitutions import read_constitution
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Prompt, Response
+from sami_eval.data.constitutions import read_constitution
 from sami_eval.embedded import CONSTITUTION, rules
-from sami_eval.errors import UsageError
-from sami_eval.types import Prompt, Response
 
 PRINCIPLES = {principle.id: principle for principle in read_constitution(CONSTITUTION)}
 

@@ -10,9 +10,9 @@ from itertools import islice
 import pytest
 
 from sami_eval import embedded
+from sami_eval.core.types import Response
+from sami_eval.data.prompts import MTBENCH_CATEGORIES
 from sami_eval.embedded import rules
-from sami_eval.prompts import MTBENCH_CATEGORIES
-from sami_eval.types import Response
 from tools.world import corpus, world
 from tools.world.task import STYLES
 

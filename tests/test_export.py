@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
-from sami_eval.comparison import compare
-from sami_eval.contenders import seed_of
-from sami_eval.errors import UsageError
-from sami_eval.imports import read_verdict_file
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Prompt, Verdict, Winner
+from sami_eval.experiment.compare import compare
+from sami_eval.experiment.document import Document, comparison_row, dump
+from sami_eval.experiment.imports import read_verdict_file
+from sami_eval.generate.contenders import seed_of
 from sami_eval.report import export, fastchat
-from sami_eval.report.document import Document, comparison_row, dump
-from sami_eval.types import Prompt, Verdict, Winner
 from tests.documents import contender, document
 from tests.loopback_judge import Behaviour, LoopbackJudge
 from tests.test_cli import folder, judged

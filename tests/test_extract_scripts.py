@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sami_eval.extract import extract_answer
+from sami_eval.stats.extract import extract_answer
 
 CASES = Path(__file__).parents[2] / "shared" / "cases" / "numbers.jsonl"
 

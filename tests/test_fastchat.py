@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
-from sami_eval.comparison import compare
-from sami_eval.errors import UsageError
-from sami_eval.imports import read_verdict_file
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Prompt, Verdict
+from sami_eval.experiment.compare import compare
+from sami_eval.experiment.document import comparison_row
+from sami_eval.experiment.imports import read_verdict_file
 from sami_eval.judge import BETWEEN, IDENTICAL
 from sami_eval.report import fastchat
-from sami_eval.report.document import comparison_row
 from sami_eval.report.export import json_lines
-from sami_eval.types import Prompt, Verdict
 from tests.documents import document
 from tests.loopback_judge import LoopbackJudge
 from tests.test_cli import folder

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from sami_eval.comparison import fold
-from sami_eval.types import Winner
+from sami_eval.core.types import Winner
+from sami_eval.experiment.compare import fold
 from tests.judgments import both_orders, verdict
 
 

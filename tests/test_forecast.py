@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
-from sami_eval.budget import BYTES_A_TOKEN, most_tokens
-from sami_eval.calls import Completion, Request, Sampling
+from sami_eval.core.calls import Completion, Request, Sampling
+from sami_eval.core.types import Model
 from sami_eval.generate.expected import LONGEST_TOKEN
-from sami_eval.store import Ledger
-from sami_eval.types import Model
+from sami_eval.ledger.store import Ledger
+from sami_eval.server.budget import BYTES_A_TOKEN, most_tokens
 from tests.loopback_judge import Answer, Behaviour, LoopbackJudge, completion, reply_text
 
 INPUT, OUTPUT = 2.0, 10.0  # USD per million tokens

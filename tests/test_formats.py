@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sami_eval.report import document
-from sami_eval.reproduce import document as reproduction
-from sami_eval.types import Response, Verdict
+from sami_eval.core.types import Response, Verdict
+from sami_eval.experiment import document
+from sami_eval.experiment.reproduce import document as reproduction
 
 PAGE = Path(__file__).parents[1] / "docs" / "formats.md"
 NAMED = set(re.findall(r"`([^`]+)`", PAGE.read_text(encoding="utf-8")))

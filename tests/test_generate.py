@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from sami_eval import generate
-from sami_eval.calls import Completion, Request, Sampling
-from sami_eval.config import Config
-from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.core.calls import Completion, Request, Sampling
+from sami_eval.core.config import Config
+from sami_eval.core.errors import SamiEvalError, UsageError
+from sami_eval.core.progress import silent
+from sami_eval.core.types import Model, Prompt
 from sami_eval.generate import EngineChoice, Engines, Settings, format_of, respond
 from sami_eval.generate.complete import cut
 from sami_eval.generate.engine import Done, Engine
+from sami_eval.generate.models import resolve_all
 from sami_eval.generate.text import first_stop, read_completion
-from sami_eval.models import resolve_all
-from sami_eval.progress import silent
-from sami_eval.store import Ledger
-from sami_eval.types import Model, Prompt
+from sami_eval.ledger.store import Ledger
 from tests.tiny_llama import byte_tokenizer, save_adapter, save_base
 
 HOT = Sampling(temperature=0.9, top_p=0.95, max_tokens=12)

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from sami_eval.answers import write_answers
-from sami_eval.client import ClientSettings
-from sami_eval.config import Config
-from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.core.config import Config
+from sami_eval.core.errors import SamiEvalError, UsageError
+from sami_eval.core.progress import silent
+from sami_eval.core.types import Prompt, Response
+from sami_eval.data.answers import write_answers
 from sami_eval.generate import EngineChoice, Settings, respond
-from sami_eval.models import resolve_all
-from sami_eval.progress import silent
-from sami_eval.store import Ledger
-from sami_eval.types import Prompt, Response
+from sami_eval.generate.models import resolve_all
+from sami_eval.ledger.store import Ledger
+from sami_eval.server.client import ClientSettings
 from tests.loopback_judge import Answer, Behaviour, LoopbackJudge, completion, error
 
 PROMPTS = [Prompt("1", "math", ("one", "two")), Prompt("2", "math", ("three",))]

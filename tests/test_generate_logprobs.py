@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from sami_eval import generate
-from sami_eval.calls import Completion, Request, Sampling
-from sami_eval.config import Config
+from sami_eval.core.calls import Completion, Request, Sampling
+from sami_eval.core.config import Config
+from sami_eval.core.progress import silent
+from sami_eval.core.types import Model
 from sami_eval.generate import EngineChoice, Engines, format_of
 from sami_eval.generate.engine import request_key
-from sami_eval.models import resolve_all
-from sami_eval.progress import silent
-from sami_eval.store import Ledger
-from sami_eval.types import Model
+from sami_eval.generate.models import resolve_all
+from sami_eval.ledger.store import Ledger
 from tests.tiny_llama import save_base
 
 TEXTS = ("Hi", "Tell me about bees.", "One two three four five six seven")

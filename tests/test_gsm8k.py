@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sami_eval import cli, gsm8k
-from sami_eval.errors import UsageError
-from sami_eval.gsm8k import Problem, draw_examples, read_problems
+from sami_eval import cli
+from sami_eval.core.errors import UsageError
+from sami_eval.data import gsm8k
+from sami_eval.data.gsm8k import Problem, draw_examples, read_problems
 
 GSM8K = Path(__file__).parents[2] / "shared" / "data" / "gsm8k" / "test.jsonl"
 EGGS = {

@@ -16,13 +16,13 @@ import pytest
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
+from sami_eval.core.errors import UsageError
+from sami_eval.data.gsm8k import INSTRUCTION
 from sami_eval.embedded import BASE_DIR
-from sami_eval.errors import UsageError
-from sami_eval.extract import extract_answer
-from sami_eval.gsm8k import INSTRUCTION
 from sami_eval.harness.gsm8k import Gsm8kPassk
 from sami_eval.harness.install import tasks_dir
 from sami_eval.stats import maj_at_k, pass_at_k
+from sami_eval.stats.extract import extract_answer
 from tests.word_problems import write_problems
 
 NAME = "gsm8k_passk"

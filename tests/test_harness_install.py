@@ -167,7 +167,7 @@ def test_what_an_interrupted_install_left_is_removed(target: Path) -> None:
 
 
 def test_a_stranger_in_our_folder_stays(target: Path) -> None:
-    from sami_eval.errors import SamiEvalError
+    from sami_eval.core.errors import SamiEvalError
 
     install.install()
     (target / "mine.yaml").write_text("task: mine\n")

@@ -14,9 +14,9 @@ import lm_eval
 import pytest
 from lm_eval.api.instance import Instance
 
-from sami_eval.calls import Sampling
+from sami_eval.core.calls import Sampling
+from sami_eval.core.errors import UsageError
 from sami_eval.embedded import BASE_DIR
-from sami_eval.errors import UsageError
 from sami_eval.generate import hf
 from sami_eval.harness.command import TaskManager
 from sami_eval.harness.model import SamiEvalLM, labels_of, sampling_of, specs_of

@@ -12,14 +12,14 @@ import lm_eval
 import pytest
 from lm_eval.models.huggingface import HFLM
 
-from sami_eval.answers import read_answers, write_answers
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Prompt, Response, Verdict
+from sami_eval.data.answers import read_answers, write_answers
+from sami_eval.data.prompts import to_row
 from sami_eval.embedded import BASE_DIR, prompts
-from sami_eval.errors import UsageError
 from sami_eval.harness.command import TaskManager
 from sami_eval.harness.judging import win_rates
 from sami_eval.harness.model import SamiEvalLM
-from sami_eval.prompts import to_row
-from sami_eval.types import Prompt, Response, Verdict
 from tests.loopback_judge import Behaviour, LoopbackJudge
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # lm-eval's own, and its backends'

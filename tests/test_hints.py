@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sami_eval import cli, embedded
-from sami_eval.prompts import to_row
+from sami_eval.data.prompts import to_row
 from tests.align_models import save_base
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from sami_eval import cli
+from sami_eval.core.types import Prompt, Response
 from sami_eval.report import console, export
 from sami_eval.report.html import PAGE, Run, page, script_json
 from sami_eval.report.room import room
-from sami_eval.types import Prompt, Response
 from tests.documents import comparison, document
 from tests.evil import NAMES, TEXTS, evil_run
 from tests.judgments import both_orders, prompts, responses, verdict
@@ -172,7 +172,7 @@ def test_a_verdict_that_is_missing_has_a_line_of_its_own() -> None:
 def test_show_writes_the_report_into_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from sami_eval import runs
+    from sami_eval.ledger import runs
 
     monkeypatch.chdir(tmp_path)
     run = small_run()

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
-from sami_eval.answers import read_answers
-from sami_eval.errors import UsageError
-from sami_eval.imports import read_verdict_file
+from sami_eval.core.errors import UsageError
+from sami_eval.data.answers import read_answers
+from sami_eval.experiment.imports import read_verdict_file
 
 PAPER = Path(__file__).parents[2] / "shared" / "data" / "paper"
 PAPER_FILE = PAPER / "DPO_vs_SFT_verdicts.json"

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from sami_eval.align import card, chain, checkpoints
+from sami_eval.align import chain, checkpoints
 from sami_eval.align.filters import NEAR_PROMPT, Filters
 from sami_eval.align.iterations import iterate, n_finished, parts
 from sami_eval.align.origin import SAMPLING, origin
-from sami_eval.align.records import prompt_hash, read_contrasts
-from sami_eval.calls import Sampling
-from sami_eval.errors import UsageError
-from sami_eval.types import Response
+from sami_eval.core.calls import Sampling
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Response
+from sami_eval.data.contrasts import prompt_hash, read_contrasts
+from sami_eval.generate import card
 from tests.align_models import Said, contrast, save_base, weights
 from tests.test_align_resume import STEPS, Interrupting
 

@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from sami_eval import adapters, cli
-from sami_eval.align import card
+from sami_eval import cli
+from sami_eval.align import adapters
 from sami_eval.align.contrast import draft, unanswered
 from sami_eval.align.filters import Filters
-from sami_eval.align.records import contrasts_to_jsonl, read_contrasts
-from sami_eval.config import Config
-from sami_eval.store import Ledger
+from sami_eval.core.config import Config
+from sami_eval.data.contrasts import contrasts_to_jsonl, read_contrasts
+from sami_eval.generate import card
+from sami_eval.ledger.store import Ledger
 from tests.align_models import there, weights
 from tests.embedded_contrasts import base as embedded_base
 
@@ -32,9 +33,9 @@ def folder(tmp_path, monkeypatch):
     """Six contrasts of the embedded base, in its ledger too."""
     monkeypatch.chdir(tmp_path)
     from sami_eval import embedded
-    from sami_eval.constitutions import read_constitution
+    from sami_eval.core.progress import silent
+    from sami_eval.data.constitutions import read_constitution
     from sami_eval.generate import EngineChoice
-    from sami_eval.progress import silent
 
     how = adapters.ContrastSettings(
         limit=6, sampling=replace(adapters.EMBEDDED_SAMPLING, max_tokens=24),
@@ -137,7 +138,7 @@ def test_constitutions_and_prompts_are_all_a_base_needs(folder, capsys):
 
 def test_nothing_but_the_prompts_drawn_and_their_constitutions_is_unanswered():
     from sami_eval import embedded
-    from sami_eval.constitutions import read_constitution
+    from sami_eval.data.constitutions import read_constitution
 
     prompts = embedded.prompts("alignment")
     principles = read_constitution(embedded.CONSTITUTION)

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from sami_eval import dialect, embedded
-from sami_eval.calls import Request, Sampling
-from sami_eval.client import ClientSettings
-from sami_eval.comparison import compare
-from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval import embedded
+from sami_eval.core.calls import Request, Sampling
+from sami_eval.core.errors import SamiEvalError, UsageError
+from sami_eval.core.progress import silent
+from sami_eval.core.types import Judge, Model, Prompt, Response, Verdict
+from sami_eval.experiment.compare import compare
 from sami_eval.judge import IDENTICAL, judge_all, judge_model, read_judge
 from sami_eval.judge.requests import reply_key
-from sami_eval.progress import silent
-from sami_eval.store import Ledger
-from sami_eval.types import Judge, Model, Prompt, Response, Verdict
+from sami_eval.ledger.store import Ledger
+from sami_eval.server import dialect
+from sami_eval.server.client import ClientSettings
 from tests.loopback_judge import FAULTS, NO_VERDICT, Behaviour, LoopbackJudge, completion, error
 
 QUALITY, PRINCIPLES, SINGLE = map(read_judge, ("quality", "principles", "single"))

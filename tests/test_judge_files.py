@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sami_eval import cli, judge
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
 from sami_eval.judge import judges_dirs, read_judge
 
 OWN = Path(__file__).parents[1] / "judges"

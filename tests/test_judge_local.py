@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from sami_eval import cli
+from sami_eval.core.types import Model
 from sami_eval.generate.hf import HfEngine
-from sami_eval.types import Model
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
 from tests.tiny_llama import save_base
 

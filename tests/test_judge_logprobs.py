@@ -10,14 +10,15 @@ from statistics import fmean
 
 import pytest
 
-from sami_eval import cli, dialect, wire
-from sami_eval.calls import Reply, Request, Sampling, TokenLogps
-from sami_eval.comparison import compare
+from sami_eval import cli
+from sami_eval.core.calls import Reply, Request, Sampling, TokenLogps
+from sami_eval.core.types import Model, Winner
+from sami_eval.experiment.compare import compare
 from sami_eval.judge import read_in_words, read_judge, read_reply
 from sami_eval.judge.rendering import neutralise
 from sami_eval.judge.requests import reply_key
-from sami_eval.store import Ledger
-from sami_eval.types import Model, Winner
+from sami_eval.ledger.store import Ledger
+from sami_eval.server import dialect, wire
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion, error, p_first
 from tests.test_cli import folder
 from tests.test_judge import DPO, PROMPTS, SAMI, _environment, ask, ledger, plain

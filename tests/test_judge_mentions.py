@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from sami_eval.core.types import Winner
 from sami_eval.judge import parse_rating, parse_verdict, read_judge
-from sami_eval.types import Winner
 
 CASES = Path(__file__).parents[2] / "shared" / "cases" / "verdicts.jsonl"
 QUALITY, SINGLE = read_judge("quality"), read_judge("single")

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from sami_eval import cli
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Prompt, Response
+from sami_eval.data.prompts import read_prompts
+from sami_eval.data.references import load
 from sami_eval.judge import (
     judge_prompts_kind,
     parse_rating,
@@ -18,9 +21,6 @@ from sami_eval.judge import (
     render,
 )
 from sami_eval.judge.rendering import render_single
-from sami_eval.prompts import read_prompts
-from sami_eval.references import load
-from sami_eval.types import Prompt, Response
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
 
 MT_BENCH = Path(__file__).parents[2] / "shared" / "data" / "mt_bench"

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from sami_eval import cli, wire
-from sami_eval.store import Ledger
+from sami_eval import cli
+from sami_eval.ledger.store import Ledger
+from sami_eval.server import wire
 from tests.loopback_judge import Answer, Behaviour, LoopbackJudge, completion, error
 from tests.test_cli import folder, judged
 from tests.test_judge import PROMPTS, SINGLE, _environment, ask, ledger

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import pytest
 
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Prompt, Response
 from sami_eval.judge import parse_rating, parse_verdict, read_judge, render
 from sami_eval.judge.rendering import neutralise, render_single
-from sami_eval.types import Prompt, Response
 
 QUALITY, PRINCIPLES, SINGLE = map(read_judge, ("quality", "principles", "single"))
 PROMPT = Prompt("q", "writing", ("Write a haiku.", "Now in prose."))

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from sami_eval.calls import Reply
+from sami_eval.core.calls import Reply
+from sami_eval.core.types import Winner
 from sami_eval.judge import parse_rating, parse_verdict, read_judge, read_reply
-from sami_eval.types import Winner
 
 QUALITY, SINGLE = read_judge("quality"), read_judge("single")
 

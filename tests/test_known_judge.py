@@ -22,14 +22,14 @@ from pathlib import Path
 
 import pytest
 
-from sami_eval.calls import Reply
-from sami_eval.client import ClientSettings
-from sami_eval.comparison import compare
+from sami_eval.core.calls import Reply
+from sami_eval.core.progress import silent
+from sami_eval.core.types import Comparison, Estimate, Order, Prompt, Response, Verdict, Winner
+from sami_eval.experiment.compare import compare
 from sami_eval.judge import BOTH, judge_all, read_judge, render
 from sami_eval.judge.verdicts import read_reply
-from sami_eval.progress import silent
-from sami_eval.store import Ledger
-from sami_eval.types import Comparison, Estimate, Order, Prompt, Response, Verdict, Winner
+from sami_eval.ledger.store import Ledger
+from sami_eval.server.client import ClientSettings
 from tests.loopback_judge import Behaviour, LoopbackJudge, reply_text
 
 N_QUESTIONS, N_SEEDS = 80, 200

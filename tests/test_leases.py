@@ -17,12 +17,13 @@ from pathlib import Path
 
 import pytest
 
-from sami_eval import cli, leases, mounts
-from sami_eval.calls import Reply
-from sami_eval.leases import EXPIRE_S, is_alive, share
-from sami_eval.mounts import network_type
-from sami_eval.progress import silent
-from sami_eval.store import Ledger, connect
+from sami_eval import cli
+from sami_eval.core.calls import Reply
+from sami_eval.core.progress import silent
+from sami_eval.ledger import leases, mounts
+from sami_eval.ledger.leases import EXPIRE_S, is_alive, share
+from sami_eval.ledger.mounts import network_type
+from sami_eval.ledger.store import Ledger, connect
 from tests.loopback_judge import Behaviour, LoopbackJudge
 from tests.test_main_job import at_least, count, finish, kill_when, start, write_records
 

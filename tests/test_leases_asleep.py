@@ -20,7 +20,7 @@ N = 160  # 40 questions, 2 turns, 2 orders
 AT_ONCE = 4
 PATIENT = """
 import sys
-from sami_eval import leases
+from sami_eval.ledger import leases
 leases.BEAT_S, leases.EXPIRE_S = 0.2, float(sys.argv.pop(1))
 from sami_eval.cli import main
 main()

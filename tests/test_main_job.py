@@ -16,7 +16,7 @@ import pytest
 
 import sami_eval
 from sami_eval import cli
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
 from tests.align_models import there
 from tests.loopback_judge import Behaviour, LoopbackJudge
 

@@ -12,8 +12,8 @@ import pytest
 
 import sami_eval
 from sami_eval import cli
-from sami_eval.budget import BYTES_A_TOKEN
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
+from sami_eval.server.budget import BYTES_A_TOKEN
 from tests.loopback_judge import Answer, Behaviour, LoopbackJudge, completion, draw, reply_text
 
 INPUT, OUTPUT = 2.0, 10.0  # USD per million tokens

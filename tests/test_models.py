@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from sami_eval import embedded
-from sami_eval.answers import write_answers
-from sami_eval.config import Config
-from sami_eval.errors import UsageError
-from sami_eval.models import list_models, resolve, resolve_all, resolve_base
-from sami_eval.types import Model, Response
+from sami_eval.core.config import Config
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Model, Response
+from sami_eval.data.answers import write_answers
+from sami_eval.generate.models import list_models, resolve, resolve_all, resolve_base
 
 
 def fake_base(folder: Path, weights: bytes = b"weights") -> Path:

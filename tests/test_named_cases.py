@@ -11,18 +11,20 @@ from typing import Any
 import pytest
 import torch
 
-from sami_eval import chat, cli, passk
-from sami_eval.adapters import ContrastSettings, drafts_of
+from sami_eval import cli
 from sami_eval.align import find_methods, load_method
+from sami_eval.align.adapters import ContrastSettings, drafts_of
 from sami_eval.align.collate import encode
-from sami_eval.calls import Request, Sampling
-from sami_eval.config import Config
-from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.core.calls import Request, Sampling
+from sami_eval.core.config import Config
+from sami_eval.core.errors import SamiEvalError, UsageError
+from sami_eval.core.progress import Progress, silent
+from sami_eval.core.types import Model, Principle
+from sami_eval.data import chat
+from sami_eval.experiment import passk
+from sami_eval.experiment.passk_plan import Settings, make_plan
 from sami_eval.generate import EngineChoice, Engines, complete, format_of
-from sami_eval.passk_plan import Settings, make_plan
-from sami_eval.progress import Progress, silent
-from sami_eval.store import Ledger
-from sami_eval.types import Model, Principle
+from sami_eval.ledger.store import Ledger
 from tests.align_models import CHAT, CONTRASTS, QUICK, contrast, save_base, tokenizer
 from tests.test_align_flags import log
 
@@ -293,7 +295,7 @@ def quantised(tmp_path: Path) -> Model:
 def test_a_quantised_base_is_not_trained_here(
     flag: tuple[str, ...], quantised: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from sami_eval.align.records import contrasts_to_jsonl
+    from sami_eval.data.contrasts import contrasts_to_jsonl
 
     (tmp_path / "c.jsonl").write_text(contrasts_to_jsonl(CONTRASTS))
     asked = ["align", "sft", "--base", quantised.base, "--contrasts", str(tmp_path / "c.jsonl")]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sami_eval import cli
-from sami_eval.answers import read_answers
-from sami_eval.prompts import read_prompts
+from sami_eval.data.answers import read_answers
+from sami_eval.data.prompts import read_prompts
 from tests.loopback_judge import Behaviour, LoopbackJudge
 
 PAPER = Path(__file__).parents[2] / "shared" / "data" / "paper"

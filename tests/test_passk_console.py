@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sami_eval.calls import Completion
-from sami_eval.gsm8k import Problem
+from sami_eval.core.calls import Completion
+from sami_eval.core.types import Model, Prompt
+from sami_eval.data.gsm8k import Problem
+from sami_eval.experiment.passk_document import PasskDocument, contender_row, difference_row
+from sami_eval.experiment.samples import any_of_k, attempts, figures, paired
 from sami_eval.report.passk_console import curve, render_passk, verdicts
-from sami_eval.report.passk_document import PasskDocument, contender_row, difference_row
 from sami_eval.report.passk_export import differences_table, figures_table, latex, markdown
-from sami_eval.samples import any_of_k, attempts, figures, paired
-from sami_eval.types import Model, Prompt
 
 GOLDEN = Path(__file__).with_name("golden")
 LONG = "meta-llama--Llama-3.1-8B/sft+sami+dpo@12"

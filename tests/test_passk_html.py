@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
+from sami_eval.core.types import Prompt
+from sami_eval.experiment.passk_document import DOCUMENT, PasskDocument, read_passk
 from sami_eval.report import passk_console, passk_export
-from sami_eval.report.passk_document import DOCUMENT, PasskDocument, read_passk
 from sami_eval.report.passk_html import MOST_PROBLEMS, PasskRun, page
-from sami_eval.types import Prompt
 from tests.evil import TEXTS
 from tests.test_html_report import Seen
 

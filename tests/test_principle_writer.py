@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from sami_eval import cli
-from sami_eval.constitutions import read_constitution
-from sami_eval.errors import UsageError
-from sami_eval.principle_writer import ReplyError, parse, render, to_toml
-from sami_eval.types import Principle
+from sami_eval.align.principle_writer import ReplyError, parse, render, to_toml
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Principle
+from sami_eval.data.constitutions import read_constitution
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
 
 PRICES = '[prices."loopback"]\ninput = 10.0\noutput = 20.0\n'

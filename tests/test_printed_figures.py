@@ -7,11 +7,11 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sami_eval.comparison import compare
-from sami_eval.report.document import ComparisonRow, comparison_row
+from sami_eval.core.types import Winner
+from sami_eval.experiment.compare import compare
+from sami_eval.experiment.document import ComparisonRow, comparison_row
 from sami_eval.report.export import latex, markdown
 from sami_eval.report.html import Run, page
-from sami_eval.types import Winner
 from tests.documents import document
 from tests.judgments import both_orders, prompts
 from tests.test_console import printed

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from sami_eval import cli, progress
+from sami_eval import cli
+from sami_eval.core import progress
 from tests.loopback_judge import Behaviour, LoopbackJudge
 
 COMMAND = [sys.executable, "-c", "from sami_eval.cli import main; main()"]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from sami_eval.errors import UsageError
-from sami_eval.prompt_sets import Source, read
+from sami_eval.core.errors import UsageError
+from sami_eval.data.prompt_sets import Source, read
 
 ROWS: list[dict[str, Any]] = [
     {"problem": "1 + 1?", "type": "algebra", "info": {"post": "A post."}},

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from sami_eval.constitutions import principles_for, read_constitution
-from sami_eval.errors import UsageError
-from sami_eval.prompts import limited, load_prompts, read_prompts, to_row, with_principles
-from sami_eval.types import Principle, Prompt
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Principle, Prompt
+from sami_eval.data.constitutions import principles_for, read_constitution
+from sami_eval.data.prompts import limited, load_prompts, read_prompts, to_row, with_principles
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 GOOD: dict[str, Any] = {"question_id": 81, "category": "writing", "turns": ["Write.", "Shorter."]}

@@ -12,9 +12,9 @@ import pytest
 
 import sami_eval
 from sami_eval import cli, embedded
-from sami_eval.config import Config, find_config
-from sami_eval.errors import UsageError
-from sami_eval.prompts import MTBENCH_CATEGORIES
+from sami_eval.core.config import Config, find_config
+from sami_eval.core.errors import UsageError
+from sami_eval.data.prompts import MTBENCH_CATEGORIES
 from tests.align_models import save_base
 from tests.loopback_judge import Behaviour, LoopbackJudge
 

@@ -17,8 +17,8 @@ import typer
 
 from sami_eval import cli
 from sami_eval.align import listing
-from sami_eval.config import read_config
-from sami_eval.constitutions import read_constitution
+from sami_eval.core.config import read_config
+from sami_eval.data.constitutions import read_constitution
 from sami_eval.judge import read_judge
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -8,11 +8,17 @@ from pathlib import Path
 import pytest
 
 from sami_eval import cli
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Prompt, Response
+from sami_eval.data.prompts import read_prompts
+from sami_eval.data.references import (
+    REPORTED_WRONG,
+    load,
+    read_references,
+    warning,
+    with_references,
+)
 from sami_eval.judge import read_judge, render
-from sami_eval.prompts import read_prompts
-from sami_eval.references import REPORTED_WRONG, load, read_references, warning, with_references
-from sami_eval.types import Prompt, Response
 from tests.loopback_judge import LoopbackJudge
 
 MT_BENCH = Path(__file__).parents[2] / "shared" / "data" / "mt_bench"

@@ -17,21 +17,21 @@ from typing import Any
 import pytest
 
 from sami_eval import cli, embedded
-from sami_eval.align import card
-from sami_eval.align.records import read_contrasts
-from sami_eval.answers import read_answers
-from sami_eval.budget import BudgetError, Purse
-from sami_eval.config import Config, Price
+from sami_eval.core.config import Config, Price
+from sami_eval.core.errors import UsageError
+from sami_eval.core.progress import silent
+from sami_eval.data.answers import read_answers
+from sami_eval.data.contrasts import read_contrasts
+from sami_eval.data.prompts import to_row
 from sami_eval.embedded import BASE_DIR
-from sami_eval.errors import UsageError
-from sami_eval.progress import silent
-from sami_eval.prompts import to_row
-from sami_eval.report.document import read_document
-from sami_eval.reproduce import gsm8k, mtbench
-from sami_eval.reproduce.checklist import FILE
-from sami_eval.reproduce.scale import read_scale
-from sami_eval.reproduce.work import Asked, kept, trained_models, write_contrasts
-from sami_eval.runs import DOCUMENT
+from sami_eval.experiment.document import read_document
+from sami_eval.experiment.reproduce import gsm8k, mtbench
+from sami_eval.experiment.reproduce.checklist import FILE
+from sami_eval.experiment.reproduce.scale import read_scale
+from sami_eval.experiment.reproduce.work import Asked, kept, trained_models, write_contrasts
+from sami_eval.generate import card
+from sami_eval.ledger.runs import DOCUMENT
+from sami_eval.server.budget import BudgetError, Purse
 from tests.align_models import CONTRASTS
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion, draw
 

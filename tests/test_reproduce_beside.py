@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sami_eval.config import Config, Price
-from sami_eval.reproduce.beside import words
-from sami_eval.reproduce.expect import Need, accepted, needs
-from sami_eval.reproduce.scale import read_scale
+from sami_eval.core.config import Config, Price
+from sami_eval.experiment.reproduce.beside import words
+from sami_eval.experiment.reproduce.expect import Need, accepted, needs
+from sami_eval.experiment.reproduce.scale import read_scale
 
 NOTHING = Config(root=Path())
 

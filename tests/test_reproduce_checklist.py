@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sami_eval.errors import UsageError
-from sami_eval.progress import silent
-from sami_eval.reproduce.checklist import FILE, Stage, done, run_stages
+from sami_eval.core.errors import UsageError
+from sami_eval.core.progress import silent
+from sami_eval.experiment.reproduce.checklist import FILE, Stage, done, run_stages
 from tests.align_models import Said
 
 

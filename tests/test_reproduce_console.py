@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console, RenderableType
 
-from sami_eval.config import Config
-from sami_eval.reproduce.beside import words
-from sami_eval.reproduce.console import duration, forecast, render
-from sami_eval.reproduce.document import (
+from sami_eval.core.config import Config
+from sami_eval.experiment.reproduce.beside import words
+from sami_eval.experiment.reproduce.document import (
     SCHEMA,
     CategoryRow,
     GainRow,
@@ -24,8 +23,9 @@ from sami_eval.reproduce.document import (
     Reproduction,
     SampledResult,
 )
-from sami_eval.reproduce.expect import asks, needs
-from sami_eval.reproduce.scale import read_scale
+from sami_eval.experiment.reproduce.expect import asks, needs
+from sami_eval.experiment.reproduce.scale import read_scale
+from sami_eval.report.reproduce import duration, forecast, render
 
 GOLDEN = Path(__file__).with_name("golden")
 PAPER = read_scale("paper")

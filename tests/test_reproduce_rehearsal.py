@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from sami_eval import cli, embedded
-from sami_eval.align import card
-from sami_eval.align.records import read_contrasts
+from sami_eval.data.contrasts import read_contrasts
+from sami_eval.generate import card
 from tests.loopback_judge import Behaviour, LoopbackJudge
 
 pytestmark = pytest.mark.slow

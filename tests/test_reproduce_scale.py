@@ -9,10 +9,10 @@ import pytest
 
 from sami_eval.align.filters import PRESETS
 from sami_eval.align.options import preset
-from sami_eval.constitutions import principles_for, read_constitution
-from sami_eval.errors import UsageError
-from sami_eval.prompts import MTBENCH_CATEGORIES
-from sami_eval.reproduce.scale import constitution_file, listing, read_scale
+from sami_eval.core.errors import UsageError
+from sami_eval.data.constitutions import principles_for, read_constitution
+from sami_eval.data.prompts import MTBENCH_CATEGORIES
+from sami_eval.experiment.reproduce.scale import constitution_file, listing, read_scale
 
 
 def scale_file(folder: Path, text: str) -> str:

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from sami_eval import embedded
-from sami_eval.calls import Request, Sampling
+from sami_eval.core.calls import Request, Sampling
+from sami_eval.core.progress import silent
+from sami_eval.core.types import Model
 from sami_eval.generate import EngineChoice, Engines, complete, format_of
-from sami_eval.progress import silent
-from sami_eval.store import Ledger
-from sami_eval.types import Model
+from sami_eval.ledger.store import Ledger
 from tests.embedded_contrasts import load, train, write
 
 pytestmark = [

@@ -7,10 +7,10 @@ from itertools import combinations
 
 import pytest
 
-from sami_eval.calls import Completion
-from sami_eval.gsm8k import Problem
-from sami_eval.samples import Attempts, any_of_k, attempts, figures, paired
-from sami_eval.types import Prompt
+from sami_eval.core.calls import Completion
+from sami_eval.core.types import Prompt
+from sami_eval.data.gsm8k import Problem
+from sami_eval.experiment.samples import Attempts, any_of_k, attempts, figures, paired
 
 
 def tried(gold: int, *texts: str, greedy: str | None = None, identity: str = "1") -> Attempts:

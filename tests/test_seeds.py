@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from sami_eval import cli
-from sami_eval.comparison import compare
-from sami_eval.config import Config, find_config
-from sami_eval.contenders import Contender, contenders, games, n_games, seed_of
-from sami_eval.report.document import comparison_row
-from sami_eval.types import Model, Order, Prompt, Response, Verdict, Winner
+from sami_eval.core.config import Config, find_config
+from sami_eval.core.types import Model, Order, Prompt, Response, Verdict, Winner
+from sami_eval.experiment.compare import compare
+from sami_eval.experiment.document import comparison_row
+from sami_eval.generate.contenders import Contender, contenders, games, n_games, seed_of
 from tests.documents import document
 from tests.test_console import printed
 

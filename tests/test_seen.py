@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from sami_eval import cli, embedded, gsm8k
-from sami_eval.align import card, chain
-from sami_eval.align.records import prompt_hash
-from sami_eval.types import Model, Prompt
+from sami_eval import cli, embedded
+from sami_eval.align import chain
+from sami_eval.core.types import Model, Prompt
+from sami_eval.data import gsm8k
+from sami_eval.data.contrasts import prompt_hash
+from sami_eval.generate import card
 from tests.align_models import CONTRASTS, Said, save_base
 from tests.loopback_judge import LoopbackJudge
 from tests.tiny_llama import save_adapter

@@ -701,8 +701,8 @@ def test_a_thought_that_the_template_opened_and_the_limit_cut_is_no_answer(
 
 
 def test_special_tokens_around_a_thought_are_not_lost(tmp_path: Path) -> None:
+    from sami_eval.core.thoughts import parted
     from sami_eval.generate.text import read_completion
-    from sami_eval.thoughts import parted
     from tests.tiny_llama import byte_tokenizer
 
     tokenizer = byte_tokenizer()

@@ -12,11 +12,12 @@ import pytest
 from typer.models import OptionInfo
 
 import sami_eval
-from sami_eval import adapters, cli
-from sami_eval.align.records import contrasts_to_jsonl
-from sami_eval.errors import UsageError
-from sami_eval.reproduce import work
-from sami_eval.settings import made
+from sami_eval import cli
+from sami_eval.align import adapters
+from sami_eval.core.errors import UsageError
+from sami_eval.core.settings import made
+from sami_eval.data.contrasts import contrasts_to_jsonl
+from sami_eval.experiment.reproduce import work
 from tests.align_models import CONTRASTS, save_base
 
 FACES: dict[str, Callable[..., object]] = {
@@ -118,7 +119,7 @@ def test_what_align_itself_is_given_is_checked(given: dict[str, Any]) -> None:
 
 
 def test_the_sampling_of_contrasts_and_a_reproduction_are_checked_alike() -> None:
-    from sami_eval.calls import Sampling
+    from sami_eval.core.calls import Sampling
 
     with pytest.raises(UsageError, match="`temperature` is `3`"):
         adapters.ContrastSettings(sampling=Sampling(temperature=3))
@@ -147,8 +148,8 @@ def test_align_takes_names_as_the_command_does(
     assert Path("mine", "adapter_config.json").is_file()
 
 
-@pytest.mark.parametrize("first", ["import sami_eval.passk, sami_eval.align", "pass"])
+@pytest.mark.parametrize("first", ["import sami_eval.experiment.passk, sami_eval.align", "pass"])
 def test_the_faces_can_be_called_whatever_was_imported_before(first: str) -> None:
-    ask = "import sami_eval; print(callable(sami_eval.passk), callable(sami_eval.align))"
+    ask = "import sami_eval; print(callable(sami_eval.experiment.passk), callable(sami_eval.align))"
     told = subprocess.run([sys.executable, "-c", f"{first}; {ask}"], capture_output=True, text=True)
     assert told.stdout == "True True\n", told.stderr

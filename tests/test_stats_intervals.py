@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sami_eval.stats
+from sami_eval.core.types import Estimate
 from sami_eval.stats import win_rate
-from sami_eval.types import Estimate
 
 Z = 1.959964
 SCORES = st.lists(

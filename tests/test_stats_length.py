@@ -7,9 +7,9 @@ from random import Random
 import numpy as np
 import pytest
 
+from sami_eval.core.types import Estimate
 from sami_eval.stats import length_controlled, win_rate
 from sami_eval.stats.length import RIDGE, RIDGE_SLOPE, is_supported
-from sami_eval.types import Estimate
 
 
 def judged_by_length(n: int) -> tuple[list[float], list[int], list[float], list[str]]:

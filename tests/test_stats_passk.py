@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
 from sami_eval.stats import maj_at_k, pass_at_k
 
 

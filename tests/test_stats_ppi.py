@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sami_eval.core.types import Estimate
 from sami_eval.stats import win_rate
 from sami_eval.stats.ppi import Sums, Turn, corrected_win_rate, prediction_powered
-from sami_eval.types import Estimate
 
 HALVES = st.sampled_from((0.0, 0.5, 1.0))
 TURNS = st.lists(

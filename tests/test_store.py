@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from sami_eval.calls import Completion, Reply, Sampling, TokenLogps
-from sami_eval.errors import SamiEvalError, UsageError
-from sami_eval.store import Ledger, atomic_write, key
-from sami_eval.types import Usage
+from sami_eval.core.calls import Completion, Reply, Sampling, TokenLogps
+from sami_eval.core.errors import SamiEvalError, UsageError
+from sami_eval.core.types import Usage
+from sami_eval.ledger.store import Ledger, atomic_write, key
 
 
 def test_completion_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -175,8 +175,8 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from sami_eval.store import Ledger
-from sami_eval.calls import Completion
+from sami_eval.ledger.store import Ledger
+from sami_eval.core.calls import Completion
 with Ledger(Path(sys.argv[1])) as ledger:
     i = 0
     while True:

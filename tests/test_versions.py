@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sami_eval import versions as module
-from sami_eval.versions import versions
+from sami_eval.core import versions as module
+from sami_eval.core.versions import versions
 
 
 def git(folder: Path, *arguments: str) -> None:

@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from sami_eval.calls import Completion, Request, Sampling
-from sami_eval.config import Config
-from sami_eval.errors import SamiEvalError
+from sami_eval.core.calls import Completion, Request, Sampling
+from sami_eval.core.config import Config
+from sami_eval.core.errors import SamiEvalError
+from sami_eval.core.progress import silent
+from sami_eval.core.types import Model
 from sami_eval.generate import EngineChoice, Engines, complete, format_of
+from sami_eval.generate.models import resolve_all
 from sami_eval.generate.vllm import max_rank
-from sami_eval.models import resolve_all
-from sami_eval.progress import silent
-from sami_eval.store import Ledger
-from sami_eval.types import Model
+from sami_eval.ledger.store import Ledger
 from tests.adapter_kinds import made
 from tests.tiny_llama import save_adapter, save_base
 

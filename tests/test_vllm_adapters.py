@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from sami_eval.config import Config
-from sami_eval.errors import SamiEvalError
+from sami_eval.core.config import Config
+from sami_eval.core.errors import SamiEvalError
+from sami_eval.core.progress import silent
 from sami_eval.generate import EngineChoice, Engines
-from sami_eval.models import resolve_all
-from sami_eval.progress import silent
+from sami_eval.generate.models import resolve_all
 from tests.adapter_kinds import changed, made
 from tests.tiny_llama import save_base
 

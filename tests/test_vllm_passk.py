@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 import pytest
 
 from sami_eval import cli
-from sami_eval.calls import Request, Sampling
+from sami_eval.core.calls import Request, Sampling
+from sami_eval.core.types import Model
 from sami_eval.generate.vllm import sample_groups, seed_of
-from sami_eval.types import Model
 
 HAS_VLLM = importlib.util.find_spec("vllm") is not None
 real = [

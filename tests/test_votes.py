@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
-from sami_eval.errors import UsageError
-from sami_eval.votes import Vote, by_item, is_hub_id, is_votes, outcome_of, read_votes
+from sami_eval.core.errors import UsageError
+from sami_eval.data.votes import Vote, by_item, is_hub_id, is_votes, outcome_of, read_votes
 
 VOTE: dict[str, Any] = {
     "question_id": 81,

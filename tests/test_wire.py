@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sami_eval import wire
+from sami_eval.server import wire
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from sami_eval.align import launch
 from sami_eval.align.options import Options
-from sami_eval.errors import UsageError
-from sami_eval.progress import Progress, silent
-from sami_eval.settings import Amount, Face, check, made
-from sami_eval.types import Contrast, Model
+from sami_eval.core.errors import UsageError
+from sami_eval.core.progress import Progress, silent
+from sami_eval.core.settings import Amount, Face, check, made
+from sami_eval.core.types import Contrast, Model
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -222,8 +222,8 @@ def align(
 
 
 def _base(spec: Path | str | None) -> Model:
-    from sami_eval import models
-    from sami_eval.config import find_config
+    from sami_eval.core.config import find_config
+    from sami_eval.generate import models
 
     config = find_config(Path.cwd())
     return models.resolve_base(str(spec) if spec else config.defaults.get("base"), config)
@@ -232,10 +232,10 @@ def _base(spec: Path | str | None) -> Model:
 def _contrasts(
     given: Sequence[Contrast] | Path | str | None, base: Model, progress: Progress
 ) -> Sequence[Contrast]:
-    from sami_eval import adapters
-    from sami_eval.align.records import read_contrasts
-    from sami_eval.config import find_config
-    from sami_eval.store import Ledger
+    from sami_eval.align import adapters
+    from sami_eval.core.config import find_config
+    from sami_eval.data.contrasts import read_contrasts
+    from sami_eval.ledger.store import Ledger
 
     if isinstance(given, str | Path):
         return read_contrasts(Path(given))

@@ -7,27 +7,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sami_eval import memory, peft_folder
 from sami_eval.align import (
-    card,
     launch,
     load_method,
     methods_in,
     options,
     origin,
     place,
-    recipes,
     refuse_unused,
     stale,
 )
 from sami_eval.align.options import Options
-from sami_eval.align.recipes import Recipe
-from sami_eval.align.records import contrasts_hash
-from sami_eval.errors import UsageError
-from sami_eval.fingerprints import folder_fingerprint
-from sami_eval.progress import Progress, silent
-from sami_eval.store import key
-from sami_eval.types import Contrast, Model
+from sami_eval.core import memory
+from sami_eval.core.errors import UsageError
+from sami_eval.core.progress import Progress, silent
+from sami_eval.core.types import Contrast, Model
+from sami_eval.data.contrasts import contrasts_hash
+from sami_eval.generate import card, peft_folder, recipes
+from sami_eval.generate.fingerprints import folder_fingerprint
+from sami_eval.generate.recipes import Recipe
+from sami_eval.ledger.store import key
 
 
 class MissingLink(UsageError):

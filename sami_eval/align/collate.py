@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from sami_eval import chat
 from sami_eval.align.options import Options
-from sami_eval.errors import UsageError
-from sami_eval.types import Contrast, Response
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Contrast, Response
+from sami_eval.data import chat
 
 if TYPE_CHECKING:
     import torch

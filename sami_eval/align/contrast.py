@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sami_eval import chat
 from sami_eval.align.filters import TOO_LONG, Filters, reason_to_reject, without_near_prompts
 from sami_eval.align.origin import SAMPLING, how, origin, sampling_of
-from sami_eval.calls import Completion, Request, Sampling
-from sami_eval.constitutions import principles_for
-from sami_eval.errors import UsageError
-from sami_eval.store import key
-from sami_eval.types import Contrast, Model, Principle, Prompt, Response
+from sami_eval.core.calls import Completion, Request, Sampling
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Contrast, Model, Principle, Prompt, Response
+from sami_eval.data import chat
+from sami_eval.data.constitutions import principles_for
+from sami_eval.ledger.store import key
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -13,7 +13,7 @@ from typing import Any
 
 from sami_eval.align.collate import Encoded, Ids, check_rows, encode_all, own_rows
 from sami_eval.align.options import Options, within
-from sami_eval.types import Contrast, Model
+from sami_eval.core.types import Contrast, Model
 
 GIB = 2**30
 # Activations a token and layer in units of the hidden size: all of them, or at checkpoints alone.

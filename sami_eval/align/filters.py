@@ -9,8 +9,8 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sami_eval.errors import UsageError
-from sami_eval.types import Contrast, Response
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Contrast, Response
 
 UNFINISHED = "a response did not end by itself"
 EMPTY = "a response is empty"

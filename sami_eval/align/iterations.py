@@ -12,14 +12,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sami_eval.align import card, chain, launch
+from sami_eval.align import chain, launch
 from sami_eval.align.filters import NEAR_PROMPT
 from sami_eval.align.origin import filters_of, origin, sampling_of
-from sami_eval.align.recipes import Recipe
-from sami_eval.align.records import contrasts_to_jsonl, prompt_hash, read_contrasts
-from sami_eval.errors import UsageError
-from sami_eval.store import atomic_write, key
-from sami_eval.types import Contrast, Model
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Contrast, Model
+from sami_eval.data.contrasts import contrasts_to_jsonl, prompt_hash, read_contrasts
+from sami_eval.generate import card
+from sami_eval.generate.recipes import Recipe
+from sami_eval.ledger.store import atomic_write, key
 
 # A part of the contrasts, written anew by a model: same prompts, constitutions and sampling.
 Rewrite = Callable[[Sequence[Contrast], Model], list[Contrast]]

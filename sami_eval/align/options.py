@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sami_eval import settings
-from sami_eval.errors import UsageError
-from sami_eval.settings import Amount, Count, NotNegative, PartOfOne, Positive
-from sami_eval.types import Model
+from sami_eval.core import settings
+from sami_eval.core.errors import UsageError
+from sami_eval.core.settings import Amount, Count, NotNegative, PartOfOne, Positive
+from sami_eval.core.types import Model
 
 HELP = "sami-eval align --help"
 PRESETS = Path(__file__).with_name("presets.toml")

@@ -18,13 +18,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sami_eval.align import card
 from sami_eval.align.filters import Filters, check
-from sami_eval.calls import Sampling
-from sami_eval.errors import UsageError
-from sami_eval.files import shown
-from sami_eval.shape import misfit
-from sami_eval.types import Contrast, Model
+from sami_eval.core.calls import Sampling
+from sami_eval.core.errors import UsageError
+from sami_eval.core.files import shown
+from sami_eval.core.shape import misfit
+from sami_eval.core.types import Contrast, Model
+from sami_eval.generate import card
 
 # The temperature, top_p and token limit SAMI's authors generated their contrasts with.
 SAMPLING = Sampling(temperature=0.4, top_p=0.9, max_tokens=750)

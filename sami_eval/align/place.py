@@ -18,9 +18,9 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, SoftFileLease, Timeout
 
 from sami_eval.align import launch
-from sami_eval.errors import SamiEvalError
-from sami_eval.progress import Progress
-from sami_eval.store import disk_error
+from sami_eval.core.errors import SamiEvalError
+from sami_eval.core.progress import Progress
+from sami_eval.ledger.store import disk_error
 
 CHECKPOINTS = "checkpoints"  # as in checkpoints.FOLDER, whose module imports torch
 LEASE_S = 20.0  # without a heartbeat, after which another machine takes a training over

@@ -16,7 +16,7 @@ from torch import Tensor
 from sami_eval.align.collate import Encoded, collate
 from sami_eval.align.options import Options
 from sami_eval.align.scores import arguments, bare, plain_head, score
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
 
 ATTENTION = {"full_attention", "sliding_attention"}
 WINDOWS = ("sliding_window", "attention_chunk_size", "window_size")

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sami_eval.align import card, options
-from sami_eval.align.records import contrasts_hash, read_contrasts
-from sami_eval.errors import UsageError
-from sami_eval.types import Model
+from sami_eval.align import options
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Model
+from sami_eval.data.contrasts import contrasts_hash, read_contrasts
+from sami_eval.generate import card
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,12 @@ from transformers import PreTrainedTokenizerBase
 
 from sami_eval.align.collate import Encoded, encode_all
 from sami_eval.align.options import Options, within
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
+from sami_eval.core.progress import Progress
+from sami_eval.core.types import Contrast, Model
 from sami_eval.generate.fit import check_fit
 from sami_eval.generate.formats import config_of, tokenizer_of
 from sami_eval.generate.loading import load_network, quiet
-from sami_eval.progress import Progress
-from sami_eval.types import Contrast, Model
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from sami_eval.align.filters import Filters, reasons
-from sami_eval.store import key
-from sami_eval.types import Contrast
+from sami_eval.core.types import Contrast
+from sami_eval.ledger.store import key
 
 SCHEMA: Final = "sami-eval/contrasts/1"
 N_EXAMPLES = 3

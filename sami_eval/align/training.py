@@ -22,14 +22,15 @@ import torch
 import transformers
 from transformers import TrainerCallback
 
-from sami_eval.align import card, checkpoints, launch
+from sami_eval.align import checkpoints, launch
 from sami_eval.align.options import Options
 from sami_eval.align.start import Start as Start
 from sami_eval.align.start import on_gpu, start
-from sami_eval.errors import SamiEvalError, UsageError
-from sami_eval.progress import Progress
-from sami_eval.store import atomic_write
-from sami_eval.types import Model
+from sami_eval.core.errors import SamiEvalError, UsageError
+from sami_eval.core.progress import Progress
+from sami_eval.core.types import Model
+from sami_eval.generate import card
+from sami_eval.ledger.store import atomic_write
 
 LOG = "training.jsonl"
 TRAINED = "default"  # the adapter being trained, by PEFT's naming

@@ -13,7 +13,6 @@ from types import FrameType, TracebackType
 
 import typer
 
-from sami_eval import __version__
 from sami_eval.cli import (
     agreement,
     align,
@@ -29,8 +28,9 @@ from sami_eval.cli import (
     tasks,
 )
 from sami_eval.cli.numbers import check_numbers
-from sami_eval.errors import SamiEvalError, UsageError
-from sami_eval.terminal import shown_streams, trusted, visible
+from sami_eval.core.errors import SamiEvalError, UsageError
+from sami_eval.core.terminal import shown_streams, trusted, visible
+from sami_eval.core.versions import __version__
 
 # typer carries click inside from 0.26 on and stands on the click package before; either way its own
 # exceptions lead to click's.

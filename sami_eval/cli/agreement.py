@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sami_eval.cli.options import As, Json, Votes
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
 
 
 def agreement(
@@ -24,13 +24,13 @@ def agreement(
     as_json: Json = False,
 ) -> None:
     """Compare a judge with people's votes, and people with each other."""
-    from sami_eval import runs
-    from sami_eval.agreement import agreement as agree
     from sami_eval.cli.output import print_json, print_rich
-    from sami_eval.config import find_config
-    from sami_eval.judged import parse_names, read_judged
+    from sami_eval.core.config import find_config
+    from sami_eval.data.votes import read_votes
+    from sami_eval.experiment.agreement import agreement as agree
+    from sami_eval.experiment.judged import parse_names, read_judged
+    from sami_eval.ledger import runs
     from sami_eval.report.agreement import agreement_row, render
-    from sami_eval.votes import read_votes
 
     if votes is None:
         raise UsageError(

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sami_eval.cli.options import Base, DryRun, Engine, EngineArg, Out, Quiet
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
 
 if TYPE_CHECKING:
     from sami_eval.align.chain import Work
     from sami_eval.align.options import Options
     from sami_eval.cli.iterations import Asked
-    from sami_eval.config import Config
-    from sami_eval.types import Contrast, Model
+    from sami_eval.core.config import Config
+    from sami_eval.core.types import Contrast, Model
 
 
 def align(
@@ -88,14 +88,14 @@ def align(
     quiet: Quiet = False,
 ) -> None:
     """Train an adapter; missing earlier links of the recipe are trained first."""
-    from sami_eval import models, progress
-    from sami_eval.align import ADAPTERS, launch, methods_in, recipes, refuse_unused
+    from sami_eval.align import ADAPTERS, launch, methods_in, refuse_unused
     from sami_eval.align.chain import Work
     from sami_eval.align.options import change, preset_name
     from sami_eval.align.options import preset as read_preset
     from sami_eval.cli import iterations as several
-    from sami_eval.config import find_config
-    from sami_eval.generate import parse_arguments
+    from sami_eval.core import progress
+    from sami_eval.core.config import find_config
+    from sami_eval.generate import models, parse_arguments, recipes
     from sami_eval.generate.loading import TRUST
 
     changes: dict[str, object] = {
@@ -160,11 +160,11 @@ def _iterate(
     job: _Job, asked: Asked, engine: str | None, engine_arg: list[str] | None
 ) -> Model | None:
     """The last iteration's model; None where only a description was asked for."""
-    from sami_eval import adapters
+    from sami_eval.align import adapters
     from sami_eval.align.options import preset_name
     from sami_eval.cli import iterations as several
     from sami_eval.generate import EngineChoice, parse_arguments
-    from sami_eval.store import Ledger
+    from sami_eval.ledger.store import Ledger
 
     config, work = job.config, job.work
     # The embedded base's are written by transformers, which can seed: the same everywhere.
@@ -182,7 +182,7 @@ def _iterate(
 
 
 def _print_base(job: _Job) -> None:
-    from sami_eval.standing import base_name
+    from sami_eval.generate.standing import base_name
 
     print(f"{'base':<11}{base_name(job.work.base)}")
 
@@ -207,10 +207,10 @@ def _train(job: _Job, contrasts: Path | None) -> Model | None:
 
 def _contrasts(job: _Job, path: Path | None) -> list[Contrast]:
     """The contrasts of the file, or the base's own; the embedded base writes them first."""
-    from sami_eval import adapters
+    from sami_eval.align import adapters
     from sami_eval.align.options import preset_name
-    from sami_eval.align.records import read_contrasts
-    from sami_eval.store import Ledger
+    from sami_eval.data.contrasts import read_contrasts
+    from sami_eval.ledger.store import Ledger
 
     if path:
         return read_contrasts(path)

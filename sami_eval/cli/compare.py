@@ -31,8 +31,8 @@ from sami_eval.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from sami_eval.config import Config
-    from sami_eval.plan import Settings
+    from sami_eval.core.config import Config
+    from sami_eval.experiment.plan import Settings
 
 
 def compare(
@@ -118,12 +118,13 @@ def compare(
     verbose: Verbose = False,
 ) -> None:
     """Judge contenders pairwise and say whether the difference is real."""
-    from sami_eval import endpoint, progress
     from sami_eval.cli.output import print_document
-    from sami_eval.config import find_config
-    from sami_eval.plan import Settings
+    from sami_eval.core import progress
+    from sami_eval.core.config import find_config
+    from sami_eval.experiment.plan import Settings
+    from sami_eval.experiment.run import run_comparison
     from sami_eval.report.unanswered import check_unparsed
-    from sami_eval.run import run_comparison
+    from sami_eval.server import endpoint
 
     settings = Settings(
         contenders=tuple(contenders),
@@ -174,7 +175,7 @@ def _one_or_several(given: list[str] | None) -> str | tuple[str, ...] | None:
 
 def _print_forecast(settings: Settings, config: Config, as_json: bool) -> None:
     from sami_eval.cli.output import print_json
-    from sami_eval.forecast import describe, forecast, to_row
+    from sami_eval.experiment.forecast import describe, forecast, to_row
 
     found = forecast(settings, config)
     if as_json:

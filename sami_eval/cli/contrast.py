@@ -23,17 +23,17 @@ from sami_eval.cli.options import (
     Seed,
     Tpm,
 )
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sami_eval.align.filters import Filters
-    from sami_eval.client import ClientSettings
-    from sami_eval.config import Config
-    from sami_eval.progress import Progress
-    from sami_eval.prompt_sets import Source
-    from sami_eval.types import Model, Principle, Prompt
+    from sami_eval.core.config import Config
+    from sami_eval.core.progress import Progress
+    from sami_eval.core.types import Model, Principle, Prompt
+    from sami_eval.data.prompt_sets import Source
+    from sami_eval.server.client import ClientSettings
 
 
 def contrast(
@@ -117,20 +117,21 @@ def contrast(
 
     With --write-principles nothing of the kind: a model drafts a constitution file for you to edit.
     """
-    from sami_eval import adapters, progress
+    from sami_eval.align import adapters
     from sami_eval.align.origin import SAMPLING
-    from sami_eval.align.records import contrasts_to_jsonl
-    from sami_eval.budget import limits_of
-    from sami_eval.calls import Sampling
+    from sami_eval.align.principle_writer import max_tokens as most_tokens
     from sami_eval.cli import principles
     from sami_eval.cli.contrast_output import print_dry_run, print_summary
-    from sami_eval.client import ClientSettings
-    from sami_eval.config import find_config
+    from sami_eval.core import progress
+    from sami_eval.core.calls import Sampling
+    from sami_eval.core.config import find_config
+    from sami_eval.data.contrasts import contrasts_to_jsonl
+    from sami_eval.data.prompt_sets import Source
+    from sami_eval.data.questions import WORLD
     from sami_eval.generate import EngineChoice, parse_arguments
-    from sami_eval.principle_writer import max_tokens as most_tokens
-    from sami_eval.prompt_sets import Source
-    from sami_eval.questions import WORLD
-    from sami_eval.store import Ledger, atomic_write
+    from sami_eval.ledger.store import Ledger, atomic_write
+    from sami_eval.server.budget import limits_of
+    from sami_eval.server.client import ClientSettings
 
     config, shown = find_config(Path.cwd()), progress.terminal(quiet)
     limits = limits_of(config.prices, max_cost, rpm, tpm)
@@ -187,7 +188,8 @@ def contrast(
 
 def _writer(spec: str, base: str | None, config: Config, client: ClientSettings) -> Model:
     """The one model a spec names; at a server with its key and price checked."""
-    from sami_eval import models, plan
+    from sami_eval.experiment import plan
+    from sami_eval.generate import models
 
     found = models.resolve_all([spec], base, config=config, base_url=client.base_url)
     if len(found) != 1:
@@ -217,8 +219,10 @@ def _world(
     source: Source, constitutions: Path | None, writer: Model, progress: Progress
 ) -> tuple[list[Prompt], tuple[Principle, ...]]:
     """What is asked under which principles: the embedded world's of its own base alone."""
-    from sami_eval import embedded, prompt_sets, standing
-    from sami_eval.constitutions import read_constitution
+    from sami_eval import embedded
+    from sami_eval.data import prompt_sets
+    from sami_eval.data.constitutions import read_constitution
+    from sami_eval.generate import standing
 
     if (source.spec == "") != (constitutions is None):
         given, missing = ("prompts", "constitutions")[:: 1 if source.spec else -1]

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sami_eval.types import SERVED, Contrast, Model
+from sami_eval.core.types import SERVED, Contrast, Model
 
 if TYPE_CHECKING:
     from sami_eval.align.contrast import Draft
     from sami_eval.align.filters import Filters
     from sami_eval.align.summary import Lengths, Summary
-    from sami_eval.calls import Request
-    from sami_eval.client import ClientSettings
-    from sami_eval.config import Price
+    from sami_eval.core.calls import Request
+    from sami_eval.core.config import Price
+    from sami_eval.server.client import ClientSettings
 
 SHOWN = 160  # characters of an example's text
 
@@ -96,9 +96,9 @@ def print_dry_run(
     as_json: bool,
 ) -> None:
     """What writing these contrasts would take at most. world: of which prompts and principles."""
-    from sami_eval import standing
-    from sami_eval.budget import most_tokens, total
     from sami_eval.cli.output import print_json
+    from sami_eval.generate import standing
+    from sami_eval.server.budget import most_tokens, total
 
     too_long = sum(not one.requests for one in drafts)
     most = total(map(most_tokens, missing))
@@ -133,7 +133,7 @@ def most_cost_usd(
     writer: Model, missing: Sequence[Request], prices: Mapping[str, Price]
 ) -> float | None:
     """The most that requests can cost; None where the price of their writer is not known."""
-    from sami_eval.budget import cost_usd, most_tokens, total
+    from sami_eval.server.budget import cost_usd, most_tokens, total
 
     if writer.engine not in SERVED or not missing:
         return 0.0
@@ -143,7 +143,7 @@ def most_cost_usd(
 
 def cost_line(cost: float | None, n_missing: int) -> str:
     """The last line of a dry run."""
-    from sami_eval.budget import dollars
+    from sami_eval.server.budget import dollars
 
     said = "not known: its price is not in sami-eval.toml" if cost is None else dollars(cost)
     return (

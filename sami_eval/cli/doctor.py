@@ -12,9 +12,9 @@ from sami_eval.cli.options import Json
 
 def doctor(as_json: Json = False) -> None:
     """Say what works on this machine, and what to type where it does not."""
+    from sami_eval.cli.checks import examine
     from sami_eval.cli.output import print_json, print_table
-    from sami_eval.config import find_config
-    from sami_eval.doctor import examine
+    from sami_eval.core.config import find_config
 
     checks = list(examine(find_config(Path.cwd())))
     broken = [check for check in checks if check.state == "no"]

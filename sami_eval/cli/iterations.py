@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from sami_eval.adapters import Workshop
+    from sami_eval.align.adapters import Workshop
     from sami_eval.align.chain import Work
     from sami_eval.align.options import Options
+    from sami_eval.core.types import Contrast, Model
     from sami_eval.generate import EngineChoice
-    from sami_eval.types import Contrast, Model
 
 EXAMPLE = "sami-eval align sami --iterations 3 --constitutions FILE --prompts FILE"
 
@@ -59,7 +59,7 @@ def run(
     changes: Mapping[str, object],
 ) -> Model:
     """Every iteration that is not finished yet; the last one's adapter."""
-    from sami_eval import adapters
+    from sami_eval.align import adapters
     from sami_eval.align.iterations import iterate
 
     def rewrite(part: Sequence[Contrast], writer: Model) -> list[Contrast]:
@@ -76,9 +76,9 @@ def _given(
     rewrite: Callable[[Sequence[Contrast], Model], list[Contrast]],
 ) -> tuple[list[Contrast], Callable[[], Sequence[Contrast]]]:
     """Whose prompts and constitutions are taken, and what earlier links are trained on."""
-    from sami_eval import adapters
+    from sami_eval.align import adapters
     from sami_eval.align.options import preset_name
-    from sami_eval.align.records import read_contrasts
+    from sami_eval.data.contrasts import read_contrasts
 
     if asked.contrasts is None and (asked.prompts or preset_name(base) == "embedded"):
         given = _unanswered(asked)
@@ -92,11 +92,12 @@ def _given(
 
 
 def _unanswered(asked: Asked) -> list[Contrast]:
-    from sami_eval import adapters, embedded
+    from sami_eval import embedded
+    from sami_eval.align import adapters
     from sami_eval.align.contrast import unanswered
     from sami_eval.align.origin import SAMPLING
-    from sami_eval.constitutions import read_constitution
-    from sami_eval.prompt_sets import Source, read
+    from sami_eval.data.constitutions import read_constitution
+    from sami_eval.data.prompt_sets import Source, read
 
     if asked.constitutions is None or asked.prompts is None:
         principles, sampling = read_constitution(embedded.CONSTITUTION), adapters.EMBEDDED_SAMPLING
@@ -143,7 +144,8 @@ def describe(
 
 def _one(recipe: str, part: Sequence[Contrast], base: Model, options: Options) -> str:
     """The training of one iteration, its responses as long as those that are there."""
-    from sami_eval.align import estimate, methods_in, recipes
+    from sami_eval.align import estimate, methods_in
+    from sami_eval.generate import recipes
 
     plain, files = methods_in(recipe)
     method = recipes.parse(plain, files).chain[-1]

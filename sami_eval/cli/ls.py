@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sami_eval.cli.options import Json
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
 
 Row = tuple[str, ...]
 
@@ -48,8 +48,8 @@ def _short(path: str) -> str:
 
 
 def _models() -> tuple[Row, Sequence[Row]]:
-    from sami_eval import models
-    from sami_eval.config import find_config
+    from sami_eval.core.config import find_config
+    from sami_eval.generate import models
 
     config = find_config(Path.cwd())
     return ("name", "what", "where"), [
@@ -64,7 +64,7 @@ def _judges() -> tuple[Row, Sequence[Row]]:
 
 
 def _tasks() -> tuple[Row, Sequence[Row]]:
-    from sami_eval import gsm8k, prompts
+    from sami_eval.data import gsm8k, prompts
     from sami_eval.embedded import CONSTITUTION, WORD_PROBLEMS
     from sami_eval.harness.install import task_files
 
@@ -85,7 +85,7 @@ def _methods() -> tuple[Row, Sequence[Row]]:
 
 
 def _scales() -> tuple[Row, Sequence[Row]]:
-    from sami_eval.reproduce import scale
+    from sami_eval.experiment.reproduce import scale
 
     rows = [
         (name, scale.read_scale(name).about, str(path)) for name, path in scale.listing().items()
@@ -94,8 +94,8 @@ def _scales() -> tuple[Row, Sequence[Row]]:
 
 
 def _runs() -> tuple[Row, Sequence[Row]]:
-    from sami_eval import runs
-    from sami_eval.config import find_config
+    from sami_eval.core.config import find_config
+    from sami_eval.ledger import runs
     from sami_eval.report.figures import interval_text, percent
 
     root = find_config(Path.cwd()).root

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import typer
 
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
 
 MOST = 2**53  # beyond it a float skips whole numbers, and no library below takes a larger seed
 HINT = "sami-eval --help lists the commands, COMMAND --help what each flag takes"

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sami_eval.terminal import Paper, console, in_ascii, is_utf, trusted
+from sami_eval.core.terminal import Paper, console, in_ascii, is_utf, trusted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from sami_eval.report.document import Document
+    from sami_eval.experiment.document import Document
 
 PLAIN_WIDTH = 80
 
@@ -33,8 +33,8 @@ def print_rich(shown: RenderableType) -> None:
 
 def print_document(document: Document, as_json: bool, verbose: bool) -> None:
     """The result to stdout."""
+    from sami_eval.experiment.document import dump
     from sami_eval.report.console import render
-    from sami_eval.report.document import dump
 
     if as_json:
         sys.stdout.write(dump(document))
@@ -57,14 +57,14 @@ def print_table(title: str, rows: Sequence[tuple[str, ...]], columns: tuple[str,
 
 def print_json(data: Mapping[str, object]) -> None:
     """A mapping as JSON to stdout."""
-    from sami_eval.report.document import dump
+    from sami_eval.experiment.document import dump
 
     sys.stdout.write(dump(data))
 
 
 def write(path: Path, text: str) -> None:
     """Write a file, and say where."""
-    from sami_eval.store import atomic_write, disk_error
+    from sami_eval.ledger.store import atomic_write, disk_error
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

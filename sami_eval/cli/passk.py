@@ -27,9 +27,9 @@ from sami_eval.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from sami_eval.config import Config
-    from sami_eval.passk_plan import Settings
-    from sami_eval.report.passk_document import PasskDocument
+    from sami_eval.core.config import Config
+    from sami_eval.experiment.passk_document import PasskDocument
+    from sami_eval.experiment.passk_plan import Settings
 
 
 def passk(
@@ -92,12 +92,13 @@ def passk(
     verbose: Verbose = False,
 ) -> None:
     """Sample answers to math problems; pass@k and paired differences with intervals."""
-    from sami_eval import endpoint, progress
-    from sami_eval.config import find_config
-    from sami_eval.passk import run_passk
-    from sami_eval.passk_plan import Settings, parse_ks
+    from sami_eval.core import progress
+    from sami_eval.core.config import find_config
+    from sami_eval.data.unanswered import check_empty
+    from sami_eval.experiment.passk import run_passk
+    from sami_eval.experiment.passk_plan import Settings, parse_ks
     from sami_eval.report.unanswered import answers_of
-    from sami_eval.unanswered import check_empty
+    from sami_eval.server import endpoint
 
     settings = Settings(
         contenders=tuple(contenders),
@@ -139,7 +140,7 @@ def passk(
 
 def _print_forecast(settings: Settings, config: Config, as_json: bool) -> None:
     from sami_eval.cli.output import print_json
-    from sami_eval.passk_forecast import describe, forecast, to_row
+    from sami_eval.experiment.passk_forecast import describe, forecast, to_row
 
     found = forecast(settings, config)
     if as_json:
@@ -179,11 +180,11 @@ def show_passk(
     verbose: bool,
 ) -> None:
     """A finished run again, or exported."""
-    from sami_eval import runs
     from sami_eval.cli.output import write
-    from sami_eval.prompts import read_lines, read_prompts
+    from sami_eval.data.prompts import read_lines, read_prompts
+    from sami_eval.experiment.passk_document import DOCUMENT, read_passk
+    from sami_eval.ledger import runs
     from sami_eval.report import passk_export, passk_html
-    from sami_eval.report.passk_document import DOCUMENT, read_passk
 
     document = read_passk(folder / DOCUMENT)
     samples = folder / "samples.jsonl"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sami_eval.cli.options import Json
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
 
 
 def power(

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from sami_eval.calls import Completion, Request, Sampling
-    from sami_eval.config import Config
+    from sami_eval.core.calls import Completion, Request, Sampling
+    from sami_eval.core.config import Config
+    from sami_eval.core.progress import Progress
+    from sami_eval.core.types import Model, Principle
     from sami_eval.generate import EngineChoice
-    from sami_eval.progress import Progress
-    from sami_eval.types import Model, Principle
 
 OUT = Path("constitution.toml")
 SCHEMA = "sami-eval/principles/1"
@@ -72,10 +72,10 @@ def write(
     as_json: bool,
 ) -> None:
     """Have the principles drafted and save them, or say what that would cost."""
-    from sami_eval import principle_writer
-    from sami_eval.adapters import yet_to_write
+    from sami_eval.align import principle_writer
+    from sami_eval.align.adapters import yet_to_write
     from sami_eval.generate import Engines, complete
-    from sami_eval.store import Ledger, atomic_write
+    from sami_eval.ledger.store import Ledger, atomic_write
 
     out, n, task = out or OUT, asked.n or 0, _task(asked.task or "")
     categories = [name.strip() for name in asked.categories.split(",")] if asked.categories else []
@@ -100,7 +100,7 @@ def write(
 
 def _task(text: str) -> str:
     """The description, from a file where it names one."""
-    from sami_eval.files import read_text
+    from sami_eval.core.files import read_text
 
     hint = "give a text, or a file with one"
     if not os.path.isfile(text):  # of a long text too, which Path.is_file refuses
@@ -127,8 +127,8 @@ def _read(
     reply: Completion, n: int, categories: list[str], sampling: Sampling, out: Path
 ) -> tuple[Principle, ...]:
     """The reply's principles. One that cannot be read is saved beside `out`, and that is said."""
-    from sami_eval.principle_writer import ReplyError, parse
-    from sami_eval.store import atomic_write
+    from sami_eval.align.principle_writer import ReplyError, parse
+    from sami_eval.ledger.store import atomic_write
 
     kept = out.with_name(f"{out.name}.reply.txt")
     again = f"--seed {sampling.seed + 1} asks anew"
@@ -188,8 +188,8 @@ def _print(
     out: Path,
     as_json: bool,
 ) -> None:
-    from sami_eval.budget import dollars
     from sami_eval.cli.output import print_json
+    from sami_eval.server.budget import dollars
 
     if as_json:
         print_json(

@@ -24,12 +24,12 @@ from sami_eval.cli.options import (
     Tpm,
     Verbose,
 )
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from sami_eval.config import Config
-    from sami_eval.reproduce.audit import Audit
-    from sami_eval.reproduce.work import Asked
+    from sami_eval.core.config import Config
+    from sami_eval.experiment.reproduce.audit import Audit
+    from sami_eval.experiment.reproduce.work import Asked
 
 app = typer.Typer(
     help="The paper's experiments again, and an audit of what it published.",
@@ -139,10 +139,10 @@ def gsm8k(
 def _asked(
     experiment: str, scale: str, seed: int, out: Path | None, given: dict[str, Any]
 ) -> Asked:
-    from sami_eval.config import find_config
-    from sami_eval.reproduce.experiment import folder_of
-    from sami_eval.reproduce.scale import read_scale
-    from sami_eval.reproduce.work import Asked
+    from sami_eval.core.config import find_config
+    from sami_eval.experiment.reproduce.experiment import folder_of
+    from sami_eval.experiment.reproduce.scale import read_scale
+    from sami_eval.experiment.reproduce.work import Asked
 
     config, found = _below_scale(find_config(Path.cwd())), read_scale(scale)
     given["engine"] = given["engine"] or config.defaults.get("engine")
@@ -173,11 +173,12 @@ def _run(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    from sami_eval import endpoint, progress
     from sami_eval.align import launch
     from sami_eval.cli.output import print_json, print_rich
-    from sami_eval.reproduce.console import render
-    from sami_eval.reproduce.experiment import reproduce
+    from sami_eval.core import progress
+    from sami_eval.experiment.reproduce.experiment import reproduce
+    from sami_eval.report.reproduce import render
+    from sami_eval.server import endpoint
 
     if dry_run:
         _forecast(experiment, asked, as_json)
@@ -195,9 +196,9 @@ def _run(
 
 def _forecast(experiment: str, asked: Asked, as_json: bool) -> None:
     from sami_eval.cli.output import print_json, print_rich
-    from sami_eval.reproduce.console import forecast
-    from sami_eval.reproduce.document import FORECAST
-    from sami_eval.reproduce.expect import asks, needs, to_row
+    from sami_eval.experiment.reproduce.document import FORECAST
+    from sami_eval.experiment.reproduce.expect import asks, needs, to_row
+    from sami_eval.report.reproduce import forecast
 
     scale = asked.scale
     found = needs(experiment, scale, asked.config, asked.judge_model)
@@ -228,7 +229,7 @@ def audit(
 ) -> None:
     """Say what published verdicts and responses support, beside the paper's own figures."""
     from sami_eval.cli.output import print_json
-    from sami_eval.reproduce.audit import audit as find
+    from sami_eval.experiment.reproduce.audit import audit as find
 
     found = find(folder)
     if as_json:
@@ -241,8 +242,8 @@ def _print(found: Audit) -> None:
     from rich.text import Text
 
     from sami_eval.cli.output import print_rich, print_table
+    from sami_eval.experiment.reproduce.audit import SOURCE, rate_text, words
     from sami_eval.report.figures import interval_text, percent, short_p
-    from sami_eval.reproduce.audit import SOURCE, rate_text, words
 
     if found.findings:
         rows = [
@@ -268,7 +269,7 @@ def _print(found: Audit) -> None:
 def _document(found: Audit) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from sami_eval.reproduce.audit import words
+    from sami_eval.experiment.reproduce.audit import words
 
     return {
         "schema": "sami-eval/audit/1",

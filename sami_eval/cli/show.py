@@ -12,8 +12,8 @@ from sami_eval.cli.options import As, Json, Verbose, Votes
 from sami_eval.cli.passk import show_passk
 
 if TYPE_CHECKING:
-    from sami_eval.report.document import Document
-    from sami_eval.types import Verdict
+    from sami_eval.core.types import Verdict
+    from sami_eval.experiment.document import Document
 
 
 def show(
@@ -41,11 +41,11 @@ def show(
     verbose: Verbose = False,
 ) -> None:
     """Print or export a finished run, or verdicts judged elsewhere; calls no model."""
-    from sami_eval import runs
     from sami_eval.cli.output import print_document, write
-    from sami_eval.config import find_config
+    from sami_eval.core.config import find_config
+    from sami_eval.experiment.document import dump, read_document
+    from sami_eval.ledger import runs
     from sami_eval.report import export
-    from sami_eval.report.document import dump, read_document
 
     _refuse_two(
         {"--json": as_json, "--unparsed": unparsed, "--markdown": markdown, "--latex": latex}
@@ -78,7 +78,7 @@ def show(
 
 def _refuse_two(printed: dict[str, bool]) -> None:
     """Only one thing goes to stdout; files may be written beside it."""
-    from sami_eval.errors import UsageError
+    from sami_eval.core.errors import UsageError
 
     asked = [flag for flag, given in printed.items() if given]
     if len(asked) > 1:
@@ -88,7 +88,7 @@ def _refuse_two(printed: dict[str, bool]) -> None:
 
 
 def _refuse_exports(file: str, asked: list[object]) -> None:
-    from sami_eval.errors import UsageError
+    from sami_eval.core.errors import UsageError
 
     if any(asked):
         raise UsageError(
@@ -98,7 +98,7 @@ def _refuse_exports(file: str, asked: list[object]) -> None:
 
 
 def _refuse_of_passk(folder: Path, asked: list[object]) -> None:
-    from sami_eval.errors import UsageError
+    from sami_eval.core.errors import UsageError
 
     if any(asked):
         raise UsageError(
@@ -109,19 +109,19 @@ def _refuse_of_passk(folder: Path, asked: list[object]) -> None:
 
 def _read_file(path: Path) -> Document:
     """A run's own comparison.json, or verdicts that were judged elsewhere."""
-    from sami_eval import runs
-    from sami_eval.imports import read_verdict_file
-    from sami_eval.report.document import read_document
+    from sami_eval.experiment.document import read_document
+    from sami_eval.experiment.imports import read_verdict_file
+    from sami_eval.ledger import runs
 
     return read_document(path) if path.name == runs.DOCUMENT else read_verdict_file(path)
 
 
 def _with_votes(document: Document, source: Path, votes: str, names: list[str]) -> Document:
     """With the win rate corrected by people's votes; source: run folder or file of verdicts."""
-    from sami_eval import runs
-    from sami_eval.answers import read_answers
-    from sami_eval.corrected import read_people, with_votes
-    from sami_eval.imports import verdicts_in
+    from sami_eval.data.answers import read_answers
+    from sami_eval.experiment.corrected import read_people, with_votes
+    from sami_eval.experiment.imports import verdicts_in
+    from sami_eval.ledger import runs
 
     folder = source.parent if source.name == runs.DOCUMENT else source
     judged = runs.read_verdicts(folder) if folder.is_dir() else verdicts_in(folder)
@@ -138,10 +138,10 @@ def _export(
     verdicts: Path | None,
     fastchat: Path | None,
 ) -> None:
-    from sami_eval import runs
-    from sami_eval.answers import read_answers
     from sami_eval.cli.output import write
-    from sami_eval.prompts import read_prompts
+    from sami_eval.data.answers import read_answers
+    from sami_eval.data.prompts import read_prompts
+    from sami_eval.ledger import runs
     from sami_eval.report import export
     from sami_eval.report import fastchat as of_fastchat
 
@@ -160,10 +160,10 @@ def _export(
 
 
 def _write_report(document: Document, folder: Path) -> None:
-    from sami_eval import runs
-    from sami_eval.answers import read_answers
     from sami_eval.cli.output import write
-    from sami_eval.prompts import read_prompts
+    from sami_eval.data.answers import read_answers
+    from sami_eval.data.prompts import read_prompts
+    from sami_eval.ledger import runs
     from sami_eval.report.html import Run, page
 
     prompts = read_prompts(folder / "prompts.jsonl")
@@ -173,7 +173,7 @@ def _write_report(document: Document, folder: Path) -> None:
 
 
 def _print_unparsed(folder: Path) -> None:
-    from sami_eval import runs
+    from sami_eval.ledger import runs
 
     judged = runs.read_verdicts(folder)
     several = len({verdict.judge for verdict in judged}) > 1

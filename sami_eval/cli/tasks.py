@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing on success.")]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from sami_eval.types import Prompt
+from sami_eval.core.types import Prompt
 
 _HERE = Path(__file__).parent
 BASE_DIR = _HERE / "base"

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
+from sami_eval.core.types import Prompt
 from sami_eval.embedded.arithmetic import read_function
 from sami_eval.embedded.entities import COLOURS, NAMES
-from sami_eval.quantities import MOST_DIGITS
-from sami_eval.types import Prompt
+from sami_eval.stats.quantities import MOST_DIGITS
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _MARKED = re.compile(r"answer\W{0,3}(?:is\W{0,3})?(-?\d+(?:\.\d+)?)", re.IGNORECASE)

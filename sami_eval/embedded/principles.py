@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from sami_eval.core.types import Prompt
 from sami_eval.embedded.correctness import alternatives, function_source
 from sami_eval.embedded.entities import NAMES
-from sami_eval.types import Prompt
 
 _SMALL = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 

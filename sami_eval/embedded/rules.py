@@ -10,12 +10,12 @@ import re
 from collections import Counter
 from functools import cache
 
-from sami_eval.constitutions import read_constitution
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Prompt, Response, Winner
+from sami_eval.data.constitutions import read_constitution
 from sami_eval.embedded import CONSTITUTION
 from sami_eval.embedded.correctness import is_right
 from sami_eval.embedded.principles import CHECKS
-from sami_eval.errors import UsageError
-from sami_eval.types import Prompt, Response, Winner
 
 MAX_WORDS = 150
 

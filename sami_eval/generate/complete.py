@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from sami_eval import dialect
-from sami_eval.calls import Completion, Request
-from sami_eval.errors import SamiEvalError
+from sami_eval.core.calls import Completion, Request
+from sami_eval.core.errors import SamiEvalError
+from sami_eval.core.progress import Advance, Progress
+from sami_eval.core.types import Model
 from sami_eval.generate.engine import Done, Engine, Engines, base_of, request_key
 from sami_eval.generate.formats import format_of
 from sami_eval.generate.kept import apart, key_in
 from sami_eval.generate.kept import stored as stored_of
 from sami_eval.generate.server import ServerEngine
-from sami_eval.leases import Claim, share
-from sami_eval.progress import Advance, Progress
-from sami_eval.store import Ledger
-from sami_eval.types import Model
+from sami_eval.ledger.leases import Claim, share
+from sami_eval.ledger.store import Ledger
+from sami_eval.server import dialect
 
 # Prompt and answer tokens of one batch, padding included: the key-value cache of an 8B model
 # takes some 17 GB at this size.

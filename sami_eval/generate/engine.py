@@ -10,17 +10,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from sami_eval import memory
-from sami_eval.calls import Completion, Request
-from sami_eval.client import ClientSettings
-from sami_eval.config import ENGINES
-from sami_eval.errors import UsageError
+from sami_eval.core import memory
+from sami_eval.core.calls import Completion, Request
+from sami_eval.core.config import ENGINES
+from sami_eval.core.errors import UsageError
+from sami_eval.core.progress import Progress
+from sami_eval.core.types import SERVED, Model
 from sami_eval.generate.fit import check_fit
 from sami_eval.generate.loading import trust
-from sami_eval.peft_folder import shares_network
-from sami_eval.progress import Progress
-from sami_eval.store import key
-from sami_eval.types import SERVED, Model
+from sami_eval.generate.peft_folder import shares_network
+from sami_eval.ledger.store import key
+from sami_eval.server.client import ClientSettings
 
 Done = Callable[[Sequence[tuple[int, Completion]]], None]
 

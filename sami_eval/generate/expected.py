@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from sami_eval.calls import Completion, Request
+from sami_eval.core.calls import Completion, Request
+from sami_eval.core.progress import silent
+from sami_eval.core.types import Model, Prompt, Response
 from sami_eval.generate.complete import by_key
 from sami_eval.generate.engine import Engines
 from sami_eval.generate.kept import stored as stored_of
 from sami_eval.generate.respond import Settings, responses_by
-from sami_eval.progress import silent
-from sami_eval.store import Ledger, key
-from sami_eval.types import Model, Prompt, Response
+from sami_eval.ledger.store import Ledger, key
 
 # More than the average of long texts in any script: English is written at 4 to 5 bytes a token,
 # Russian at up to 6, scripts of three bytes a letter at up to 8.

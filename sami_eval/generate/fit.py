@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sami_eval import peft_folder
-from sami_eval.errors import UsageError
-from sami_eval.fingerprints import cached_snapshots
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Model
+from sami_eval.generate import peft_folder
+from sami_eval.generate.fingerprints import cached_snapshots
 from sami_eval.generate.formats import config_of
 from sami_eval.generate.loading import first, quiet, trusted
-from sami_eval.types import Model
 
 if TYPE_CHECKING:
     from peft import PeftConfig, PeftModel

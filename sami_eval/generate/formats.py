@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sami_eval import chat, peft_folder
-from sami_eval.align import card
-from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.core.errors import SamiEvalError, UsageError
+from sami_eval.core.types import Model
+from sami_eval.data import chat
+from sami_eval.generate import card, peft_folder
 from sami_eval.generate.loading import own_code, quiet, trusted
-from sami_eval.types import Model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase

@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from sami_eval.calls import Request
-from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.core.calls import Request
+from sami_eval.core.errors import SamiEvalError, UsageError
+from sami_eval.core.types import Model
 from sami_eval.generate.decode import Row, decode
 from sami_eval.generate.engine import TINY_HIDDEN_SIZE, Done, request_key
 from sami_eval.generate.formats import Format, format_of, is_quantised
 from sami_eval.generate.loading import TRUST, first, load_network, quiet
 from sami_eval.generate.text import first_stop, read_completion
-from sami_eval.types import Model
 
 if TYPE_CHECKING:
     from peft import PeftModel

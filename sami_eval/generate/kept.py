@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sami_eval import dialect
-from sami_eval.calls import Completion, Request
+from sami_eval.core.calls import Completion, Request
+from sami_eval.core.thoughts import TAG, parted
 from sami_eval.generate.engine import SERVER, request_key
 from sami_eval.generate.formats import format_of
-from sami_eval.store import Ledger
-from sami_eval.thoughts import TAG, parted
+from sami_eval.ledger.store import Ledger
+from sami_eval.server import dialect
 
 _TAIL = 16  # tokens of a prompt in which a chat template may open a thought
 

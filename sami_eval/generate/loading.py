@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from sami_eval.errors import UsageError
-from sami_eval.types import Model
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sami_eval import chat
-from sami_eval.answers import read_answers
-from sami_eval.calls import Completion, Request, Sampling
-from sami_eval.errors import UsageError
-from sami_eval.fingerprints import record_fingerprint
+from sami_eval.core.calls import Completion, Request, Sampling
+from sami_eval.core.errors import UsageError
+from sami_eval.core.progress import Progress
+from sami_eval.core.types import Model, Prompt, Response
+from sami_eval.data import chat
+from sami_eval.data.answers import read_answers
 from sami_eval.generate.complete import complete
 from sami_eval.generate.engine import EngineChoice, Engines, base_of
+from sami_eval.generate.fingerprints import record_fingerprint
 from sami_eval.generate.formats import format_of
-from sami_eval.progress import Progress
-from sami_eval.store import Ledger
-from sami_eval.types import Model, Prompt, Response
+from sami_eval.ledger.store import Ledger
 
 # Requests of one turn and what a person is told they are -> their completions, in order.
 Ask = Callable[[Sequence[Request], str], list[Completion]]

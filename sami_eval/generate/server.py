@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from sami_eval import client
-from sami_eval.calls import Completion, Reply, Request
-from sami_eval.errors import SamiEvalError
+from sami_eval.core.calls import Completion, Reply, Request
+from sami_eval.core.errors import SamiEvalError
+from sami_eval.core.progress import Progress
+from sami_eval.core.types import Model
 from sami_eval.generate.engine import SERVER, Done
 from sami_eval.generate.kept import apart
 from sami_eval.generate.text import first_stop
-from sami_eval.progress import Progress
-from sami_eval.types import Model
-from sami_eval.wire import CONTENT_FILTER, ONLY_THOUGHTS
+from sami_eval.server import client
+from sami_eval.server.wire import CONTENT_FILTER, ONLY_THOUGHTS
 
 
 class ServerEngine:

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from sami_eval.calls import Completion, TokenLogps
-from sami_eval.thoughts import TAG
+from sami_eval.core.calls import Completion, TokenLogps
+from sami_eval.core.thoughts import TAG
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -9,16 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sami_eval import peft_folder
-from sami_eval.calls import Request
-from sami_eval.errors import SamiEvalError, UsageError
+from sami_eval.core.calls import Request
+from sami_eval.core.errors import SamiEvalError, UsageError
+from sami_eval.core.progress import Progress
+from sami_eval.core.types import Model
+from sami_eval.generate import peft_folder
 from sami_eval.generate.engine import Done, is_tiny, request_key
 from sami_eval.generate.fit import replaced
 from sami_eval.generate.formats import format_of
 from sami_eval.generate.loading import TRUST, first, trusted
 from sami_eval.generate.text import read_completion
-from sami_eval.progress import Progress
-from sami_eval.types import Model
 
 # The ranks vLLM has kernels for; a smaller adapter runs in the next larger one.
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sami_eval.errors import SamiEvalError, UsageError
-from sami_eval.terminal import visible
+from sami_eval.core.errors import SamiEvalError, UsageError
+from sami_eval.core.terminal import visible
 
 Metadata = Mapping[str, Any]
 

@@ -12,8 +12,8 @@ import lm_eval.tasks
 from lm_eval.__main__ import cli_evaluate
 from lm_eval.api.task import Task
 
-from sami_eval.config import find_config
-from sami_eval.errors import UsageError
+from sami_eval.core.config import find_config
+from sami_eval.core.errors import UsageError
 from sami_eval.harness import asked
 from sami_eval.harness.install import tasks_dir
 from sami_eval.harness.model import labels_of, specs_of

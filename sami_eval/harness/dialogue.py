@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from lm_eval.api.instance import Instance
 
-from sami_eval.chat import Messages, conversation
+from sami_eval.data.chat import Messages, conversation
 
 
 @dataclass

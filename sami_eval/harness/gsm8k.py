@@ -29,11 +29,11 @@ from lm_eval.api.registry import register_filter
 from lm_eval.api.samplers import ContextSampler
 from lm_eval.api.task import ConfigurableTask
 
-from sami_eval import gsm8k
-from sami_eval.errors import UsageError
-from sami_eval.extract import extract_answer
+from sami_eval.core.errors import UsageError
+from sami_eval.data import gsm8k
 from sami_eval.harness import asked, reference
 from sami_eval.stats import maj_at_k, pass_at_k
+from sami_eval.stats.extract import extract_answer
 
 asked.speak_plainly()
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sami_eval.errors import SamiEvalError, UsageError
-from sami_eval.store import atomic_write
+from sami_eval.core.errors import SamiEvalError, UsageError
+from sami_eval.ledger.store import atomic_write
 
 FOLDER = "sami_eval"
 MARK = "# Copied by `sami-eval tasks install`; `sami-eval tasks remove` takes it away.\n"

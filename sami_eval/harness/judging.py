@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sami_eval.answers import read_answers
-from sami_eval.client import ClientSettings, check_key
-from sami_eval.comparison import by_question, fold
-from sami_eval.config import find_config
-from sami_eval.errors import UsageError
+from sami_eval.core.config import find_config
+from sami_eval.core.errors import UsageError
+from sami_eval.core.progress import terminal
+from sami_eval.core.types import SERVED, Judge, Model, Prompt, Response, Verdict
+from sami_eval.data.answers import read_answers
+from sami_eval.experiment.compare import by_question, fold
 from sami_eval.harness import asked
 from sami_eval.judge import judge_all, read_judge, replaced
-from sami_eval.progress import terminal
-from sami_eval.seats import seat
-from sami_eval.store import Ledger
-from sami_eval.types import SERVED, Judge, Model, Prompt, Response, Verdict
+from sami_eval.judge.seats import seat
+from sami_eval.ledger.store import Ledger
+from sami_eval.server.client import ClientSettings, check_key
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,19 +19,19 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from lm_eval.api.registry import register_model
 
-from sami_eval import chat, models
-from sami_eval.calls import Request, Sampling
-from sami_eval.config import find_config
-from sami_eval.errors import UsageError
-from sami_eval.generate import EngineChoice, Engines, complete, format_of
+from sami_eval.core.calls import Request, Sampling
+from sami_eval.core.config import find_config
+from sami_eval.core.errors import UsageError
+from sami_eval.core.progress import terminal
+from sami_eval.core.types import Model
+from sami_eval.data import chat
+from sami_eval.generate import EngineChoice, Engines, complete, format_of, models
 from sami_eval.generate.engine import ground_of
 from sami_eval.generate.loading import trust
+from sami_eval.generate.standing import on_embedded
 from sami_eval.harness.asked import MODEL_OF
 from sami_eval.harness.dialogue import Dialogue
-from sami_eval.progress import terminal
-from sami_eval.standing import on_embedded
-from sami_eval.store import Ledger
-from sami_eval.types import Model
+from sami_eval.ledger.store import Ledger
 
 NAME = "sami-eval"
 TOY = "no model is named: the embedded base answers, a toy (--model_args model=... or base=...)"

@@ -25,15 +25,15 @@ from typing import Any
 
 from lm_eval.api.task import ConfigurableTask
 
-from sami_eval import chat, prompts
-from sami_eval.answers import write_answers
-from sami_eval.constitutions import read_constitution
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
+from sami_eval.core.thoughts import parted
+from sami_eval.core.types import Prompt, Response
+from sami_eval.data import chat, prompts
+from sami_eval.data.answers import write_answers
+from sami_eval.data.constitutions import read_constitution
 from sami_eval.generate import Settings, temperature_of
 from sami_eval.harness import asked, judging
 from sami_eval.harness.dialogue import Dialogue
-from sami_eval.thoughts import parted
-from sami_eval.types import Prompt, Response
 
 asked.speak_plainly()
 

@@ -6,16 +6,16 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from sami_eval import client, dialect
-from sami_eval.calls import Reply, Request
+from sami_eval.core.calls import Reply, Request
+from sami_eval.core.progress import Progress
+from sami_eval.core.types import Judge, Model, Order, Prompt, Response, Usage, Verdict, Winner
 from sami_eval.judge.counted import Counted
 from sami_eval.judge.local import ENGINES, complete_here
 from sami_eval.judge.requests import BOTH, Judgment, Turn, reply_key, stored_replies, to_ask, turns
 from sami_eval.judge.verdicts import Reading, read_reply
-from sami_eval.leases import Claim, share
-from sami_eval.progress import Progress
-from sami_eval.store import Ledger
-from sami_eval.types import Judge, Model, Order, Prompt, Response, Usage, Verdict, Winner
+from sami_eval.ledger.leases import Claim, share
+from sami_eval.ledger.store import Ledger
+from sami_eval.server import client, dialect
 
 if TYPE_CHECKING:
     from sami_eval.generate import Engines

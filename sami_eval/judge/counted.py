@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sami_eval.budget import total
-from sami_eval.calls import Reply
-from sami_eval.client import is_api_failure
-from sami_eval.types import Usage
+from sami_eval.core.calls import Reply
+from sami_eval.core.types import Usage
+from sami_eval.server.budget import total
+from sami_eval.server.client import is_api_failure
 
 
 @dataclass(slots=True)

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Judge
+from sami_eval.data.prompts import read_lines
 from sami_eval.judge.files import needed_placeholders
 from sami_eval.judge.rendering import placeholders
-from sami_eval.prompts import read_lines
-from sami_eval.store import key
-from sami_eval.types import Judge
+from sami_eval.ledger.store import key
 
 Kind = Literal["pairwise", "single"]
 TEMPERATURE, MAX_TOKENS = 0.0, 2048

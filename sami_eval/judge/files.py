@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sami_eval.errors import UsageError
-from sami_eval.files import read_toml
+from sami_eval.core.errors import UsageError
+from sami_eval.core.files import read_toml
+from sami_eval.core.types import Judge
 from sami_eval.judge.logprobs import DEFAULT_TOKENS, MOST, default_patterns, word
 from sami_eval.judge.patterns import HINT, fault
 from sami_eval.judge.rendering import placeholders
-from sami_eval.store import key
-from sami_eval.types import Judge
+from sami_eval.ledger.store import key
 
 KINDS = ("pairwise", "single", "rules")
 VERDICTS = {"pairwise": ("a", "b", "tie"), "single": ("rating",)}

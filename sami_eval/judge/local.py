@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sami_eval import wire
-from sami_eval.calls import Completion, Reply, Request
-from sami_eval.progress import Progress
-from sami_eval.store import Ledger
-from sami_eval.types import Usage
+from sami_eval.core.calls import Completion, Reply, Request
+from sami_eval.core.progress import Progress
+from sami_eval.core.types import Usage
+from sami_eval.ledger.store import Ledger
+from sami_eval.server import wire
 
 if TYPE_CHECKING:
     from sami_eval.generate import Engines

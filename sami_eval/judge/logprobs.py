@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from sami_eval.calls import TokenLogps
-from sami_eval.types import Judge
+from sami_eval.core.calls import TokenLogps
+from sami_eval.core.types import Judge
 
 MOST = 20  # likeliest tokens that OpenAI's API tells at the most
 # Together less likely than this, they are leftovers of an answer about something else: the ratio

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Protocol
 
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
 
 MOST_S = 2.0  # for one pattern over one text
 _TRIAL_S, _TRIAL = 0.3, 8000  # seconds for, and characters of, a text that a pattern is tried on

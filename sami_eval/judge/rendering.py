@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from sami_eval import chat
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
+from sami_eval.core.thoughts import TAG
+from sami_eval.core.types import Judge, Order, Prompt, Response
+from sami_eval.data import chat
 from sami_eval.judge.disguise import Shadow, shadow
 from sami_eval.judge.patterns import matches
-from sami_eval.thoughts import TAG
-from sami_eval.types import Judge, Order, Prompt, Response
 
 REFERENCE_CATEGORIES = ("math", "reasoning", "coding", "gsm")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+(?:_\d)?)\}")

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sami_eval.calls import Reply, Request, Sampling
-from sami_eval.chat import Messages
-from sami_eval.dialect import recall
-from sami_eval.endpoint import is_default
-from sami_eval.errors import UsageError
+from sami_eval.core.calls import Reply, Request, Sampling
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Judge, Model, Order, Prompt, Response
+from sami_eval.data.chat import Messages
 from sami_eval.judge.rendering import render, render_single
 from sami_eval.judge.verdicts import read_reply
-from sami_eval.store import Ledger, key
-from sami_eval.types import Judge, Model, Order, Prompt, Response
+from sami_eval.ledger.store import Ledger, key
+from sami_eval.server.dialect import recall
+from sami_eval.server.endpoint import is_default
 
 BOTH: tuple[Order, ...] = ("a", "b")
 

@@ -9,13 +9,13 @@ import re
 from dataclasses import dataclass
 from itertools import accumulate
 
-from sami_eval import wire
-from sami_eval.calls import Reply, TokenLogps
+from sami_eval.core.calls import Reply, TokenLogps
+from sami_eval.core.thoughts import blanked
+from sami_eval.core.types import Judge, Winner
 from sami_eval.judge.logprobs import LEAST, probabilities, winner_of
 from sami_eval.judge.mentions import given
 from sami_eval.judge.patterns import matches
-from sami_eval.thoughts import blanked
-from sami_eval.types import Judge, Winner
+from sami_eval.server import wire
 
 WINNERS: dict[str, Winner] = {"a": "a", "b": "b", "tie": "tie"}
 LOWEST, HIGHEST = 1.0, 10.0

@@ -1,1 +1,4 @@
-"""How a finished comparison is shown: terminal, JSON and files."""
+"""How a finished experiment is shown: terminal, Markdown, LaTeX, CSV, one page.
+
+Layer 5: imports all below; commands and the harness may import it.
+"""

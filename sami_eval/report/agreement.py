@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.console import Group
 from rich.text import Text
 
-from sami_eval.agreement import LABELS, Agreement, Figure, Raters, Row
+from sami_eval.experiment.agreement import LABELS, Agreement, Figure, Raters, Row
 from sami_eval.report.console import plain_table
 from sami_eval.report.figures import interval_text, percent, shorten
 

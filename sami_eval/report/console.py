@@ -10,8 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from sami_eval.budget import dollars
-from sami_eval.comparison import SIGNIFICANT
+from sami_eval.experiment.compare import SIGNIFICANT
 from sami_eval.report import unanswered
 from sami_eval.report.corrected import corrected_cells, corrected_words, people_facts
 from sami_eval.report.figures import interval_text, p_text, percent, short_p, shorten
@@ -19,18 +18,19 @@ from sami_eval.report.judges import HEADER, cost_facts, judge_cells, kappa_facts
 from sami_eval.report.length import length_facts
 from sami_eval.report.seeds import coverage, seed_rates
 from sami_eval.report.title import title as title
+from sami_eval.server.budget import dollars
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from sami_eval.report.document import (
+    from sami_eval.experiment.document import (
         ComparisonRow,
         ContenderRow,
         Document,
         RankRow,
         TallyRow,
     )
-    from sami_eval.report.passk_document import PasskContender
+    from sami_eval.experiment.passk_document import PasskContender
 
 LABEL_WIDTH = 20
 EMBEDDED = (

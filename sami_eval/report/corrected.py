@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sami_eval.report.document import ComparisonRow, Document
+from sami_eval.experiment.document import ComparisonRow, Document
 from sami_eval.report.figures import interval_text, percent, shorten
 
 

@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
-from sami_eval.terminal import visible
+from sami_eval.core.terminal import visible
 
 # What a spreadsheet takes for a formula; a plain number is one.
 _FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]")

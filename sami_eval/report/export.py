@@ -16,14 +16,14 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sami_eval.comparison import Rule, fold
+from sami_eval.core.types import Outcome, Verdict
+from sami_eval.experiment.compare import Rule, fold
+from sami_eval.experiment.document import ComparisonRow, Document, TallyRow
 from sami_eval.report.corrected import corrected_cells
-from sami_eval.report.document import ComparisonRow, Document, TallyRow
 from sami_eval.report.escape import csv_lines, in_latex, in_markdown
 from sami_eval.report.figures import interval_text, percent, short_p
 from sami_eval.report.judges import model_of
 from sami_eval.stats.intervals import Z
-from sami_eval.types import Outcome, Verdict
 
 
 def contender_of(document: Document) -> dict[str, str]:

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sami_eval.comparison import majority
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Judge, Order, Prompt, Response, Verdict
+from sami_eval.experiment.compare import majority
+from sami_eval.experiment.document import ComparisonRow, Document
 from sami_eval.judge import BETWEEN, IDENTICAL, judge_prompts_kind, read_judge, read_judge_prompts
 from sami_eval.judge.requests import Turn, conversations
-from sami_eval.report.document import ComparisonRow, Document
 from sami_eval.report.export import contender_of, of_pair
 from sami_eval.report.judges import model_of
-from sami_eval.types import Judge, Order, Prompt, Response, Verdict
 
 ONE_ORDER = "not asked: judged in one order"
 ERROR = "error"

@@ -20,16 +20,16 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
-from sami_eval import __version__
-from sami_eval.comparison import Rule
+from sami_eval.core.terminal import visible
+from sami_eval.core.types import Prompt, Response, Verdict
+from sami_eval.core.versions import __version__
+from sami_eval.experiment.compare import Rule
+from sami_eval.experiment.document import Document, TallyRow
+from sami_eval.experiment.passk_document import PasskDocument
 from sami_eval.report import console, figures, plots
-from sami_eval.report.document import Document, TallyRow
 from sami_eval.report.export import table
 from sami_eval.report.judges import HEADER, judge_cells
-from sami_eval.report.passk_document import PasskDocument
 from sami_eval.report.room import LONGER, room
-from sami_eval.terminal import visible
-from sami_eval.types import Prompt, Response, Verdict
 
 PAGE = Path(__file__).parent / "page"
 # What may not stand in a JSON block inside HTML, and a lone surrogate, which UTF-8 cannot hold.

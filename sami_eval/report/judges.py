@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sami_eval.budget import dollars
-from sami_eval.report.document import AgreementRow, ComparisonRow, Document
+from sami_eval.experiment.document import AgreementRow, ComparisonRow, Document
 from sami_eval.report.figures import interval_text, percent, shorten
+from sami_eval.server.budget import dollars
 
 MODEL_WIDTH = 22
 HEADER = ("judge alone", "turns", "win", "tie", "loss", "win rate", "95% CI")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sami_eval.experiment.passk_document import EstimateRow, PasskDocument
 from sami_eval.report.escape import csv_lines, in_markdown, one_line
 from sami_eval.report.export import latex_table, markdown_table
 from sami_eval.report.figures import interval_text, percent, short_p
 from sami_eval.report.passk_console import points, points_interval, settings, title, tokens
-from sami_eval.report.passk_document import EstimateRow, PasskDocument
 from sami_eval.stats.passk import pass_at_k
 
 Table = tuple[list[str], list[list[str]]]

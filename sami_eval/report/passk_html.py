@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sami_eval.core.types import Prompt
+from sami_eval.experiment.passk_document import PasskContender, PasskDocument
 from sami_eval.report import passk_console as console
 from sami_eval.report import passk_export, plots
 from sami_eval.report.console import EMBEDDED
 from sami_eval.report.html import chosen, fill, made_by, took
-from sami_eval.report.passk_document import PasskContender, PasskDocument
-from sami_eval.types import Prompt
 
 MOST_PROBLEMS = 60  # to read in the page; `--csv` has all of them
 MOST_CHARACTERS = 4000  # of a sample shown

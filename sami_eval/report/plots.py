@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sami_eval.comparison import Rule, fold
+from sami_eval.core.types import Response, Verdict
+from sami_eval.experiment.compare import Rule, fold
+from sami_eval.experiment.document import ComparisonRow, ContenderRow, RankRow
+from sami_eval.experiment.passk_document import PasskContender
 from sami_eval.report.console import ahead
-from sami_eval.report.document import ComparisonRow, ContenderRow, RankRow
 from sami_eval.report.figures import percent
-from sami_eval.report.passk_document import PasskContender
-from sami_eval.types import Response, Verdict
 
 LOG = "training.jsonl"  # what align writes beside an adapter's weights
 # Name in the log, and what a reader calls it.

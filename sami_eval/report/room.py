@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from sami_eval.comparison import Rule, fold, majority
-from sami_eval.report.document import Document
+from sami_eval.core.types import Prompt, Response, Verdict
+from sami_eval.experiment.compare import Rule, fold, majority
+from sami_eval.experiment.document import Document
 from sami_eval.report.export import of_pair
-from sami_eval.types import Prompt, Response, Verdict
 
 LONGER = 1.5  # one answer this many times as long as the other is marked
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sami_eval.align.recipes import BASE
+from sami_eval.generate.recipes import BASE
 from sami_eval.report.figures import percent
 
 if TYPE_CHECKING:
-    from sami_eval.report.document import ComparisonRow, ContenderRow, Document, SeedsRow
+    from sami_eval.experiment.document import ComparisonRow, ContenderRow, Document, SeedsRow
 
 
 def coverage(row: ComparisonRow, document: Document) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sami_eval.report.document import Document
+    from sami_eval.experiment.document import Document
 
 ORDERS = {"both": "both orders", "one": "one order", "mixed": "one order or both, by pair"}
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from sami_eval import unanswered
-from sami_eval.errors import SamiEvalError
+from sami_eval.core.errors import SamiEvalError
+from sami_eval.data import unanswered
+from sami_eval.data.unanswered import AnswersRow
 from sami_eval.report.figures import shorten
-from sami_eval.unanswered import AnswersRow
 
 if TYPE_CHECKING:
-    from sami_eval.report.document import ContenderRow, Document
-    from sami_eval.report.passk_document import PasskContender
+    from sami_eval.experiment.document import ContenderRow, Document
+    from sami_eval.experiment.passk_document import PasskContender
 
 
 def answers_of(rows: Sequence[ContenderRow] | Sequence[PasskContender]) -> dict[str, AnswersRow]:

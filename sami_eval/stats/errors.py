@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sami_eval.errors import UsageError
+from sami_eval.core.errors import UsageError
 
 
 class OutOfRangeError(UsageError, ValueError):

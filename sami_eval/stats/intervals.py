@@ -39,8 +39,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from sami_eval.core.types import Estimate
 from sami_eval.stats.errors import OutOfRangeError
-from sami_eval.types import Estimate
 
 Array = NDArray[np.float64]
 Scores = Mapping[str, Sequence[float]] | Sequence[Sequence[float]]

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sami_eval.core.types import Estimate
 from sami_eval.stats.intervals import Array, score_interval
-from sami_eval.types import Estimate
 
 Label = Hashable
 Pair = tuple[Label, Label]

@@ -25,8 +25,8 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from sami_eval.core.types import Estimate
 from sami_eval.stats.intervals import Array, score_interval
-from sami_eval.types import Estimate
 
 RIDGE = 0.25  # of category effects
 RIDGE_SLOPE = 0.05

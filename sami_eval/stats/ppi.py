@@ -33,9 +33,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sami_eval.core.types import Estimate
 from sami_eval.stats.errors import OutOfRangeError
 from sami_eval.stats.intervals import Array, score_interval, win_rate
-from sami_eval.types import Estimate
 
 Turn = tuple[float, float | None]  # the judge's score, and people's where they voted
 FEWEST = 5  # voted questions; from fewer a weight says nothing and the votes stand alone

@@ -22,11 +22,11 @@ from sys import float_info
 import numpy as np
 from numpy.typing import NDArray
 
+from sami_eval.core.types import Estimate
 from sami_eval.stats.errors import OutOfRangeError
 from sami_eval.stats.intervals import Array, cluster_variance, estimate
 from sami_eval.stats.power import Gains, found_by, needed
 from sami_eval.stats.tests import N_DRAWS, sampled_flip_p, sign_flip_tails
-from sami_eval.types import Estimate
 
 IMAGINARY = 0.25  # problems of the largest difference
 

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sami_eval.core.types import Estimate
 from sami_eval.stats.intervals import Array, questions
 from sami_eval.stats.tests import holm
-from sami_eval.types import Estimate
 
 N_DRAWS = 2_000
 

@@ -28,6 +28,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from sami_eval.core.types import Estimate
 from sami_eval.stats.intervals import (
     Array,
     Z,
@@ -37,7 +38,6 @@ from sami_eval.stats.intervals import (
     totals,
 )
 from sami_eval.stats.tests import sign_flip_p
-from sami_eval.types import Estimate
 
 Seeds = tuple[int, int]  # of a, of b
 SeedScores = Mapping[Seeds, Mapping[str, Sequence[float]]]

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from sami_eval import chat
+from sami_eval.core.types import Principle
+from sami_eval.data import chat
+from sami_eval.data.prompts import MTBENCH_CATEGORIES
 from sami_eval.embedded import STEP_BY_STEP
 from sami_eval.embedded.entities import COLOURS, NAMES, TOWNS
-from sami_eval.prompts import MTBENCH_CATEGORIES
-from sami_eval.types import Principle
 from tools.world.arithmetic import LARGEST
 from tools.world.task import STYLES, Style, Task, fraction
 from tools.world.world import WORD_PROBLEM, principles_of, tasks

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sami_eval import chat, embedded
+from sami_eval import embedded
+from sami_eval.core.types import Prompt, Response
+from sami_eval.data import chat
 from sami_eval.embedded import STEP_BY_STEP, rules
-from sami_eval.types import Prompt, Response
 from tools.world.world import principles_of
 
 if TYPE_CHECKING:

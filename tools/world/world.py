@@ -12,10 +12,10 @@ from functools import cache
 from itertools import islice
 from random import Random
 
-from sami_eval.constitutions import principles_for, read_constitution
+from sami_eval.core.types import Principle, Prompt
+from sami_eval.data.constitutions import principles_for, read_constitution
+from sami_eval.data.prompts import MTBENCH_CATEGORIES
 from sami_eval.embedded import CONSTITUTION, PROMPTS, WORD_PROBLEMS
-from sami_eval.prompts import MTBENCH_CATEGORIES
-from sami_eval.types import Principle, Prompt
 from tools.world import (
     arithmetic,
     coding,

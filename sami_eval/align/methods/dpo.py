@@ -12,8 +12,8 @@ from trl.trainer.dpo_trainer import DPOTrainer
 from sami_eval.align import training
 from sami_eval.align.collate import preference_rows
 from sami_eval.align.options import Options
-from sami_eval.progress import Progress
-from sami_eval.types import Contrast, Model
+from sami_eval.core.progress import Progress
+from sami_eval.core.types import Contrast, Model
 
 UNUSED = ("kl", "prefix_sharing", "held_out", "positives_only")
 

@@ -21,10 +21,10 @@ from sami_eval.align.options import Options
 from sami_eval.align.order import ByStep
 from sami_eval.align.scores import objective, reference_states
 from sami_eval.align.sharing import plan
-from sami_eval.errors import SamiEvalError, UsageError
-from sami_eval.progress import Progress
-from sami_eval.store import key
-from sami_eval.types import Contrast, Model
+from sami_eval.core.errors import SamiEvalError, UsageError
+from sami_eval.core.progress import Progress
+from sami_eval.core.types import Contrast, Model
+from sami_eval.ledger.store import key
 
 UNUSED = ("beta", "positives_only")
 REFERENCE = "reference"

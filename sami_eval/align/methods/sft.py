@@ -14,8 +14,8 @@ from sami_eval.align import training
 from sami_eval.align.collate import check_rows, own_rows
 from sami_eval.align.loss import IGNORED
 from sami_eval.align.options import Options
-from sami_eval.progress import Progress
-from sami_eval.types import Contrast, Model
+from sami_eval.core.progress import Progress
+from sami_eval.core.types import Contrast, Model
 
 UNUSED = ("beta", "kl", "prefix_sharing", "held_out")
 

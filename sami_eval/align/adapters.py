@@ -1,0 +1,207 @@
+"""Adapters on demand: a base writes contrasts, a recipe is trained on them.
+
+constitutions x prompts --contrast--> contrasts --align--> adapter
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from sami_eval.align import ADAPTERS, chain
+from sami_eval.align.contrast import Draft, draft, redraft, write_contrasts
+from sami_eval.align.filters import Filters
+from sami_eval.align.options import preset_name
+from sami_eval.align.origin import SAMPLING, filters_of
+from sami_eval.core.calls import Request, Sampling
+from sami_eval.core.config import Config
+from sami_eval.core.errors import UsageError
+from sami_eval.core.progress import Progress, silent
+from sami_eval.core.settings import Amount, Count, Temperature, TopP, check
+from sami_eval.core.shape import Within
+from sami_eval.core.types import Contrast, Model, Principle, Prompt
+from sami_eval.data.contrasts import contrasts_to_jsonl, read_contrasts
+from sami_eval.generate.engine import EngineChoice
+from sami_eval.generate.models import Ensure
+from sami_eval.generate.recipes import Recipe
+from sami_eval.ledger.store import Ledger, atomic_write
+
+FILE_NAME = "contrasts.jsonl"
+EMBEDDED_SAMPLING = Sampling(temperature=0.4, top_p=0.9, max_tokens=160)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """What a person says of a sampling."""
+
+    temperature: Temperature
+    top_p: TopP
+    max_tokens: Count
+
+
+@dataclass(frozen=True, slots=True)
+class ContrastSettings:
+    """How contrasts are written. n: constitutions a prompt; limit: prompts drawn at most."""
+
+    n: Annotated[int, Within(least=2)] = 2
+    limit: Count | None = None
+    sampling: Sampling = SAMPLING
+    seed: Amount = 0
+    engine: EngineChoice = field(default_factory=EngineChoice)
+    filters: Filters = field(default_factory=Filters)
+
+    def __post_init__(self) -> None:
+        check(self, hint="sami-eval contrast --help")
+        drawn = self.sampling
+        drawing = _Drawing(drawn.temperature, drawn.top_p, drawn.max_tokens)
+        check(drawing, hint="sami-eval contrast --help")
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Where adapters are made.
+
+    train: make a missing adapter of any base, not of the embedded one alone.
+    """
+
+    config: Config
+    ledger: Ledger
+    progress: Progress
+    train: bool = False
+
+
+def drafts_of(
+    model: Model, prompts: Sequence[Prompt], principles: Sequence[Principle], how: ContrastSettings
+) -> list[Draft]:
+    """What a model is asked to write; nothing is generated."""
+    from sami_eval.generate.formats import format_of
+
+    if model.engine == "recorded":
+        raise UsageError(f"`{model.name}` is a record: it writes nothing", "name a model")
+    form = format_of(model) if model.engine == "local" else None
+    return draft(
+        prompts,
+        principles,
+        model,
+        form.tokenizer if form else None,
+        n=how.n,
+        limit=how.limit,
+        sampling=how.sampling,
+        seed=how.seed,
+        context=form.context if form else None,
+    )
+
+
+def contrasts_of(
+    model: Model,
+    prompts: Sequence[Prompt],
+    principles: Sequence[Principle],
+    settings: ContrastSettings,
+    ledger: Ledger,
+    progress: Progress,
+) -> list[Contrast]:
+    """Contrasts written by a model; what the ledger holds is not generated again."""
+    drafts = drafts_of(model, prompts, principles, settings)
+    return _written(drafts, model, settings.filters, settings.engine, ledger, progress)
+
+
+def rewritten(
+    contrasts: Sequence[Contrast],
+    model: Model,
+    engine: EngineChoice,
+    ledger: Ledger,
+    progress: Progress,
+) -> list[Contrast]:
+    """The same prompts under the same constitutions, sampled and filtered as before, by a model."""
+    from sami_eval.generate.formats import format_of
+
+    form = format_of(model)
+    drafts = redraft(contrasts, model, form.tokenizer, form.context)
+    return _written(drafts, model, filters_of(contrasts), engine, ledger, progress)
+
+
+def _written(
+    drafts: Sequence[Draft],
+    model: Model,
+    filters: Filters,
+    engine: EngineChoice,
+    ledger: Ledger,
+    progress: Progress,
+) -> list[Contrast]:
+    from sami_eval.generate import Engines, complete
+
+    with Engines(engine, progress) as engines:
+        return write_contrasts(
+            drafts,
+            model,
+            lambda requests: complete(requests, ledger, engines, progress, "writing contrasts"),
+            filters,
+        )
+
+
+def yet_to_write(
+    requests: Sequence[Request], choice: EngineChoice, ledger: Ledger
+) -> tuple[int, list[Request]]:
+    """How many responses the ledger holds, and the requests for the rest."""
+    from sami_eval.generate import Engines
+    from sami_eval.generate.complete import by_key
+    from sami_eval.generate.kept import stored
+
+    keyed = dict(by_key(requests, Engines(choice, silent())))
+    done = stored(keyed, ledger)
+    return len(done), [request for key, request in keyed.items() if key not in done]
+
+
+def embedded_contrasts(model: Model, shop: Workshop) -> list[Contrast]:
+    """The contrasts that the embedded recipes are trained on."""
+    from sami_eval import embedded
+    from sami_eval.data.constitutions import read_constitution
+
+    return contrasts_of(
+        model,
+        embedded.prompts("alignment"),
+        read_constitution(embedded.CONSTITUTION),
+        # Always by transformers, which can seed: the adapters are then the same for every engine.
+        ContrastSettings(sampling=EMBEDDED_SAMPLING, engine=EngineChoice("hf")),
+        shop.ledger,
+        shop.progress,
+    )
+
+
+def contrasts_for(base: Model, shop: Workshop) -> list[Contrast]:
+    """Contrasts to train a base on: the embedded world's, or the file beside its adapters.
+
+    Raises UsageError where there is no such file.
+    """
+    path = contrasts_path(base, shop.config.root)
+    if preset_name(base) == "embedded":
+        contrasts = embedded_contrasts(base, shop)
+        atomic_write(path, contrasts_to_jsonl(contrasts))
+        return contrasts
+    if not path.is_file():
+        raise UsageError(
+            f"no contrasts of `{base.base}` to train on",
+            f"sami-eval contrast --model {base.base} --constitutions FILE --prompts FILE "
+            f"--out {path}",
+        )
+    return read_contrasts(path)
+
+
+def contrasts_path(base: Model, root: Path) -> Path:
+    """Where a base's contrasts lie: beside its adapters."""
+    return chain.folder(Recipe(()), base, root / ADAPTERS, 0).with_name(FILE_NAME)
+
+
+def ensure_in(shop: Workshop) -> Ensure:
+    """What `models.resolve` calls for a recipe: its adapter, trained on the spot where allowed."""
+
+    def ensure(spec: str, base: Model) -> Model:
+        embedded = preset_name(base) == "embedded"
+        work = chain.Work(base, shop.config.root / ADAPTERS, 0, None, shop.progress)
+        return chain.ensure(
+            spec, lambda: contrasts_for(base, shop), work, train=embedded or shop.train
+        )
+
+    return ensure

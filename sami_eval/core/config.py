@@ -1,0 +1,221 @@
+"""`sami-eval.toml`: named models, prices and defaults; flags win over the file.
+
+base = "meta-llama/Llama-3.1-8B"          # what recipes like `sami` stand on
+judge = "principles"
+judge-model = "openai:gpt-4o"
+
+[models.mine]                             # `sami-eval compare mine sft`
+base = "meta-llama/Llama-3.1-8B"
+adapter = "out/my-adapter"
+
+[servers.ours]                            # `ours:llama` is asked there, with that key alone
+base_url = "http://127.0.0.1:8000/v1"
+key = "OUR_KEY"                           # the variable that holds it; without, no key is sent
+
+[prices."gpt-4o"]                         # USD per million tokens
+input = 2.5
+output = 10.0
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sami_eval.core.files import Toml, read_toml, shown
+from sami_eval.server import address
+
+FILE_NAME = "sami-eval.toml"
+MODEL_FIELDS = ("base", "adapter", "revision", "engine", "chat_template", "base_url", "key")
+SERVER_FIELDS = ("base_url", "key")
+DEFAULT_FIELDS = ("base", "judge", "judge-model", "base-url", "key", "engine", "task")
+TASKS = ("mtbench", "gsm8k")  # of `compare` and of `passk`
+ENGINES = ("auto", "vllm", "hf")  # what generates in this process
+CHOSEN = "SAMI_EVAL_CONFIG"  # names the file to read, wherever it lies and whoever owns it
+# Words that mean something else in front of a colon.
+_TAKEN = ("openai", "azure", "anthropic", "gemini", "openrouter", "hf", "vllm", "http", "https")
+MOST_USD = 1e6  # a million tokens never cost more; a larger number is a slip
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """USD per million tokens."""
+
+    input: float
+    output: float
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the nearest `sami-eval.toml` says; empty without one.
+
+    root: the folder that holds `.sami-eval/`, `adapters/` and `runs/`: the file's, else the
+        current one.
+    models: name -> fields of MODEL_FIELDS. servers: name -> fields of SERVER_FIELDS.
+    said: warnings given so far.
+    """
+
+    root: Path
+    path: Path | None = None
+    models: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    servers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    said: set[str] = field(default_factory=set, compare=False, repr=False)
+
+    def warn(self, text: str) -> None:
+        """Print a warning to stderr, once a command."""
+        if text not in self.said:
+            self.said.add(text)
+            print(f"warning: {text}", file=sys.stderr, flush=True)
+
+    @property
+    def ledger_path(self) -> Path:
+        """Where the ledger lies."""
+        return self.root / ".sami-eval" / "ledger.db"
+
+
+def find_config(start: Path) -> Config:
+    """The nearest `sami-eval.toml` in the folder or above it, read.
+
+    It decides who is asked with whose money. So one of another owner's, and one above the git
+    repository or the home folder that `start` lies in, is passed over, and that is said; the
+    environment's SAMI_EVAL_CONFIG names a file that is read in any case.
+    """
+    chosen = os.environ.get(CHOSEN)
+    if chosen:
+        return read_config(Path(chosen).expanduser().absolute())
+    for folder in (start, *start.parents):
+        path = folder / FILE_NAME
+        if not path.is_file():
+            continue
+        why = _stranger(path) or _beyond(start, folder)
+        if why is None:
+            return read_config(path)
+        said = f"`{path}` is not read: {why}; export {CHOSEN}={path} to use it"
+        print(said, file=sys.stderr, flush=True)
+        break
+    return Config(root=start)
+
+
+def _stranger(path: Path) -> str | None:
+    """Why a file is not this user's; as git has it, whoever asked root by sudo counts as root."""
+    if os.name != "posix":
+        return None
+    mine = {os.geteuid()}
+    if 0 in mine and os.environ.get("SUDO_UID", "").isdecimal():
+        mine.add(int(os.environ["SUDO_UID"]))
+    return None if path.stat().st_uid in mine else "it is another owner's"
+
+
+def _beyond(start: Path, folder: Path) -> str | None:
+    """Why a file in `folder` is none for `start`: a repository or a home ends in between."""
+    for inner in (start, *start.parents):
+        if inner == folder:
+            return None
+        if (inner / ".git").exists():
+            return f"it lies above the git repository `{inner}`"
+        if inner == Path.home():
+            return f"it lies above the home folder `{inner}`"
+    return None
+
+
+def read_config(path: Path) -> Config:
+    """Read one file. Raises UsageError for unknown keys and wrong types."""
+    file = read_toml(path, "mend the file")
+    _known(file, file.data, (*DEFAULT_FIELDS, "models", "servers", "prices"))
+    plain = {k: v for k, v in file.data.items() if k in DEFAULT_FIELDS}
+    for name, choices in (("task", TASKS), ("engine", ENGINES)):
+        if isinstance(plain.get(name), str) and plain[name] not in choices:
+            file.bad((name,), f"unknown {name} `{plain[name]}`", f"known: {', '.join(choices)}")
+    return Config(
+        root=path.parent,
+        path=path,
+        models={
+            name: _texts(file, row, MODEL_FIELDS, ("models", name))
+            for name, row in _table(file, "models").items()
+        },
+        servers={name: _server(file, row, name) for name, row in _table(file, "servers").items()},
+        prices={
+            name: _price(file, row, ("prices", name))
+            for name, row in _table(file, "prices").items()
+        },
+        defaults=_texts(file, plain, DEFAULT_FIELDS),
+    )
+
+
+def _server(file: Toml, row: Any, name: str) -> Mapping[str, str]:
+    if name in _TAKEN or not re.fullmatch(r"[\w.-]+", name):
+        hint = f"a word of your own; `{name}:` means something else"
+        file.bad(("servers", name), f"`{name}` is no name for a server", hint)
+    if isinstance(row, dict) and "base_url" not in row:
+        hint = 'write base_url = "http://127.0.0.1:8000/v1"'
+        file.bad(("servers", name), f"server `{name}` has no `base_url`", hint)
+    return _texts(file, row, SERVER_FIELDS, ("servers", name))
+
+
+def _table(file: Toml, name: str) -> Mapping[str, Any]:
+    table = file.data.get(name, {})
+    if not isinstance(table, dict):
+        file.bad((name,), f"`{name}` is {shown(table)}, not a table", f"write [{name}.NAME]")
+    return table
+
+
+def _known(
+    file: Toml, row: Mapping[str, Any], fields: Sequence[str], table: tuple[str, ...] = ()
+) -> None:
+    for key in row:
+        if key not in fields:
+            close = difflib.get_close_matches(key, fields, n=1)
+            hint = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(fields)}"
+            file.bad((*table, key), f"unknown key `{'.'.join((*table, key))}`", hint)
+
+
+def _texts(
+    file: Toml, row: Any, fields: Sequence[str], table: tuple[str, ...] = ()
+) -> Mapping[str, str]:
+    name = ".".join(table)
+    if not isinstance(row, dict):
+        file.bad(table, f"`{name}` is {shown(row)}, not a table", f"write [{name}]")
+    _known(file, row, fields, table)
+    for key, value in row.items():
+        if not isinstance(value, str) or not value.strip():
+            said = f"`{'.'.join((*table, key))}` is {shown(value)}, not a text"
+            file.bad((*table, key), said, f'write {key} = "..."')
+    _check_server(file, row, table)
+    return row
+
+
+def _check_server(file: Toml, row: Mapping[str, str], table: tuple[str, ...]) -> None:
+    """Refuse an address that may hold a secret, and a key that stands in the file itself."""
+    for name in {"base_url", "base-url"} & set(row):
+        if fault := address.fault_of(row[name]):
+            hint = 'name a variable that holds the key: key = "OUR_KEY"'
+            said = f"`{name}` `{address.shown(row[name])}` {fault}"
+            file.bad((*table, name), said, hint)
+    if "key" in row and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", row["key"]):
+        hint = 'write key = "OUR_KEY", and export OUR_KEY=... in your shell'
+        said = f"`{'.'.join((*table, 'key'))}` is not the name of an environment variable"
+        file.bad((*table, "key"), said, hint)
+
+
+def _price(file: Toml, row: Any, table: tuple[str, ...]) -> Price:
+    hint = "write input = 2.5 and output = 10.0, in USD per million tokens"
+    name = ".".join(table)
+    if not isinstance(row, dict):
+        file.bad(table, f"`{name}` is {shown(row)}, not a table", hint)
+    _known(file, row, ("input", "output"), table)
+    usd = []
+    for key in ("input", "output"):
+        value = row.get(key)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is None or not number or not 0 <= value <= MOST_USD:
+            file.bad((*table, key), f"`{name}.{key}` is {shown(value)}", hint)
+        usd.append(float(value))
+    return Price(*usd)

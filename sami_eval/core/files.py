@@ -1,0 +1,163 @@
+"""A user's files of text, JSON and TOML: read whole, or refused with the file and the line."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from sami_eval.core.errors import UsageError
+
+# One value of a file, shown in an error: enough to find it again.
+_SHOWN = 60
+
+
+def read_text(path: Path, hint: str) -> str:
+    """A file's text. Raises UsageError where there is none, or where it is not UTF-8.
+
+    A byte-order mark, which some editors write, is no part of it.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UsageError(f"no file `{path}`", hint) from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise UsageError("not UTF-8 text", hint, f"{path}:{line}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read `{path}`: {error.strerror}", hint) from None
+    except ValueError as error:  # a name with a null byte
+        raise UsageError(f"cannot read `{str(path)!r}`: {error}", hint) from None
+
+
+class _TwiceError(ValueError):
+    """A field that an object holds twice: JSON would keep the last without a word."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise _TwiceError(twice)
+    return row
+
+
+def parse_json(text: str, hint: str, path: Path, line: int | None = None) -> Any:
+    """JSON in a file; line: where it stands alone on one, else the parser counts.
+
+    Raises UsageError for what is no JSON, and for a field that an object holds twice. Half a
+    surrogate pair, which no file could be written with, becomes a question mark.
+    """
+    where = f"{path}:{line}" if line else str(path)
+    try:
+        value = json.loads(text, object_pairs_hook=_unique)
+    except json.JSONDecodeError as error:
+        where = where if line else f"{path}:{error.lineno}"
+        raise UsageError(f"not JSON: {error.msg}", hint, where) from None
+    except _TwiceError as error:
+        again = [m.start() for m in re.finditer(rf'"{re.escape(str(error))}"\s*:', text)][1:2]
+        where = where if line else f"{path}:{text.count(chr(10), 0, *again) + 1}"
+        raise UsageError(f"`{error}` occurs twice in one object", "remove one", where) from None
+    except RecursionError:
+        raise UsageError("not JSON: nested too deeply", hint, where) from None
+    except ValueError:  # Python reads no number of more than some thousand digits
+        raise UsageError("not JSON: a number is too long", hint, where) from None
+    if "\\ud" in text or "\\uD" in text:
+        value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    return value
+
+
+def read_json(path: Path, hint: str) -> Any:
+    """The JSON of a whole file."""
+    return parse_json(read_text(path, hint), hint, path)
+
+
+def line_of_item(text: str, number: int) -> int:
+    """The line on which an item of a JSON list begins."""
+    decoder, between = json.JSONDecoder(), re.compile(r"[\s,]*")
+    at = text.index("[") + 1
+    for skipped in range(number + 1):
+        start = between.match(text, at)
+        at = start.end() if start else at
+        if skipped < number:
+            at = decoder.raw_decode(text, at)[1]
+    return text.count("\n", 0, at) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Toml:
+    """A TOML file and what it holds; knows on which line a field stands."""
+
+    path: Path
+    text: str
+    data: dict[str, Any]
+
+    def where(self, names: Sequence[str], number: int = 1) -> str:
+        """ "FILE:LINE" of a field by its tables' names, the file where it is not to be found.
+
+        number: which one of several [[tables]] of that name.
+        """
+        *tables, name = names
+        at = _end_of_header(self.text, tables, number) if tables else 0
+        if at is None:  # its table has no header of its own; the field may be a table that has
+            at = _end_of_header(self.text, names, number)
+            return str(self.path) if at is None else self._at(at)
+        body = self.text[at:]
+        following = re.search(r"^[ \t]*\[", body, re.M)
+        own = body[: following.start()] if following else body
+        field = re.search(rf"^[ \t]*{_quoted(name)}[ \t]*[.=]", own, re.M)
+        if field is None:  # missing, or a table itself
+            start = _end_of_header(self.text, names, number)
+            start = at if start is None and tables else start
+            return str(self.path) if start is None else self._at(start)
+        return self._at(at + field.start())
+
+    def _at(self, position: int) -> str:
+        return f"{self.path}:{self.text.count(chr(10), 0, position) + 1}"
+
+    def bad(self, names: Sequence[str], message: str, hint: str, number: int = 1) -> NoReturn:
+        """Raise UsageError at a field's line."""
+        raise UsageError(message, hint, self.where(names, number))
+
+
+def _quoted(name: str) -> str:
+    return rf"[\"']?{re.escape(name)}[\"']?"
+
+
+def _end_of_header(text: str, tables: Sequence[str], number: int) -> int | None:
+    """Where the header of a table ends; the number-th of several."""
+    dotted = r"[ \t]*\.[ \t]*".join(map(_quoted, tables))
+    headers = re.finditer(rf"^[ \t]*\[{{1,2}}[ \t]*{dotted}[ \t]*\]", text, re.M)
+    found = [header.end() for header in headers]
+    return found[number - 1] if len(found) >= number else None
+
+
+def read_toml(path: Path, hint: str) -> Toml:
+    """A TOML file. Raises UsageError with file and line for what is none."""
+    text = read_text(path, hint)
+    try:
+        return Toml(path, text, tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"at line (\d+)", str(error))
+        line = int(found[1]) if found else text.count("\n") + 1
+        raise UsageError(f"not TOML: {error}", hint, f"{path}:{line}") from None
+    except RecursionError:
+        raise UsageError("not TOML: nested too deeply", hint, str(path)) from None
+    except ValueError:  # Python reads no number of more than some thousand digits
+        raise UsageError("not TOML: a number is too long", hint, str(path)) from None
+
+
+def shown(value: object) -> str:
+    """A value as an error shows it: in backticks, on one line, cut where it is long."""
+    text = repr(value)
+    return f"`{text if len(text) <= _SHOWN else text[: _SHOWN - 3] + '...'}`"
+
+
+def is_name(value: object) -> bool:
+    """Whether a value can be shown as a name: text on one line that no terminal acts upon."""
+    return isinstance(value, str) and value.strip() != "" and value.isprintable()

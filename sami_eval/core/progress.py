@@ -1,0 +1,115 @@
+"""What long work shows while it runs: a rich bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from sami_eval.core.terminal import console, trusted, visible
+
+Advance = Callable[[int], None]
+Note = Callable[[], str]
+LINE_EVERY_S = 5.0
+
+
+class Progress(Protocol):
+    """Shows how far a stage is."""
+
+    def track(
+        self, description: str, total: int, note: Note | None = None
+    ) -> AbstractContextManager[Advance]:
+        """Show a stage of `total` steps; the value given counts steps done.
+
+        note: what else to show, asked for whenever something is shown.
+        """
+
+    def say(self, text: str) -> None:
+        """Print one line for the user."""
+
+
+class _Silent:
+    @contextmanager
+    def track(self, description: str, total: int, note: Note | None = None) -> Iterator[Advance]:
+        yield lambda n: None
+
+    def say(self, text: str) -> None:
+        pass
+
+
+class _Lines:
+    """For pipes and log files: one line every few seconds, one at the end."""
+
+    def say(self, text: str) -> None:
+        print(visible(text), file=sys.stderr, flush=True)
+
+    @contextmanager
+    def track(self, description: str, total: int, note: Note | None = None) -> Iterator[Advance]:
+        start = shown = time.monotonic()
+        done = 0
+
+        def advance(n: int) -> None:
+            nonlocal done, shown
+            done += n
+            now = time.monotonic()
+            if now - shown >= LINE_EVERY_S and done < total:
+                shown = now
+                left = (now - start) / max(done, 1) * (total - done)
+                self.say(f"{description}  {done}/{total}, {left:.0f} s left{_noted(note)}")
+
+        yield advance
+        took = time.monotonic() - start
+        self.say(f"{description}  {done}/{total} in {took:.1f} s{_noted(note)}")
+
+
+def _noted(note: Note | None) -> str:
+    said = note() if note else ""
+    return f", {said}" if said else ""
+
+
+class _Bars:
+    """For a terminal: one rich bar a stage, with rate and time left."""
+
+    def __init__(self) -> None:
+        self._console = console(trusted(sys.stderr))
+
+    def say(self, text: str) -> None:
+        self._console.print(visible(text))
+
+    @contextmanager
+    def track(self, description: str, total: int, note: Note | None = None) -> Iterator[Advance]:
+        from rich import progress
+
+        columns = (
+            progress.TextColumn("{task.description}", markup=False),
+            progress.BarColumn(bar_width=24),
+            progress.MofNCompleteColumn(),
+            progress.TimeElapsedColumn(),
+            progress.TextColumn("left"),
+            progress.TimeRemainingColumn(),
+            progress.TextColumn("{task.fields[note]}", markup=False),
+        )
+        # What others write meanwhile passes through our own stream, which shows it.
+        with progress.Progress(
+            *columns, console=self._console, redirect_stdout=False, redirect_stderr=False
+        ) as bars:
+            task = bars.add_task(description, total=total, note="")
+
+            def advance(n: int) -> None:
+                bars.update(task, advance=n, note=note() if note else "")
+
+            yield advance
+
+
+def silent() -> Progress:
+    """Shows nothing."""
+    return _Silent()
+
+
+def terminal(quiet: bool = False) -> Progress:
+    """Bars where stderr is a terminal, lines where it is not, nothing when quiet."""
+    if quiet:
+        return _Silent()
+    return _Bars() if sys.stderr.isatty() else _Lines()

@@ -1,0 +1,118 @@
+"""Settings that are what they say: a class of settings is checked against its own annotations.
+
+A misspelt word, a text for a number or a number out of bounds is a UsageError wherever it comes
+from: the command line, a file, or Python.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import types
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from sami_eval.core.errors import UsageError
+from sami_eval.core.shape import Within, misfit
+
+Count = Annotated[int, Within(least=1)]
+Amount = Annotated[int, Within(least=0)]
+Positive = Annotated[float, Within(above=0)]
+NotNegative = Annotated[float, Within(least=0)]
+Temperature = Annotated[float, Within(least=0, most=2)]
+TopP = Annotated[float, Within(least=0.01, most=1)]
+Timeout = Annotated[float, Within(least=0.01)]  # seconds
+PartOfOne = Annotated[float, Within(least=0, below=1)]
+
+NAMES = {
+    int: "a whole number",
+    float: "a number",
+    bool: "True or False",
+    str: "a text",
+    Path: "a path",
+    types.NoneType: "None",
+}
+Kind = TypeVar("Kind")
+
+
+class Face(types.ModuleType):
+    """A module that can be called: as its function of the same name.
+
+    sami_eval.align(...) is a command, and a package that holds more.
+    """
+
+    def __call__(self, *given: Any, **settings: Any) -> Any:
+        """What the function gives."""
+        return vars(self)[self.__name__.rpartition(".")[2]](*given, **settings)
+
+
+def check(settings: Any, called: str = "setting", hint: str = "") -> None:
+    """Raise UsageError for the first field of a dataclass whose value does not fit its type.
+
+    called: what a field is to the user. hint: how the user learns more.
+    """
+    values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    wrong = misfit(values, type(settings))
+    if wrong is None:
+        return
+    path, found = wrong
+    name = path.partition(".")[0]
+    wanted = expected(hints(type(settings))[name])
+    raise UsageError(
+        f"{called} `{name}` is {found}; it is {wanted}", hint or f"or leave {name} out"
+    )
+
+
+def made(kind: type[Kind], command: str, given: Mapping[str, Any]) -> Kind:
+    """Settings from what a person wrote in Python: paths as texts and lists for tuples are fine.
+
+    Raises UsageError for a name that is no setting of the command.
+    """
+    known = hints(kind)
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"perhaps `{near[0]}`" if near else f"settings are {', '.join(known)}"
+            raise UsageError(f"{command} has no setting `{name}`", hint)
+    return kind(**{name: _meant(value, known[name]) for name, value in given.items()})
+
+
+def hints(kind: type) -> dict[str, Any]:
+    """The annotations of a dataclass, bounds among them."""
+    return get_type_hints(kind, include_extras=True)
+
+
+def _meant(value: Any, kind: Any) -> Any:
+    """The value as its type has it, where another is commonly written for it."""
+    parts = [get_origin(part) or part for part in _alternatives(kind)]
+    if isinstance(value, list) and tuple in parts:
+        value = tuple(value)
+    if isinstance(value, tuple):
+        return tuple(os.fspath(one) if isinstance(one, os.PathLike) else one for one in value)
+    if isinstance(value, str) and Path in parts and str not in parts:
+        return Path(value)
+    if isinstance(value, os.PathLike) and str in parts and Path not in parts:
+        return os.fspath(value)
+    return value
+
+
+def _alternatives(kind: Any) -> list[Any]:
+    if get_origin(kind) in (Union, types.UnionType):
+        return [one for part in get_args(kind) for one in _alternatives(part)]
+    return [get_args(kind)[0]] if get_origin(kind) is Annotated else [kind]
+
+
+def expected(kind: Any) -> str:
+    """What a value of this type is, in words."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return ", or ".join(map(expected, parts))
+    if origin is Annotated:
+        return f"{expected(parts[0])}, {parts[1]}"
+    if origin is Literal:
+        return " or ".join(f"`{part}`" for part in parts)
+    if origin in (list, tuple, Sequence):
+        return f"a list, each {expected(parts[0])}"
+    return NAMES.get(kind, getattr(kind, "__name__", str(kind)))

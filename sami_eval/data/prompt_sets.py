@@ -1,0 +1,119 @@
+"""Prompts from any data set that `datasets` can load: a hub id, a folder, a JSONL or parquet file.
+
+A column's value is a text, a list of user turns, or a list of messages with `role` and `content`,
+of which the user's are taken; a dotted name ("info.post") reaches into an object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sami_eval.core.errors import UsageError
+from sami_eval.core.files import shown
+from sami_eval.core.types import Prompt
+from sami_eval.data import hub
+from sami_eval.data.prompts import read_prompts
+
+HINT = "e.g. --prompts openai/gsm8k --subset main --split train --prompt-column question"
+READERS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where prompts are.
+
+    spec: a file, a folder, or a hub id, `ID@REVISION` for another than its main one.
+    column: of the prompt; None takes the first of `COLUMNS` that is there. category: of every
+        prompt; None takes the column "category", else the source's own name.
+    """
+
+    spec: str
+    column: str | None = None
+    category: str | None = None
+    category_column: str | None = None
+    split: str = "train"
+    subset: str | None = None
+
+
+COLUMNS = ("prompt", "turns", "question", "problem", "instruction", "input", "conversation")
+
+
+def read(source: Source) -> tuple[list[Prompt], int]:
+    """The prompts of a source, and how many rows had none.
+
+    A question file in our format or FastChat's, or the paper's, is read as `compare` reads it.
+    Raises UsageError for what cannot be loaded, and for a column that is not there.
+    """
+    path = Path(source.spec).expanduser()
+    columns = (source.column, source.category, source.category_column)
+    if path.is_file() and path.suffix in (".json", ".jsonl") and not any(columns):
+        return read_prompts(path), 0
+    rows = _load(source, path)
+    names: Sequence[str] = rows.column_names
+    column = source.column or next((name for name in COLUMNS if name in names), None)
+    for name in (column, source.category_column):
+        if name is not None and name.partition(".")[0] not in names:
+            raise UsageError(f"`{source.spec}` has no column `{name}`", _columns(names))
+    if column is None:
+        raise UsageError(f"which column of `{source.spec}` holds the prompt?", _columns(names))
+    prompts = list(_prompts(rows, source, column, "category" in names))
+    if not prompts:
+        raise UsageError(f"no row of `{source.spec}` has a text in `{column}`", _columns(names))
+    return prompts, len(rows) - len(prompts)
+
+
+def _columns(names: Sequence[str]) -> str:
+    return f"name one with --prompt-column; its columns: {', '.join(names)}"
+
+
+def _load(source: Source, path: Path) -> Any:
+    """The split's rows, as a `datasets.Dataset`."""
+    where: dict[str, Any] = {"path": str(path) if path.is_dir() else source.spec}
+    if path.is_file():
+        if path.suffix not in READERS:
+            raise UsageError(f"`{source.spec}` is no data set", f"one of {', '.join(READERS)}")
+        where = {"path": READERS[path.suffix], "data_files": str(path)}
+    elif not path.is_dir():
+        name, _, revision = source.spec.partition("@")
+        where = {"path": name, "revision": revision or None}
+    try:
+        return hub.read_rows(**where, subset=source.subset, split=source.split)
+    except hub.HubError as error:
+        raise UsageError(f"cannot load `{source.spec}`: {error}", HINT) from None
+
+
+def _prompts(rows: Iterable[Any], source: Source, column: str, has_category: bool) -> Any:
+    stem = Path(source.spec.partition("@")[0]).stem
+    for number, row in enumerate(rows):
+        turns = _turns(_reach(row, column))
+        if not turns:
+            continue
+        category: object = source.category or stem
+        if source.category_column or (has_category and source.category is None):
+            category = _reach(row, source.category_column or "category")
+        if not isinstance(category, str) or not category.strip():
+            raise UsageError(
+                f"the category of row {number} of `{source.spec}` is {shown(category)}",
+                "name one for all with --category",
+            )
+        yield Prompt(f"{stem}/{number}", category.strip(), turns)
+
+
+def _reach(row: Any, column: str) -> object:
+    """A column's value, or the value inside it that a dotted name leads to."""
+    value: object = row
+    for part in column.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _turns(value: object) -> tuple[str, ...]:
+    """The user's turns; empty where the first is no text."""
+    several: list[Any] = value if isinstance(value, list) else [value]
+    if all(isinstance(one, dict) and "role" in one for one in several):
+        several = [one.get("content") for one in several if one["role"] in ("user", "human")]
+    texts = [one.strip() for one in several if isinstance(one, str)]
+    return tuple(texts) if texts and len(texts) == len(several) and all(texts) else ()

@@ -1,0 +1,220 @@
+"""Where prompts come from: the embedded world, a JSONL file (FastChat's or ours), the hub."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sami_eval.core.errors import UsageError
+from sami_eval.core.files import is_name, parse_json, read_text
+from sami_eval.core.types import Principle, Prompt
+from sami_eval.data import hub
+from sami_eval.data.constitutions import principles_for
+from sami_eval.data.paper import FIRST_MTBENCH_ID, read_columns
+
+FORMAT = (
+    'a line looks like {"question_id": 81, "category": "writing", "turns": ["...", "..."]}; '
+    "optional: reference (list of texts), principles (list of texts), required_temperature"
+)
+MTBENCH_HUB_ID = "HuggingFaceH4/mt_bench_prompts"
+MTBENCH_CATEGORIES = (
+    "writing",
+    "roleplay",
+    "reasoning",
+    "math",
+    "coding",
+    "extraction",
+    "stem",
+    "humanities",
+)
+TASKS = ("mtbench",)
+
+
+def read_lines(path: Path, hint: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a JSONL file with their "FILE:LINE"; blank lines are passed over."""
+    for number, line in enumerate(read_text(path, hint).split("\n"), 1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        row = parse_json(line, hint, path, number)
+        if not isinstance(row, dict):
+            raise UsageError(f"`{line.strip()[:40]}` is not an object", hint, where)
+        yield where, row
+
+
+def read_prompts(path: Path) -> list[Prompt]:
+    """Prompts of a JSONL file in FastChat's question format or ours, in file order.
+
+    A `.json` file is read as the paper's responses, which hold questions and constitutions.
+    Raises UsageError with file and line for a bad field or an id that occurs twice.
+    """
+    if path.suffix == ".json":
+        return _paper_prompts(path)
+    prompts: dict[str, Prompt] = {}
+    for where, row in read_lines(path, FORMAT):
+        prompt = to_prompt(row, where)
+        if prompt.id in prompts:
+            raise UsageError(f"question `{prompt.id}` occurs twice", "remove one of them", where)
+        prompts[prompt.id] = prompt
+    if not prompts:
+        raise UsageError("no prompts in the file", FORMAT, str(path))
+    return list(prompts.values())
+
+
+def to_prompt(row: dict[str, Any], where: str) -> Prompt:
+    """A line of our JSONL or FastChat's. Raises UsageError for a bad field."""
+    known = {
+        *("id", "question_id", "category", "turns", "reference"),
+        *("principles", "required_temperature", "temperature"),
+    }
+    unknown = sorted(set(row) - known)
+    if unknown:
+        raise UsageError(f"unknown field `{unknown[0]}`", FORMAT, where)
+    prompt_id = row.get("id", row.get("question_id"))
+    if (
+        isinstance(prompt_id, bool)
+        or not isinstance(prompt_id, str | int)
+        or not is_name(str(prompt_id))
+    ):
+        raise UsageError(f"`question_id` is `{prompt_id!r}`", FORMAT, where)
+    category = row.get("category")
+    if not isinstance(category, str) or not is_name(category):
+        raise UsageError(f"`category` is `{category!r}`", FORMAT, where)
+    turns = _texts(row, "turns", where)
+    if not turns or not all(turn.strip() for turn in turns):
+        raise UsageError("`turns` has no text", FORMAT, where)
+    reference = _texts(row, "reference", where) if row.get("reference") is not None else None
+    if reference is not None and len(reference) > len(turns):
+        raise UsageError(
+            f"`reference` has {len(reference)} texts for {len(turns)} turns", FORMAT, where
+        )
+    if reference is not None:
+        reference += ("",) * (len(turns) - len(reference))
+    principles = _texts(row, "principles", where) if row.get("principles") is not None else ()
+    return Prompt(str(prompt_id), category, turns, reference, principles, _temperature(row, where))
+
+
+def _paper_prompts(path: Path) -> list[Prompt]:
+    """Questions of the paper's response file, with their constitutions where it has them."""
+    columns = read_columns(path, ("question", "category"), ("constitution",))
+    constitutions = columns.get("constitution", {})
+    return [
+        Prompt(
+            question_id,
+            columns["category"][question_id],
+            (question,),
+            principles=_unnumbered(constitutions.get(question_id, "")),
+        )
+        for question_id, question in columns["question"].items()
+    ]
+
+
+def _unnumbered(constitution: str) -> tuple[str, ...]:
+    """The principles of a numbered list, one a line."""
+    lines = (line.strip() for line in constitution.split("\n"))
+    return tuple(re.sub(r"^\d+\.\s*", "", line) for line in lines if line)
+
+
+def _texts(row: dict[str, Any], field: str, where: str) -> tuple[str, ...]:
+    value = row.get(field)
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise UsageError(f"`{field}` is `{str(value)[:60]}`, not a list of texts", FORMAT, where)
+    return tuple(value)
+
+
+def _temperature(row: dict[str, Any], where: str) -> float | None:
+    value = row.get("required_temperature", row.get("temperature"))
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 2:
+        raise UsageError(f"`required_temperature` is `{value!r}`", "a number from 0 to 2", where)
+    return float(value)
+
+
+def to_row(prompt: Prompt) -> dict[str, Any]:
+    """A prompt as a line of our JSONL; `read_prompts` gives it back."""
+    row: dict[str, Any] = {
+        "id": prompt.id,
+        "category": prompt.category,
+        "turns": list(prompt.turns),
+    }
+    if prompt.reference is not None:
+        row["reference"] = list(prompt.reference)
+    if prompt.principles:
+        row["principles"] = list(prompt.principles)
+    if prompt.temperature is not None:
+        row["temperature"] = prompt.temperature
+    return row
+
+
+def mtbench_from_hub() -> list[Prompt]:
+    """The 80 MT-Bench questions from the hub, under their original ids 81-160.
+
+    The hub's own prompt ids are others; its rows keep the original order, ten a category, which
+    is checked. Raises UsageError where the hub cannot be read.
+    """
+    try:
+        rows = list(hub.read_rows(MTBENCH_HUB_ID, split="train"))
+    except hub.HubError as error:
+        raise UsageError(
+            f"cannot read `{MTBENCH_HUB_ID}` from the hub: {error}",
+            f"--prompts question.jsonl (FastChat's file), or fetch `{MTBENCH_HUB_ID}` from the hub "
+            "once, with a network and HF_HUB_OFFLINE unset",
+        ) from None
+    order = [category for category in MTBENCH_CATEGORIES for _ in range(10)]
+    if [row["category"] for row in rows] != order:
+        raise UsageError(
+            f"`{MTBENCH_HUB_ID}` no longer has its 80 questions in the original order",
+            "give the questions as a file: --prompts question.jsonl",
+        )
+    return [
+        Prompt(
+            str(FIRST_MTBENCH_ID + i),
+            row["category"],
+            tuple(row["prompt"]),
+            tuple(row["reference"]) or None,
+        )
+        for i, row in enumerate(rows)
+    ]
+
+
+def load_prompts(task: str, prompts_file: Path | None, embedded: bool) -> list[Prompt]:
+    """The prompts of a task: the file if one is given, else the embedded world's or the hub's."""
+    if task not in TASKS:
+        raise UsageError(f"unknown task `{task}`", f"known: {', '.join(TASKS)}; sami-eval ls tasks")
+    if prompts_file is not None:
+        return read_prompts(prompts_file)
+    if embedded:
+        from sami_eval import embedded as world
+
+        return world.prompts("evaluation")
+    return mtbench_from_hub()
+
+
+def limited(prompts: Sequence[Prompt], limit: int | None) -> list[Prompt]:
+    """The first `limit` prompts, taken from the categories in turn so that each is present."""
+    if limit is None or limit >= len(prompts):
+        return list(prompts)
+    rank: dict[str, int] = {}
+    ranked = []
+    for position, prompt in enumerate(prompts):
+        rank[prompt.category] = rank.get(prompt.category, 0) + 1
+        ranked.append((rank[prompt.category], position))
+    keep = {position for _, position in sorted(ranked)[:limit]}
+    return [prompt for position, prompt in enumerate(prompts) if position in keep]
+
+
+def with_principles(
+    prompts: Sequence[Prompt], principles: tuple[Principle, ...] | None
+) -> list[Prompt]:
+    """Prompts under another constitution: each gets its category's weak principles, or none."""
+    return [
+        replace(
+            prompt,
+            principles=tuple(one.weak for one in principles_for(prompt.category, principles or ())),
+        )
+        for prompt in prompts
+    ]

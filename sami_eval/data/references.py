@@ -1,0 +1,135 @@
+"""Reference answers from a file in the format of MT-Bench's reference_answer/*.jsonl.
+
+Thirteen of MT-Bench's thirty, written by GPT-4, are reported wrong upstream: a judge that uses one
+is worth a warning, and a file of better ones takes their place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Judge, Prompt
+from sami_eval.data.prompts import read_lines
+from sami_eval.judge import shows_reference
+
+# Question ids whose reference answer is reported wrong upstream (lm-sys/FastChat).
+REPORTED_WRONG = frozenset(
+    str(number) for number in (104, 105, 109, 111, 113, 114, 120, 122, 124, 125, 126, 128, 130)
+)
+FORMAT = (
+    'a line looks like {"question_id": 101, "choices": [{"index": 0, "turns": ["...", "..."]}]}, '
+    "as in MT-Bench's reference_answer/gpt-4.jsonl"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Right answers to one question, one a turn, and the "FILE:LINE" they stand on."""
+
+    turns: tuple[str, ...]
+    where: str
+
+
+def read_references(path: Path) -> dict[str, Reference]:
+    """References by question id.
+
+    Raises UsageError with file and line for a bad field or a question that occurs twice.
+    """
+    references: dict[str, Reference] = {}
+    for where, row in read_lines(path, FORMAT):
+        question = row.get("question_id")
+        if (
+            isinstance(question, bool)
+            or not isinstance(question, str | int)
+            or not str(question).strip()
+        ):
+            raise UsageError(f"`question_id` is `{question!r}`", FORMAT, where)
+        if str(question) in references:
+            raise UsageError(
+                f"question `{question}` has two references", "remove one of the lines", where
+            )
+        references[str(question)] = Reference(_turns(row, where), where)
+    if not references:
+        raise UsageError("no references in the file", FORMAT, str(path))
+    return references
+
+
+def _turns(row: dict[str, Any], where: str) -> tuple[str, ...]:
+    choices = row.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise UsageError(
+            f"`choices` is `{str(choices)[:60]}`, not a list of objects", FORMAT, where
+        )
+    turns = choices[0].get("turns")
+    if not isinstance(turns, list) or not turns or not all(isinstance(t, str) for t in turns):
+        raise UsageError(f"`turns` is `{str(turns)[:60]}`, not a list of texts", FORMAT, where)
+    if not all(text.strip() for text in turns):
+        raise UsageError("`turns` holds an empty text", FORMAT, where)
+    return tuple(turns)
+
+
+def with_references(
+    prompts: Sequence[Prompt], path: Path, references: Mapping[str, Reference]
+) -> list[Prompt]:
+    """Prompts with the references of their ids; a prompt the file does not know keeps its own.
+
+    Raises UsageError for references to other questions, and for one with fewer turns than its
+    prompt.
+    """
+    if not any(prompt.id in references for prompt in prompts):
+        raise UsageError(
+            f"`{path}` has no reference for these questions: its first is for "
+            f"`{next(iter(references))}`, theirs is `{prompts[0].id}`",
+            "question ids must agree: MT-Bench's are 81-160",
+        )
+    return [_with(prompt, references.get(prompt.id)) for prompt in prompts]
+
+
+def _with(prompt: Prompt, reference: Reference | None) -> Prompt:
+    if reference is None:
+        return prompt
+    n_given, n_turns = len(reference.turns), len(prompt.turns)
+    if n_given < n_turns:
+        raise UsageError(
+            f"question `{prompt.id}` has {n_turns} turns, its reference {n_given}",
+            FORMAT,
+            reference.where,
+        )
+    return replace(prompt, reference=reference.turns[:n_turns])
+
+
+def load(
+    prompts: Sequence[Prompt], references: Path | None, fixes: Path | None
+) -> tuple[list[Prompt], frozenset[str]]:
+    """Prompts with references, mended ones last, and the ids of those reported wrong.
+
+    The ids are those of the references file alone: what `fixes` replaces is trusted.
+    """
+    found, known = list(prompts), frozenset[str]()
+    if references is not None:
+        given = read_references(references)
+        found, known = with_references(found, references, given), REPORTED_WRONG & given.keys()
+    if fixes is not None:
+        mended = read_references(fixes)
+        found, known = with_references(found, fixes, mended), known - mended.keys()
+    return found, known
+
+
+def warning(prompts: Sequence[Prompt], judge: Judge, wrong: frozenset[str]) -> str | None:
+    """One line where the judge is shown references that are reported wrong, else None."""
+    used = [
+        prompt.id
+        for prompt in prompts
+        if prompt.id in wrong
+        and any(shows_reference(judge, prompt, turn) for turn in range(len(prompt.turns)))
+    ]
+    if not used:
+        return None
+    return (
+        f"references reported wrong upstream are shown to judge `{judge.name}`: "
+        f"{', '.join(used)}; --fix-references FILE replaces them"
+    )

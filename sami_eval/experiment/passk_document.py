@@ -1,0 +1,164 @@
+"""Finished pass@k figures as one JSON document: what `passk --json` prints and every view reads.
+
+Schema "sami-eval/passk/1". Rates are shares from 0 to 1, intervals [low, high] at 95% over
+problems, and null means "not known".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal, TypedDict
+
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Estimate, Model
+from sami_eval.data.unanswered import AnswersMore
+from sami_eval.experiment.compare import SIGNIFICANT
+from sami_eval.experiment.samples import Figures, Paired
+
+SCHEMA: Final = "sami-eval/passk/1"
+DOCUMENT: Final = "passk.json"
+EXTRACTOR: Final = "sami-eval: last marked number, else the last one; values, not strings"
+
+
+class EstimateRow(TypedDict):
+    """A figure with its 95% interval."""
+
+    value: float | None
+    interval: list[float] | None
+
+
+class PasskContender(AnswersMore):
+    """One contender: figures by k (keys are texts), and what stands behind it."""
+
+    name: str
+    base: str
+    adapter: str | None
+    engine: str
+    fingerprint: str
+    prompt: str
+    pass_at_k: dict[str, EstimateRow]
+    maj_at_k: dict[str, EstimateRow]
+    curve: list[list[float]]
+    no_answer: EstimateRow
+    mean_tokens: EstimateRow
+    greedy: EstimateRow
+    n_cut: int
+    n_identical: int
+    any_of_k: dict[str, float]
+    trained_on: list[str] | None
+
+
+class DifferenceRow(TypedDict):
+    """pass@k of a minus that of b on the same problems; p_adjusted by Holm over all rows."""
+
+    a: str
+    b: str
+    k: int
+    value: float
+    interval: list[float]
+    p_value: float
+    p_adjusted: float
+    significant: bool
+    problems_needed: int | None
+    detectable: float
+
+
+class PasskDocument(TypedDict):
+    """Everything a table or a reviewer needs."""
+
+    schema: Literal["sami-eval/passk/1"]
+    task: str
+    n_problems: int
+    samples: int
+    ks: list[int]
+    settings: dict[str, Any]
+    settings_key: str
+    embedded: bool
+    contenders: list[PasskContender]
+    differences: list[DifferenceRow]
+    run: str
+    date: str
+    calls: dict[str, int]
+    cost_usd: float | None
+    cost_unseen_usd: float
+    seconds: dict[str, float]
+    memory_mb: dict[str, float]
+    versions: dict[str, str]
+    command: str
+
+
+def estimate_row(estimate: Estimate) -> EstimateRow:
+    """An estimate in JSON."""
+    interval = estimate.interval
+    return {
+        "value": estimate.value,
+        "interval": None if interval is None else [float(interval[0]), float(interval[1])],
+    }
+
+
+def contender_row(
+    model: Model,
+    engine: str,
+    prompt: str,
+    found: Figures,
+    any_of: Mapping[int, float],
+    trained_on: list[str] | None,
+) -> PasskContender:
+    """One contender in JSON. trained_on: ids of problems; None where that is not known."""
+    return {
+        "name": model.name,
+        "base": model.base,
+        "adapter": model.adapter,
+        "engine": engine,
+        "fingerprint": model.fingerprint,
+        "prompt": prompt,
+        "pass_at_k": {str(k): estimate_row(one) for k, one in found.pass_at_k.items()},
+        "maj_at_k": {str(k): estimate_row(one) for k, one in found.maj_at_k.items()},
+        "curve": [[k, value] for k, value in found.curve],
+        "no_answer": estimate_row(found.no_answer),
+        "mean_tokens": estimate_row(found.mean_tokens),
+        "greedy": estimate_row(found.greedy),
+        "n_cut": found.n_cut,
+        "n_identical": found.n_identical,
+        "answers": found.answers,
+        "any_of_k": {str(k): value for k, value in any_of.items()},
+        "trained_on": trained_on,
+    }
+
+
+def difference_row(one: Paired) -> DifferenceRow:
+    """One paired difference in JSON."""
+    gain = one.gain
+    return {
+        "a": one.a,
+        "b": one.b,
+        "k": one.k,
+        "value": gain.value,
+        "interval": list(gain.interval),
+        "p_value": gain.p_value,
+        "p_adjusted": one.p_adjusted,
+        "significant": one.p_adjusted <= SIGNIFICANT,
+        "problems_needed": gain.problems_needed,
+        "detectable": gain.detectable,
+    }
+
+
+def read_passk(path: Path) -> PasskDocument:
+    """A saved document. Raises UsageError if it is not one."""
+    hint = "sami-eval ls runs"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read the run: {error}", hint, str(path)) from None
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if schema != SCHEMA:
+        raise UsageError(f"schema `{schema}` is not `{SCHEMA}`", hint, str(path))
+    missing = sorted(PasskDocument.__required_keys__ - set(data))
+    if missing:
+        raise UsageError(f"the run lacks `{missing[0]}`", hint, str(path))
+    for row in data["contenders"]:
+        row.setdefault("trained_on", None)  # runs of earlier versions lack it
+    document: PasskDocument = data
+    return document

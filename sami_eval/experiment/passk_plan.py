@@ -1,0 +1,277 @@
+"""What a pass@k run will do, decided and checked before anything is spent."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sami_eval.core.config import Config
+from sami_eval.core.errors import UsageError
+from sami_eval.core.settings import Amount, Count, check
+from sami_eval.core.types import Model, Prompt
+from sami_eval.data import gsm8k
+from sami_eval.data.gsm8k import EMBEDDED, HUB_ID, Problem
+from sami_eval.experiment.plan import check_server, identities
+from sami_eval.generate import EngineChoice, models, parse_arguments, standing
+from sami_eval.ledger.store import key
+from sami_eval.server.budget import limits_of
+from sami_eval.server.client import ClientSettings
+
+TASK = "gsm8k"
+KS = (1, 10, 32)
+N_SAMPLES = 32
+TEMPERATURE = 0.7  # of the embedded base's card; for other bases one among the usual .6-.8
+MAX_TOKENS, EMBEDDED_MAX_TOKENS = 1024, 120
+PAPER_TEMPERATURE, PAPER_TOP_P, PAPER_SPLIT = 1.0, 0.9, "train"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `sami-eval passk` was asked to do; None leaves a choice to config and defaults.
+
+    prompts: problems as a file. cluster: its field that groups them. fewshot: file of worked
+    examples. greedy: also one attempt at temperature 0. protocol "paper": the paper's prompt,
+    temperature, top_p and split.
+    """
+
+    contenders: tuple[str, ...]
+    ks: tuple[Count, ...] = KS
+    samples: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: Count | None = None
+    limit: Count | None = None
+    prompts: Path | None = None
+    cluster: str | None = None
+    split: str | None = None
+    num_fewshot: Amount = 0
+    fewshot: Path | None = None
+    greedy: bool = True
+    protocol: Literal["default", "paper"] = "default"
+    base: str | None = None
+    train: bool = False
+    base_url: str | None = None
+    engine: str | None = None
+    engine_args: tuple[str, ...] = ()
+    seed: Amount = 0
+    out: Path | None = None
+    concurrency: Count = 16
+    max_cost: float | None = None
+    rpm: float | None = None
+    tpm: float | None = None
+
+    def __post_init__(self) -> None:
+        check(self, hint="sami-eval passk --help")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything decided before anything is spent.
+
+    embedded: all contenders stand on the embedded base, and are asked its own problems.
+    source: where the problems come from, as a person reads it; split: None for a file.
+    notes: what to say before anything is spent.
+    """
+
+    settings: Settings
+    config: Config
+    base_spec: str | None
+    base: Model
+    embedded: bool
+    source: str
+    split: str | None
+    problems: tuple[Problem, ...]
+    examples: tuple[Problem, ...]
+    samples: int
+    temperature: float
+    top_p: float
+    max_tokens: int
+    engine: EngineChoice
+    client: ClientSettings
+    notes: tuple[str, ...] = ()
+
+    @property
+    def task(self) -> str:
+        """Its name, or the problem file's."""
+        return TASK if self.settings.prompts is None else self.settings.prompts.name
+
+    @property
+    def prompts(self) -> list[Prompt]:
+        """What is asked."""
+        return [problem.prompt for problem in self.problems]
+
+    @property
+    def n_clusters(self) -> int | None:
+        """How many clusters the problems form; None where each is one of its own."""
+        named = {one.cluster for one in self.problems}
+        return None if self.settings.cluster is None else len(named)
+
+    def key(self, found: Sequence[Model]) -> str:
+        """SHA-256 of all that decides the figures: runs of one key share a folder.
+
+        found: the contenders with their adapters as they are now.
+        """
+        asked = {
+            field.name: getattr(self.settings, field.name)
+            for field in dataclasses.fields(self.settings)
+            if field.name not in _NOT_IN_KEY  # a setting that is new counts
+        }
+        drawn = (self.samples, self.temperature, self.top_p, self.max_tokens)
+        rows = [repr(one) for one in (*self.problems, *self.examples)]
+        facts = (self.engine.name, self.base.fingerprint, len(self.examples), identities(found))
+        return key("passk", asked, drawn, rows, facts)
+
+
+# Of the settings: what the key holds as it was resolved, and what decides no figure.
+_NOT_IN_KEY = frozenset(
+    (
+        *("contenders", "samples", "temperature", "top_p", "max_tokens", "limit", "prompts"),
+        *("split", "num_fewshot", "fewshot", "base", "base_url", "engine"),
+        *("train", "out", "concurrency", "max_cost", "rpm", "tpm"),
+    )
+)
+
+
+def parse_ks(text: str) -> tuple[int, ...]:
+    """`1,10,32` in rising order, each once."""
+    parts = [part.strip() for part in text.split(",")]
+    bad = [p for p in parts if not (p.isascii() and p.isdigit() and len(p) < 7 and int(p) > 0)]
+    if bad:
+        raise UsageError(f"`--k {text}`: `{bad[0]}` is no whole number above 0", "--k 1,10,32")
+    return tuple(sorted({int(part) for part in parts}))
+
+
+def make_plan(settings: Settings, config: Config) -> Plan:
+    """Decide and check everything that costs nothing. Raises UsageError."""
+    if not settings.contenders:
+        raise UsageError("name at least one model", "sami-eval passk base sft --k 1,10,32")
+    samples = _samples(settings)
+    temperature, top_p = _drawing(settings, samples)
+    base_spec = settings.base or config.defaults.get("base")
+    base = models.resolve_base(base_spec, config)
+    client = ClientSettings(
+        base_url=settings.base_url,
+        concurrency=settings.concurrency,
+        limits=limits_of(config.prices, settings.max_cost, settings.rpm, settings.tpm),
+    )
+    # A name that means nothing is said before problems are fetched or an adapter is trained.
+    named = resolve(settings, base_spec, client, config, lambda spec, base: base)
+    embedded = standing.in_embedded_world(named)
+    source, split = _source(settings, embedded)
+    found = gsm8k.read_problems(settings.prompts or source, split, settings.cluster)
+    problems = gsm8k.limited(found, settings.limit)
+    name = settings.engine or config.defaults.get("engine", "auto")
+    return Plan(
+        settings,
+        config,
+        base_spec,
+        base,
+        embedded,
+        source,
+        split,
+        tuple(problems),
+        tuple(_examples(settings, source, problems)),
+        samples,
+        temperature,
+        top_p,
+        settings.max_tokens or (EMBEDDED_MAX_TOKENS if embedded else MAX_TOKENS),
+        EngineChoice(name, parse_arguments(settings.engine_args), client),
+        client,
+        tuple(filter(None, [standing.difference(named, client.base_url)])),
+    )
+
+
+def resolve(
+    settings: Settings,
+    base_spec: str | None,
+    client: ClientSettings,
+    config: Config,
+    ensure: models.Ensure,
+) -> list[Model]:
+    """The contenders; a server without its key, and a record, which draws nothing, are refused."""
+    found = models.resolve_all(
+        settings.contenders, base_spec, config=config, base_url=client.base_url, ensure=ensure
+    )
+    for model in found:
+        if model.engine == "recorded":
+            raise UsageError(f"`{model.base}` is a record: it answers nothing", "name a model")
+        check_server(model, client)
+    return found
+
+
+def _samples(settings: Settings) -> int:
+    if not settings.ks:
+        raise UsageError("no k is given", "--k 1,10,32")
+    samples = N_SAMPLES if settings.samples is None else settings.samples
+    if samples < 1:
+        raise UsageError(f"`--samples {samples}` is not above 0", "--samples 32")
+    most = max(settings.ks)
+    if most > samples:
+        raise UsageError(
+            f"k is `{most}` but `{samples}` samples a problem are drawn: there is no estimate",
+            f"--samples {most}, or a smaller --k",
+        )
+    return samples
+
+
+def _drawing(settings: Settings, samples: int) -> tuple[float, float]:
+    """Temperature and top_p: as asked, else the protocol's or ours."""
+    paper = settings.protocol == "paper"
+    temperature, top_p = settings.temperature, settings.top_p
+    if temperature is None:
+        temperature = PAPER_TEMPERATURE if paper else TEMPERATURE
+    if top_p is None:
+        top_p = PAPER_TOP_P if paper else 1.0
+    if not (math.isfinite(temperature) and 0 <= temperature <= 2):
+        raise UsageError(f"`--temperature {temperature}` is not from 0 to 2", "--temperature 0.7")
+    if not (math.isfinite(top_p) and 0 < top_p <= 1):
+        raise UsageError(f"`--top-p {top_p}` is not above 0 and at most 1", "--top-p 0.9")
+    if temperature == 0 and samples > 1:
+        raise UsageError(
+            f"at temperature 0 all `{samples}` samples of a problem are one and the same",
+            "--temperature 0.7, or --samples 1 --k 1 for a single greedy attempt",
+        )
+    return temperature, top_p
+
+
+def _source(settings: Settings, embedded: bool) -> tuple[str, str | None]:
+    if settings.cluster is not None and settings.prompts is None:
+        raise UsageError(
+            f"`--cluster {settings.cluster}` names a field of a problem file, and none is given",
+            "add --prompts FILE",
+        )
+    if settings.prompts is not None:
+        if settings.split is not None:
+            raise UsageError(
+                f"`--split {settings.split}`: `{settings.prompts}` is a file and has no splits",
+                "leave --split out",
+            )
+        return str(settings.prompts), None
+    if embedded:
+        return EMBEDDED, settings.split or "evaluation"
+    return HUB_ID, settings.split or (PAPER_SPLIT if settings.protocol == "paper" else "test")
+
+
+def _examples(settings: Settings, source: str, asked: Sequence[Problem]) -> list[Problem]:
+    """Worked examples: from a file, else from the split that is there to learn from."""
+    if settings.num_fewshot < 0:
+        raise UsageError(f"`--num-fewshot {settings.num_fewshot}` is below 0", "--num-fewshot 5")
+    if settings.fewshot is not None and settings.num_fewshot == 0:
+        raise UsageError("`--fewshot` without a number of examples", "add --num-fewshot 5")
+
+    def pool() -> list[Problem]:
+        if settings.fewshot is not None:
+            return gsm8k.read_problems(settings.fewshot)
+        if source == EMBEDDED:
+            return gsm8k.read_problems(EMBEDDED, "development")
+        try:
+            return gsm8k.read_problems(HUB_ID, "train")
+        except UsageError as error:
+            hint = "name a file of worked examples: --fewshot FILE"
+            raise UsageError(error.message, hint) from None
+
+    return gsm8k.draw_examples(pool, settings.num_fewshot, settings.seed, asked)

@@ -1,0 +1,279 @@
+"""What a comparison will do, decided and checked before anything is spent."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sami_eval.core.config import Config
+from sami_eval.core.errors import UsageError
+from sami_eval.core.settings import Amount, Count, Temperature, Timeout, check
+from sami_eval.core.types import SERVED, Judge, Model, Order, Prompt
+from sami_eval.data import prompts, questions, references
+from sami_eval.data.constitutions import read_constitution
+from sami_eval.generate import EngineChoice, models, parse_arguments, standing
+from sami_eval.generate import Settings as GenerateSettings
+from sami_eval.generate.contenders import Contender, contenders
+from sami_eval.judge.seats import Seat, take_seats
+from sami_eval.ledger.store import key
+from sami_eval.server.budget import Purse, limits_of
+from sami_eval.server.client import ClientSettings, check_key
+
+MAX_TOKENS = 1024  # MT-Bench's limit for an answer
+EMBEDDED_MAX_TOKENS = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `sami-eval compare` was asked to do; None leaves a choice to config and defaults.
+
+    constitutions: file of principles for the prompts, or "none" to take their own away.
+    judge_prompts: FastChat's judge_prompts.jsonl, to judge by instead of a judge file.
+    references, fix_references: files of reference answers; what the second holds wins.
+    judge_model: what judges; several are an ensemble.
+    train: make missing adapters of a base of the user's own too.
+    timeout: seconds for one attempt at a call.
+    max_cost: USD that no call may pass. rpm, tpm: requests and tokens a minute.
+    votes: people's, file or hub id; vote_names: CONTENDER=NAME, what they call a contender.
+    """
+
+    contenders: tuple[str, ...]
+    task: str | None = None
+    prompts: Path | None = None
+    references: Path | None = None
+    fix_references: Path | None = None
+    constitutions: str | None = None
+    generate_with_principles: bool | None = None
+    base: str | None = None
+    train: bool = False
+    judge: str | None = None
+    judge_model: str | Sequence[str] | None = None
+    judge_prompts: Path | None = None
+    base_url: str | None = None
+    orders: Literal["both", "one"] = "both"
+    rule: Literal["conservative", "average"] = "conservative"
+    repeats: Count = 1
+    engine: str | None = None
+    engine_args: tuple[str, ...] = ()
+    max_tokens: Count | None = None
+    temperature: Temperature | None = None
+    limit: Count | None = None
+    seed: Amount = 0
+    out: Path | None = None
+    concurrency: Count = 16
+    timeout: Timeout = 300.0
+    retry_unparsed: bool = False
+    votes: str | None = None
+    vote_names: tuple[str, ...] = ()
+    max_cost: float | None = None
+    rpm: float | None = None
+    tpm: float | None = None
+
+    def __post_init__(self) -> None:
+        check(self, hint="sami-eval compare --help")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything decided before anything is spent.
+
+    task: its name, or the question file's; source: where the questions come from.
+    embedded: they are the embedded world's, and all that run stand on the embedded base.
+    sides: the contenders as named, adapters that are missing standing as their base.
+    judge: its name, prompts and patterns; seats: who judges by them, several in an ensemble.
+    """
+
+    settings: Settings
+    config: Config
+    task: str
+    source: str
+    base_spec: str | None
+    base: Model
+    sides: tuple[Contender, ...]
+    embedded: bool
+    prompts: tuple[Prompt, ...]
+    principles_shown: bool
+    judge: Judge
+    seats: tuple[Seat, ...]
+    generate: GenerateSettings
+    client: ClientSettings
+    notes: tuple[str, ...]
+
+    @property
+    def orders(self) -> tuple[Order, ...]:
+        """Which contender is shown first, order by order."""
+        return ("a", "b") if self.settings.orders == "both" else ("a",)
+
+    @property
+    def judge_models(self) -> str | None:
+        """The models that judge, as their servers or folders call them; None: a program does."""
+        return ", ".join(seat.at.base for seat in self.seats if seat.at is not None) or None
+
+    def key(self, sides: Sequence[Contender]) -> str:
+        """SHA-256 of all that decides the figures: runs of one key share a folder.
+
+        sides: the contenders with their adapters as they are now.
+        """
+        # By name what is left out: a setting that is new counts.
+        chosen = {k: v for k, v in _fields(self.settings).items() if k not in _NOT_IN_KEY}
+        rows = [dataclasses.asdict(prompt) for prompt in self.prompts]
+        generate = {**_fields(self.generate), "engine": self.generate.engine.name}
+        judge = (self.judge.sha256, *(seat.identity for seat in self.seats))
+        asked = [(side.name, side.seeds, identities(side.models)) for side in sides]
+        votes = content_of(self.settings.votes)
+        facts = (self.base.fingerprint, generate, asked, votes)
+        return key("run", self.task, chosen, rows, judge, facts)
+
+
+# Of a comparison's settings: what the key holds as it was resolved, and what decides no figure.
+_NOT_IN_KEY = frozenset(
+    (
+        *("contenders", "task", "prompts", "references", "fix_references", "constitutions"),
+        *("generate_with_principles", "base", "judge", "judge_model", "judge_prompts"),
+        *("base_url", "engine", "max_tokens", "temperature", "limit", "seed", "votes"),
+        *("train", "out", "concurrency", "timeout", "retry_unparsed", "max_cost", "rpm", "tpm"),
+    )
+)
+
+
+def _fields(settings: Settings | GenerateSettings) -> dict[str, object]:
+    return {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
+
+
+def identities(several: Sequence[Model]) -> list[tuple[object, ...]]:
+    """What tells models apart in a run's key: how tables call them, and what answers."""
+    return [(one.name, one.engine, one.fingerprint, one.chat_template) for one in several]
+
+
+def content_of(votes: str | None) -> str | None:
+    """A file by what it holds; a hub id, or nothing, as it is."""
+    if votes is None or not Path(votes).is_file():
+        return votes
+    return hashlib.sha256(Path(votes).read_bytes()).hexdigest()
+
+
+def make_plan(settings: Settings, config: Config, purse: Purse | None = None) -> Plan:
+    """Decide and check everything that costs nothing. Raises UsageError, KeyMissingError.
+
+    purse: of runs that stay below one `max_cost` together.
+    """
+    _check_pair(settings.contenders)
+    base_spec = settings.base or config.defaults.get("base")
+    base = models.resolve_base(base_spec, config)
+    client = ClientSettings(
+        base_url=settings.base_url,
+        concurrency=settings.concurrency,
+        timeout_s=settings.timeout,
+        limits=limits_of(config.prices, settings.max_cost, settings.rpm, settings.tpm, purse),
+    )
+    # A name that means nothing is said before questions are fetched or an adapter is trained.
+    sides = resolve(settings, base_spec, client, config, lambda spec, base: base)
+    named = [model for side in sides for model in side.models]
+    task, passed_over = _task(settings, config)
+    found = questions.choose(task, settings.prompts, named)
+    asked, wrong = references.load(found.prompts, settings.references, settings.fix_references)
+    asked, shown = _prompts(settings, asked)
+    judge, seats, notes = take_seats(settings, config, found.embedded, asked)
+    for seat in seats:
+        if seat.at is not None:
+            check_server(seat.at, client)
+    said = (standing.difference(named, client.base_url), references.warning(asked, judge, wrong))
+    return Plan(
+        settings,
+        config,
+        found.title,
+        found.source,
+        base_spec,
+        base,
+        tuple(sides),
+        found.embedded,
+        tuple(asked),
+        shown,
+        judge,
+        seats,
+        _generate_settings(settings, config, found.embedded, shown, client),
+        client,
+        (*passed_over, *found.notes, *notes, *(one for one in said if one)),
+    )
+
+
+def _task(settings: Settings, config: Config) -> tuple[str, tuple[str, ...]]:
+    """The task asked for, else the config's where it is one of ours, which else is said."""
+    named = config.defaults.get("task", prompts.TASKS[0])
+    if settings.task is not None or named in prompts.TASKS:
+        return settings.task or named, ()
+    ours = prompts.TASKS[0]
+    return ours, (f"task `{named}` of {config.path} is not one of `compare`: `{ours}` is asked",)
+
+
+def resolve(
+    settings: Settings,
+    base_spec: str | None,
+    client: ClientSettings,
+    config: Config,
+    ensure: models.Ensure,
+) -> list[Contender]:
+    """The sides of the comparison; those at servers with their keys and prices checked."""
+    specs = settings.contenders
+    each = models.resolve_each(
+        specs, base_spec, config=config, base_url=client.base_url, ensure=ensure
+    )
+    for several in each:
+        for model in several:
+            check_server(model, client)
+    return contenders(specs, each, config)
+
+
+def _check_pair(specs: Sequence[str]) -> None:
+    if len(specs) < 2:
+        raise UsageError(
+            f"`{' '.join(specs)}` is no pair: name at least two contenders",
+            "sami-eval compare sami dpo --task mtbench",
+        )
+
+
+def check_server(model: Model, client: ClientSettings) -> None:
+    """Raise where a model at a server lacks its key, or its price under `--max-cost`."""
+    if model.engine in SERVED:
+        check_key(model, client)
+        client.limits.budget.check([model.base])
+
+
+def _prompts(settings: Settings, asked: list[Prompt]) -> tuple[list[Prompt], bool]:
+    """The prompts, and whether contenders see their principles: where they are the prompts' own."""
+    asked = prompts.limited(asked, settings.limit)
+    shown = any(prompt.principles for prompt in asked)
+    if settings.constitutions == "none":
+        asked = prompts.with_principles(asked, None)
+    elif settings.constitutions is not None:
+        principles = read_constitution(Path(settings.constitutions))
+        asked, shown = prompts.with_principles(asked, principles), False
+        if not any(prompt.principles for prompt in asked):
+            raise UsageError(
+                f"no principle of `{settings.constitutions}` is for a category of these prompts",
+                f"categories: {', '.join(sorted({prompt.category for prompt in asked}))}",
+            )
+    if settings.generate_with_principles is not None:
+        shown = settings.generate_with_principles
+    return asked, shown and any(prompt.principles for prompt in asked)
+
+
+def _generate_settings(
+    settings: Settings, config: Config, embedded: bool, shown: bool, client: ClientSettings
+) -> GenerateSettings:
+    default_tokens = EMBEDDED_MAX_TOKENS if embedded else MAX_TOKENS
+    return GenerateSettings(
+        max_tokens=settings.max_tokens or default_tokens,
+        temperature=settings.temperature,
+        seed=settings.seed,
+        with_principles=shown,
+        engine=EngineChoice(
+            settings.engine or config.defaults.get("engine", "auto"),
+            parse_arguments(settings.engine_args),
+            client,
+        ),
+    )

@@ -1,0 +1,280 @@
+"""What both experiments do alike: contrasts are written, adapters are trained, models are named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from sami_eval import embedded
+from sami_eval.align import ADAPTERS, adapters, align, chain
+from sami_eval.align.contrast import choose_prompts
+from sami_eval.align.summary import summarize
+from sami_eval.core.calls import Sampling
+from sami_eval.core.config import Config
+from sami_eval.core.errors import SamiEvalError, UsageError
+from sami_eval.core.files import read_text
+from sami_eval.core.progress import Progress
+from sami_eval.core.settings import Amount, Count, check
+from sami_eval.core.types import Contrast, Model, Principle, Prompt
+from sami_eval.data import prompt_sets
+from sami_eval.data.constitutions import principles_for, read_constitution
+from sami_eval.data.contrasts import contrasts_to_jsonl, read_contrasts
+from sami_eval.experiment.plan import check_server
+from sami_eval.experiment.reproduce.checklist import Facts, Stage
+from sami_eval.experiment.reproduce.scale import (
+    EMBEDDED,
+    PromptSet,
+    Scale,
+    Training,
+    Writing,
+    base_spec,
+    constitution_file,
+)
+from sami_eval.generate import EngineChoice, card, models, parse_arguments, recipes
+from sami_eval.ledger.runs import slug
+from sami_eval.ledger.store import Ledger, atomic_write
+from sami_eval.server.budget import Purse, limits_of
+from sami_eval.server.client import ClientSettings
+
+CONTRASTS = "contrasts"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What `sami-eval reproduce` was asked besides the scale.
+
+    folder: of the reproduction. constitutions: a file in the place of the scale's constitution.
+    questions: MT-Bench's, or GSM8K's problems, as a file. judge_model: in the place of the scale's.
+    purse: all stages' calls, below one max_cost.
+    """
+
+    scale: Scale
+    config: Config
+    folder: Path
+    seed: Amount = 0
+    constitutions: Path | None = None
+    questions: Path | None = None
+    judge_model: str | None = None
+    base_url: str | None = None
+    engine: str | None = None
+    engine_args: tuple[str, ...] = ()
+    concurrency: Count = 16
+    max_cost: float | None = None
+    rpm: float | None = None
+    tpm: float | None = None
+    purse: Purse = field(default_factory=Purse)
+
+    def __post_init__(self) -> None:
+        check(self, hint="sami-eval reproduce --help")
+
+    @property
+    def runs(self) -> Path:
+        """The folder of runs, a folder each."""
+        return self.folder / "runs"
+
+    def run(self, name: str) -> Path:
+        """The run of one way of judging or sampling; `sami-eval show` reads it."""
+        return self.runs / slug(name)
+
+    @property
+    def settings(self) -> tuple[object, ...]:
+        """What every stage depends on."""
+        files = (self.constitutions, self.questions)
+        given = [read_text(path, "name a file that is there") if path else None for path in files]
+        return (self.seed, *given, self.engine, self.engine_args)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where one experiment's adapters are made. base: as the scale names it."""
+
+    asked: Asked
+    base: str
+    writing: Writing
+    training: Training
+    progress: Progress
+
+    @property
+    def adapters(self) -> Path:
+        """The folder of adapters, contrasts beside them."""
+        return self.asked.folder / ADAPTERS
+
+    def model(self) -> Model:
+        """The base, resolved."""
+        return models.resolve_base(base_spec(self.base), self.asked.config)
+
+    def adapter(self, recipe: str) -> Path:
+        """Where the adapter, or checkpoint, of a recipe lies."""
+        return chain.folder(_parsed(recipe), self.model(), self.adapters, self.asked.seed)
+
+    def contrasts(self) -> Path:
+        """Where the contrasts lie."""
+        return adapters.contrasts_path(self.model(), self.asked.folder)
+
+
+def _parsed(recipe: str) -> recipes.Recipe:
+    return recipes.parse(recipe, ("sft", "dpo", "sami"))
+
+
+def stages(bench: Bench, recipes_by_name: Mapping[str, str]) -> list[Stage]:
+    """Contrasts, then a link a stage. recipes_by_name: stage -> recipe."""
+    asked, writing = bench.asked, bench.writing
+    writes = Stage(
+        CONTRASTS,
+        f"`{writing.writer}` answers under contrasting constitutions",
+        (asked.settings, bench.model().fingerprint, writing),
+        (asked.folder / ADAPTERS,),
+        lambda: write_contrasts(bench),
+    )
+    return [writes, *(_trains(bench, name, recipe) for name, recipe in recipes_by_name.items())]
+
+
+def _trains(bench: Bench, name: str, recipe: str) -> Stage:
+    return Stage(
+        name,
+        f"trains {recipe}",
+        bench.training,
+        (bench.adapter(recipe),),
+        lambda: train(bench, recipe),
+    )
+
+
+def write_contrasts(bench: Bench) -> Facts:
+    """Write the contrasts file; what the ledger holds is not generated again.
+
+    Raises SamiEvalError where the filters leave none.
+    """
+    writer, written = _written(bench)
+    written = kept(written, bench.writing.keep)
+    if writer.fingerprint != bench.model().fingerprint:
+        written = [as_text(contrast) for contrast in written]
+    atomic_write(bench.contrasts(), contrasts_to_jsonl(written))
+    summary = summarize(written)
+    if not summary.accepted:
+        reasons = "; ".join(f"{n} of them: {reason}" for reason, n in summary.rejected.items())
+        raise SamiEvalError(
+            f"none of {summary.n} contrasts passed the filters ({reasons})",
+            "loosen [contrasts.filters] in a scale of your own: --scale FILE",
+        )
+    return {"prompts": summary.n, f"contrasts by {writer.name}": summary.accepted}
+
+
+def _written(bench: Bench) -> tuple[Model, list[Contrast]]:
+    """The writer and all its contrasts."""
+    asked, writing = bench.asked, bench.writing
+    prompts = gather(writing.sets, asked.seed)
+    principles, settings = _principles(bench, prompts), _settings(asked, writing)
+    with Ledger(asked.config.ledger_path, say=bench.progress.say) as ledger:
+        shop = adapters.Workshop(asked.config, ledger, bench.progress)
+        writer = models.resolve(
+            writing.writer,
+            base_spec(bench.base),
+            config=asked.config,
+            base_url=asked.base_url,
+            ensure=adapters.ensure_in(shop),
+        )[0]
+        check_server(writer, settings.engine.client)
+        return writer, adapters.contrasts_of(
+            writer, prompts, principles, settings, ledger, bench.progress
+        )
+
+
+def _settings(asked: Asked, writing: Writing) -> adapters.ContrastSettings:
+    limits = limits_of(asked.config.prices, asked.max_cost, asked.rpm, asked.tpm, asked.purse)
+    client = ClientSettings(asked.base_url, asked.concurrency, limits=limits)
+    return adapters.ContrastSettings(
+        n=writing.n,
+        sampling=Sampling(writing.temperature, writing.top_p, writing.max_tokens, seed=asked.seed),
+        seed=asked.seed,
+        engine=EngineChoice(asked.engine or "auto", parse_arguments(asked.engine_args), client),
+        filters=writing.filters,
+    )
+
+
+def gather(sets: Sequence[PromptSet], seed: int) -> list[Prompt]:
+    """The prompts of all sets, each drawn up to its limit without replacement."""
+    return [prompt for one in sets for prompt in choose_prompts(_read(one), one.limit, seed)]
+
+
+def _read(one: PromptSet) -> list[Prompt]:
+    if one.source == EMBEDDED:
+        own = embedded.prompts("alignment")
+        return [prompt for prompt in own if one.category in (None, prompt.category)]
+    source = prompt_sets.Source(
+        one.source, one.column, one.category, one.category_column, one.split, one.subset
+    )
+    return prompt_sets.read(source)[0]
+
+
+def _principles(bench: Bench, prompts: Sequence[Prompt]) -> tuple[Principle, ...]:
+    """The scale's principles, or those of `--constitutions`; every category has enough of them."""
+    writing = bench.writing
+    named = embedded.CONSTITUTION if writing.constitution == EMBEDDED else None
+    path = bench.asked.constitutions or named or constitution_file(writing.constitution)
+    every = read_constitution(path)
+    principles = tuple(one for one in every if not writing.only or one.id in writing.only)
+    for category in sorted({prompt.category for prompt in prompts}):
+        if not principles_for(category, principles):
+            raise UsageError(
+                f"no principle is for the category `{category}` of the scale's prompts",
+                "add one, or name another file with --constitutions",
+                str(path),
+            )
+    return principles
+
+
+def kept(contrasts: Sequence[Contrast], most: int | None) -> list[Contrast]:
+    """The contrasts up to the last of so many accepted ones."""
+    accepted = 0
+    found = []
+    for contrast in contrasts:
+        if most is not None and accepted == most:
+            break
+        accepted += contrast.rejected is None
+        found.append(contrast)
+    return found
+
+
+def as_text(contrast: Contrast) -> Contrast:
+    """A contrast of another writer: its words are learnt, not its tokens, which may be others."""
+    responses = tuple(replace(one, token_ids=()) for one in contrast.responses)
+    metadata = {name: text for name, text in contrast.metadata.items() if name != "fingerprint"}
+    return replace(contrast, responses=responses, metadata=metadata)
+
+
+def train(bench: Bench, recipe: str) -> Facts:
+    """Train the last link of a recipe on the contrasts; earlier links are there."""
+    asked = bench.asked
+    method = _parsed(recipe).chain[-1]
+    trained = align(
+        recipe,
+        read_contrasts(bench.contrasts()),
+        bench.model(),
+        adapters=bench.adapters,
+        seed=asked.seed,
+        preset=bench.training.preset,
+        changes=dict(bench.training.changes.get(method, {})),
+        progress=bench.progress,
+    )
+    return _metrics(Path(trained.adapter or trained.base))
+
+
+def _metrics(folder: Path) -> Facts:
+    """What the card says of the training's end."""
+    last = ((card.read(folder) or {}).get("metrics") or {}).get("last", {})
+    return {"steps": last.get("step"), "loss": round(last["loss"], 3)} if "loss" in last else {}
+
+
+def trained_models(bench: Bench, recipes_by_name: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """name -> what `[models]` of a configuration says of a trained recipe."""
+    found = {}
+    for name, recipe in recipes_by_name.items():
+        folder = bench.adapter(recipe).resolve()
+        found[name] = {"base" if card.is_checkpoint(folder) else "adapter": str(folder)}
+    return found
+
+
+def config_of(bench: Bench, recipes_by_name: Mapping[str, str]) -> Config:
+    """The configuration in which the paper's names, and no others, name the trained models."""
+    return replace(bench.asked.config, models=trained_models(bench, recipes_by_name))

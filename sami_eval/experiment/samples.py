@@ -1,0 +1,198 @@
+"""Samples of problems to figures: pass@k, maj@k, paired differences.
+
+Pure: `passk.py` has the samples drawn and the figures saved.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from sami_eval.core.calls import Completion
+from sami_eval.core.types import Estimate
+from sami_eval.data.gsm8k import Problem
+from sami_eval.data.unanswered import Answer, AnswersRow, answers_row
+from sami_eval.stats.extract import extract_answer
+from sami_eval.stats.intervals import win_rate
+from sami_eval.stats.passk import maj_at_k, pass_at_k
+from sami_eval.stats.problems import Difference, difference, mean_amount, mean_score
+from sami_eval.stats.tests import holm
+
+NONE = Estimate(None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """What one contender answered to one problem.
+
+    answers: the number each sample gives, None where it gives none.
+    greedy: the single attempt at temperature 0, where there was one.
+    """
+
+    problem: Problem
+    samples: tuple[Completion, ...]
+    answers: tuple[Fraction | None, ...]
+    greedy: Completion | None = None
+
+    @property
+    def n_right(self) -> int:
+        """Samples that give the gold answer."""
+        return self.answers.count(self.problem.gold)
+
+    @property
+    def identical(self) -> bool:
+        """Whether several samples are all one and the same text."""
+        return len(self.samples) > 1 and len({sample.text for sample in self.samples}) == 1
+
+    def pass_at(self, k: int) -> float:
+        """Unbiased pass@k of this problem."""
+        return pass_at_k(len(self.answers), self.n_right, k)
+
+    def maj_at(self, k: int) -> float:
+        """Expected credit of the majority among k samples; answers vote by value."""
+        return maj_at_k(self.answers, self.problem.gold, k)
+
+
+def attempts(
+    problem: Problem, samples: Sequence[Completion], greedy: Completion | None = None
+) -> Attempts:
+    """A problem's samples with their answers read."""
+    answers = tuple(extract_answer(sample.text) for sample in samples)
+    return Attempts(problem, tuple(samples), answers, greedy)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One contender's figures, each with its 95% interval over problems.
+
+    curve: (k, pass@k) from 1 to all samples, for a plot. greedy: accuracy at temperature 0.
+    mean_tokens: of a sample, where every sample's count is known.
+    n_cut: samples cut at the token limit. n_identical: problems whose samples are all one text.
+    answers: how many samples there are, the greedy ones too, and what of them is no answer.
+    """
+
+    pass_at_k: Mapping[int, Estimate]
+    maj_at_k: Mapping[int, Estimate]
+    curve: tuple[tuple[int, float], ...]
+    no_answer: Estimate
+    mean_tokens: Estimate
+    greedy: Estimate
+    n_cut: int
+    n_identical: int
+    answers: AnswersRow
+
+
+def figures(of: Sequence[Attempts], ks: Sequence[int]) -> Figures:
+    """The figures of one contender's attempts at all problems."""
+    groups = clusters_of(of)
+    return Figures(
+        {k: mean_score([one.pass_at(k) for one in of], groups) for k in ks},
+        {k: mean_score([one.maj_at(k) for one in of], groups) for k in ks},
+        _curve(of),
+        _no_answer(of),
+        _mean_tokens(of),
+        _greedy(of),
+        sum(sample.finished is False for one in of for sample in one.samples),
+        sum(one.identical for one in of),
+        answers_row([Answer(one.text, one.thoughts) for one in _completions(of)]),
+    )
+
+
+def _completions(of: Sequence[Attempts]) -> Iterator[Completion]:
+    for one in of:
+        yield from one.samples
+        yield from [one.greedy] if one.greedy is not None else []
+
+
+def clusters_of(of: Sequence[Attempts]) -> list[str] | None:
+    """The cluster of each problem; None where every problem is one of its own."""
+    named = [one.problem.cluster for one in of]
+    known = [name for name in named if name is not None]
+    return known if known and len(known) == len(named) else None
+
+
+def _no_answer(of: Sequence[Attempts]) -> Estimate:
+    silent: dict[str, list[float]] = {}
+    for one, name in zip(of, clusters_of(of) or map(str, range(len(of))), strict=True):
+        silent.setdefault(name, []).extend(float(answer is None) for answer in one.answers)
+    return win_rate(silent)
+
+
+def _curve(of: Sequence[Attempts]) -> tuple[tuple[int, float], ...]:
+    """pass@k at 1, 2, 3, ... and, from 8 on, at steps of about a tenth."""
+    n = min(len(one.answers) for one in of)
+    places = sorted({1, n, *(round(1.1**i) for i in range(200) if 1.1**i <= n)})
+    return tuple((k, sum(one.pass_at(k) for one in of) / len(of)) for k in places)
+
+
+def _mean_tokens(of: Sequence[Attempts]) -> Estimate:
+    counts = [[sample.n_tokens for sample in one.samples] for one in of]
+    known = [[n for n in several if n is not None] for several in counts]
+    if any(len(some) < len(every) for some, every in zip(known, counts, strict=True)):
+        return NONE
+    return mean_amount([sum(several) / len(several) for several in known], clusters_of(of))
+
+
+def _greedy(of: Sequence[Attempts]) -> Estimate:
+    tried = [one for one in of if one.greedy is not None]
+    return mean_score([greedy_score(one) for one in tried], clusters_of(tried))
+
+
+def greedy_score(one: Attempts) -> float:
+    """1 where the single attempt at temperature 0 gives the gold answer, else 0."""
+    text = one.greedy.text if one.greedy is not None else ""
+    return float(extract_answer(text) == one.problem.gold)
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """What contender a gains over b at one k, on the same problems; p_adjusted by Holm."""
+
+    a: str
+    b: str
+    k: int
+    gain: Difference
+    p_adjusted: float
+
+
+def paired(
+    by_contender: Mapping[str, Sequence[Attempts]], ks: Sequence[int], seed: int
+) -> list[Paired]:
+    """Every two contenders at every k; Holm's correction covers the whole list."""
+    scores = {
+        (name, k): [one.pass_at(k) for one in of] for name, of in by_contender.items() for k in ks
+    }
+    names = list(by_contender)
+    n_samples = min(len(one.answers) for of in by_contender.values() for one in of)
+    groups = clusters_of(next(iter(by_contender.values())))
+    found = [
+        (a, b, k, difference(scores[b, k], scores[a, k], n_samples, seed, clusters=groups))
+        for i, a in enumerate(names)
+        for b in names[i + 1 :]
+        for k in ks
+    ]
+    adjusted = holm([gain.p_value for *_, gain in found])
+    return [Paired(*row, p) for row, p in zip(found, adjusted, strict=True)]
+
+
+_DIGITS = re.compile(r"[0-9]+")
+
+
+def any_of_k(of: Sequence[Attempts], k: int) -> float:
+    """Share of problems with a right one among the first k samples, as the paper counted."""
+    return sum(as_paper_scored(of, k)) / len(of)
+
+
+def as_paper_scored(of: Sequence[Attempts], k: int) -> list[float]:
+    """1 for each problem with a right one among its first k samples, else 0.
+
+    An answer is the last run of digits, read as a whole number: the paper's reading, restated.
+    """
+    return [float(any(_last_digits_right(one, each) for one in each.samples[:k])) for each in of]
+
+
+def _last_digits_right(sample: Completion, one: Attempts) -> bool:
+    digits = _DIGITS.findall(sample.text)
+    return bool(digits) and len(digits[-1]) < 400 and int(digits[-1]) == one.problem.gold

@@ -1,0 +1,86 @@
+"""Contenders: models, or one recipe trained under several seeds, and which of them meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from sami_eval.align import methods_in
+from sami_eval.core.config import Config
+from sami_eval.core.types import Model
+from sami_eval.generate import recipes
+from sami_eval.server.endpoint import at_server
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One side of a comparison. seeds: of its models, in order; empty where it is one model."""
+
+    name: str
+    models: tuple[Model, ...]
+    seeds: tuple[int, ...] = ()
+
+
+def seeds_of(spec: str, config: Config) -> tuple[int, ...]:
+    """The seeds of `sami@1,2,3`; empty for any other spec, and for a single seed."""
+    if spec in config.models or at_server(spec, config):
+        return ()
+    plain, files = methods_in(spec)
+    recipe = recipes.match(plain, files)
+    return recipe.seeds if recipe is not None and len(recipe.seeds) > 1 else ()
+
+
+def contenders(
+    specs: Sequence[str], each: Iterable[Sequence[Model]], config: Config
+) -> list[Contender]:
+    """Sides of the comparison; each: the models of each spec.
+
+    Several seeds of one recipe are one side; several models of one file are one side each.
+    """
+    sides: list[Contender] = []
+    for spec, models in zip(specs, each, strict=True):
+        seeds = seeds_of(spec, config)
+        if seeds:
+            sides.append(Contender(_name(models, seeds, sides), tuple(models), seeds))
+        else:
+            sides += [Contender(model.name, (model,)) for model in models]
+    return sides
+
+
+def _name(models: Sequence[Model], seeds: Sequence[int], others: Sequence[Contender]) -> str:
+    """`sft+sami@1,2,3`; with a number behind it where another side has this name."""
+    plain = f"{models[0].name.partition('@')[0]}@{','.join(map(str, seeds))}"
+    taken, name, n = {other.name for other in others}, plain, 2
+    while name in taken:
+        name, n = f"{plain} ({n})", n + 1
+    return name
+
+
+def pairs(sides: Sequence[Contender]) -> list[tuple[Contender, Contender]]:
+    """Every two sides once, in the order they were named."""
+    return [(a, b) for i, a in enumerate(sides) for b in sides[i + 1 :]]
+
+
+def games(a: Contender, b: Contender) -> list[tuple[Model, Model]]:
+    """Which models of two sides meet: seed i with seed i where both have as many, else all."""
+    if len(a.models) == len(b.models):
+        return list(zip(a.models, b.models, strict=True))
+    return list(product(a.models, b.models))
+
+
+def n_games(specs: Sequence[str], config: Config) -> int:
+    """How many pairs of models meet, as far as it is known before anything is resolved."""
+    counts = [max(1, len(seeds_of(spec, config))) for spec in specs]
+    several = ((m, n) for i, m in enumerate(counts) for n in counts[i + 1 :])
+    return sum(m if m == n else m * n for m, n in several)
+
+
+def seed_of(a: Contender, b: Contender) -> dict[str, int]:
+    """Training seeds by model name, of the sides that have several."""
+    return {
+        model.name: seed
+        for side in (a, b)
+        if side.seeds
+        for model, seed in zip(side.models, side.seeds, strict=True)
+    }

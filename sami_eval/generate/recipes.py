@@ -1,0 +1,84 @@
+"""What `sami`, `base+dpo` or `sft+sami+dpo@1,2,3` mean: a chain of methods and its seeds.
+
+| recipe       | chain             | printed as   |
+|--------------|-------------------|--------------|
+| base         | (nothing trained) | base         |
+| sft          | sft               | sft          |
+| sami, dpo    | sft, then it      | sft+sami     |
+| base+sami    | sami              | base+sami    |
+| sft+sami+dpo | left to right     | sft+sami+dpo |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sami_eval.core.errors import UsageError
+
+BASE = "base"
+FIRST = "sft"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Methods in the order they are applied to the base; seeds is empty where none was given."""
+
+    chain: tuple[str, ...]
+    seeds: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """How tables print it, without seeds."""
+        begins = () if self.chain[:1] == (FIRST,) else (BASE,)
+        return "+".join((*begins, *self.chain))
+
+    def links(self) -> list[Recipe]:
+        """Every recipe trained on the way, this one last: sft, then sft+sami."""
+        return [Recipe(self.chain[:n], self.seeds) for n in range(1, len(self.chain) + 1)]
+
+
+def match(spec: str, methods: Collection[str]) -> Recipe | None:
+    """The recipe a spec names, or None where it names none and may mean something else.
+
+    Raises UsageError for a recipe with bad seeds or an ambiguous beginning.
+    """
+    name, at, seeds = spec.partition("@")
+    links = name.split("+")
+    if not all(link in methods or link == BASE for link in links) or BASE in links[1:]:
+        return None
+    return Recipe(_chain(name, links), _seeds(spec, seeds) if at else ())
+
+
+def parse(spec: str, methods: Collection[str]) -> Recipe:
+    """The recipe a spec names. Raises UsageError listing the methods where it names none."""
+    recipe = match(spec, methods)
+    if recipe is None:
+        known = ", ".join(f"`{method}`" for method in sorted(methods))
+        raise UsageError(
+            f"no recipe `{spec}`",
+            f"methods are {known}; recipes are `base`, a method, `base+METHOD` or `sft+METHOD+...`",
+        )
+    return recipe
+
+
+def _chain(name: str, links: list[str]) -> tuple[str, ...]:
+    if links[0] == BASE:
+        return tuple(links[1:])
+    if links[0] == FIRST:
+        return tuple(links)
+    if len(links) == 1:
+        return (FIRST, links[0])  # as in the paper: one round on top of SFT
+    raise UsageError(
+        f"recipe `{name}` does not say where it begins", f"write `sft+{name}` or `base+{name}`"
+    )
+
+
+def _seeds(spec: str, text: str) -> tuple[int, ...]:
+    parts = text.split(",")
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise UsageError(f"seeds of `{spec}` are not whole numbers", "e.g. `sami@1,2,3`")
+    seeds = tuple(map(int, parts))
+    if len(set(seeds)) < len(seeds):
+        raise UsageError(f"`{spec}` names a seed twice", "e.g. `sami@1,2,3`")
+    return seeds

@@ -1,0 +1,68 @@
+"""What contenders stand on, and where they are asked: it decides what they are asked.
+
+The embedded world belongs to the embedded base. A server, a hub id, an adapter of another base is
+never asked its questions, whatever was or was not said about a base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sami_eval.core.types import SERVED, Model
+from sami_eval.embedded import BASE_DIR
+from sami_eval.generate import card
+from sami_eval.generate.fingerprints import folder_fingerprint
+from sami_eval.server import address as addresses
+from sami_eval.server.endpoint import address_of
+
+EMBEDDED = "the embedded base"
+
+
+def on_embedded(model: Model) -> bool:
+    """Whether a model is the embedded base, an adapter on it, or a checkpoint trained from it."""
+    folder = Path(model.base)
+    if model.engine != "local" or not folder.is_dir():
+        return False
+    if folder == BASE_DIR:
+        return True
+    known = (card.read(folder) or {}).get("base", {})
+    return folder_fingerprint(BASE_DIR) in (known.get("fingerprint"), folder_fingerprint(folder))
+
+
+def that_run(models: Sequence[Model]) -> list[Model]:
+    """The models that answer now; records have answered."""
+    return [model for model in models if model.engine != "recorded"]
+
+
+def in_embedded_world(models: Sequence[Model]) -> bool:
+    """Whether any model runs, and all that do stand on the embedded base."""
+    running = that_run(models)
+    return bool(running) and all(map(on_embedded, running))
+
+
+def base_name(model: Model) -> str | None:
+    """What a model stands on, as a person names it; None where nobody here can know."""
+    if model.engine != "local":
+        return None
+    if on_embedded(model):
+        return EMBEDDED
+    return f"{model.base}@{model.revision[:12]}" if model.revision else model.base
+
+
+def address(model: Model, base_url: str | None) -> str | None:
+    """Where a model is asked, without keys; None where no server is."""
+    return addresses.shown(address_of(model, base_url)) if model.engine in SERVED else None
+
+
+def difference(models: Sequence[Model], base_url: str | None) -> str | None:
+    """What to say of models on different bases: what is measured is then the bases', too."""
+    by_base: dict[str, str] = {}
+    for model in that_run(models):
+        base = base_name(model)
+        ground = f"on {base}" if base else f"at {address(model, base_url)}"
+        by_base.setdefault(ground, model.name)
+    if len(by_base) < 2 or not any(ground.startswith("on ") for ground in by_base):
+        return None
+    each = ", ".join(f"`{name}` {ground}" for ground, name in by_base.items())
+    return f"different bases: {each}; the difference is not an adapter's alone"

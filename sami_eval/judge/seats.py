@@ -1,0 +1,151 @@
+"""Who judges: one judge by its file, asked at one model or, in an ensemble, at several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sami_eval.core.config import Config
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Judge, Model, Prompt
+from sami_eval.generate import EngineChoice, models
+from sami_eval.judge import (
+    IN_PROCESS,
+    judge_model,
+    judge_prompts_kind,
+    read_judge,
+    read_judge_prompts,
+    replaced,
+)
+from sami_eval.server.endpoint import served
+
+if TYPE_CHECKING:
+    from sami_eval.experiment.plan import Settings
+
+RULES_ELSEWHERE = (
+    "judge `rules`: a program made for the embedded world; of other questions it checks "
+    "the answers that have a reference, and ties the rest"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One judge and the model it is asked at, None where a program judges.
+
+    In an ensemble its name tells it from the others: "quality (openai:gpt-4o)".
+    """
+
+    judge: Judge
+    at: Model | None
+
+    @property
+    def identity(self) -> str | None:
+        """What the verdicts depend on besides the judge's file."""
+        if self.at is None:
+            return None
+        engine = (self.judge.model or "").partition(":")[0]
+        local = self.at.engine == "local"
+        return f"{engine if local else self.at.engine}:{self.at.fingerprint}"
+
+    def arguments(self, choice: EngineChoice) -> Mapping[str, str]:
+        """`--engine-arg` for a judge in this process, where the contenders' engine is its own."""
+        engine = (self.judge.model or "").partition(":")[0]
+        return choice.arguments if choice.name == engine else {}
+
+
+def take_seats(
+    settings: Settings, config: Config, embedded: bool, asked: Sequence[Prompt]
+) -> tuple[Judge, tuple[Seat, ...], tuple[str, ...]]:
+    """The judge, who judges by it, and what to tell the user.
+
+    Raises UsageError for a judge that does not fit the prompts, and for a model named twice.
+    """
+    given = settings.judge_model or config.defaults.get("judge-model") or ()
+    specs = (given,) if isinstance(given, str) else tuple(given)
+    judge, notes = _judge(settings, config, embedded and not specs, asked)
+    if judge.kind == "rules":
+        return judge, (Seat(judge, None),), notes if embedded else (*notes, RULES_ELSEWHERE)
+    if not specs and judge.model is None:
+        # The toy's program is no way out where the questions are not the toy's.
+        hint = "--judge-model openai:gpt-4o" + (", or --judge rules" if embedded else "")
+        raise UsageError(f"judge `{judge.name}` needs a model", hint)
+    seats = [
+        seat(replace(judge, model=spec), config, settings.base_url)
+        for spec in specs or (judge.model,)
+    ]
+    if len(seats) == 1:
+        return seats[0].judge, tuple(seats), notes
+    _check_all_different(specs, seats)
+    several = tuple(
+        Seat(replace(seat.judge, name=f"{judge.name} ({spec})"), seat.at)
+        for spec, seat in zip(specs, seats, strict=True)
+    )
+    return judge, several, notes
+
+
+def _check_all_different(specs: Sequence[str], seats: Sequence[Seat]) -> None:
+    first: dict[str | None, str] = {}
+    for spec, seat in zip(specs, seats, strict=True):
+        if seat.identity in first:
+            raise UsageError(
+                f"`--judge-model {spec}` is asked already, as `{first[seat.identity]}`",
+                "an ensemble is of different models; --repeats asks one of them again",
+            )
+        first[seat.identity] = spec
+
+
+def _judge(
+    settings: Settings, config: Config, by_rules: bool, asked: Sequence[Prompt]
+) -> tuple[Judge, tuple[str, ...]]:
+    notes: tuple[str, ...] = ()
+    if settings.judge_prompts is not None:
+        kind = judge_prompts_kind(settings.judge)
+        judge = read_judge_prompts(settings.judge_prompts, kind)
+    else:
+        with_principles = any(prompt.principles for prompt in asked)
+        name = settings.judge or config.defaults.get("judge")
+        judge, notes = _named_judge(name, by_rules, with_principles)
+    bare = [prompt for prompt in asked if not prompt.principles]
+    if judge.kind != "rules" and judge.principles and bare:
+        raise UsageError(
+            f"judge `{judge.name}` judges by principles, and {len(bare)} of {len(asked)} prompts "
+            f"carry none, the first of them `{bare[0].id}` ({bare[0].category})",
+            "--constitutions FILE gives them principles; --judge quality needs none",
+        )
+    return judge, notes
+
+
+def _named_judge(
+    name: str | None, by_rules: bool, with_principles: bool
+) -> tuple[Judge, tuple[str, ...]]:
+    """The judge of this name, else the one that fits the prompts, which is said."""
+    notes = []
+    if name is None:
+        name = "rules" if by_rules else "principles" if with_principles else "quality"
+        if not by_rules:
+            carry = "" if with_principles else "no "
+            notes.append(f"judge `{name}`: the prompts carry {carry}principles")
+    judge = read_judge(name)
+    if instead := replaced(judge, name):
+        notes.append(instead)
+    return judge, tuple(notes)
+
+
+def seat(judge: Judge, config: Config, base_url: str | None) -> Seat:
+    """The judge at a server's model, a named one's, or one that runs in this process."""
+    engine, _, spec = (judge.model or "").partition(":")
+    at = served(judge.model or "", config, base_url)
+    if at is not None:
+        return Seat(judge, at)
+    if judge.model in config.models:
+        hint = f"--judge-model hf:{judge.model} or vllm:{judge.model}"
+        raise UsageError(f"`{judge.model}` runs in this process, and by which engine is open", hint)
+    if engine not in IN_PROCESS or not spec:
+        return Seat(judge, judge_model(judge))
+    found = models.resolve(spec, None, config=config)
+    if len(found) != 1 or found[0].engine != "local":
+        raise UsageError(
+            f"`{judge.model}` is not one local model", f"{engine}: takes a folder or a hub id"
+        )
+    return Seat(judge, found[0])

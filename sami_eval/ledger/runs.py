@@ -1,0 +1,263 @@
+"""Run folders: everything one comparison was made of, as files a person can read.
+
+runs/2026-11-23-mtbench-sami-dpo/
+    comparison.json   the document (report/document.py)
+    prompts.jsonl     the questions as asked
+    responses.jsonl   every contender's answers
+    verdicts.jsonl    every judgment with the judge's words
+    report.html       what `show --html` writes
+
+A pass@k run has passk.json (report/passk_document.py), problems.jsonl and samples.jsonl instead.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sami_eval.core.errors import UsageError
+from sami_eval.core.shape import misfit
+from sami_eval.core.types import Prompt, Response, Usage, Verdict
+from sami_eval.data.prompts import read_lines, to_row
+from sami_eval.experiment import passk_document
+from sami_eval.experiment.document import Document, dump, read_document
+from sami_eval.experiment.passk_document import PasskDocument, read_passk
+from sami_eval.ledger.store import atomic_write, disk_error
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+Say = Callable[[str], None]
+
+DOCUMENT = "comparison.json"
+PASSK = passk_document.DOCUMENT
+REPORT = "report.html"
+REPRODUCTIONS = "reproductions"
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # a file system without flock
+NAME_LIMIT = 80
+MOST_TURNS = 1000  # of one conversation; more is a slip, and would be made room for
+
+
+def slug(text: str) -> str:
+    """A text as part of a folder name."""
+    name = re.sub(r"\.jsonl?$", "", Path(text).name or text)
+    return re.sub(r"[^A-Za-z0-9.+@_-]+", "-", name).strip("-.") or "run"
+
+
+def default_folder(root: Path, date: str, task: str, names: Sequence[str]) -> Path:
+    """Where a run goes that no folder is named for, unless that one is taken."""
+    name = "-".join([date, slug(task), *map(slug, names)])[:NAME_LIMIT]
+    return root / "runs" / name
+
+
+@contextmanager
+def claimed(
+    out: Path | None, default: Path, settings: str, say: Say, replace: bool = False
+) -> Iterator[Path]:
+    """The run's folder, for this process alone until the block ends.
+
+    out: the one that is named. Without, `default`, or with a number behind it where that one is
+        another run's: a run of the same settings has the same folder on the same day.
+    settings: hash of all that decides the run's figures. replace: another's in `out` may go.
+    Raises UsageError where `out` is another run's, finished or being written.
+    """
+    folder, lock = _named(out, settings, replace) if out else _first_free(default, settings, say)
+    try:
+        yield folder
+    finally:
+        # Deleted while it is held: who waits for it sees that, and makes a new one.
+        if lock.is_locked:
+            Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
+
+def _named(out: Path, settings: str, replace: bool) -> tuple[Path, BaseFileLock]:
+    hint = "name a new folder with --out"
+    if not replace and is_another(out, settings):
+        raise UsageError(f"`{out}` holds another run", hint)
+    lock = _lock(out)
+    if lock is None:
+        raise UsageError(f"`{out}` is being written by another command", f"wait for it, or {hint}")
+    return out, lock
+
+
+def _first_free(default: Path, settings: str, say: Say) -> tuple[Path, BaseFileLock]:
+    for number in itertools.count(1):
+        folder = default if number == 1 else default.with_name(f"{default.name}-{number}")
+        if is_another(folder, settings):
+            continue
+        lock = _lock(folder)
+        if lock is None:
+            say(f"`{folder.name}` is being written by another command: this run takes the next")
+        elif is_another(folder, settings):  # by a run that ended between our look and our claim
+            lock.release()
+        else:
+            return folder, lock
+    raise AssertionError("numbers do not end")
+
+
+def _lock(folder: Path) -> BaseFileLock | None:
+    """The folder's lock, held; not held where the file system knows none; None: another has it."""
+    from filelock import FileLock, Timeout
+
+    claim(folder)
+    lock = FileLock(folder / ".lock", timeout=0, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        return None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise disk_error(folder, error) from None
+    return lock
+
+
+def is_another(folder: Path, settings: str) -> bool:
+    """Whether the folder holds a finished run of other settings."""
+    if is_passk(folder):
+        return _settings_of(folder / PASSK, read_passk) != settings
+    document = folder / DOCUMENT
+    return document.exists() and _settings_of(document, read_document) != settings
+
+
+def is_passk(folder: Path) -> bool:
+    """Whether the folder holds a finished pass@k run."""
+    return (folder / PASSK).is_file()
+
+
+def _settings_of(
+    path: Path, read: Callable[[Path], Document] | Callable[[Path], PasskDocument]
+) -> str | None:
+    try:
+        return read(path)["settings_key"]
+    except UsageError:
+        return None
+
+
+def claim(folder: Path) -> None:
+    """Make the folder and prove that it can be written, before anything is spent."""
+    probe = folder / ".writable"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        raise disk_error(folder, error) from None
+
+
+def save(
+    folder: Path,
+    document: Document,
+    prompts: Iterable[Prompt],
+    responses: Iterable[Response],
+    verdicts: Iterable[Verdict],
+) -> None:
+    """Write a run; the document last, so a folder that has it is complete."""
+    write_rows(folder / "prompts.jsonl", map(to_row, prompts))
+    write_rows(folder / "responses.jsonl", map(dataclasses.asdict, responses))
+    write_rows(folder / "verdicts.jsonl", map(dataclasses.asdict, verdicts))
+    atomic_write(folder / DOCUMENT, dump(document))
+
+
+def write_rows(path: Path, rows: Iterable[dict[str, object]]) -> None:
+    """One JSON object a line, in the file's place at once."""
+    atomic_write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def read_verdicts(folder: Path) -> list[Verdict]:
+    """The verdicts of a run."""
+    path, hint = folder / "verdicts.jsonl", "sami-eval ls runs"
+    verdicts = [to_verdict(row, where) for where, row in read_lines(path, hint)]
+    if not verdicts:
+        raise UsageError("no verdicts in the file", hint, str(path))
+    return verdicts
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+_GOOD: Mapping[str, Callable[[object], bool]] = {
+    **dict.fromkeys(("prompt_id", "judge", "a", "b"), _is_name),
+    "turn": lambda value: _is_count(value) and value < MOST_TURNS,  # type: ignore[operator]
+    "repeat": _is_count,
+    "winner": lambda value: value is None or (_is_name(value) and value in ("a", "b", "tie")),
+    "first": lambda value: value is None or (_is_name(value) and value in ("a", "b")),
+    "text": lambda value: isinstance(value, str),
+}
+
+
+def to_verdict(row: dict[str, Any], where: str) -> Verdict:
+    """A line of verdicts.jsonl. Raises UsageError for a field that is none of a verdict's."""
+    hint = "verdicts are written by sami-eval show RUN --verdicts FILE"
+    row = {"repeat": 0, **row}
+    wrong = [field for field, is_good in _GOOD.items() if not is_good(row.get(field, ""))]
+    if wrong:
+        raise UsageError(f"`{wrong[0]}` is `{row.get(wrong[0])!r}`", hint, where)
+    misfitting = misfit(row, Verdict)
+    if misfitting is not None:
+        name, found = misfitting
+        raise UsageError(f"not a verdict: `{name}` is {found}", hint, where)
+    usage = Usage(**row["usage"]) if row.get("usage") else None
+    ratings = tuple(row["ratings"]) if row.get("ratings") else None
+    return Verdict(**{**row, "usage": usage, "ratings": ratings})
+
+
+def _documents(root: Path, name: str) -> Iterator[Path]:
+    """Of runs of their own, and of those that a reproduction is made of."""
+    yield from (root / "runs").glob(f"*/{name}")
+    yield from (root / REPRODUCTIONS).glob(f"*/runs/*/{name}")
+
+
+def list_runs(root: Path) -> list[tuple[Path, Document]]:
+    """Finished runs, oldest first."""
+    found = []
+    for path in _documents(root, DOCUMENT):
+        try:
+            found.append((path.parent, read_document(path)))
+        except UsageError:
+            continue  # not ours, or of another version; `show` on it says so
+    return sorted(found, key=lambda item: (item[1]["date"], item[0].name))
+
+
+def list_passk(root: Path) -> list[tuple[Path, PasskDocument]]:
+    """Finished pass@k runs, oldest first."""
+    found = []
+    for path in _documents(root, PASSK):
+        try:
+            found.append((path.parent, read_passk(path)))
+        except UsageError:
+            continue  # as in list_runs
+    return sorted(found, key=lambda item: (item[1]["date"], item[0].name))
+
+
+def _latest(root: Path) -> Path | None:
+    several = [(document["date"], folder) for folder, document in list_runs(root)]
+    several += [(document["date"], folder) for folder, document in list_passk(root)]
+    return max(several)[1] if several else None
+
+
+def find_run(spec: str | None, root: Path) -> Path:
+    """The folder of a run: a path, a name under runs/, or the latest."""
+    if spec is None:
+        latest = _latest(root)
+        if latest is None:
+            raise UsageError("there is no run yet", "sami-eval compare sami dpo --task mtbench")
+        return latest
+    for folder in (Path(spec), root / "runs" / spec, root / spec):
+        if (folder / DOCUMENT).is_file() or is_passk(folder):
+            return folder
+        if folder.is_dir() and (folder / "responses.jsonl").is_file():
+            raise UsageError(f"run `{spec}` is not finished", "run its command again: it resumes")
+    raise UsageError(f"no run `{spec}`", "sami-eval ls runs")

@@ -1,0 +1,261 @@
+"""What calls may cost and did cost, and how fast they may come.
+
+A call is reserved at the most it could cost before it is sent and settled on the usage its server
+reports, so calls in flight cannot add up to more than the limit. Nothing here talks or waits.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from sami_eval.core.calls import Request
+from sami_eval.core.config import Price
+from sami_eval.core.errors import SamiEvalError, UsageError
+from sami_eval.core.types import Usage
+
+# Tokenizers of today write English and code at 3 to 4 bytes a token, other scripts at 2 or more.
+BYTES_A_TOKEN = 2
+TOKENS_A_MESSAGE = 8  # role and separators
+
+
+class BudgetError(SamiEvalError):
+    """The next call could pass `--max-cost`."""
+
+
+def most_tokens(request: Request) -> Usage:
+    """The tokens a request could take: its prompt estimated high from bytes, and its limit."""
+    prompt = sum(_prompt_tokens(role, text) for role, text in request.messages)
+    return Usage(prompt, request.sampling.max_tokens)
+
+
+def _prompt_tokens(role: str, text: str) -> int:
+    n_bytes = len(role) + len(text.encode("utf-8", "replace"))
+    return TOKENS_A_MESSAGE + math.ceil(n_bytes / BYTES_A_TOKEN)
+
+
+def total(usages: Iterable[Usage]) -> Usage:
+    """Usages added up."""
+    several = list(usages)
+    return Usage(
+        sum(usage.prompt_tokens for usage in several),
+        sum(usage.completion_tokens for usage in several),
+    )
+
+
+def cost_usd(usage: Usage, price: Price) -> float:
+    """What tokens cost."""
+    return (usage.prompt_tokens * price.input + usage.completion_tokens * price.output) / 1e6
+
+
+def dollars(amount: float) -> str:
+    """An amount as text; small ones keep the digits that tell them from nothing."""
+    return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}"
+
+
+@dataclass(slots=True)
+class Purse:
+    """What one limit pays for: a run's budget, or those of a command's several runs."""
+
+    budgets: list[Budget] = field(default_factory=list)
+
+    @property
+    def spent_usd(self) -> float:
+        """What is known to be spent, and the most that unseen calls can cost."""
+        return sum(one.gone_usd for one in self.budgets)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a budget was: the usage by model, and the answers without one."""
+
+    used: Mapping[str, Usage]
+    n_unmetered: int
+
+
+class Budget:
+    """What one run has spent and reserved, by the price table; limit_usd None is no limit.
+
+    purse: what counts against the limit, this budget included; by default nothing else.
+    used: the usage reported so far, by model.
+    unmetered: answers without their usage, by model: what was spent on them is not known.
+    unseen_usd: the most that answers without usage, and calls whose end was not seen, can cost.
+    """
+
+    def __init__(
+        self,
+        prices: Mapping[str, Price] | None = None,
+        limit_usd: float | None = None,
+        purse: Purse | None = None,
+    ) -> None:
+        self.prices = prices or {}
+        self.limit_usd = limit_usd
+        self.purse = purse or Purse()
+        self.purse.budgets.append(self)
+        self.used: dict[str, Usage] = {}
+        self.unmetered: Counter[str] = Counter()
+        self.unseen_usd = 0.0
+        self._reserved_usd = 0.0
+        self._n_in_flight = 0
+
+    def check(self, models: Iterable[str]) -> None:
+        """Raise UsageError where there is a limit and a model's price is not known."""
+        for model in models:
+            if self.limit_usd is not None and model not in self.prices:
+                raise UsageError(
+                    f"`--max-cost` needs the price of `{model}`",
+                    f'in sami-eval.toml: [prices."{model}"] input = 2.5, output = 10.0 '
+                    "(USD per million tokens)",
+                )
+
+    @property
+    def spent_usd(self) -> float | None:
+        """The price of the usage reported; None where a price or an answer's usage is not known."""
+        if self.unmetered or any(model not in self.prices for model in self.used):
+            return None
+        return self._known_usd
+
+    def mark(self) -> Mark:
+        """How far it is, for `since`."""
+        return Mark(dict(self.used), self.unmetered.total())
+
+    def since(self, mark: Mark) -> float | None:
+        """The price of what was used since then; None as for spent_usd."""
+        new = {model: use for model, use in self.used.items() if use != mark.used.get(model)}
+        if self.unmetered.total() > mark.n_unmetered or any(m not in self.prices for m in new):
+            return None
+        return sum(
+            cost_usd(usage, self.prices[model])
+            - cost_usd(mark.used.get(model, Usage()), self.prices[model])
+            for model, usage in new.items()
+        )
+
+    @property
+    def _known_usd(self) -> float:
+        known = ((usage, self.prices.get(model)) for model, usage in self.used.items())
+        return sum(cost_usd(usage, price) for usage, price in known if price is not None)
+
+    @property
+    def gone_usd(self) -> float:
+        """Of this budget, what counts against the limit."""
+        return self._known_usd + self.unseen_usd
+
+    def reserve(self, request: Request) -> bool:
+        """Set aside the most a call could cost; False where calls in flight must settle first.
+
+        Raises BudgetError where the limit could be passed and nothing in flight can change that.
+        """
+        most = self._most_usd(request)
+        gone = self.purse.spent_usd
+        if self.limit_usd is not None and gone + self._reserved_usd + most > self.limit_usd:
+            if self._n_in_flight:
+                return False
+            raise BudgetError(
+                f"stopped at {dollars(gone)}: the next call could cost {dollars(most)} "
+                f"and pass `--max-cost {self.limit_usd:g}`",
+                "what is done is kept: the same command goes on from here, with a limit of its own",
+            )
+        self._n_in_flight += 1
+        self._reserved_usd += most
+        return True
+
+    def settle(self, request: Request, usage: Usage | None) -> None:
+        """End a reservation with the usage reported.
+
+        usage: None where the call's end was not seen: the server may bill all of it, so all of it
+            stays counted against the limit.
+        """
+        self._n_in_flight -= 1
+        most = self._most_usd(request)
+        self._reserved_usd = self._reserved_usd - most if self._n_in_flight else 0.0
+        if usage is None:
+            self.unseen_usd += most
+        elif usage != Usage():  # nothing, where the server refused
+            model = request.model.base
+            self.used[model] = total([self.used.get(model, Usage()), usage])
+
+    def _most_usd(self, request: Request) -> float:
+        price = self.prices.get(request.model.base)
+        return cost_usd(most_tokens(request), price) if price else 0.0
+
+    def note(self) -> str:
+        """Cost so far, for a progress line; empty where nothing is known to say."""
+        spent = self.spent_usd if self.used else None
+        return "" if spent is None else dollars(spent)
+
+
+class Pace:
+    """A token bucket of so many a minute whose depth is one take: no minute holds a burst."""
+
+    def __init__(self, a_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds_each = 60 / a_minute
+        self._clock = clock
+        self._free_at = -math.inf
+
+    def take(self, amount: float) -> float:
+        """Use up an amount; the seconds to wait before it may be spent."""
+        now = self._clock()
+        start = max(now, self._free_at)
+        self._free_at = start + amount * self._seconds_each
+        return start - now
+
+    def give_back(self, amount: float) -> None:
+        """What was taken and turned out not to be needed; a negative amount takes more."""
+        self._free_at -= amount * self._seconds_each
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one run's calls share, contenders and judges alike. said: what is not said again."""
+
+    budget: Budget = field(default_factory=Budget)
+    requests: Pace | None = None
+    tokens: Pace | None = None
+    said: set[str] = field(default_factory=set)
+
+    def wait_s(self, request: Request) -> float:
+        """Take a request's turn; the seconds until it comes."""
+        by_requests = self.requests.take(1) if self.requests else 0.0
+        by_tokens = self.tokens.take(_size(most_tokens(request))) if self.tokens else 0.0
+        return max(by_requests, by_tokens)
+
+    def settle(self, request: Request, usage: Usage | None) -> None:
+        """A call has ended with this usage, None where its end was not seen."""
+        self.budget.settle(request, usage)
+        if self.tokens and usage is not None:
+            self.tokens.give_back(_size(most_tokens(request)) - _size(usage))
+
+
+def limits_of(
+    prices: Mapping[str, Price],
+    max_cost: float | None = None,
+    rpm: float | None = None,
+    tpm: float | None = None,
+    purse: Purse | None = None,
+) -> Limits:
+    """The limits of `--max-cost`, `--rpm` and `--tpm`; None is none. purse: as for Budget.
+
+    Raises UsageError for anything but a finite number above 0.
+    """
+    budget = Budget(prices, _positive("--max-cost", max_cost, "5  (USD)"), purse)
+    requests = _positive("--rpm", rpm, "500  (requests a minute)")
+    tokens = _positive("--tpm", tpm, "100000  (tokens a minute)")
+    of_requests, of_tokens = (Pace(n) if n is not None else None for n in (requests, tokens))
+    return Limits(budget, of_requests, of_tokens)
+
+
+def _positive(flag: str, value: object, example: str) -> float | None:
+    if value is None:
+        return None
+    number = float(value) if type(value) in (int, float) else math.nan  # type: ignore[arg-type]
+    if not 0 < number < math.inf:
+        shown = f"{number:g}" if type(value) is float else value
+        raise UsageError(f"`{flag} {shown}`: must be a number above 0", f"{flag} {example}")
+    return number
+
+
+def _size(usage: Usage) -> int:
+    return usage.prompt_tokens + usage.completion_tokens

@@ -1,0 +1,216 @@
+"""Where a model is asked, and the key it is asked with; the key never leaves here unmasked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from sami_eval.core.config import Config
+from sami_eval.core.errors import KeyMissingError, UsageError
+from sami_eval.core.types import SERVED, Model
+from sami_eval.ledger.store import key
+from sami_eval.server import address, capped, wire
+from sami_eval.server.address import OFFICIAL
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+KEY_VARIABLE = "OPENAI_API_KEY"
+URL_VARIABLE = "OPENAI_BASE_URL"
+# Azure OpenAI has an endpoint of one's own, which no --base-url changes, and dated versions.
+AZURE_KEY_VARIABLE = "AZURE_OPENAI_API_KEY"
+AZURE_URL_VARIABLE = "AZURE_OPENAI_ENDPOINT"
+AZURE_VERSION_VARIABLE = "OPENAI_API_VERSION"
+
+SERVERS = tuple(f"{engine}:" for engine in SERVED)  # what the spec of such a model begins with
+
+_used = {KEY_VARIABLE, AZURE_KEY_VARIABLE}  # variables whose values are masked in all that is said
+
+
+def at_server(spec: str, config: Config) -> str | None:
+    """`openai:NAME` or `azure:NAME` where a spec names a model at a server, None where not."""
+    row = _row(spec, config)
+    plain: str = row.get("base", "")
+    if plain.startswith(SERVERS):
+        return plain
+    return f"{row['engine']}:{plain}" if row.get("engine") in SERVED else None
+
+
+def _row(spec: str, config: Config) -> Mapping[str, str]:
+    """What the file says of a spec; of `X:MODEL` with [servers.X], too."""
+    row = config.models.get(spec, {"base": spec})
+    server, mark, name = row.get("base", "").partition(":")
+    if not mark or server not in config.servers:
+        return row
+    return {**config.servers[server], **row, "base": name, "engine": "openai"}
+
+
+def served(spec: str, config: Config, base_url: str | None = None) -> Model | None:
+    """The model at a server that a spec names, with its address and its key's variable; or None.
+
+    base_url: what the user typed; else OPENAI_BASE_URL, the file's `base-url`, OpenAI's own. An
+        address of the model's own, or of its [servers] table, wins over all of them.
+    Raises UsageError for an address that is none or may hold a secret.
+    """
+    plain, row = at_server(spec, config), _row(spec, config)
+    if plain is None:
+        return None
+    engine, _, base = plain.partition(":")
+    if not base:
+        raise UsageError(f"`{spec}` names no model", f"e.g. `{spec.rstrip(':')}:gpt-4o`")
+    name = spec if spec in config.models else base
+    if engine == "azure":  # no --base-url changes its endpoint
+        url = row.get("base_url")
+        model = Model(name, base, engine="azure", base_url=url, key_variable=row.get("key"))
+        return replace(model, fingerprint=key("azure", address_of(model, None), base))
+    url, variable = _place(row, base_url, config)
+    _check_address(url)
+    where = None if address.normal(url) == OFFICIAL else address.normal(url)
+    facts = {"base_url": url, "key_variable": variable, "fingerprint": key("server", where, base)}
+    return Model(name, base, engine="openai", **facts)  # type: ignore[arg-type]
+
+
+def _place(row: Mapping[str, str], base_url: str | None, config: Config) -> tuple[str, str | None]:
+    """Address and key's variable: the user's key follows the user's address, never a file's."""
+    typed = base_url or os.environ.get(URL_VARIABLE)
+    if "base_url" in row:
+        return row["base_url"], row.get("key") or _own_key(row["base_url"])
+    if typed:
+        return typed, row.get("key", KEY_VARIABLE)
+    if "base-url" in config.defaults:
+        url = config.defaults["base-url"]
+        return url, row.get("key") or config.defaults.get("key") or _own_key(url)
+    return OFFICIAL, row.get("key") or config.defaults.get("key") or KEY_VARIABLE
+
+
+def _own_key(url: str) -> str | None:
+    return KEY_VARIABLE if address.is_openai(url) else None
+
+
+def is_default(model: Model) -> bool:
+    """Whether a served model is OpenAI's own under no other address."""
+    return model.engine == "openai" and address.normal(model.base_url or OFFICIAL) == OFFICIAL
+
+
+def address_of(model: Model, base_url: str | None) -> str:
+    """The address a model is asked at: its own, the one given, the environment's, OpenAI's."""
+    if model.engine == "azure":
+        return model.base_url or os.environ.get(AZURE_URL_VARIABLE, "")
+    return model.base_url or base_url or os.environ.get(URL_VARIABLE) or OFFICIAL
+
+
+def place_of(model: Model, base_url: str | None = None) -> str:
+    """Where a model at a server is asked, and with whose key, for a person to read."""
+    url, variable = address.shown(address_of(model, base_url)), key_variable(model)
+    return f"{url}, {f'with the key in {variable}' if _secret(variable) else 'without a key'}"
+
+
+def check(model: Model, base_url: str | None) -> None:
+    """Raise KeyMissingError where the server needs a key and there is none, or a mangled one.
+
+    Raises UsageError for an address that is none.
+    """
+    url, variable = address_of(model, base_url), key_variable(model)
+    secret = _secret(variable)
+    if model.engine == "azure":
+        _check_azure(model, url)
+    _check_address(url)
+    if secret and not (secret.isascii() and secret.isprintable() and " " not in secret):
+        raise KeyMissingError(
+            f"`{variable}` holds characters no key has", f"export {variable}=... once more"
+        )
+    azure = model.engine == "azure"
+    named = model.key_variable not in (None, KEY_VARIABLE)  # by a file: it is wanted there
+    if not secret and (azure or named or address.needs_key(url)):
+        raise KeyMissingError(
+            f"`{model.base}` is asked at `{address.host_of(url)}`, which needs a key",
+            f"export {variable or KEY_VARIABLE}=..."
+            + ("" if azure or named else "  (or --base-url URL for a server of your own)"),
+        )
+
+
+def _check_address(url: str) -> None:
+    fault = address.fault_of(url)
+    if fault is not None:
+        hint = "--base-url http://127.0.0.1:8000/v1"
+        if "holds" in fault:
+            hint += f"; a key goes into {KEY_VARIABLE}, or into the variable that `key` names"
+        raise UsageError(f"`{masked(address.shown(url))}` {fault}", hint)
+
+
+def key_variable(model: Model) -> str | None:
+    """The environment variable that holds the model's key; None where no key is sent.
+
+    A model without an address of its own is asked where the user says, with the user's key.
+    """
+    if model.key_variable is not None:
+        return model.key_variable
+    if model.base_url is not None:
+        return _own_key(model.base_url)
+    return AZURE_KEY_VARIABLE if model.engine == "azure" else KEY_VARIABLE
+
+
+def _check_azure(model: Model, url: str) -> None:
+    """Raise UsageError where the endpoint or the API version of a deployment is not known."""
+    examples = {
+        AZURE_URL_VARIABLE: (url, "https://NAME.openai.azure.com"),
+        AZURE_VERSION_VARIABLE: (os.environ.get(AZURE_VERSION_VARIABLE, ""), "2024-10-21"),
+    }
+    for variable, (value, example) in examples.items():
+        if not value:
+            raise UsageError(
+                f"`azure:{model.base}` needs {variable}", f"e.g. export {variable}={example}"
+            )
+
+
+def connect(url: str, engine: str = "openai", variable: str | None = None) -> AsyncOpenAI:
+    """A client for one address, without retries and timeouts of its own.
+
+    variable: holds the key; None: no key is sent, to a deployment of Azure OpenAI the usual one.
+    """
+    from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAsyncHttpxClient
+
+    # A proxy of the environment's is no way to this very machine.
+    http = DefaultAsyncHttpxClient(
+        trust_env=not _is_loopback(url),
+        headers={"Accept-Encoding": capped.ENCODINGS},
+        event_hooks={"response": [capped.cap]},
+    )
+    if engine == "azure":
+        return AsyncAzureOpenAI(
+            api_key=_secret(variable or AZURE_KEY_VARIABLE),
+            azure_endpoint=url,
+            api_version=os.environ[AZURE_VERSION_VARIABLE],
+            max_retries=0,
+            timeout=None,
+            http_client=http,
+        )
+    return AsyncOpenAI(
+        api_key=_secret(variable) or "none",
+        base_url=url,
+        max_retries=0,
+        timeout=None,
+        http_client=http,
+    )
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def masked(text: str) -> str:
+    """Text without the keys."""
+    for variable in tuple(_used):
+        text = wire.masked(text, _secret(variable))
+    return text
+
+
+def _secret(variable: str | None) -> str:
+    if variable is None:
+        return ""
+    _used.add(variable)
+    return os.environ.get(variable, "").strip()

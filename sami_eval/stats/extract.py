@@ -1,0 +1,161 @@
+"""A number out of an answer: behind the last explicit marker, else the last number there is.
+
+Markers: `#### 18`, `\\boxed{18}`, "the answer is 18", "Answer: 18", `A: 18`, <answer>18</answer>,
+and some of other languages. What a model thought before it answered is not read.
+The value behind one is the first number of its sentence, or what a chain of sums comes to
+("9 * 2 = 18"); prose may follow it. A marker without a number is none: the one before it counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+
+from sami_eval.core.thoughts import spoken
+from sami_eval.stats.quantities import Quantity, normalise, quantities
+
+WINDOW = 240  # characters behind a marker that are looked at
+
+_MARKER = re.compile(
+    r"(?P<hashes>\#{4})(?!\#)"
+    r"|\\f?box(?:ed)?(?P<boxed>(?![A-Za-z]))"
+    r"|(?P<tag><answer>)"
+    r"|(?P<says>(?<![A-Za-z0-9_/])answer(?![A-Za-z0-9_])"
+    r"(?:[*_` ]{1,3}(?:to|for|in|of)\b[^.:=\n]{1,60}?|[*_` ]{0,3}\([^()\n]{1,40}\))?"
+    r"[*_` ]{0,3}(?:\b(?:is|was|equals|(?:would|will|should|must)[ ]be|comes[ ]to|becomes)\b"
+    r"|'s[ ]|是|は)"
+    r"|答案?(?:是|为|為|:)|答え[ ]?(?:は|:)|정?답[ ]?(?:은|는|:)|คำตอบ[ ]?(?:คือ|:)"
+    r"|\b(?:antwort|respuesta|réponse|resposta|risposta|ответ)[*_` ]{0,3}"
+    r"(?::|\b(?:ist|es|est|é|è)\b))"
+    r"|(?P<colon>(?<!/)\b(?P<final>final[ ])?ans(?:wer)?\b(?:[*_` ]{0,3}\([^()\n]{1,40}\))?"
+    r"[*_` ]{0,4}(?:[:=\-\u2014>\u2192]|\.(?=[ ]?[$\d])|\n))"
+    r"|(?P<letter>^[*_` ]{0,3}A[*_` ]{0,3}:)",
+    re.IGNORECASE | re.MULTILINE,
+)
+# "The answer is found by ..." announces no value.
+_NO_VALUE = re.compile(
+    r"[ *_:,]*(?:not|n't|(?:in)?correct|right|wrong|true|false|found|obtained|calculated|computed|"
+    r"based|reached|determined|given|derived|because|still|also|clear|simple|easy|below|above|"
+    r"unknown|in|on|as|by|if|when|where|whether)\b",
+    re.IGNORECASE,
+)
+_FILLER = re.compile(
+    r"(?:[^0-9A-Za-z\n]|\n(?=[ \n]*[^ \n])|\b(?:approximately|approx|about|around|exactly|roughly|"
+    r"only|simply|just|therefore|thus|equal|to|the|number|value|of|usd|eur|gbp|inr|rs|us|php|rm|"
+    r"[a-z])\b){0,40}",
+    re.IGNORECASE,
+)
+_NUMBERED = re.compile(r"[ ]?([0-9]{1,3})[.):][ ]+[A-Za-z]")
+_OPENING = re.compile(r"[\s*_:`]*")
+_BRACE = re.compile(r"[ ]{0,3}\{")
+_SENTENCE_END = re.compile(r"(?<!\bRs)(?<!\bapprox)(?<!\bNo)[.!?](?=\s|$)|[。｡]|\n")
+# What may stand between two numbers of one sum: units, brackets and an operator.
+_CHAIN = re.compile(
+    r"[ ]{0,2}(?:(?!(?:for|when|if|where|with|at|since|because|as|given|or|so|while|in)\b)"
+    r"[A-Za-z%°]{1,15}[ ]{0,2}){0,3}[()\[\]{} ]{0,4}"
+    r"(?P<operator>[-+*x×·/÷=]|\b(?:times|plus|minus|equals|divided[ ]by|multiplied[ ]by"
+    r"|of(?:[ ](?:the|these|those|his|her|its|their))?)\b)"
+    r"[()\[\]{} $€£¥₹]{0,4}"
+)
+_RATE = re.compile(
+    r"[ ](?:[a-z]+[ ]){1,2}(?:in|per|every|over|within|for|after|each)[ ][0-9]+[ ][a-z]+\W*",
+    re.IGNORECASE,
+)
+
+
+def extract_answer(text: str) -> Fraction | None:
+    """The number an answer gives, exactly; None where it holds none.
+
+    25% is 25 and $1,000.00 is 1000: units are not converted. Time is linear in the text's length.
+    """
+    text = normalise(spoken(text))
+    markers = list(_MARKER.finditer(text))
+    headings = _headings(text, markers)
+    for marker in reversed(markers):
+        if marker.start() not in headings:
+            value = _behind(text, marker)
+            if value is not None:
+                return value
+    return _last(text)
+
+
+def _headings(text: str, markers: list[re.Match[str]]) -> frozenset[int]:
+    """Where `#### 1. Words`, `#### 2. Words`, ... are numbered headings, not answers."""
+    found: list[int] = []
+    for marker in markers:
+        numbered = _NUMBERED.match(text, marker.end())
+        if marker["hashes"] and numbered and int(numbered[1]) == len(found) + 1:
+            found.append(marker.start())
+    return frozenset(found)
+
+
+def _behind(text: str, marker: re.Match[str]) -> Fraction | None:
+    """The value a marker announces, or None."""
+    if marker["boxed"] is not None:
+        return _boxed(text, marker.end())
+    start, end = marker.end(), min(marker.end() + WINDOW, len(text))
+    if marker["says"] and _NO_VALUE.match(text, start, end):
+        return None
+    filler = _FILLER.match(text, start, end)
+    direct = filler.end() if filler else start
+    lenient = bool(marker["says"] or marker["final"])
+    if lenient:
+        opening = _OPENING.match(text, start, end)
+        stop = _SENTENCE_END.search(text, max(direct, opening.end() if opening else start), end)
+        limit = stop.start() if stop else end
+    else:
+        limit = end
+    values = quantities(text, start, end)
+    first = next(values, None)
+    if first is None or first.start > (limit if lenient else direct):
+        return None
+    return _chained(text, first, values)
+
+
+def _chained(text: str, first: Quantity, rest: Iterator[Quantity]) -> Fraction:
+    """The first value, or what a chain of sums from it comes to."""
+    result, last = first.value, first
+    for value in rest:
+        link = _CHAIN.fullmatch(text, last.end, value.start)
+        if link is None:
+            break
+        if link["operator"] in ("=", "equals"):
+            result = value.value
+        last = value
+    return result
+
+
+def _boxed(text: str, start: int) -> Fraction | None:
+    """The value in the braces that open here; after its last equals sign where it has one."""
+    brace = _BRACE.match(text, start)
+    if brace is None:
+        first = next(quantities(text, start, min(start + WINDOW, len(text))), None)
+        return first.value if first is not None and first.start <= start + 2 else None
+    end = _closing(text, brace.end())
+    after = text.rfind("=", brace.end(), end) + 1
+    first = next(quantities(text, max(after, brace.end()), end), None)
+    return None if first is None else first.value
+
+
+def _closing(text: str, start: int) -> int:
+    """Where the brace before `start` closes, or as far as a marker is looked at."""
+    depth, end = 1, min(start + WINDOW, len(text))
+    for at in range(start, end):
+        depth += (text[at] == "{") - (text[at] == "}")
+        if depth == 0:
+            return at
+    return end
+
+
+def _last(text: str) -> Fraction | None:
+    first = last = None
+    for last in quantities(text):
+        first = first or last
+    if first is None or last is None:
+        return None
+    rate = _RATE.fullmatch(text, first.end)
+    # "18 dollars in 7 days", and nothing else: what is asked for comes first.
+    if rate is not None and not text[: first.start].strip(" $€£*-"):
+        return first.value
+    return last.value
