@@ -216,7 +216,7 @@ def test_an_unknown_preset_is_named():
         ({"kl": -1.0}, "`kl` is `-1.0`"),
         ({"warmup": 1.0}, "`warmup` is `1.0`"),
         ({"steps": 0}, "`steps` is `0`"),
-        ({"prefix_sharing": "maybe"}, "`prefix_sharing` is `maybe`"),
+        ({"prefix_sharing": "maybe"}, "`prefix_sharing` is `'maybe'`"),
         ({"rate": 1}, "no option `rate`"),
     ],
 )
