@@ -12,6 +12,7 @@ import pytest
 
 from sami_eval import cli
 from sami_eval.core.errors import UsageError
+from sami_eval.core.terminal import report_error
 from sami_eval.generate import EngineChoice
 from tests.align_models import CONTRASTS, save_base
 from tests.test_align_flags import write
@@ -71,7 +72,7 @@ def lm_eval_model(*flags: str) -> int:
     try:
         SamiEvalLM(**names)
     except UsageError as error:
-        cli.report_error(error)
+        report_error(error)
         return error.exit_code
     return 0
 
@@ -86,7 +87,7 @@ def lm_eval_task(*flags: str) -> int:
     try:
         MtBenchPairwise(config={"metadata": given})
     except UsageError as error:
-        cli.report_error(error)
+        report_error(error)
         return error.exit_code
     return 0
 

@@ -172,7 +172,7 @@ def test_a_verdict_that_is_missing_has_a_line_of_its_own() -> None:
 def test_show_writes_the_report_into_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from sami_eval.ledger import runs
+    from sami_eval.experiment import runs
 
     monkeypatch.chdir(tmp_path)
     run = small_run()

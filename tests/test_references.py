@@ -15,10 +15,10 @@ from sami_eval.data.references import (
     REPORTED_WRONG,
     load,
     read_references,
-    warning,
     with_references,
 )
 from sami_eval.judge import read_judge, render
+from sami_eval.judge.rendering import wrong_references
 from tests.loopback_judge import LoopbackJudge
 
 MT_BENCH = Path(__file__).parents[2] / "shared" / "data" / "mt_bench"
@@ -45,7 +45,7 @@ def test_a_question_with_one_turn_takes_the_first_reference(tmp_path: Path) -> N
 
 def test_references_reported_wrong_are_named_once(tmp_path: Path) -> None:
     prompts, wrong = load(PROMPTS, write(tmp_path / "r.jsonl", RIGHT, WRONG), None)
-    said = warning(prompts, QUALITY, wrong)
+    said = wrong_references(prompts, QUALITY, wrong)
     assert said is not None
     assert "reported wrong upstream" in said
     assert ": 104;" in said
@@ -58,7 +58,7 @@ def test_a_mended_reference_is_used_and_no_longer_warned_of(tmp_path: Path) -> N
         PROMPTS, write(tmp_path / "r.jsonl", RIGHT, WRONG), write(tmp_path / "f.jsonl", mended)
     )
     assert prompts[1].reference == ("mended",)
-    assert warning(prompts, QUALITY, wrong) is None
+    assert wrong_references(prompts, QUALITY, wrong) is None
     answers = [Response("104", name, (name,)) for name in ("x", "y")]
     shown = render(QUALITY, prompts[1], 0, answers[0], answers[1], "a")
     assert "<<<reference>>>\nmended\n" in shown[-1][1]
@@ -66,10 +66,10 @@ def test_a_mended_reference_is_used_and_no_longer_warned_of(tmp_path: Path) -> N
 
 def test_a_wrong_reference_no_judge_is_shown_needs_no_warning() -> None:
     writing = [Prompt("104", "writing", ("?",), ("4",))]
-    assert warning(writing, QUALITY, REPORTED_WRONG) is None
+    assert wrong_references(writing, QUALITY, REPORTED_WRONG) is None
     maths = [Prompt("104", "math", ("?",), ("4",))]
-    assert warning(maths, read_judge("rules"), REPORTED_WRONG) is None
-    assert warning(maths, QUALITY, REPORTED_WRONG) is not None
+    assert wrong_references(maths, read_judge("rules"), REPORTED_WRONG) is None
+    assert wrong_references(maths, QUALITY, REPORTED_WRONG) is not None
 
 
 @pytest.mark.skipif(not MT_BENCH.is_dir(), reason="MT-Bench's files are not beside the checkout")

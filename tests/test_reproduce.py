@@ -29,8 +29,8 @@ from sami_eval.experiment.reproduce import gsm8k, mtbench
 from sami_eval.experiment.reproduce.checklist import FILE
 from sami_eval.experiment.reproduce.scale import read_scale
 from sami_eval.experiment.reproduce.work import Asked, kept, trained_models, write_contrasts
+from sami_eval.experiment.runs import DOCUMENT
 from sami_eval.generate import card
-from sami_eval.ledger.runs import DOCUMENT
 from sami_eval.server.budget import BudgetError, Purse
 from tests.align_models import CONTRASTS
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion, draw

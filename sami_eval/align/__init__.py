@@ -2,58 +2,33 @@
 
 A method is a module with a `train` function. The modules of `sami_eval/align/methods/` and the
 files of `./methods/` are the registry; a user's file wins over ours of the same name.
+
+Layer 3: imports generate and below, never judge; experiments and all above may import it.
 """
 
 from __future__ import annotations
 
-import ast
-import importlib
-import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any
 
-from sami_eval.align import launch
-from sami_eval.align.options import Options
+from sami_eval.align.method import Method as Method
+from sami_eval.align.method import load_method as load_method
+from sami_eval.align.method import refuse_unused as refuse_unused
+from sami_eval.align.method import running as running
 from sami_eval.core.errors import UsageError
 from sami_eval.core.progress import Progress, silent
 from sami_eval.core.settings import Amount, Face, check, made
 from sami_eval.core.types import Contrast, Model
+from sami_eval.generate.recipes import ADAPTERS as ADAPTERS
+from sami_eval.generate.recipes import find_methods as find_methods
+from sami_eval.generate.recipes import listing as listing
+from sami_eval.generate.recipes import methods_in as methods_in
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-BUNDLED = Path(__file__).with_name("methods")
-OWN = Path("methods")
-ADAPTERS = Path("adapters")
-
-
-class Method(Protocol):
-    """What a module of `methods/` offers.
-
-    It may name in UNUSED, a tuple of texts, the options that a user may not give it.
-    """
-
-    def train(
-        self,
-        contrasts: Sequence[Contrast],
-        base: Model,
-        options: Options,
-        out: Path,
-        progress: Progress,
-    ) -> Model:
-        """Train an adapter and save it as a PEFT folder.
-
-        base: where training starts; with `base.adapter` set, from that adapter's weights, which
-            are also the frozen reference.
-        out: an existing folder, empty unless it holds `checkpoints/` that the same training left
-            when it was killed. The method may write `training.jsonl` into it, one line of metrics
-            a step, and `trained_on.json`, the ids of the prompts it used where it left some out.
-        Returns base with `adapter` set to out.
-        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,104 +45,6 @@ class Settings:
 
     def __post_init__(self) -> None:
         check(self, hint="sami-eval align --help")
-
-
-def find_methods(folder: Path = OWN) -> dict[str, Path]:
-    """Every method by name, with the file it comes from; nothing is imported."""
-    files = [*sorted(BUNDLED.glob("*.py")), *sorted(folder.glob("*.py"))]
-    return {file.stem: file for file in files if not file.stem.startswith("_")}
-
-
-def listing(folder: Path = OWN) -> list[tuple[str, str, str]]:
-    """(name, first line of its docstring, file) of every method; nothing is imported."""
-    rows = []
-    for name, file in find_methods(folder).items():
-        try:
-            text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
-        except (OSError, SyntaxError, UnicodeDecodeError) as error:
-            text = f"cannot be read: {error}"
-        rows.append((name, text.partition("\n")[0], str(file)))
-    return rows
-
-
-def refuse_unused(changes: Mapping[str, object], file: Path) -> None:
-    """Raise UsageError for an option that a method would not look at; nothing is imported."""
-    for name in _unused(file):
-        if changes.get(name) is not None:
-            raise UsageError(
-                f"option `{name}` is nothing to the method `{file.stem}`",
-                f"leave --{name.replace('_', '-')} out; it goes to the last link of a recipe",
-            )
-
-
-def _unused(file: Path) -> tuple[str, ...]:
-    try:
-        body = ast.parse(file.read_text(encoding="utf-8")).body
-    except (OSError, SyntaxError, UnicodeDecodeError):
-        return ()  # loading it says what is wrong
-    for one in body:
-        if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == "UNUSED":
-            texts = (part.value for part in ast.walk(one.value) if isinstance(part, ast.Constant))
-            return tuple(map(str, texts))
-    return ()
-
-
-def methods_in(spec: str, folder: Path = OWN) -> tuple[str, dict[str, Path]]:
-    """The recipe with methods given by path replaced by their names, and every method it may use.
-
-    Raises UsageError for a path that is no file.
-    """
-    known = find_methods(folder)
-    name, at, seeds = spec.partition("@")
-    links = name.split("+")
-    for i, link in enumerate(links):
-        if not link.endswith(".py"):
-            continue
-        file = Path(link)
-        if not file.is_file():
-            raise UsageError(f"no method file `{link}`", "see sami-eval ls methods")
-        links[i] = file.stem
-        known[file.stem] = file
-    return "+".join(links) + at + seeds, known
-
-
-def load_method(file: Path) -> Method:
-    """The module of a method, imported now; another's than ours is said to be run before it is.
-
-    Raises UsageError where it has no `train`.
-    """
-    if file.resolve().parent == BUNDLED.resolve():
-        module = importlib.import_module(f"sami_eval.align.methods.{file.stem}")
-    else:
-        module = _import(file)
-    if not callable(getattr(module, "train", None)):
-        raise UsageError(
-            f"method `{file.stem}` has no function `train`",
-            "define train(contrasts, base, options, out, progress) -> Model",
-            str(file),
-        )
-    return cast(Method, module)
-
-
-def running(file: Path) -> str:
-    """What to say before a user's method file is run: it is code, and may stand in for ours."""
-    ours = (BUNDLED / file.name).is_file()
-    instead = ", not the one that comes with sami-eval" if ours else ""
-    return f"method `{file.stem}`: the code of {file} is run{instead}"
-
-
-def _import(file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"sami_eval_method_{file.stem}", file)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"`{file}` is no Python file", "see sami-eval ls methods")
-    module = importlib.util.module_from_spec(spec)
-    if launch.is_main():  # of several processes one says it; --quiet is about progress alone
-        print(running(file), file=sys.stderr, flush=True)
-    try:
-        spec.loader.exec_module(module)
-    except (SyntaxError, ImportError) as error:
-        raise UsageError(f"cannot import method: {error}", "", str(file)) from error
-    return module
 
 
 def sami_loss(logps: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from sami_eval.align import ADAPTERS, chain
+from sami_eval.align import chain
 from sami_eval.align.contrast import Draft, draft, redraft, write_contrasts
 from sami_eval.align.filters import Filters
 from sami_eval.align.options import preset_name
@@ -25,7 +25,7 @@ from sami_eval.core.types import Contrast, Model, Principle, Prompt
 from sami_eval.data.contrasts import contrasts_to_jsonl, read_contrasts
 from sami_eval.generate.engine import EngineChoice
 from sami_eval.generate.models import Ensure
-from sami_eval.generate.recipes import Recipe
+from sami_eval.generate.recipes import ADAPTERS, Recipe
 from sami_eval.ledger.store import Ledger, atomic_write
 
 FILE_NAME = "contrasts.jsonl"

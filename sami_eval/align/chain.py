@@ -8,24 +8,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sami_eval.align import (
+    card_writer,
     launch,
-    load_method,
-    methods_in,
     options,
     origin,
     place,
-    refuse_unused,
     stale,
 )
+from sami_eval.align.method import load_method, refuse_unused
 from sami_eval.align.options import Options
 from sami_eval.core import memory
+from sami_eval.core.config import Config
 from sami_eval.core.errors import UsageError
 from sami_eval.core.progress import Progress, silent
 from sami_eval.core.types import Contrast, Model
 from sami_eval.data.contrasts import contrasts_hash
 from sami_eval.generate import card, peft_folder, recipes
 from sami_eval.generate.fingerprints import folder_fingerprint
-from sami_eval.generate.recipes import Recipe
+from sami_eval.generate.recipes import ADAPTERS, Recipe, methods_in
 from sami_eval.ledger.store import key
 
 
@@ -78,6 +78,16 @@ def _base_name(base: Model) -> str:
         return "embedded"
     path = Path(base.base)
     return path.resolve().name if path.exists() else base.base.replace("/", "--")
+
+
+def existing(config: Config) -> Callable[[str, Model], Model]:
+    """Adapters as they are; a missing one raises MissingLink naming the `align` command."""
+
+    def found(spec: str, base: Model) -> Model:
+        work = Work(base, config.root / ADAPTERS, 0, None, silent())
+        return ensure(spec, lambda: (), work, train=False)
+
+    return found
 
 
 def ensure(
@@ -283,7 +293,7 @@ def _fit(
         memory.release()
         if launch.is_main():
             ground, chosen = training.ground, training.options
-            card.write(folder, training.out, link.name, facts, contrasts, ground, chosen)
+            card_writer.write(folder, training.out, link.name, facts, contrasts, ground, chosen)
 
 
 def _check_base(

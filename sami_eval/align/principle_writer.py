@@ -18,10 +18,10 @@ from typing import Any
 from sami_eval.core.calls import Request, Sampling
 from sami_eval.core.errors import SamiEvalError, UsageError
 from sami_eval.core.files import is_name, parse_json, shown
+from sami_eval.core.thoughts import blanked
 from sami_eval.core.types import Model, Principle
 from sami_eval.data.chat import Messages
 from sami_eval.data.constitutions import EVERY
-from sami_eval.judge.verdicts import visible
 
 TOKENS_A_PRINCIPLE, TOKENS_BESIDE = 200, 800
 
@@ -131,7 +131,7 @@ def parse(
 
 def _json(reply: str) -> str:
     """The reply's JSON, on the lines it stands on there."""
-    said = visible(reply)
+    said = blanked(reply)
     blocks = list(_FENCED.finditer(said))
     if len(blocks) == 1:
         start, end = blocks[0].span(1)

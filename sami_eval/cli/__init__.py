@@ -1,4 +1,7 @@
-"""The command line: one short function a command; data to stdout, the rest to stderr."""
+"""The command line: one short function a command; data to stdout, the rest to stderr.
+
+Layer 6: imports all below; nothing but `python -m sami_eval` imports it.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ from sami_eval.cli import (
 )
 from sami_eval.cli.numbers import check_numbers
 from sami_eval.core.errors import SamiEvalError, UsageError
-from sami_eval.core.terminal import shown_streams, trusted, visible
+from sami_eval.core.terminal import report_error, shown_streams
 from sami_eval.core.versions import __version__
 
 # typer carries click inside from 0.26 on and stands on the click package before; either way its own
@@ -86,18 +89,6 @@ check_numbers(app)
 
 def _verbose() -> bool:
     return any(argument in ("-v", "--verbose") for argument in sys.argv[1:])
-
-
-def report_error(error: SamiEvalError) -> None:
-    """Print what was wrong, where, and the next command to type."""
-    color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-    red, plain = ("\033[1;31m", "\033[0m") if color else ("", "")
-    lines = [f"{red}error:{plain} {visible(error.message)}"]
-    if error.where:
-        lines.append(f"  --> {visible(error.where)}")
-    if error.hint:
-        lines += ["", f"hint: {visible(error.hint)}"]
-    print("\n".join(lines), file=trusted(sys.stderr))
 
 
 def _unforeseen(

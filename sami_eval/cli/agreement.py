@@ -27,9 +27,9 @@ def agreement(
     from sami_eval.cli.output import print_json, print_rich
     from sami_eval.core.config import find_config
     from sami_eval.data.votes import read_votes
+    from sami_eval.experiment import runs
     from sami_eval.experiment.agreement import agreement as agree
     from sami_eval.experiment.judged import parse_names, read_judged
-    from sami_eval.ledger import runs
     from sami_eval.report.agreement import agreement_row, render
 
     if votes is None:

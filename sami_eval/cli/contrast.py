@@ -127,7 +127,7 @@ def contrast(
     from sami_eval.core.config import find_config
     from sami_eval.data.contrasts import contrasts_to_jsonl
     from sami_eval.data.prompt_sets import Source
-    from sami_eval.data.questions import WORLD
+    from sami_eval.experiment.questions import WORLD
     from sami_eval.generate import EngineChoice, parse_arguments
     from sami_eval.ledger.store import Ledger, atomic_write
     from sami_eval.server.budget import limits_of

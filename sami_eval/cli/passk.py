@@ -94,10 +94,9 @@ def passk(
     """Sample answers to math problems; pass@k and paired differences with intervals."""
     from sami_eval.core import progress
     from sami_eval.core.config import find_config
-    from sami_eval.data.unanswered import check_empty
+    from sami_eval.data.unanswered import answers_of, check_empty
     from sami_eval.experiment.passk import run_passk
     from sami_eval.experiment.passk_plan import Settings, parse_ks
-    from sami_eval.report.unanswered import answers_of
     from sami_eval.server import endpoint
 
     settings = Settings(
@@ -182,8 +181,8 @@ def show_passk(
     """A finished run again, or exported."""
     from sami_eval.cli.output import write
     from sami_eval.data.prompts import read_lines, read_prompts
+    from sami_eval.experiment import runs
     from sami_eval.experiment.passk_document import DOCUMENT, read_passk
-    from sami_eval.ledger import runs
     from sami_eval.report import passk_export, passk_html
 
     document = read_passk(folder / DOCUMENT)

@@ -43,8 +43,8 @@ def show(
     """Print or export a finished run, or verdicts judged elsewhere; calls no model."""
     from sami_eval.cli.output import print_document, write
     from sami_eval.core.config import find_config
+    from sami_eval.experiment import runs
     from sami_eval.experiment.document import dump, read_document
-    from sami_eval.ledger import runs
     from sami_eval.report import export
 
     _refuse_two(
@@ -109,9 +109,9 @@ def _refuse_of_passk(folder: Path, asked: list[object]) -> None:
 
 def _read_file(path: Path) -> Document:
     """A run's own comparison.json, or verdicts that were judged elsewhere."""
+    from sami_eval.experiment import runs
     from sami_eval.experiment.document import read_document
     from sami_eval.experiment.imports import read_verdict_file
-    from sami_eval.ledger import runs
 
     return read_document(path) if path.name == runs.DOCUMENT else read_verdict_file(path)
 
@@ -119,9 +119,9 @@ def _read_file(path: Path) -> Document:
 def _with_votes(document: Document, source: Path, votes: str, names: list[str]) -> Document:
     """With the win rate corrected by people's votes; source: run folder or file of verdicts."""
     from sami_eval.data.answers import read_answers
+    from sami_eval.experiment import runs
     from sami_eval.experiment.corrected import read_people, with_votes
     from sami_eval.experiment.imports import verdicts_in
-    from sami_eval.ledger import runs
 
     folder = source.parent if source.name == runs.DOCUMENT else source
     judged = runs.read_verdicts(folder) if folder.is_dir() else verdicts_in(folder)
@@ -141,7 +141,7 @@ def _export(
     from sami_eval.cli.output import write
     from sami_eval.data.answers import read_answers
     from sami_eval.data.prompts import read_prompts
-    from sami_eval.ledger import runs
+    from sami_eval.experiment import runs
     from sami_eval.report import export
     from sami_eval.report import fastchat as of_fastchat
 
@@ -163,7 +163,7 @@ def _write_report(document: Document, folder: Path) -> None:
     from sami_eval.cli.output import write
     from sami_eval.data.answers import read_answers
     from sami_eval.data.prompts import read_prompts
-    from sami_eval.ledger import runs
+    from sami_eval.experiment import runs
     from sami_eval.report.html import Run, page
 
     prompts = read_prompts(folder / "prompts.jsonl")
@@ -173,7 +173,7 @@ def _write_report(document: Document, folder: Path) -> None:
 
 
 def _print_unparsed(folder: Path) -> None:
-    from sami_eval.ledger import runs
+    from sami_eval.experiment import runs
 
     judged = runs.read_verdicts(folder)
     several = len({verdict.judge for verdict in judged}) > 1

@@ -1,4 +1,4 @@
 """The nouns, errors, configuration and progress that everything speaks in.
 
-Layer 0: imports nothing of the package; everything may import it.
+Layer 0: imports nothing else of the package; everything may import it.
 """

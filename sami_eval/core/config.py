@@ -28,8 +28,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sami_eval.core import address
 from sami_eval.core.files import Toml, read_toml, shown
-from sami_eval.server import address
 
 FILE_NAME = "sami-eval.toml"
 MODEL_FIELDS = ("base", "adapter", "revision", "engine", "chat_template", "base_url", "key")

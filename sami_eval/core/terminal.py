@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
+from sami_eval.core.errors import SamiEvalError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -171,3 +173,15 @@ def _console_class() -> type[Console]:
                 yield segment if told else segment._replace(text=visible(segment.text))
 
     return Shown
+
+
+def report_error(error: SamiEvalError) -> None:
+    """Print what was wrong, where, and the next command to type."""
+    color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    red, plain = ("\033[1;31m", "\033[0m") if color else ("", "")
+    lines = [f"{red}error:{plain} {visible(error.message)}"]
+    if error.where:
+        lines.append(f"  --> {visible(error.where)}")
+    if error.hint:
+        lines += ["", f"hint: {visible(error.hint)}"]
+    print("\n".join(lines), file=trusted(sys.stderr))

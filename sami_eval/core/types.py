@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+MOST_TURNS = 1000  # of one conversation; more is a slip, and would be made room for
+
 Winner = Literal["a", "b", "tie"]
 Order = Literal["a", "b"]
 

@@ -1,4 +1,4 @@
 """Files a user gives: prompts, references, answers, votes, constitutions, contrasts.
 
-Layer 1: imports core, stats and embedded; generation and all above may import it.
+Layer 1: imports core, stats, embedded and ledger; generation and all above may import it.
 """

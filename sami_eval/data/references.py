@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from sami_eval.core.errors import UsageError
-from sami_eval.core.types import Judge, Prompt
+from sami_eval.core.types import Prompt
 from sami_eval.data.prompts import read_lines
-from sami_eval.judge import shows_reference
 
 # Question ids whose reference answer is reported wrong upstream (lm-sys/FastChat).
 REPORTED_WRONG = frozenset(
@@ -117,19 +116,3 @@ def load(
         mended = read_references(fixes)
         found, known = with_references(found, fixes, mended), known - mended.keys()
     return found, known
-
-
-def warning(prompts: Sequence[Prompt], judge: Judge, wrong: frozenset[str]) -> str | None:
-    """One line where the judge is shown references that are reported wrong, else None."""
-    used = [
-        prompt.id
-        for prompt in prompts
-        if prompt.id in wrong
-        and any(shows_reference(judge, prompt, turn) for turn in range(len(prompt.turns)))
-    ]
-    if not used:
-        return None
-    return (
-        f"references reported wrong upstream are shown to judge `{judge.name}`: "
-        f"{', '.join(used)}; --fix-references FILE replaces them"
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import TypedDict, cast
 
 from sami_eval.core.errors import SamiEvalError
 from sami_eval.core.types import Response
@@ -93,3 +93,8 @@ def check_empty(rows: Mapping[str, AnswersRow], most: float) -> None:
                 f"`{name}`: {row['empty']} of {row['n']} answers are empty, more than {most:.0%}",
                 FIXES,
             )
+
+
+def answers_of(rows: Sequence[Mapping[str, object]]) -> dict[str, AnswersRow]:
+    """What of each contender's answers is none; runs of earlier versions do not say."""
+    return {str(row["name"]): cast(AnswersRow, row["answers"]) for row in rows if "answers" in row}

@@ -17,10 +17,9 @@ from typing import Any
 
 from sami_eval.core.errors import UsageError
 from sami_eval.core.files import parse_json, read_json, read_text, shown
-from sami_eval.core.types import Winner
+from sami_eval.core.types import MOST_TURNS, Winner
 from sami_eval.data import hub
 from sami_eval.data.prompts import read_lines
-from sami_eval.ledger.runs import MOST_TURNS
 
 HINT = (
     'a vote looks like {"question_id": 81, "model_a": "x", "model_b": "y", "winner": "model_a", '

@@ -1,6 +1,8 @@
 """The offline default: a tiny base model of our own, and a world of prompts a program can judge.
 
 Figures from it show that the machinery works and say nothing about large models.
+
+Layer 1: imports core, stats and data; generation and all above may import it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Plan, draw, score, estimate, save: comparisons, pass@k, agreement, reproduction.
+"""Plan, draw, score, estimate, save: comparisons, pass@k, agreement, reproduction; run folders.
 
 Layer 4: imports all below; reports, commands and the harness may import it.
 """

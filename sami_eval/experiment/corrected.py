@@ -10,9 +10,8 @@ from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Outcome, Response, Verdict
 from sami_eval.data.votes import Vote, by_item, pairs_text, read_votes, turned
 from sami_eval.experiment.compare import POINTS, Rule, fold
-from sami_eval.experiment.document import ComparisonRow, CorrectedRow, Document
+from sami_eval.experiment.document import ComparisonRow, CorrectedRow, Document, of_pair
 from sami_eval.experiment.judged import Names, check_names, parse_names
-from sami_eval.report.export import of_pair
 
 Pair = tuple[str, str]
 Answers = Mapping[tuple[str, str], Sequence[str]]  # model, prompt id -> a text a turn

@@ -7,14 +7,14 @@ null means "not known".
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 from sami_eval.core.errors import UsageError
 from sami_eval.core.files import read_json
 from sami_eval.core.shape import misfit
-from sami_eval.core.types import Comparison, Estimate, Kappa, Length, Seeds, Tally
+from sami_eval.core.types import Comparison, Estimate, Kappa, Length, Seeds, Tally, Verdict
 from sami_eval.data.unanswered import AnswersMore
 from sami_eval.experiment.earlier import fill
 
@@ -354,3 +354,24 @@ def read_document(path: Path) -> Document:
 def pairs_of(names: Sequence[str]) -> list[tuple[str, str]]:
     """Every pair of contenders once, in the order they were named."""
     return [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+
+
+def contender_of(document: Document) -> dict[str, str]:
+    """The contender of each model: itself, or the recipe of which it is one seed."""
+    return {row["name"]: row.get("contender", row["name"]) for row in document["contenders"]}
+
+
+def of_pair(document: Document, row: ComparisonRow, verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """The verdicts on two contenders."""
+    of = contender_of(document)
+    return [v for v in verdicts if (of.get(v.a, v.a), of.get(v.b, v.b)) == (row["a"], row["b"])]
+
+
+def caveat(length: LengthRow) -> str:
+    """What a length-controlled rate is not, or that the lengths do not support one."""
+    if length["supported"] is False:
+        return (
+            "; too few turns have the lengths the other way round: "
+            "an extrapolation, and its interval too"
+        )
+    return "; a model of ours, not AlpacaEval's figure"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sami_eval.align.chain import MissingLink
+from sami_eval.align.chain import MissingLink, existing
 from sami_eval.align.options import preset_name
 from sami_eval.core.config import Config, Price
 from sami_eval.core.types import SERVED, Model, Usage
@@ -83,11 +83,11 @@ def forecast(settings: Settings, config: Config) -> Forecast:
 
 def _ensure(plan: Plan, untrained: set[str]) -> models.Ensure:
     """Adapters as they are; one that the run would train is a model without a fingerprint."""
-    existing = models.existing(plan.config)
+    as_it_is = existing(plan.config)
 
     def ensure(spec: str, base: Model) -> Model:
         try:
-            return existing(spec, base)
+            return as_it_is(spec, base)
         except MissingLink:  # it can be made; anything else is the user's error
             if not (preset_name(base) == "embedded" or plan.settings.train):
                 raise

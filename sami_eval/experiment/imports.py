@@ -20,17 +20,18 @@ from typing import Any, Literal
 
 from sami_eval.core.errors import UsageError
 from sami_eval.core.files import is_name, line_of_item, parse_json, read_text, shown
-from sami_eval.core.types import Comparison, Order, Prompt, Response, Verdict, Winner
+from sami_eval.core.types import MOST_TURNS, Comparison, Order, Prompt, Response, Verdict, Winner
 from sami_eval.core.versions import __version__
 from sami_eval.data.paper import FIRST_MTBENCH_ID
 from sami_eval.data.prompts import MTBENCH_CATEGORIES, read_lines
 from sami_eval.experiment.compare import compare, correct_pairs, round_robin
 from sami_eval.experiment.document import SCHEMA, Document, comparison_row, rank_rows
 from sami_eval.experiment.ensemble import with_judges
+from sami_eval.experiment.runs import to_verdict
 from sami_eval.experiment.singles import is_rating, rated
-from sami_eval.ledger.runs import MOST_TURNS, to_verdict
-from sami_eval.report.fastchat import ERROR, ONE_ORDER
 
+ONE_ORDER = "not asked: judged in one order"
+ERROR = "error"  # as FastChat records both
 PAPER_HINT = "the paper's verdicts are A-vs-B.json: [[1, 361, 334], [0.5, 95, 62], ...]"
 PAIR_HINT = (
     'a line of FastChat\'s pair judgments has "question_id", "model_1", "model_2", "g1_winner", '

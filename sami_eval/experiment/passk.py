@@ -24,6 +24,8 @@ from sami_eval.core.versions import versions
 from sami_eval.data import chat, gsm8k, unanswered
 from sami_eval.data.gsm8k import Problem
 from sami_eval.data.prompts import to_row
+from sami_eval.data.unanswered import answers_of
+from sami_eval.experiment import runs
 from sami_eval.experiment.document import dump
 from sami_eval.experiment.passk_document import (
     DOCUMENT,
@@ -40,9 +42,7 @@ from sami_eval.generate import Engines, complete, format_of, models, seen
 from sami_eval.generate.complete import by_key
 from sami_eval.generate.kept import stored as stored_of
 from sami_eval.generate.standing import on_embedded
-from sami_eval.ledger import runs
 from sami_eval.ledger.store import Ledger, atomic_write
-from sami_eval.report.unanswered import answers_of
 
 IDENTICAL = 0.5  # share of problems from which identical samples are warned of
 PROMPTS = {

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sami_eval.align.chain import MissingLink
+from sami_eval.align.chain import MissingLink, existing
 from sami_eval.align.options import preset_name
 from sami_eval.core.config import Config
 from sami_eval.core.progress import silent
 from sami_eval.core.types import SERVED, Model
 from sami_eval.experiment.passk import requests_of, resolved
 from sami_eval.experiment.passk_plan import Plan, Settings, make_plan
-from sami_eval.generate import Engines, models, seen, standing
+from sami_eval.generate import Engines, seen, standing
 from sami_eval.generate.complete import by_key
 from sami_eval.generate.kept import stored as stored_of
 from sami_eval.ledger.store import Ledger
@@ -72,7 +72,7 @@ def _drawings(spec: str, plan: Plan, engines: Engines, ledger: Ledger) -> Iterat
         plan, settings=dataclasses.replace(plan.settings, contenders=(spec,))
     )
     try:
-        found = resolved(alone, models.existing(plan.config))
+        found = resolved(alone, existing(plan.config))
     except MissingLink:  # it can be made; anything else is the user's error
         if not (preset_name(plan.base) == "embedded" or plan.settings.train):
             raise

@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sami_eval.align.chain import existing
 from sami_eval.core.config import Config
 from sami_eval.core.errors import UsageError
 from sami_eval.core.settings import Amount, Count, Temperature, Timeout, check
 from sami_eval.core.types import SERVED, Judge, Model, Order, Prompt
-from sami_eval.data import prompts, questions, references
+from sami_eval.data import prompts, references
 from sami_eval.data.constitutions import read_constitution
+from sami_eval.experiment import questions
 from sami_eval.generate import EngineChoice, models, parse_arguments, standing
 from sami_eval.generate import Settings as GenerateSettings
 from sami_eval.generate.contenders import Contender, contenders
-from sami_eval.judge.seats import Seat, take_seats
+from sami_eval.judge.rendering import wrong_references
+from sami_eval.judge.seats import Seat, Wanted, take_seats
 from sami_eval.ledger.store import key
 from sami_eval.server.budget import Purse, limits_of
 from sami_eval.server.client import ClientSettings, check_key
@@ -177,11 +180,11 @@ def make_plan(settings: Settings, config: Config, purse: Purse | None = None) ->
     found = questions.choose(task, settings.prompts, named)
     asked, wrong = references.load(found.prompts, settings.references, settings.fix_references)
     asked, shown = _prompts(settings, asked)
-    judge, seats, notes = take_seats(settings, config, found.embedded, asked)
+    judge, seats, notes = take_seats(_judge(settings, config), config, found.embedded, asked)
     for seat in seats:
         if seat.at is not None:
             check_server(seat.at, client)
-    said = (standing.difference(named, client.base_url), references.warning(asked, judge, wrong))
+    said = (standing.difference(named, client.base_url), wrong_references(asked, judge, wrong))
     return Plan(
         settings,
         config,
@@ -198,6 +201,16 @@ def make_plan(settings: Settings, config: Config, purse: Purse | None = None) ->
         _generate_settings(settings, config, found.embedded, shown, client),
         client,
         (*passed_over, *found.notes, *notes, *(one for one in said if one)),
+    )
+
+
+def _judge(settings: Settings, config: Config) -> Wanted:
+    return Wanted(
+        settings.judge,
+        settings.judge_model,
+        settings.judge_prompts,
+        settings.base_url,
+        existing(config),
     )
 
 

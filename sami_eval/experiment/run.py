@@ -20,6 +20,7 @@ from sami_eval.core.stages import Stages
 from sami_eval.core.types import Comparison, Model, Prompt, Response, Verdict
 from sami_eval.core.versions import versions
 from sami_eval.data import unanswered
+from sami_eval.experiment import runs
 from sami_eval.experiment.compare import compare as compare_pair
 from sami_eval.experiment.compare import correct_pairs, round_robin
 from sami_eval.experiment.corrected import People, read_people, with_votes
@@ -39,7 +40,6 @@ from sami_eval.generate.contenders import Contender, games, pairs, seed_of
 from sami_eval.generate.standing import on_embedded
 from sami_eval.judge import Counted, engines_of, judge_all, read_in_words
 from sami_eval.judge.seats import Seat
-from sami_eval.ledger import runs
 from sami_eval.ledger.store import Ledger
 from sami_eval.server.budget import Purse
 

@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sami_eval.core.errors import UsageError
-from sami_eval.core.types import Verdict
+from sami_eval.core.types import MOST_TURNS, Verdict
 from sami_eval.experiment.document import pairs_of
 from sami_eval.judge import BETWEEN, IDENTICAL
 from sami_eval.judge.verdicts import HIGHEST, LOWEST
-from sami_eval.ledger.runs import MOST_TURNS
-from sami_eval.report.fastchat import NO_RATING
 
+NO_RATING = -1  # what FastChat writes, and leaves out of its means
 HINT = (
     'a line of FastChat\'s single-answer judgments has "question_id", "model", "turn" and "score" '
     "(1 to 10; -1 where there is none)"

@@ -1,7 +1,11 @@
-"""Prompts and models to responses: engines hf, vllm and openai behind one protocol."""
+"""Prompts and models to responses: what a spec means, and the engines hf, vllm and server.
+
+Layer 2: imports data, ledger, server, embedded and below; judge, align and all above may import it.
+"""
 
 from sami_eval.generate.complete import complete
-from sami_eval.generate.engine import Engine, EngineChoice, Engines, parse_arguments, request_key
+from sami_eval.generate.engine import Engine, EngineChoice, parse_arguments, request_key
+from sami_eval.generate.engines import Engines
 from sami_eval.generate.formats import Format, format_of
 from sami_eval.generate.respond import Settings, respond, temperature_of
 

@@ -1,31 +1,22 @@
-"""What an adapter remembers: `sami_eval.json` for programs, README.md for people."""
+"""What an adapter remembers of its training: the card beside its weights, `sami_eval.json`."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sami_eval.align.options import Options
 from sami_eval.core.errors import UsageError
-from sami_eval.core.types import Contrast, Model
-from sami_eval.data import chat
-from sami_eval.data.contrasts import contrasts_hash, prompt_hash, read_contrasts
-from sami_eval.ledger.store import atomic_write
+from sami_eval.core.types import Model
 
 FILE = "sami_eval.json"
 SCHEMA = "sami-eval/adapter/1"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
-PACKAGES = ("torch", "transformers", "peft", "trl")
 LOG = "training.jsonl"
 # Ids of the prompts a method has trained on, where it left some out; gone once the card is written.
 TRAINED_ON = "trained_on.json"
 CONTRASTS = "contrasts.jsonl"  # beside a base's adapters
-NOT_METRICS = ("step", "epoch", "learning_rate", "num_tokens")
 
 
 def read(folder: Path) -> dict[str, Any] | None:
@@ -80,143 +71,3 @@ def weights_hash(folder: Path) -> str:
     shape = {name: config.get(name) for name in ("r", "lora_alpha", "use_rslora", "use_dora")}
     digest.update(json.dumps(shape, sort_keys=True).encode())
     return digest.hexdigest()
-
-
-def write(
-    folder: Path,
-    out: Path,
-    name: str,
-    facts: Mapping[str, Any],
-    contrasts: Sequence[Contrast],
-    base: Model,
-    options: Options,
-) -> None:
-    """Write both cards into a trained adapter's folder.
-
-    out: where the folder will lie, with the contrasts beside it. facts: go into the JSON as is.
-    """
-    accepted = [contrast for contrast in contrasts if contrast.rejected is None]
-    known = {
-        "schema": SCHEMA,
-        "recipe": name,
-        **facts,
-        "base": {"id": base.base, "revision": base.revision, "fingerprint": base.fingerprint},
-        "contrasts": {
-            "sha256": contrasts_hash(contrasts),
-            "n": len(accepted),
-            "file": _file(out.with_name(CONTRASTS), contrasts),
-            "prompts": sorted(_seen(folder / TRAINED_ON, accepted)),
-        },
-        "options": dataclasses.asdict(options),
-        "prompt": _prompt_format(base),
-        "metrics": _metrics(folder / LOG),
-        "versions": {package: version(package) for package in ("sami-eval", *PACKAGES)},
-    }
-    atomic_write(folder / FILE, json.dumps(known, indent=1, ensure_ascii=False) + "\n")
-    atomic_write(folder / "README.md", _readme(known))
-    (folder / TRAINED_ON).unlink(missing_ok=True)
-
-
-def _seen(path: Path, accepted: Sequence[Contrast]) -> set[str]:
-    """Hashes of the prompts trained on: neither held out nor too long; all where none tells."""
-    used = set(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
-    return {prompt_hash(one.prompt) for one in accepted if used is None or one.prompt.id in used}
-
-
-def _file(path: Path, contrasts: Sequence[Contrast]) -> str | None:
-    """The name of the file beside the adapters, where it holds these contrasts."""
-    if not path.is_file() or contrasts_hash(read_contrasts(path)) != contrasts_hash(contrasts):
-        return None
-    return path.name
-
-
-def _prompt_format(base: Model) -> dict[str, Any]:
-    from sami_eval.generate.formats import tokenizer_of
-
-    tokenizer = tokenizer_of(base)
-    templated = base.chat_template is not None or tokenizer.chat_template is not None
-    return {
-        "format": "chat template" if templated else "plain",
-        "chat_template": base.chat_template,
-        "stop": list(chat.stop_strings(tokenizer, base.chat_template)),
-        "eos_token": tokenizer.eos_token,
-    }
-
-
-def _metrics(log: Path) -> dict[str, Any]:
-    """The first and the last line of the training log; with the first, what was held out before."""
-    if not log.exists():
-        return {}
-    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    before = rows.pop(0) if len(rows) > 1 and "loss" not in rows[0] else {}
-    return {"first": rows[0] | before, "last": rows[-1]} if rows else {}
-
-
-def _what(options: Mapping[str, Any]) -> str:
-    if options["full"]:
-        return "All weights"
-    base = ", on the base in 4 bits" if options["qlora"] else ""
-    return f"A LoRA (rank {options['rank']}, alpha {options['alpha']}{base})"
-
-
-def _preset(known: Mapping[str, Any]) -> str:
-    """Which preset, and what in it is no figure of the paper's."""
-    name = known.get("asked", {}).get("preset")
-    if name is None:
-        return ""
-    if not name.startswith("paper-"):
-        return f"; preset {name}"
-    return f"""; preset {name}
-- of the paper: full fine-tune, AdamW, constant rate, 64 accumulated batches, clipping at 0.4, one
-  epoch, no KL; our choice, since only its authors' logs know: contrasts a batch, warmup, weight
-  decay, length limit, the rates of SFT and DPO, DPO's beta"""
-
-
-def _data(known: Mapping[str, Any]) -> str:
-    """How many contrasts, and of several iterations which one wrote them."""
-    said, one = known["contrasts"], known.get("iteration")
-    line = f"{said['n']} contrasts, SHA-256 `{said['sha256']}`"
-    if one is None:
-        return line
-    return f"""{line}
-- iteration {one["number"]} of {one["of"]}: the contrasts (`{one["contrasts"]}`) are for prompts of
-  their own and were written by `{one["writer"]}`, which this training started from"""
-
-
-def _readme(known: Mapping[str, Any]) -> str:
-    options, base = known["options"], known["base"]
-    other = base["id"] if options["full"] else f"base --base {base['id']}"
-    first, last = (known["metrics"].get(end, {}) for end in ("first", "last"))
-    table = "\n".join(
-        f"| {name} | {first[name]:.4g} | {value:.4g} |"
-        for name, value in last.items()
-        if name not in NOT_METRICS and isinstance(first.get(name), int | float)
-    )
-    return f"""---
-base_model: {base["id"]}
-library_name: {"transformers" if options["full"] else "peft"}
-pipeline_tag: text-generation
-tags: [sami-eval, {"full-fine-tune" if options["full"] else "lora"}, {", ".join(known["chain"])}]
----
-
-# {known["recipe"]}
-
-{_what(options)} trained by sami-eval.
-
-- base: `{base["id"]}`, revision `{base["revision"]}`
-- methods, in order: {", ".join(known["chain"])}
-- data: {_data(known)}
-- last method: learning rate {options["lr"]:g}, {options["schedule"]}, seed {options["seed"]},
-  batches of {options["batch_size"]} x {options["accumulation"]} contrasts{_preset(known)}
-- prompt format: {known["prompt"]["format"]}; responses end with `{known["prompt"]["eos_token"]}`
-
-| metric | first step | last step |
-|-|-|-|
-{table}
-
-Compare it with its base:
-
-    sami-eval compare PATH_OF_THIS_FOLDER {other}
-
-Everything needed to train it again stands in `{FILE}`.
-"""

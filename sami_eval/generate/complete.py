@@ -9,7 +9,8 @@ from sami_eval.core.calls import Completion, Request
 from sami_eval.core.errors import SamiEvalError
 from sami_eval.core.progress import Advance, Progress
 from sami_eval.core.types import Model
-from sami_eval.generate.engine import Done, Engine, Engines, base_of, request_key
+from sami_eval.generate.engine import Done, Engine, base_of, request_key
+from sami_eval.generate.engines import Engines
 from sami_eval.generate.formats import format_of
 from sami_eval.generate.kept import apart, key_in
 from sami_eval.generate.kept import stored as stored_of

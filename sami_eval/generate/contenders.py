@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from sami_eval.align import methods_in
 from sami_eval.core.config import Config
 from sami_eval.core.types import Model
 from sami_eval.generate import recipes
+from sami_eval.generate.recipes import methods_in
 from sami_eval.server.endpoint import at_server
 
 

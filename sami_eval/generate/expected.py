@@ -9,7 +9,7 @@ from sami_eval.core.calls import Completion, Request
 from sami_eval.core.progress import silent
 from sami_eval.core.types import Model, Prompt, Response
 from sami_eval.generate.complete import by_key
-from sami_eval.generate.engine import Engines
+from sami_eval.generate.engines import Engines
 from sami_eval.generate.kept import stored as stored_of
 from sami_eval.generate.respond import Settings, responses_by
 from sami_eval.ledger.store import Ledger, key

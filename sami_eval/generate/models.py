@@ -16,13 +16,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sami_eval.align import ADAPTERS, chain, find_methods, methods_in
 from sami_eval.core.config import Config
 from sami_eval.core.errors import UsageError
-from sami_eval.core.progress import silent
 from sami_eval.core.types import Model
 from sami_eval.data.answers import read_answers
 from sami_eval.generate import fingerprints, grounds, peft_folder, recipes
+from sami_eval.generate.recipes import ADAPTERS, find_methods, methods_in
 from sami_eval.ledger.store import key
 from sami_eval.server.endpoint import served
 
@@ -99,7 +98,7 @@ def resolve(
     plain, files = methods_in(spec)
     recipe = recipes.match(plain, files)
     if recipe is not None:
-        return _of_recipe(spec, recipe, resolve_base(base, config), ensure or existing(config))
+        return _of_recipe(spec, recipe, resolve_base(base, config), ensure or _missing)
     path = Path(spec).expanduser()
     if path.is_dir():
         return [_of_folder(path, base, config)]
@@ -168,14 +167,9 @@ def _template(text: str, root: Path) -> str:
         ) from None
 
 
-def existing(config: Config) -> Ensure:
-    """Adapters as they are; a missing one raises UsageError naming the `align` command."""
-
-    def ensure(spec: str, base: Model) -> Model:
-        work = chain.Work(base, config.root / ADAPTERS, 0, None, silent())
-        return chain.ensure(spec, lambda: (), work, train=False)
-
-    return ensure
+def _missing(spec: str, base: Model) -> Model:
+    """Adapters of recipes are looked for by who may train them, and says so by `ensure`."""
+    raise UsageError(f"recipe `{spec}` is not looked for here", f"name its folder in {ADAPTERS}/")
 
 
 def _of_recipe(spec: str, recipe: recipes.Recipe, base: Model, ensure: Ensure) -> list[Model]:

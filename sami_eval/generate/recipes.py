@@ -11,13 +11,18 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 from sami_eval.core.errors import UsageError
 
 BASE = "base"
 FIRST = "sft"
+BUNDLED = Path(__file__).parents[1] / "align" / "methods"
+OWN = Path("methods")
+ADAPTERS = Path("adapters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,43 @@ class Recipe:
     def links(self) -> list[Recipe]:
         """Every recipe trained on the way, this one last: sft, then sft+sami."""
         return [Recipe(self.chain[:n], self.seeds) for n in range(1, len(self.chain) + 1)]
+
+
+def find_methods(folder: Path = OWN) -> dict[str, Path]:
+    """Every method by name, with the file it comes from; nothing is imported."""
+    files = [*sorted(BUNDLED.glob("*.py")), *sorted(folder.glob("*.py"))]
+    return {file.stem: file for file in files if not file.stem.startswith("_")}
+
+
+def listing(folder: Path = OWN) -> list[tuple[str, str, str]]:
+    """(name, first line of its docstring, file) of every method; nothing is imported."""
+    rows = []
+    for name, file in find_methods(folder).items():
+        try:
+            text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+        except (OSError, SyntaxError, UnicodeDecodeError) as error:
+            text = f"cannot be read: {error}"
+        rows.append((name, text.partition("\n")[0], str(file)))
+    return rows
+
+
+def methods_in(spec: str, folder: Path = OWN) -> tuple[str, dict[str, Path]]:
+    """The recipe with methods given by path replaced by their names, and every method it may use.
+
+    Raises UsageError for a path that is no file.
+    """
+    known = find_methods(folder)
+    name, at, seeds = spec.partition("@")
+    links = name.split("+")
+    for i, link in enumerate(links):
+        if not link.endswith(".py"):
+            continue
+        file = Path(link)
+        if not file.is_file():
+            raise UsageError(f"no method file `{link}`", "see sami-eval ls methods")
+        links[i] = file.stem
+        known[file.stem] = file
+    return "+".join(links) + at + seeds, known
 
 
 def match(spec: str, methods: Collection[str]) -> Recipe | None:

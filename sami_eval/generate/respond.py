@@ -13,7 +13,8 @@ from sami_eval.core.types import Model, Prompt, Response
 from sami_eval.data import chat
 from sami_eval.data.answers import read_answers
 from sami_eval.generate.complete import complete
-from sami_eval.generate.engine import EngineChoice, Engines, base_of
+from sami_eval.generate.engine import EngineChoice, base_of
+from sami_eval.generate.engines import Engines
 from sami_eval.generate.fingerprints import record_fingerprint
 from sami_eval.generate.formats import format_of
 from sami_eval.ledger.store import Ledger

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from sami_eval.core import address as addresses
 from sami_eval.core.types import SERVED, Model
 from sami_eval.embedded import BASE_DIR
 from sami_eval.generate import card
 from sami_eval.generate.fingerprints import folder_fingerprint
-from sami_eval.server import address as addresses
 from sami_eval.server.endpoint import address_of
 
 EMBEDDED = "the embedded base"

@@ -80,7 +80,7 @@ def speak_plainly() -> None:
         if not isinstance(error, SamiEvalError):
             before(kind, error, trace)
             return
-        from sami_eval.cli import report_error
+        from sami_eval.core.terminal import report_error
 
         report_error(error)
         raise SystemExit(error.exit_code)

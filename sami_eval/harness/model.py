@@ -19,6 +19,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from lm_eval.api.registry import register_model
 
+from sami_eval.align.chain import existing
 from sami_eval.core.calls import Request, Sampling
 from sami_eval.core.config import find_config
 from sami_eval.core.errors import UsageError
@@ -80,7 +81,7 @@ class SamiEvalLM(LM):  # type: ignore[misc]
         specs = specs_of({name: value for name, value in known.items() if value is not None})
         config = find_config(Path.cwd())
         base = base or config.defaults.get("base")
-        each = models.resolve_each(specs, base, config=config)
+        each = models.resolve_each(specs, base, config=config, ensure=existing(config))
         found = [_the_one(spec, one) for spec, one in zip(specs, each, strict=True)]
         self._models = dict(zip(labels_of(specs), found, strict=True))
         self._first = found[0]

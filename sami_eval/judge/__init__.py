@@ -1,4 +1,7 @@
-"""Who compares responses: `judges/*.toml` -> Judge; render, ask, parse -> Verdict."""
+"""Who compares responses: `judges/*.toml` -> Judge; render, ask, parse -> Verdict.
+
+Layer 3: imports generate and below, never align; experiments and all above may import it.
+"""
 
 from sami_eval.judge.ask import BETWEEN, IDENTICAL, engines_of, judge_all, read_in_words
 from sami_eval.judge.counted import Counted

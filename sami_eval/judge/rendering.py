@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from sami_eval.core.errors import UsageError
@@ -169,3 +170,19 @@ def _markers(template: str) -> tuple[re.Pattern[str], ...]:
         framed = rf"[<>\[\]{{}}|=]{{2,}}+\s*(?:{words})\s*[<>\[\]{{}}|=]{{2,}}"
         patterns += [re.compile(framed, re.I), re.compile(alone, re.I | re.M)]
     return tuple(patterns)
+
+
+def wrong_references(prompts: Sequence[Prompt], judge: Judge, wrong: frozenset[str]) -> str | None:
+    """One line where the judge is shown references that are reported wrong, else None."""
+    used = [
+        prompt.id
+        for prompt in prompts
+        if prompt.id in wrong
+        and any(shows_reference(judge, prompt, turn) for turn in range(len(prompt.turns)))
+    ]
+    if not used:
+        return None
+    return (
+        f"references reported wrong upstream are shown to judge `{judge.name}`: "
+        f"{', '.join(used)}; --fix-references FILE replaces them"
+    )

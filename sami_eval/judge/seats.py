@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from sami_eval.core.config import Config
 from sami_eval.core.errors import UsageError
@@ -19,9 +19,6 @@ from sami_eval.judge import (
     replaced,
 )
 from sami_eval.server.endpoint import served
-
-if TYPE_CHECKING:
-    from sami_eval.experiment.plan import Settings
 
 RULES_ELSEWHERE = (
     "judge `rules`: a program made for the embedded world; of other questions it checks "
@@ -54,16 +51,31 @@ class Seat:
         return choice.arguments if choice.name == engine else {}
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The judge as it was named; None leaves it to the config and to the prompts.
+
+    model: what judges; several are an ensemble. prompts: FastChat's judge_prompts.jsonl.
+    ensure: gives a recipe's adapter, where a recipe is to judge.
+    """
+
+    name: str | None
+    model: str | Sequence[str] | None
+    prompts: Path | None
+    base_url: str | None
+    ensure: models.Ensure | None = None
+
+
 def take_seats(
-    settings: Settings, config: Config, embedded: bool, asked: Sequence[Prompt]
+    wanted: Wanted, config: Config, embedded: bool, asked: Sequence[Prompt]
 ) -> tuple[Judge, tuple[Seat, ...], tuple[str, ...]]:
     """The judge, who judges by it, and what to tell the user.
 
     Raises UsageError for a judge that does not fit the prompts, and for a model named twice.
     """
-    given = settings.judge_model or config.defaults.get("judge-model") or ()
+    given = wanted.model or config.defaults.get("judge-model") or ()
     specs = (given,) if isinstance(given, str) else tuple(given)
-    judge, notes = _judge(settings, config, embedded and not specs, asked)
+    judge, notes = _judge(wanted, config, embedded and not specs, asked)
     if judge.kind == "rules":
         return judge, (Seat(judge, None),), notes if embedded else (*notes, RULES_ELSEWHERE)
     if not specs and judge.model is None:
@@ -71,7 +83,7 @@ def take_seats(
         hint = "--judge-model openai:gpt-4o" + (", or --judge rules" if embedded else "")
         raise UsageError(f"judge `{judge.name}` needs a model", hint)
     seats = [
-        seat(replace(judge, model=spec), config, settings.base_url)
+        seat(replace(judge, model=spec), config, wanted.base_url, wanted.ensure)
         for spec in specs or (judge.model,)
     ]
     if len(seats) == 1:
@@ -96,15 +108,15 @@ def _check_all_different(specs: Sequence[str], seats: Sequence[Seat]) -> None:
 
 
 def _judge(
-    settings: Settings, config: Config, by_rules: bool, asked: Sequence[Prompt]
+    wanted: Wanted, config: Config, by_rules: bool, asked: Sequence[Prompt]
 ) -> tuple[Judge, tuple[str, ...]]:
     notes: tuple[str, ...] = ()
-    if settings.judge_prompts is not None:
-        kind = judge_prompts_kind(settings.judge)
-        judge = read_judge_prompts(settings.judge_prompts, kind)
+    if wanted.prompts is not None:
+        kind = judge_prompts_kind(wanted.name)
+        judge = read_judge_prompts(wanted.prompts, kind)
     else:
         with_principles = any(prompt.principles for prompt in asked)
-        name = settings.judge or config.defaults.get("judge")
+        name = wanted.name or config.defaults.get("judge")
         judge, notes = _named_judge(name, by_rules, with_principles)
     bare = [prompt for prompt in asked if not prompt.principles]
     if judge.kind != "rules" and judge.principles and bare:
@@ -132,7 +144,9 @@ def _named_judge(
     return judge, tuple(notes)
 
 
-def seat(judge: Judge, config: Config, base_url: str | None) -> Seat:
+def seat(
+    judge: Judge, config: Config, base_url: str | None, ensure: models.Ensure | None = None
+) -> Seat:
     """The judge at a server's model, a named one's, or one that runs in this process."""
     engine, _, spec = (judge.model or "").partition(":")
     at = served(judge.model or "", config, base_url)
@@ -143,7 +157,7 @@ def seat(judge: Judge, config: Config, base_url: str | None) -> Seat:
         raise UsageError(f"`{judge.model}` runs in this process, and by which engine is open", hint)
     if engine not in IN_PROCESS or not spec:
         return Seat(judge, judge_model(judge))
-    found = models.resolve(spec, None, config=config)
+    found = models.resolve(spec, None, config=config, ensure=ensure)
     if len(found) != 1 or found[0].engine != "local":
         raise UsageError(
             f"`{judge.model}` is not one local model", f"{engine}: takes a folder or a hub id"

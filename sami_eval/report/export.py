@@ -18,17 +18,12 @@ from typing import Any
 
 from sami_eval.core.types import Outcome, Verdict
 from sami_eval.experiment.compare import Rule, fold
-from sami_eval.experiment.document import ComparisonRow, Document, TallyRow
+from sami_eval.experiment.document import ComparisonRow, Document, TallyRow, contender_of, of_pair
 from sami_eval.report.corrected import corrected_cells
 from sami_eval.report.escape import csv_lines, in_latex, in_markdown
 from sami_eval.report.figures import interval_text, percent, short_p
 from sami_eval.report.judges import model_of
 from sami_eval.stats.intervals import Z
-
-
-def contender_of(document: Document) -> dict[str, str]:
-    """The contender of each model: itself, or the recipe of which it is one seed."""
-    return {row["name"]: row.get("contender", row["name"]) for row in document["contenders"]}
 
 
 def seed_of(document: Document, row: ComparisonRow) -> dict[str, int]:
@@ -43,12 +38,6 @@ def seed_of(document: Document, row: ComparisonRow) -> dict[str, int]:
         for side, several in sides
         for model, seed in zip([m for m in of if of[m] == side], several, strict=False)
     }
-
-
-def of_pair(document: Document, row: ComparisonRow, verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """The verdicts on two contenders."""
-    of = contender_of(document)
-    return [v for v in verdicts if (of.get(v.a, v.a), of.get(v.b, v.b)) == (row["a"], row["b"])]
 
 
 def json_lines(rows: Iterable[Mapping[str, Any]]) -> str:

@@ -15,15 +15,13 @@ from typing import Any
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Judge, Order, Prompt, Response, Verdict
 from sami_eval.experiment.compare import majority
-from sami_eval.experiment.document import ComparisonRow, Document
+from sami_eval.experiment.document import ComparisonRow, Document, contender_of, of_pair
+from sami_eval.experiment.imports import ERROR, ONE_ORDER
+from sami_eval.experiment.singles import NO_RATING
 from sami_eval.judge import BETWEEN, IDENTICAL, judge_prompts_kind, read_judge, read_judge_prompts
 from sami_eval.judge.requests import Turn, conversations
-from sami_eval.report.export import contender_of, of_pair
 from sami_eval.report.judges import model_of
 
-ONE_ORDER = "not asked: judged in one order"
-ERROR = "error"
-NO_RATING = -1  # what FastChat writes, and leaves out of its means
 _WINNERS: Mapping[float, str] = {1.0: "model_1", 0.5: "tie", 0.0: "model_2"}
 
 Asked = Callable[[Verdict], tuple[str, ...]]  # the user's messages that a verdict answers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sami_eval.experiment.document import ComparisonRow, LengthRow
+from sami_eval.experiment.document import ComparisonRow, caveat
 from sami_eval.report.figures import interval_text, percent
 
 
@@ -29,13 +29,3 @@ def _overlap(row: ComparisonRow) -> str:
         f"; {row['a']} longer in {length['a_longer']} of {length['n_turns']} turns, "
         f"{row['b']} in {length['b_longer']}"
     )
-
-
-def caveat(length: LengthRow) -> str:
-    """What a length-controlled rate is not, or that the lengths do not support one."""
-    if length["supported"] is False:
-        return (
-            "; too few turns have the lengths the other way round: "
-            "an extrapolation, and its interval too"
-        )
-    return "; a model of ours, not AlpacaEval's figure"

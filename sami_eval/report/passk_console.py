@@ -10,9 +10,9 @@ from rich.console import Group
 from rich.text import Text
 
 from sami_eval.data import unanswered
+from sami_eval.data.unanswered import answers_of
 from sami_eval.report.console import EMBEDDED, facts, plain_table, stage_table, trained_on_facts
 from sami_eval.report.figures import interval_text, p_text, percent, short_p, shorten
-from sami_eval.report.unanswered import answers_of
 from sami_eval.report.unanswered import facts as answer_facts
 from sami_eval.server.budget import dollars
 

@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING
 
 from sami_eval.core.errors import SamiEvalError
 from sami_eval.data import unanswered
-from sami_eval.data.unanswered import AnswersRow
+from sami_eval.data.unanswered import answers_of
 from sami_eval.report.figures import shorten
 
 if TYPE_CHECKING:
     from sami_eval.experiment.document import ContenderRow, Document
     from sami_eval.experiment.passk_document import PasskContender
-
-
-def answers_of(rows: Sequence[ContenderRow] | Sequence[PasskContender]) -> dict[str, AnswersRow]:
-    """What of each contender's answers is none; runs of earlier versions do not say."""
-    return {row["name"]: row["answers"] for row in rows if "answers" in row}
 
 
 def n_too_long(document: Document) -> int:

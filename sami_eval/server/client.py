@@ -17,12 +17,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from sami_eval.core import address
 from sami_eval.core.calls import Reply, Request
 from sami_eval.core.errors import SamiEvalError
 from sami_eval.core.loops import run_to_end
 from sami_eval.core.progress import Progress
 from sami_eval.core.types import Model, Usage
-from sami_eval.server import address, dialect, endpoint, refusals, wire
+from sami_eval.server import dialect, endpoint, refusals, wire
 from sami_eval.server.budget import BudgetError, Limits
 from sami_eval.server.endpoint import masked
 from sami_eval.server.refusals import RESUMES, Place, Refusal

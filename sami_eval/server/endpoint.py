@@ -8,12 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from sami_eval.core import address
+from sami_eval.core.address import OFFICIAL
 from sami_eval.core.config import Config
 from sami_eval.core.errors import KeyMissingError, UsageError
 from sami_eval.core.types import SERVED, Model
 from sami_eval.ledger.store import key
-from sami_eval.server import address, capped, wire
-from sami_eval.server.address import OFFICIAL
+from sami_eval.server import capped, wire
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -1,6 +1,8 @@
 """Statistics of verdicts and samples: pure functions, the question is the unit everywhere.
 
 Names are loaded on first use, so that importing this package costs nothing.
+
+Layer 0: imports core alone; everything above may import it.
 """
 
 from __future__ import annotations

@@ -20,9 +20,8 @@ from typing import Any
 
 from sami_eval.core.errors import UsageError
 from sami_eval.data.answers import read_answers
-from sami_eval.experiment.document import ComparisonRow
+from sami_eval.experiment.document import ComparisonRow, caveat
 from sami_eval.experiment.imports import read_verdict_file
-from sami_eval.report.length import caveat
 
 FACTS = Path(__file__).parent / "published.toml"
 SOURCE = "arXiv 2410.01704"

@@ -14,7 +14,7 @@ from sami_eval.align.options import Options, change, preset
 from sami_eval.core.config import Config, Price
 from sami_eval.data.gsm8k import HUB_ID
 from sami_eval.data.prompts import MTBENCH_HUB_ID
-from sami_eval.data.questions import WORLD
+from sami_eval.experiment.questions import WORLD
 from sami_eval.experiment.reproduce.gsm8k import RECIPES as MATH_RECIPES
 from sami_eval.experiment.reproduce.mtbench import CONTENDERS, RECIPES
 from sami_eval.experiment.reproduce.scale import (

@@ -18,7 +18,7 @@ from sami_eval.experiment.reproduce.document import SCHEMA, Reproduction, StageR
 from sami_eval.experiment.reproduce.scale import EMBEDDED, Scale
 from sami_eval.experiment.reproduce.work import Asked
 from sami_eval.experiment.run import shown
-from sami_eval.ledger.runs import REPRODUCTIONS, claim
+from sami_eval.experiment.runs import REPRODUCTIONS, claim
 from sami_eval.ledger.store import atomic_write
 
 DOCUMENT: Final = "reproduction.json"

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from sami_eval.align.chain import existing
 from sami_eval.core.config import Config
 from sami_eval.core.progress import Progress
 from sami_eval.experiment.document import ComparisonRow, Document, read_document
@@ -21,9 +22,9 @@ from sami_eval.experiment.reproduce.document import CategoryRow, JudgedResult, P
 from sami_eval.experiment.reproduce.scale import Judging, base_spec, constitution_file
 from sami_eval.experiment.reproduce.work import Asked, Bench
 from sami_eval.experiment.run import resolved, run_comparison
-from sami_eval.generate import models, respond
+from sami_eval.experiment.runs import DOCUMENT
+from sami_eval.generate import respond
 from sami_eval.generate.recipes import BASE
-from sami_eval.ledger.runs import DOCUMENT
 from sami_eval.ledger.store import Ledger
 
 RECIPES = {"sft": "sft", "dpo": "sft+dpo", "sami": "sft+sami"}
@@ -106,7 +107,7 @@ def respond_all(asked: Asked, config: Config, progress: Progress) -> Facts:
         seen.add(how.principles_shown)
         plan = make_plan(settings_of(asked, how), config, asked.purse)
         with Ledger(config.ledger_path, say=progress.say) as ledger:
-            sides = resolved(plan, models.existing(config))
+            sides = resolved(plan, existing(config))
             several = [model for side in sides for model in side.models]
             by_model = respond(plan.prompts, several, plan.generate, ledger, progress)
         for response in (one for each in by_model.values() for one in each):

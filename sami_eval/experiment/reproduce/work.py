@@ -31,8 +31,8 @@ from sami_eval.experiment.reproduce.scale import (
     base_spec,
     constitution_file,
 )
+from sami_eval.experiment.runs import slug
 from sami_eval.generate import EngineChoice, card, models, parse_arguments, recipes
-from sami_eval.ledger.runs import slug
 from sami_eval.ledger.store import Ledger, atomic_write
 from sami_eval.server.budget import Purse, limits_of
 from sami_eval.server.client import ClientSettings

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from sami_eval.core.errors import UsageError
 from sami_eval.core.shape import misfit
-from sami_eval.core.types import Prompt, Response, Usage, Verdict
+from sami_eval.core.types import MOST_TURNS, Prompt, Response, Usage, Verdict
 from sami_eval.data.prompts import read_lines, to_row
 from sami_eval.experiment import passk_document
 from sami_eval.experiment.document import Document, dump, read_document
@@ -42,7 +42,6 @@ REPORT = "report.html"
 REPRODUCTIONS = "reproductions"
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # a file system without flock
 NAME_LIMIT = 80
-MOST_TURNS = 1000  # of one conversation; more is a slip, and would be made room for
 
 
 def slug(text: str) -> str:

@@ -1,0 +1,105 @@
+"""What a method is, and how its file is read, checked and loaded."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol, cast
+
+from sami_eval.align import launch
+from sami_eval.align.options import Options
+from sami_eval.core.errors import UsageError
+from sami_eval.core.progress import Progress
+from sami_eval.core.types import Contrast, Model
+from sami_eval.generate.recipes import BUNDLED
+
+
+class Method(Protocol):
+    """What a module of `methods/` offers.
+
+    It may name in UNUSED, a tuple of texts, the options that a user may not give it.
+    """
+
+    def train(
+        self,
+        contrasts: Sequence[Contrast],
+        base: Model,
+        options: Options,
+        out: Path,
+        progress: Progress,
+    ) -> Model:
+        """Train an adapter and save it as a PEFT folder.
+
+        base: where training starts; with `base.adapter` set, from that adapter's weights, which
+            are also the frozen reference.
+        out: an existing folder, empty unless it holds `checkpoints/` that the same training left
+            when it was killed. The method may write `training.jsonl` into it, one line of metrics
+            a step, and `trained_on.json`, the ids of the prompts it used where it left some out.
+        Returns base with `adapter` set to out.
+        """
+
+
+def refuse_unused(changes: Mapping[str, object], file: Path) -> None:
+    """Raise UsageError for an option that a method would not look at; nothing is imported."""
+    for name in _unused(file):
+        if changes.get(name) is not None:
+            raise UsageError(
+                f"option `{name}` is nothing to the method `{file.stem}`",
+                f"leave --{name.replace('_', '-')} out; it goes to the last link of a recipe",
+            )
+
+
+def _unused(file: Path) -> tuple[str, ...]:
+    try:
+        body = ast.parse(file.read_text(encoding="utf-8")).body
+    except (OSError, SyntaxError, UnicodeDecodeError):
+        return ()  # loading it says what is wrong
+    for one in body:
+        if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == "UNUSED":
+            texts = (part.value for part in ast.walk(one.value) if isinstance(part, ast.Constant))
+            return tuple(map(str, texts))
+    return ()
+
+
+def load_method(file: Path) -> Method:
+    """The module of a method, imported now; another's than ours is said to be run before it is.
+
+    Raises UsageError where it has no `train`.
+    """
+    if file.resolve().parent == BUNDLED.resolve():
+        module = importlib.import_module(f"sami_eval.align.methods.{file.stem}")
+    else:
+        module = _import(file)
+    if not callable(getattr(module, "train", None)):
+        raise UsageError(
+            f"method `{file.stem}` has no function `train`",
+            "define train(contrasts, base, options, out, progress) -> Model",
+            str(file),
+        )
+    return cast(Method, module)
+
+
+def running(file: Path) -> str:
+    """What to say before a user's method file is run: it is code, and may stand in for ours."""
+    ours = (BUNDLED / file.name).is_file()
+    instead = ", not the one that comes with sami-eval" if ours else ""
+    return f"method `{file.stem}`: the code of {file} is run{instead}"
+
+
+def _import(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"sami_eval_method_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"`{file}` is no Python file", "see sami-eval ls methods")
+    module = importlib.util.module_from_spec(spec)
+    if launch.is_main():  # of several processes one says it; --quiet is about progress alone
+        print(running(file), file=sys.stderr, flush=True)
+    try:
+        spec.loader.exec_module(module)
+    except (SyntaxError, ImportError) as error:
+        raise UsageError(f"cannot import method: {error}", "", str(file)) from error
+    return module

@@ -1,0 +1,89 @@
+"""Which engine runs which models, one at a time; started where it is needed, and freed."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from types import TracebackType
+
+from sami_eval.core import memory
+from sami_eval.core.progress import Progress
+from sami_eval.core.types import SERVED, Model
+from sami_eval.generate.engine import SERVER, Engine, EngineChoice, base_of, is_tiny
+from sami_eval.generate.fit import check_fit
+
+
+class Engines:
+    """The engine in use; another base's takes its place, and leaving the block frees it."""
+
+    def __init__(self, choice: EngineChoice, progress: Progress) -> None:
+        self.choice = choice
+        self.progress = progress
+        self._base: tuple[str, str | None, str] | None = None
+        self._engine: Engine | None = None
+        self._said: set[str] = set()
+
+    def __enter__(self) -> Engines:
+        """Use as a context manager."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Free the engine."""
+        self.close()
+
+    def close(self) -> None:
+        """Free the engine in use."""
+        if self._engine is not None:
+            self._engine.close()
+            self._base = self._engine = None
+            memory.release()
+
+    def name_for(self, model: Model) -> str:
+        """Which engine runs a model; nothing is started."""
+        if model.engine in SERVED:
+            return SERVER
+        if self.choice.name != "auto":
+            return self.choice.name
+        has_vllm = importlib.util.find_spec("vllm") is not None
+        return "vllm" if has_vllm and not is_tiny(model) else "hf"
+
+    def check(self, models: Sequence[Model]) -> None:
+        """Raise for an adapter that its engine would not apply whole; nothing is started."""
+        for text in check_fit(models):
+            if text not in self._said:
+                self._said.add(text)
+                self.progress.say(text)
+        served = [one for one in models if one.engine == "local" and self.name_for(one) == "vllm"]
+        if adapted := [model for model in served if model.adapter is not None]:
+            from sami_eval.generate.vllm import check_served
+
+            check_served(adapted)
+
+    def open(self, models: Sequence[Model]) -> Engine:
+        """The engine for models that share a base, started if it is not the one in use."""
+        self.check(models)
+        base = base_of(models[0])
+        if self._engine is None or self._base != base or not self._engine.serves(models):
+            self.close()
+            self._engine = self._start(models)
+            self._base = base
+        return self._engine
+
+    def _start(self, models: Sequence[Model]) -> Engine:
+        name, arguments = self.name_for(models[0]), self.choice.arguments
+        if name == SERVER:
+            from sami_eval.generate.server import ServerEngine
+
+            return ServerEngine(self.choice.client, self.progress)
+        if name == "vllm":
+            from sami_eval.generate.vllm import VllmEngine
+
+            return VllmEngine(models, arguments, self.progress)
+        from sami_eval.generate.hf import HfEngine
+
+        return HfEngine(models[0], arguments)
