@@ -17,17 +17,17 @@ import sami_eval
 from sami_eval.align import align, sami_loss
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Model
+from sami_eval.extract import extract_answer
 from sami_eval.judge import parse_verdict, read_judge
 from sami_eval.stats import bradley_terry, maj_at_k, pass_at_k, questions_needed, win_rate
-from sami_eval.stats.extract import extract_answer
 
 PUBLIC = {
     "sami_eval.compare": "*contenders config progress **settings",
-    "sami_eval.experiment.passk.passk": "*contenders config progress **settings",
+    "sami_eval.passk": "*contenders config progress **settings",
     "sami_eval.align.align": "recipe contrasts base out adapters seed preset changes progress "
     "resume",
     "sami_eval.align.sami_loss": "logps",
-    "sami_eval.stats.extract.extract_answer": "text",
+    "sami_eval.extract.extract_answer": "text",
     "sami_eval.judge.parse_verdict": "text judge",
     "sami_eval.stats.bradley_terry": "scores_by_pair seed draws",
     "sami_eval.stats.maj_at_k": "answers gold k",
