@@ -15,6 +15,7 @@ import torch
 
 from sami_eval import cli
 from sami_eval.align import options
+from sami_eval.align.chain import existing
 from sami_eval.core.calls import Request, Sampling
 from sami_eval.core.config import Config
 from sami_eval.core.progress import silent
@@ -146,12 +147,16 @@ def test_an_adapter_on_a_full_link_is_a_contender_on_that_checkpoint(
     assert (on_it / "adapter_config.json").exists()
     config = Config(folder)
     for spec in ("sft", str(first)):
-        (model,) = resolve(spec, base, config=config)
+        (model,) = resolve(spec, base, config=config, ensure=existing(config))
         assert (model.base, model.adapter) == (str(first), None)
     for spec in ("dpo", str(on_it)):
-        (model,) = resolve(spec, base if spec == "dpo" else None, config=config)
+        ground = base if spec == "dpo" else None
+        (model,) = resolve(spec, ground, config=config, ensure=existing(config))
         assert (model.base, model.adapter) == (str(first), str(on_it))
-    models = [resolve(spec, base, config=config)[0] for spec in ("base", "sft", "dpo")]
+    ensure = existing(config)
+    models = [
+        resolve(spec, base, config=config, ensure=ensure)[0] for spec in ("base", "sft", "dpo")
+    ]
     assert len(set(said(models, folder))) == 3
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sami_eval import embedded
+from sami_eval.align.chain import existing
 from sami_eval.core.config import Config
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Model, Response
@@ -112,7 +113,7 @@ def test_a_recipe_is_an_adapter_a_seed(
 
 def test_a_missing_recipe_names_the_align_command(base: Path, config: Config) -> None:
     with pytest.raises(UsageError) as caught:
-        resolve("dpo", str(base), config=config)
+        resolve("dpo", str(base), config=config, ensure=existing(config))
     assert "sami-eval align" in caught.value.hint
 
 

@@ -188,10 +188,13 @@ def contrast(
 
 def _writer(spec: str, base: str | None, config: Config, client: ClientSettings) -> Model:
     """The one model a spec names; at a server with its key and price checked."""
+    from sami_eval.align.chain import existing
     from sami_eval.experiment import plan
     from sami_eval.generate import models
 
-    found = models.resolve_all([spec], base, config=config, base_url=client.base_url)
+    found = models.resolve_all(
+        [spec], base, config=config, base_url=client.base_url, ensure=existing(config)
+    )
     if len(found) != 1:
         names = ", ".join(f"`{model.name}`" for model in found)
         raise UsageError(f"`{spec}` is {len(found)} models, {names}", "name the one that writes")
