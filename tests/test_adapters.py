@@ -435,6 +435,25 @@ def test_an_adapter_that_was_never_trained_is_said_to_change_nothing(
     assert "good" not in said
 
 
+@pytest.mark.parametrize("why", ["lora_alpha is 0", "one of the two factors is zero"])
+def test_an_adapter_that_adds_nothing_is_said_to_change_nothing(
+    base: Path, folder: Path, capsys: pytest.CaptureFixture[str], why: str
+) -> None:
+    made(folder / "a", base)
+    if "alpha" in why:
+        stated(folder / "a", lora_alpha=0)
+    else:
+        changed(
+            folder / "a", lambda rows: {k: v * 0 if "lora_A" in k else v for k, v in rows.items()}
+        )
+    words = ("--prompts", "q.jsonl", "--engine", "hf", "--max-tokens", "2", "--no-greedy")
+    asking = ("--k", "1", "--samples", "1", "--base", base)
+    code, _, err = asked(capsys, "passk", "base", *asking, *words, "a")
+    assert code == 0
+    assert "adapter `a` changes nothing: " in err
+    assert why in err
+
+
 def with_code(folder: Path, base: Path, mark: Path) -> Path:
     """A model of a kind of its own, whose code leaves a mark where it runs."""
     copy = shutil.copytree(base, folder)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 NAME = "probe"
-_IDLE = "every lora_B in it is zero, as before any training"
 
 
 def check_fit(models: Sequence[Model]) -> list[str]:
@@ -57,14 +56,25 @@ def _check(base: str, revision: str | None, adapter: str, fingerprint: str) -> s
             f"adapter `{adapter}` does not fit its base `{base}`: {misfit}",
             "name the base it was trained on with --base, or save the adapter again",
         )
-    return f"warning: adapter `{adapter}` changes nothing: {_IDLE}" if _is_idle(weights) else None
+    idle = _idle(peft_folder.read_config(folder), weights)
+    return f"warning: adapter `{adapter}` changes nothing: {idle}" if idle else None
 
 
-def _is_idle(weights: dict[str, Tensor]) -> bool:
-    """Whether a LoRA stands as it began: the second of its two factors is zero everywhere."""
-    plain = all("lora_A" in name or "lora_B" in name for name in weights)
-    second = [weight for name, weight in weights.items() if "lora_B" in name]
-    return plain and not any(weight.float().any() for weight in second)
+def _idle(stated: Mapping[str, object], weights: dict[str, Tensor]) -> str | None:
+    """Why a LoRA adds nothing anywhere, or None: what it adds is alpha times B times A."""
+    if not all("lora_A" in name or "lora_B" in name for name in weights):
+        return None
+    zero = {name for name, weight in weights.items() if not weight.float().any()}
+    second = {name for name in weights if "lora_B" in name}
+    if second <= zero:
+        return "every lora_B in it is zero, as before any training"
+    if any(name.endswith(".bias") for name in second - zero):
+        return None
+    if all(name in zero or name.replace("lora_B", "lora_A") in zero for name in second):
+        return "one of the two factors is zero in every layer"
+    patterns = stated.get("alpha_pattern")
+    alphas = [stated.get("lora_alpha"), *(patterns.values() if isinstance(patterns, dict) else ())]
+    return "its lora_alpha is 0" if all(alpha == 0 for alpha in alphas) else None
 
 
 def load_weights(folder: Path) -> dict[str, Tensor]:
