@@ -100,6 +100,33 @@ def test_a_damaged_ledger_is_one_line_and_what_it_still_holds_is_taken_over(
         assert server.n_calls <= n_calls + N
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        "ALTER TABLE replies RENAME TO r0; CREATE VIEW replies AS SELECT * FROM r0",
+        "ALTER TABLE replies RENAME TO r0; CREATE TABLE replies AS SELECT * FROM r0",
+        "CREATE TRIGGER t BEFORE INSERT ON replies BEGIN SELECT RAISE(IGNORE); END",
+    ],
+    ids=["view", "no-key", "trigger"],
+)
+def test_what_no_column_mends_is_said_before_anything_is_paid(
+    folder: Path, capsys: pytest.CaptureFixture[str], script: str
+) -> None:
+    with LoopbackJudge() as server:
+        assert cli.run(judging(server)) == 0
+        edit(script)(ledger_of(folder))
+        n_calls = server.n_calls
+        capsys.readouterr()
+        assert cli.run(judging(server, "--repeats", "2")) == 1
+        said = capsys.readouterr().err
+        assert "is damaged" in one_error(said)
+        assert server.n_calls == n_calls
+        hint = said[said.index("mv ") : said.index("; a new one")]
+        subprocess.run(hint, shell=True, check=True)
+        assert cli.run(judging(server)) == 0
+        assert server.n_calls == n_calls  # what it held is taken over
+
+
 def test_the_log_of_a_killed_run_goes_with_its_damaged_ledger(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -155,8 +155,28 @@ def _columns_of(db: sqlite3.Connection, table: str) -> tuple[tuple[str, str], ..
     return tuple((row[1], row[2]) for row in db.execute(f"PRAGMA table_info({table})"))
 
 
+def _refuse_what_cannot_be_mended(db: sqlite3.Connection) -> None:
+    """Raise DatabaseError where what bears a table's name cannot hold each answer once.
+
+    A view, a copy without its primary key, a trigger that drops rows: no column added mends it.
+    """
+    marks = ", ".join("?" for _ in TABLES)
+    found = db.execute(
+        f"SELECT type, name, tbl_name FROM sqlite_master WHERE tbl_name IN ({marks})", TABLES
+    )
+    for kind, name, table in found.fetchall():
+        keys = [row[1] for row in db.execute(f"PRAGMA table_info({table})") if row[5]]
+        keyed = keys == [all_columns()[table][0][0]]
+        if kind in ("view", "trigger") or not keyed:
+            what = f"a {kind}" if kind in ("view", "trigger") else "without its primary key"
+            error = sqlite3.DatabaseError(f"`{name}` is {what}")
+            error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise error
+
+
 def lacking_in(db: sqlite3.Connection) -> list[str]:
     """What a ledger lacks of this version: `replies`, `replies.failure`."""
+    _refuse_what_cannot_be_mended(db)
     lacking = []
     for table, columns in all_columns().items():
         here = {name for name, _ in _columns_of(db, table)}
