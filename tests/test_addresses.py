@@ -252,6 +252,16 @@ def test_a_file_above_the_repository_or_the_home_is_not_read(
     assert "is not read" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("kind", ["link", "folder"])
+def test_a_settings_file_that_cannot_be_read_is_not_passed_over(
+    folder: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    path = folder / "sami-eval.toml"
+    path.symlink_to(folder / "nowhere.toml") if kind == "link" else path.mkdir()
+    assert cli.run(["ls", "models"]) == 2
+    assert f"error: `{path}` is no file that can be read" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs to be root")
 def test_a_file_of_another_owner_is_not_read(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

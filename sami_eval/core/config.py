@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from sami_eval.core import address
+from sami_eval.core.errors import UsageError
 from sami_eval.core.files import Toml, read_toml, shown
 
 FILE_NAME = "sami-eval.toml"
@@ -93,9 +94,11 @@ def find_config(start: Path) -> Config:
         return read_config(Path(chosen).expanduser().absolute())
     for folder in (start, *start.parents):
         path = folder / FILE_NAME
-        if not path.is_file():
+        if not os.path.lexists(path):
             continue
         why = _stranger(path) or _beyond(start, folder)
+        if why is None and not path.is_file():  # a link to nothing, a folder
+            raise UsageError(f"`{path}` is no file that can be read", "mend it, or remove it")
         if why is None:
             return read_config(path)
         said = f"`{path}` is not read: {why}; export {CHOSEN}={path} to use it"
@@ -111,7 +114,8 @@ def _stranger(path: Path) -> str | None:
     mine = {os.geteuid()}
     if 0 in mine and os.environ.get("SUDO_UID", "").isdecimal():
         mine.add(int(os.environ["SUDO_UID"]))
-    return None if path.stat().st_uid in mine else "it is another owner's"
+    found = path.stat() if path.exists() else path.lstat()
+    return None if found.st_uid in mine else "it is another owner's"
 
 
 def _beyond(start: Path, folder: Path) -> str | None:
