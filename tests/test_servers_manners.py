@@ -129,6 +129,10 @@ REFUSALS = {
         {"error": {"message": 'wrapped: {"error": {"message": "no temperature"}}'}},
     ),
     "a system message": ("system", 400, {"message": "System role not supported"}),
+    "a name that is a key": ("temperature", 400, {"fieldErrors": {"temperature": ["no"]}}),
+    "a conflict": ("temperature", 409, {"error": {"message": "temperature: conflict"}}),
+    "a crash": ("temperature", 500, {"error": {"message": "unexpected keyword 'temperature'"}}),
+    "a crash of a template": ("system", 500, {"error": {"message": "System role not supported"}}),
     "roles": ("system", 400, {"error": {"message": "Conversation roles must alternate"}}),
 }
 
@@ -159,6 +163,37 @@ def test_an_echo_of_the_request_names_nothing(capsys: pytest.CaptureFixture[str]
         assert judged(server, "--concurrency", "1") == 1
     assert server.n_calls == 3
     assert "does not take" not in capsys.readouterr().err
+
+
+def test_the_words_of_a_conversation_that_a_refusal_repeats_name_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    turns = ["What do seed, temperature and max_tokens of 256 do to a model?"]
+    write_rows("q.jsonl", [{"question_id": i, "category": "x", "turns": turns} for i in (1, 2, 3)])
+    for name in ("one", "two"):
+        rows = [{"prompt_id": str(i), "model": name, "turns": [f"{name} {i}"]} for i in (1, 2, 3)]
+        write_rows(f"{name}.jsonl", rows)  # type: ignore[arg-type]
+
+    def script(asked: dict[str, Any]) -> Answer:
+        return 400, {}, error("Sorry, not this: " + asked["messages"][-1]["content"])
+
+    with LoopbackJudge(Behaviour(script=script)) as server:
+        assert judged(server, "--concurrency", "1") == 1
+        assert all(call.body["max_tokens"] == 2048 for call in server.calls)
+    assert all("temperature" in call.body for call in server.calls)
+    printed = capsys.readouterr()
+    assert "does not take" not in printed.err
+    assert "takes at most" not in printed.err
+
+
+def test_a_crash_that_says_system_is_no_refusal_of_a_role(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda *_: 0.0)
+    with LoopbackJudge(says(error("internal system error, stop"), 500)) as server:
+        assert judged(server, "--concurrency", "1") == 1
+    assert all(call.body["messages"][0]["role"] == "system" for call in server.calls)
+    assert "internal system error" in capsys.readouterr().err
 
 
 def test_a_temperature_that_must_be_positive_is_the_smallest_one() -> None:
@@ -201,6 +236,8 @@ def test_what_says_nothing_is_not_sent() -> None:
         "Invalid max_tokens value, the valid range of max_tokens is [1, 256]",
         "maxOutputTokens must be in the range from 1 (inclusive) to 257 (exclusive)",
         "max_tokens must be less than 257",
+        "Invalid 'max_tokens': integer above maximum value. Expected a value <= 256, but got {}.",
+        "Value {} for max_tokens is out of range 1..256",
         "`max_tokens` must be less than or equal to `256`, the maximum value for `max_tokens` is "
         "less than the `context_window` for this model",
     ],
@@ -280,10 +317,11 @@ def test_every_vendors_filter_is_a_content_filter(
 
 
 UNENDING = ["error", "abort", "insufficient_system_resource", "something new", "unknown"]
+UNREADABLE = ["长度", 2, {"type": "length"}]  # not in our letters, or in no letters at all
 
 
-@pytest.mark.parametrize("ending", UNENDING)
-def test_an_answer_that_was_broken_off_is_asked_again_and_never_kept(ending: str) -> None:
+@pytest.mark.parametrize("ending", [*UNENDING, *UNREADABLE])
+def test_an_answer_that_was_broken_off_is_asked_again_and_never_kept(ending: Any) -> None:
     asked: dict[str, int] = {}
 
     def script(body: dict[str, Any]) -> Answer:
@@ -303,6 +341,10 @@ def test_an_answer_that_was_broken_off_is_asked_again_and_never_kept(ending: str
         b'{"error": {"code": 502, "message": "upstream died"}}',
         b'{"choices": [{"finish_reason": "stop", "error": {"message": "upstream died"}, '
         b'"message": {"content": "The first [[A]]"}}]}',
+        b'{"errors": [{"message": "upstream died"}], "choices": [{"finish_reason": "stop", '
+        b'"message": {"content": "The first [[A]]"}}]}',
+        b'{"choices": [{"finish_reason": "stop", "message": {"content": "The first [[A]]", '
+        b'"error": "upstream died"}}]}',
     ],
 )
 def test_an_error_inside_a_reply_is_no_reply(
@@ -323,7 +365,7 @@ def test_every_known_ending_is_an_ending(ending: str | None) -> None:
     assert server.n_calls == N_CALLS
 
 
-@pytest.mark.parametrize("ending", ["length", "MAX_TOKENS", "max_tokens", "model_length"])
+@pytest.mark.parametrize("ending", ["length", "MAX_TOKENS", "max_length", "model_length"])
 def test_every_word_for_a_cut_is_a_cut(ending: str, capsys: pytest.CaptureFixture[str]) -> None:
     with LoopbackJudge(says(saying("I would say that", ending))) as server:
         assert judged(server, "-q") == 1
@@ -339,6 +381,12 @@ def test_every_word_for_a_cut_is_a_cut(ending: str, capsys: pytest.CaptureFixtur
         [{"type": "text", "text": {"value": "It is A. [[A]]"}}],
         ["It is A. ", "[[A]]"],
         {"type": "text", "text": "It is A. [[A]]"},
+        [{"text": "B? [[B]]", "thought": True}, {"text": "It is A. [[A]]"}],
+        [
+            {"type": "reasoning.text", "text": "B? [[B]]"},
+            {"type": "text", "text": "It is A. [[A]]"},
+        ],
+        [{"type": "text", "text": "It is A. [[A]]"}, {"type": "tool_result", "content": "[[B]]"}],
     ],
 )
 def test_text_is_read_in_whichever_part_it_comes(content: Any) -> None:
@@ -348,8 +396,9 @@ def test_text_is_read_in_whichever_part_it_comes(content: Any) -> None:
     assert {row["text"] for row in rows} == {"It is A. [[A]]"}
 
 
-def test_a_body_behind_comment_lines_is_read() -> None:
-    with LoopbackJudge(says(b": PROCESSING\n\n: PROCESSING\n\n" + VERDICT)) as server:
+@pytest.mark.parametrize("before", [b": PROCESSING\n\n: PROCESSING\n\n", b"\xef\xbb\xbf", b"\n \n"])
+def test_a_body_behind_comment_lines_or_a_mark_is_read(before: bytes) -> None:
+    with LoopbackJudge(says(before + VERDICT)) as server:
         assert judged(server) == 0
 
 
@@ -450,6 +499,17 @@ READABLE = {
     },
     "a total for the answer": {"prompt_tokens": 1000, "total_tokens": 1500},
     "other names": {"input_tokens": 1000, "output_tokens": 500},
+    "other names, and a cache": {
+        "input_tokens": 10,
+        "cache_read_input_tokens": 90,
+        "cache_creation_input_tokens": 900,
+        "output_tokens": 500,
+    },
+    "thoughts counted apart": {
+        "prompt_tokens": 1000,
+        "completion_tokens": 100,
+        "completion_tokens_details": {"reasoning_tokens": 400},
+    },
 }
 
 
@@ -539,6 +599,8 @@ EMPTY: dict[str, Script] = {
     "thoughts inside": contender("<think>hm</think>"),
     "thoughts unended": contender("<think>hm", "length"),
     "thoughts in brackets": contender("[THINK]hm[/THINK]"),
+    "an unended channel": contender("<|channel|>analysis<|message|>hm", "length"),
+    "an unended start": contender("<|START_THINKING|>hm", "length"),
     "a filter": contender("half an ans", "content_filter"),
 }
 
@@ -570,6 +632,16 @@ THINKING: dict[str, Script] = {
     "tags": contender("<think>secret [[B]] 5</think>Final 18"),
     "a tag of the template": contender("secret [[B]] 5</think>Final 18"),
     "brackets": contender("[THINK]secret 5[/THINK]Final 18"),
+    "an attribute": contender('<think time="3">secret 5</think>Final 18'),
+    "another name": contender("<reasoning>secret 5</reasoning>Final 18"),
+    "channels": contender(
+        "<|channel|>analysis<|message|>secret 5<|end|><|start|>assistant"
+        "<|channel|>final<|message|>Final 18"
+    ),
+    "a channel": contender("<|channel>thought\nsecret 5<channel|>Final 18"),
+    "a start and an end": contender("<|START_THINKING|>secret 5<|END_THINKING|>Final 18"),
+    "full width": contender("<｜think｜>secret 5<｜/think｜>Final 18"),
+    "a begin and an end": contender("<|begin_of_thought|>secret 5<|end_of_thought|>Final 18"),
     "a field": contender("Final 18", reasoning_content="secret 5"),
     "another field": contender("Final 18", reasoning="secret 5"),
     "a part": contender(

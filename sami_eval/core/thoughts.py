@@ -1,7 +1,8 @@
 """What a model thought before it spoke: tags around it, found in one pass over the text.
 
-`<think>...</think>`, `<thinking>`, `<thought>`, `[THINK]`; left open, they hold the rest of the
-text; closed only, because the chat template opened them unseen, they hold what stands before.
+`<think>...</think>`, `<thinking>`, `[THINK]`, channels as `<|channel|>analysis`; left open, they
+hold the rest of the text; closed only, because the chat template opened them unseen, they hold
+what stands before.
 """
 
 from __future__ import annotations
@@ -9,10 +10,18 @@ from __future__ import annotations
 import re
 
 TAG = re.compile(
-    r"<(?P<close>/?)(?i:(?:seed:)?(?:think(?:ing)?|thoughts?))\s?>|\[(?P<mistral>/?)THINK\]"
-    r"|◁(?P<kimi>/?)think▷"
+    r"</?(?i:(?:seed:|ant)?(?:think(?:ing)?|thoughts?|reasoning|inner_monologue))"
+    r"(?:\s+\w+=[^<>]{0,60})?\s?>|\[/?THINK\]|◁/?think▷|<[|｜]/?(?i:think(?:ing)?|thought)[|｜]>"
+    r"|<\|(?:START|END)_THINKING\|>|<\|(?:begin|end)_of_thought\|>|<\|channel>thought|<channel\|>"
+    r"|<\|channel\|>(?:analysis|commentary|final)(?:[^<]{0,80}<\|message\|>)?"
 )
+_CLOSING = re.compile(r"\W+/|<\|(?:END|end)_|<channel\||<\|channel\|>final")
 Span = tuple[int, int]
+
+
+def closes(tag: str) -> bool:
+    """Whether a tag ends a thought; else it begins one."""
+    return _CLOSING.match(tag) is not None
 
 
 def thoughts(text: str) -> list[Span]:
@@ -20,7 +29,7 @@ def thoughts(text: str) -> list[Span]:
     spans: list[Span] = []
     opened: int | None = None
     for tag in TAG.finditer(text):
-        if "/" not in tag[0]:
+        if not closes(tag[0]):
             opened = tag.start() if opened is None else opened
         elif opened is not None:
             spans.append((opened, tag.end()))

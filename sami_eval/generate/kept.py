@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sami_eval.core.calls import Completion, Request
-from sami_eval.core.thoughts import TAG, parted
+from sami_eval.core.thoughts import TAG, closes, parted
 from sami_eval.generate.engine import SERVER, request_key
 from sami_eval.generate.formats import format_of
 from sami_eval.ledger.store import Ledger
@@ -54,7 +54,7 @@ def _opens_thought(request: Request) -> bool:
         return False
     tail = format_of(request.model).tokenizer.decode(list(request.token_ids[-_TAIL:]))
     tags = [tag[0] for tag in TAG.finditer(str(tail))]
-    return bool(tags) and "/" not in tags[-1]
+    return bool(tags) and not closes(tags[-1])
 
 
 def _count(text: str, request: Request) -> int | None:

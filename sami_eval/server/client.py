@@ -320,6 +320,7 @@ class _Exchange:
     ) -> Reply:
         """What an error status means: a reply with a failure, another attempt, or the end."""
         status, words = refusal.status, masked(refusal.words)
+        refusal = refusals.without_echo(refusal, body)
         change = refusals.adaptation(refusal, body, left_out)
         if change is not None:
             self._adapt(change, request.model)

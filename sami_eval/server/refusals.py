@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sami_eval.core.errors import KeyMissingError, SamiEvalError
 from sami_eval.server.dialect import AT_MOST, LOGPROBS, SYSTEM, WARMER
@@ -18,9 +18,11 @@ CONTENT_FILTER = "content filter"
 TOO_LONG = "too long for the model"
 RESUMES = "what is done is kept: run the same command again later"
 
-_ABOUT_THE_REQUEST = (400, 403, 405, 406, 415, 422, 501)
+_ABOUT_THE_REQUEST = (400, 403, 405, 406, 409, 415, 422, 500, 501)
 _SAYS = ("message", "msg", "detail", "details", "error", "errors", "title", "description", "reason")
 _ECHOES = ("input", "request", "body", "payload", "ctx", "url", "doc_url", "request_id", "id")
+_ECHO = 4  # words in a row that are no accident
+_WORD = re.compile(r"\w+")
 _DEEPEST = 12  # parts within parts that an error is looked for in
 _LONGEST = 20_000  # characters of an error that are looked at
 
@@ -34,7 +36,7 @@ _FILTER = re.compile(
     r"content.{0,4}(filter|policy|policies|management|exists risk|moderation|violation)"
     r"|data.?inspection|inappropriate|responsible.?ai|high.?risk|usage polic|prohibited.?content"
     r"|safety (system|filter|setting|reason|check|polic)|blocked.{0,20}safety"
-    r"|sensitive (content|word|info)|blocklist|moderation|\bflagged\b|guardrail",
+    r"|sensitive (content|word|info)|blocklist|moderation|\bflagged\b|guardrail|敏感|违规|不安全",
     re.I,
 )
 _POSITIVE = re.compile(
@@ -55,10 +57,11 @@ _CALLED = {
 _NAMES = {
     p: re.compile(rf"(?<![A-Za-z0-9_])(?:{n})(?![A-Za-z0-9_])", re.I) for p, n in _CALLED.items()
 }
+_OF_ROLES = re.compile(r"\brole|system[_ -](?:role|message|prompt|instruction)", re.I)
 _OUTPUT = re.compile(rf"{_CALLED['max_tokens']}|(?:completion|output|generated|new) tokens", re.I)
-_INPUT = re.compile(r"input|prompt|messages", re.I)
+_INPUT = re.compile(r"input(?! should)|prompt|messages", re.I)
 _CONTEXT = re.compile(r"context.?length", re.I)  # prompt and answer together are too long
-_NUMBER = re.compile(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?![\w])|(?<![\w.])\d+(?![\w]|\.\d)")
+_NUMBER = re.compile(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?![\w])|(?<!\w)(?<!(?<!\.)\.)\d+(?![\w]|\.\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +105,32 @@ def read_refusal(status: int, text: str) -> Refusal:
 
 def refusal_of(status: int, data: object) -> Refusal:
     """The refusal in an error's body that is read already."""
-    words = "; ".join(dict.fromkeys(_words(data, 0))) or f"status {status}"
+    found = list(_words(data, 0)) or list(_named_leaves(data))
+    words = "; ".join(dict.fromkeys(found)) or f"status {status}"
     pointed = [*_fields(data, ("param", "field", "parameter"), 0), *_places(data, 0)]
     codes = tuple(_fields(data, ("code", "type", "status", "innererror"), 0))
     said = " ".join((words, *_leaves(data, 0)))[:_LONGEST]
     return Refusal(status, " ".join(words.split())[:300], said, tuple(pointed), codes)
+
+
+def without_echo(refusal: Refusal, sent: Mapping[str, object]) -> Refusal:
+    """The refusal without the words of the conversation that it repeats: they name nothing."""
+    messages = sent.get("messages")
+    texts = [str(one["content"]) for one in messages] if isinstance(messages, list) else []
+    asked = {run for text in texts for run in _runs(_WORD.findall(text.lower()))}
+    words = list(_WORD.finditer(refusal.said))
+    echoed: set[int] = set()
+    for at, run in enumerate(_runs([one[0].lower() for one in words])):
+        echoed.update(range(at, at + _ECHO) if run in asked else ())
+    said = list(refusal.said)
+    for one in (words[at] for at in echoed):
+        said[one.start() : one.end()] = " " * len(one[0])
+    return replace(refusal, said="".join(said))
+
+
+def _runs(words: list[str]) -> Iterator[tuple[str, ...]]:
+    """Every few words in a row."""
+    return zip(*(words[at:] for at in range(_ECHO)), strict=False)
 
 
 def _plain(text: str) -> str:
@@ -139,6 +163,14 @@ def _leaves(data: object, depth: int) -> Iterator[str]:
         for name, one in list(data.items())[:50]:
             if name not in _ECHOES:
                 yield from _leaves(one, depth + 1)
+
+
+def _named_leaves(data: object) -> Iterator[str]:
+    """Every text behind the name it stands under: {"seed": ["not allowed"]}."""
+    if isinstance(data, dict):
+        for name, one in list(data.items())[:50]:
+            inner = one if isinstance(one, dict) else None
+            yield from _named_leaves(inner) if inner else (f"{name}: {x}" for x in _leaves(one, 0))
 
 
 def _fields(data: object, names: Collection[str], depth: int) -> Iterator[str]:
@@ -191,8 +223,10 @@ def _most_output(said: str, sent: Mapping[str, object]) -> int | None:
     if not isinstance(wanted, int) or _CONTEXT.search(said):
         return None
     found: list[int] = []
+    before = ""
     for sentence in re.split(r"(?<=[.;!?])\s|\n", said):
-        if _OUTPUT.search(sentence) and not _INPUT.search(sentence):
+        is_named, before = _OUTPUT.search(f"{before} {sentence}"), sentence
+        if is_named and not _INPUT.search(sentence):
             numbers = [n for n in _NUMBER.findall(sentence) if len(n) < 12]
             whole = [int(n.replace(",", "")) - _is_outside(n, sentence) for n in numbers]
             found += [n for n in whole if 1 < n < wanted]
@@ -218,6 +252,9 @@ def _named(refusal: Refusal, sent: Mapping[str, object]) -> str | None:
     # A model's name may hold a parameter's: seed-oss.
     said = re.sub(rf"(?<!\w){re.escape(model)}(?!\w)", " ", refusal.said) if model else refusal.said
     places = {p: match.start() for p in has if (match := _NAMES[p].search(said))}
+    if refusal.status == 500 and not _OF_ROLES.search(said):
+        places.pop(SYSTEM, None)  # "internal system error"
+        places.pop("stop", None)
     # Their words are common ones: they count where no other name stands.
     plain = [p for p in places if p not in (SYSTEM, "stop")] or list(places)
     first = min(plain, key=places.__getitem__, default=None)

@@ -30,14 +30,15 @@ MOST_TOKENS = 10**8  # of one call; no model reads or writes as many, so a large
 _ENDINGS = {
     "whole": "stop eos eos_token end_turn stop_sequence complete completed done tool_calls "
     "tool_call tool_use function_call end finish finished",
-    "cut": "length max_tokens max_output_tokens max_new_tokens max_completion_tokens model_length "
-    "token_limit model_context_window_exceeded error_limit",
+    "cut": "length max_length max_tokens max_output_tokens max_new_tokens max_completion_tokens "
+    "model_length token_limit model_context_window_exceeded error_limit",
     "filtered": "content_filter content_filtered content_policy safety image_safety blocklist spii "
     "refusal prohibited_content recitation sensitive error_toxic blocked guardrail_intervened "
     "guardrails moderation",
 }
 _WHOLE, _CUT, _FILTERED = (frozenset(words.split()) for words in _ENDINGS.values())
-_THOUGHT_PARTS = ("thinking", "reasoning", "reasoning_text", "summary_text", "redacted_thinking")
+_THOUGHT_PART = re.compile(r"think|thought|reason|summary_text|analysis", re.I)
+_NO_TEXT_PART = re.compile(r"tool|function", re.I)  # what a tool was given, or said
 _THOUGHT_FIELDS = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "thoughts")
 _DEEPEST = 6  # parts within parts that a text is looked for in
 
@@ -78,19 +79,20 @@ def read_completion(text: str) -> Reply:
 
 
 def _without_comments(text: str) -> str:
-    """Some servers keep a connection alive by comment lines before the body."""
-    lines = text.lstrip()
+    """Some servers begin with a byte order mark, or keep a connection alive by comment lines."""
+    lines = text.lstrip("\ufeff \t\r\n")
     while lines.startswith(":"):
         lines = lines.partition("\n")[2].lstrip()
     return lines
 
 
 def _check_error(data: Any) -> None:
-    """Raise RefusedError where the body, or its first choice, is an error's."""
+    """Raise RefusedError where the body, its first choice or that one's message has an error."""
     choices = data.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
-    for part in (data, first):
-        error = part.get("error") if isinstance(part, dict) else None
+    message = first.get("message") if isinstance(first, dict) else None
+    for part in (data, first, message):
+        error = (part.get("error") or part.get("errors")) if isinstance(part, dict) else None
         if error:
             status = error.get("code") if isinstance(error, dict) else None
             if not (isinstance(status, int) and 400 <= status < 600):
@@ -139,10 +141,11 @@ def _reply(data: Any) -> Reply:
 
 def _ending(reason: object) -> str:
     """A finish reason in lower case without what its server puts around it; empty for none."""
-    if not isinstance(reason, str):
+    if reason is None or reason == "":
         return ""
-    plain = re.sub(r"[^a-z]+", "_", reason.partition(":")[0].lower()).strip("_")
-    return re.sub(r"^finish_?reason_", "", plain)
+    plain = re.sub(r"[^a-z]+", "_", str(reason).partition(":")[0].lower()).strip("_")
+    # A number, or a word in other letters, says that something happened, not that all is well.
+    return re.sub(r"^finish_?reason_", "", plain) or "unknown"
 
 
 def _parts(content: Any, depth: int = 0) -> tuple[str, str, str]:
@@ -156,9 +159,15 @@ def _parts(content: Any, depth: int = 0) -> tuple[str, str, str]:
         kind = part.get("type") if isinstance(part, dict) else "text"
         if kind == "refusal":
             found[2] += _text(part.get("refusal")) or _text(part.get("text"))
-        else:
-            found[1 if kind in _THOUGHT_PARTS else 0] += _text(part)
+        elif not _NO_TEXT_PART.search(str(kind)):
+            found[1 if _is_thought(part, str(kind)) else 0] += _text(part)
     return found[0], found[1], found[2]
+
+
+def _is_thought(part: Any, kind: str) -> bool:
+    """Whether a part is no answer: by its type, or by a mark beside its text."""
+    marked = isinstance(part, dict) and part.get("thought") is True
+    return marked or _THOUGHT_PART.search(kind) is not None
 
 
 def _text(part: Any, depth: int = 0) -> str:
@@ -188,15 +197,31 @@ def read_usage(row: object) -> Usage | None:
     """
     if not isinstance(row, dict):
         return None
-    prompt = _count(row.get("prompt_tokens", row.get("input_tokens")))
+    prompt = _prompt_tokens(row)
     said = _count(row.get("completion_tokens", row.get("output_tokens")))
     total = _count(row.get("total_tokens"))
     if prompt is None or (said is None and total is None):
         return None
-    completion = max(said or 0, (total or 0) - prompt)
+    completion = max(said or 0, (total or 0) - prompt, _with_thoughts(row, said or 0))
     if not 0 < prompt + completion <= MOST_TOKENS:
         return None
     return Usage(prompt, completion)
+
+
+def _prompt_tokens(row: Mapping[str, Any]) -> int | None:
+    """Tokens read; in Anthropic's names what a cache holds is counted beside them."""
+    if row.get("prompt_tokens") is not None:
+        return _count(row["prompt_tokens"])
+    cached = (row.get(f"cache_{how}_input_tokens") for how in ("creation", "read"))
+    prompt = _count(row.get("input_tokens"))
+    return None if prompt is None else prompt + sum(_count(one) or 0 for one in cached)
+
+
+def _with_thoughts(row: Mapping[str, Any], said: int) -> int:
+    """Tokens written; more thoughts than all that is said are counted apart by some."""
+    details = row.get("completion_tokens_details", row.get("output_tokens_details"))
+    told = (_count(details.get("reasoning_tokens")) if isinstance(details, dict) else None) or 0
+    return said + told if told > said else said
 
 
 def _thought_tokens(row: object, usage: Usage | None) -> int:
