@@ -252,6 +252,14 @@ def test_a_file_above_the_repository_or_the_home_is_not_read(
     assert "is not read" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("models", [[""], ["openai:x", ""]])
+def test_an_empty_judge_model_is_not_the_judge_s_own(
+    folder: Path, capsys: pytest.CaptureFixture[str], models: list[str]
+) -> None:
+    assert judged(*(word for model in models for word in ("--judge-model", model))) == 2
+    assert "`--judge-model` is empty" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("kind", ["link", "folder"])
 def test_a_settings_file_that_cannot_be_read_is_not_passed_over(
     folder: Path, capsys: pytest.CaptureFixture[str], kind: str

@@ -87,6 +87,7 @@ def test_the_cases_are_those_of_the_commands() -> None:
         ("compare", {"ordres": "one"}, "compare has no setting `ordres`"),
         ("compare", {"train": "no"}, "`train` is `'no'`; it is True or False"),
         ("compare", {"vote_names": "a=b"}, "`vote_names` is `'a=b'`; it is a list, each a text"),
+        ("compare", {"judge": "quality", "judge_model": []}, "`--judge-model` is empty"),
         ("compare", {"engine": "cuda"}, "unknown engine `cuda`"),
         ("passk", {"ks": 10}, "`ks` is `10`; it is a list"),
         ("passk", {"ks": (1, 0)}, "`ks` is `0`"),

@@ -73,8 +73,10 @@ def take_seats(
 
     Raises UsageError for a judge that does not fit the prompts, and for a model named twice.
     """
-    given = wanted.model or config.defaults.get("judge-model") or ()
+    given = config.defaults.get("judge-model") or () if wanted.model is None else wanted.model
     specs = (given,) if isinstance(given, str) else tuple(given)
+    if wanted.model is not None and not all(specs or ("",)):  # `--judge-model "$NOT_SET"`
+        raise UsageError("`--judge-model` is empty", "name one, or leave it out: the judge's own")
     judge, notes = _judge(wanted, config, embedded and not specs, asked)
     if judge.kind == "rules":
         return judge, (Seat(judge, None),), notes if embedded else (*notes, RULES_ELSEWHERE)
