@@ -454,6 +454,17 @@ def test_an_adapter_that_adds_nothing_is_said_to_change_nothing(
     assert why in err
 
 
+@pytest.mark.parametrize("template", ["hello", "{{ messages[0].role }}: "])
+def test_a_template_that_leaves_the_question_out_is_an_error(
+    base: Path, folder: Path, capsys: pytest.CaptureFixture[str], template: str
+) -> None:
+    copy = shutil.copytree(base, folder / "copy")
+    (copy / "chat_template.jinja").write_text(template)
+    code, err = compared(capsys, base, copy)
+    assert code == 2
+    assert "fails: it leaves out what is asked" in err
+
+
 def with_code(folder: Path, base: Path, mark: Path) -> Path:
     """A model of a kind of its own, whose code leaves a mark where it runs."""
     copy = shutil.copytree(base, folder)

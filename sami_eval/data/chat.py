@@ -74,7 +74,7 @@ def render_text(
     if template is None and tokenizer.chat_template is None:
         return (tokenizer.bos_token or "") + plain_text(messages)
 
-    def apply(messages: Messages) -> str:
+    def plain(messages: Messages) -> str:
         text = tokenizer.apply_chat_template(
             [{"role": role, "content": content} for role, content in messages],
             chat_template=template,
@@ -82,6 +82,13 @@ def render_text(
             add_generation_prompt=True,
         )
         return str(text)
+
+    def apply(messages: Messages) -> str:
+        text = plain(messages)
+        *before, (role, asked) = messages
+        if asked.strip() not in text and text == plain((*before, (role, f"{asked} ?"))):
+            raise _unusable(tokenizer, "it leaves out what is asked")
+        return text
 
     from jinja2.exceptions import TemplateError
 
@@ -98,7 +105,7 @@ def render_text(
         raise _unusable(tokenizer, error) from None
 
 
-def _unusable(tokenizer: PreTrainedTokenizerBase, error: Exception) -> UsageError:
+def _unusable(tokenizer: PreTrainedTokenizerBase, error: Exception | str) -> UsageError:
     return UsageError(
         f"the chat template of `{tokenizer.name_or_path}` fails: {error}",
         "mend it, or give another as chat_template under [models] in sami-eval.toml",
