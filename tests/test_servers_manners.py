@@ -396,7 +396,18 @@ def test_text_is_read_in_whichever_part_it_comes(content: Any) -> None:
     assert {row["text"] for row in rows} == {"It is A. [[A]]"}
 
 
-@pytest.mark.parametrize("before", [b": PROCESSING\n\n: PROCESSING\n\n", b"\xef\xbb\xbf", b"\n \n"])
+def test_an_ending_under_its_other_name_is_read() -> None:
+    row = json.loads(saying("I say [[A]] but", None))
+    del row["choices"][0]["finish_reason"]
+    row["choices"][0]["stop_reason"] = "max_tokens"
+    with LoopbackJudge(says(json.dumps(row).encode())) as server:
+        assert judged(server) == 1
+    assert {row["reason"] for row in rows_of("verdicts")} == {"truncated"}
+
+
+@pytest.mark.parametrize(
+    "before", [b": PROCESSING\n\n: PROCESSING\n\n", b"\xef\xbb\xbf", b"\n \n", b"data: "]
+)
 def test_a_body_behind_comment_lines_or_a_mark_is_read(before: bytes) -> None:
     with LoopbackJudge(says(before + VERDICT)) as server:
         assert judged(server) == 0

@@ -83,7 +83,14 @@ def _without_comments(text: str) -> str:
     lines = text.lstrip("\ufeff \t\r\n")
     while lines.startswith(":"):
         lines = lines.partition("\n")[2].lstrip()
-    return lines
+    return _only_event(lines) if lines.startswith("data:") else lines
+
+
+def _only_event(lines: str) -> str:
+    """The body of a stream of one event, which nobody asked to be a stream; all of a longer one."""
+    events = [line[5:].strip() for line in lines.splitlines() if line.startswith("data:")]
+    bodies = [event for event in events if event != "[DONE]"]
+    return bodies[0] if len(bodies) == 1 else lines
 
 
 def _check_error(data: Any) -> None:
@@ -115,12 +122,16 @@ def _filtered(data: Any) -> Reply | None:
 def _reply(data: Any) -> Reply:
     choice = data["choices"][0]
     message, usage = choice["message"], read_usage(data.get("usage"))
-    ending = _ending(choice.get("finish_reason"))
+    said_ending = choice.get("finish_reason")
+    # Some have only the other name; vLLM has it beside, for the stop that was met.
+    ending = _ending(choice.get("stop_reason") if said_ending is None else said_ending)
     content, thought, refusal = _parts(message.get("content"))
     refusal = refusal or _text(message.get("refusal"))
     thought += "".join(_thoughts_of(message))
     if ending and ending not in _WHOLE | _CUT | _FILTERED:
-        raise MalformedError(f"broken off: finish_reason {choice['finish_reason']!r}", usage)
+        raise MalformedError(
+            f"broken off: finish_reason {said_ending or choice['stop_reason']!r}", usage
+        )
     finished = None if not ending else ending in _WHOLE
     failure = CONTENT_FILTER if ending in _FILTERED else REFUSED if refusal else None
     called = message.get("tool_calls") or message.get("function_call")
