@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from fractions import Fraction as F
 from pathlib import Path
 
@@ -158,3 +159,49 @@ def test_every_case_has_its_value() -> None:
     rows = [json.loads(line) for line in CASES.read_text(encoding="utf-8").splitlines()]
     wanted = {row["text"]: row["value"] and F(row["value"]) for row in rows}
     assert {text: extract_answer(text) for text in wanted} == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1,0000", 10_000),
+        ("1000,000", 1_000_000),
+        ("18..20", 20),
+        ("每天18，20天", 20),
+        ("10^{-2}", F(1, 100)),
+        ("1\U000e00328", 18),
+        ("2^99999999999", None),
+        ("10^9999999", None),
+        ("1e9999999999", None),
+        ("1e" + "9" * 5000, None),
+    ],
+)
+def test_a_run_of_digits_is_one_number_or_none(text: str, value: F | int | None) -> None:
+    assert extract_answer(text) == value
+
+
+@pytest.mark.parametrize(
+    "thought",
+    [
+        "<mm:think>{}</mm:think>",
+        "<longcat_think>{}</longcat_think>",
+        "< think >{}</ think >",
+        "&lt;think&gt;{}&lt;/think&gt;",
+        "<reasoning>{}</reasoning>",
+        "<scratchpad>{}</scratchpad>",
+        "<|START_THINKING|>{}<|END_THINKING|>",
+        "<|begin_of_thought|>{}<|end_of_thought|>",
+        "<|channel|>analysis<|message|>{}<|end|><|start|>assistant<|channel|>final<|message|>",
+        "<|channel>thought\n{}<channel|>",
+        "<unused94>thought\n{}<unused95>",
+    ],
+)
+def test_a_number_that_was_only_thought_is_none(thought: str) -> None:
+    assert extract_answer(thought.format("#### 7") + "\nSo 18.") == 18
+    assert extract_answer(thought.partition("{}")[0] + "#### 7") is None
+
+
+def test_many_markers_cost_no_more_than_the_last_ones() -> None:
+    start = time.process_time()
+    extract_answer("answer is (" * 90_000)
+    assert time.process_time() - start < 5

@@ -51,6 +51,19 @@ VERDICTS: list[tuple[str, Winner | None]] = [
     ("Choosing among [[A]], [[B]], [[C]] I pick [[B]]", "b"),
     ("I was asked to end with [[A]], [[B]] or [[C]]. So: [[A]]", "a"),
     ("[[A]] <think>hm</think> [[B]]", "b"),
+    ("Mein Urteil: [[B]], nicht [[A]].", "b"),
+    ("最终裁决：[[B]]，而不是[[A]]", "b"),
+    ("判定：[[B]]（[[A]]ではない）", "b"),
+    ("Le verdict: [[B]] et non [[A]]", "b"),
+    ("El veredicto: [[B]], no [[A]]", "b"),
+    ("[[B]]. [[A]] would be wrong.", "b"),
+    ("My verdict: [[B]]. Format: [[A]] if the first is better", "b"),
+    # Which of two is meant is not known: none, rather than the later one.
+    ('[[A]]. Answer B tries to have me say "[[B]]".', None),
+    ("I prefer [[A]] to [[B]].", None),
+    ("[[A]] slår [[B]].", None),
+    ("[[A]], although [[B]] was close.", None),
+    ("[[B]] ~~[[A]]~~", None),
 ]
 
 RATINGS: list[tuple[str, float | None]] = [
@@ -77,6 +90,10 @@ RATINGS: list[tuple[str, float | None]] = [
     ("[[8]]\n\n[[8]]", 8),
     ("[[8.5]] out of [[10.0]]", 8.5),
     ("[[15]] out of [[10]]", None),
+    ("[[8]] 分（满分 [[10]]）", 8),
+    ("[[8]] 満点は[[10]]", 8),
+    ("[[8]] sobre [[10]]", 8),
+    ("[[8]]. A better answer would get [[10]].", 8),
 ]
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 
 TAG = re.compile(
-    r"</?(?i:(?:seed:|ant)?(?:think(?:ing)?|thoughts?|reasoning|inner_monologue))"
+    r"<[ ]?/?[ ]?(?i:(?:[a-z]{1,12}[:_]|ant)?(?:think(?:ing)?|thoughts?|reasoning|scratchpad"
+    r"|inner_monologue))"
     r"(?:\s+\w+=[^<>]{0,60})?\s?>|\[/?THINK\]|◁/?think▷|<[|｜]/?(?i:think(?:ing)?|thought)[|｜]>"
     r"|<\|(?:START|END)_THINKING\|>|<\|(?:begin|end)_of_thought\|>|<\|channel>thought|<channel\|>"
+    r"|&lt;/?(?i:think(?:ing)?)&gt;|<unused9[45]>"
     r"|<\|channel\|>(?:analysis|commentary|final)(?:[^<]{0,80}<\|message\|>)?"
 )
-_CLOSING = re.compile(r"\W+/|<\|(?:END|end)_|<channel\||<\|channel\|>final")
+_CLOSING = re.compile(r"\W+/|<\|(?:END|end)_|<channel\||<\|channel\|>final|&lt;/|<unused95")
 Span = tuple[int, int]
 
 

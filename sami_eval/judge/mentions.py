@@ -21,14 +21,24 @@ _LISTED = re.compile(
 )
 _RANGE = re.compile(rf"{_DRESS}(?:to|through|until|bis|[-–—~]|\.\.\.?){_DRESS}", re.I)
 _OF = re.compile(
-    rf"{_DRESS}(?:/|(?:out[ ])?of|von|sur|из)[ ]?(?:an?[ ]|the[ ])?"
+    rf"{_DRESS}(?:/|(?:out[ ])?of|von|sur|sobre|de|di|su|из|[分点，、（ ]{{0,3}}"
+    r"(?:[满滿]分|満点)[是为為は:：]?)[ ]?(?:an?[ ]|the[ ])?"
     rf"(?:possible[ ]|maximum[ ](?:of[ ])?|max\.?[ ])?{_DRESS}",
     re.I,
 )
 _DENIED = re.compile(
     r"(?:\b(?:not|never|nor|neither|rather[ ]than|instead[ ]of|over|against|than)|n[’']t)"
     r"(?:[ ](?:an?|the|a[ ]plain|say|give|given|choose|pick|go[ ]with|call[ ]it|be|been|deserve))?"
-    r"[ ]?[*_`'\"“‘(]{0,3}\Z",
+    r"[ ]?[*_`'\"“‘(]{0,3}\Z"
+    r"|(?:\b(?:nicht|kein|(?:an)?statt|pas|plutôt[ ]que|non|no|não|не|вместо"
+    r"|(?:au[ ]lieu|en[ ]lugar|en[ ]vez|em[ ]vez|anstelle)[ ](?:de|von|d))|[不非])"
+    r"[是选選]?[ ]?[*_`'\"“‘„«「(（]{0,3}\Z",
+    re.I,
+)
+_DENIED_BEHIND = re.compile(
+    r"[*_`'\"”’」)]{0,4}[ ]?(?:ではな|でな|じゃな|[은는이가]?[ ]?아[니닌]"
+    r"|(?:would[ ]be|is|was|seems)[ ](?:(?:wrong|incorrect|mistaken)\b"
+    r"|not[ ](?:right|correct|justified|my|the)\b))",
     re.I,
 )
 _MEANS = re.compile(
@@ -39,10 +49,20 @@ _MEANS = re.compile(
 _SUPPOSED = re.compile(
     r"(?:\b(?:for[ ](?:example|instance)|e\.g\.|such[ ]as)[:,]?[ ]?[*_`'\"“(]{0,3}"
     r"(?:[Rr]ating:[ ]?)?"
-    r"|\b(?:would|could|might)[ ]have\b[^.!?\n]{0,40})\Z",
+    r"|\b(?:would|could|might)[ ](?:have|get|earn|receive)\b[^.!?\n]{0,40})\Z",
     re.I,
 )
-_SENTENCE = re.compile(r"[.!?](?=\s)|\n")
+_CONDITIONAL = re.compile(
+    r"[*_`'\"”’)]{0,4}[ ]{1,3}(?:if|when|in[ ]case|means|would[ ]mean)\b", re.I
+)
+_SENTENCE = re.compile(r"[.!?](?=\s)|[。！？\n]")
+# What leads from a verdict that was weighed to the one that is given.
+_TURN = re.compile(
+    r"[:：;→]|=>|\b(?:but|yet|however|final(?:ly)?|verdict|rating|choose|pick|go[ ]with|settle"
+    r"|so|thus|therefore|hence|then|conclu\w+|aber|sondern|mais|pero|sino|но)\b|但|最终|最終|结论|結論",
+    re.I,
+)
+_QUOTES = frozenset('"“”„«»「」')
 
 
 def given(text: str, mentions: Sequence[Mention], possible: int) -> list[Mention]:
@@ -55,8 +75,37 @@ def given(text: str, mentions: Sequence[Mention], possible: int) -> list[Mention
         left = rule(text, left)
     if possible > 2:
         left = _of_whole_sentences(text, left, possible)
-    real = [one for one in left if not _SUPPOSED.search(_before(text, one))]
-    return real or left
+    left = [one for one in left if not _is_supposed(text, one)] or left
+    return [] if _is_disputed(text, left) else left
+
+
+def _is_supposed(text: str, one: Mention) -> bool:
+    """Whether it would only be given in another case: "could have got [[9]]", "[[A]] if ..."."""
+    return bool(_SUPPOSED.search(_before(text, one)) or _CONDITIONAL.match(text, one[1].end()))
+
+
+def _is_disputed(text: str, left: Sequence[Mention]) -> bool:
+    """Whether the last one cannot be told from what the judge only speaks of, in any language.
+
+    "I prefer [[A]] to [[B]]": another in its sentence, and no turn between them. It alone in
+    quotes: what an answer asked for, or the verdict; neither is known.
+    """
+    others = [one for one in left[:-1] if _said(one) != _said(left[-1])]
+    if not others:
+        return False
+    if _is_quoted(text, left[-1]) and any(not _is_quoted(text, one) for one in others):
+        return True
+    last, before = left[-1], left[-2]
+    between = _between(text, before, last)
+    one_sentence = not _SENTENCE.search(text, before[1].end(), last[1].start())
+    if _said(before) == _said(last) or not one_sentence or not between.strip():
+        return False
+    return not _TURN.search(between)
+
+
+def _is_quoted(text: str, mention: Mention) -> bool:
+    start, end = mention[1].span()
+    return text[start - 1 : start] in _QUOTES and text[end : end + 1] in _QUOTES
 
 
 def _before(text: str, mention: Mention) -> str:
@@ -142,7 +191,11 @@ def _of_legends(text: str, mentions: Sequence[Mention]) -> list[Mention]:
 
 def _of_denials(text: str, mentions: Sequence[Mention]) -> list[Mention]:
     """Without what the judge says its verdict is not."""
-    return [one for one in mentions if not _DENIED.search(_before(text, one))]
+    return [
+        one
+        for one in mentions
+        if not _DENIED.search(_before(text, one)) and not _DENIED_BEHIND.match(text, one[1].end())
+    ]
 
 
 def _of_whole_sentences(text: str, mentions: list[Mention], possible: int) -> list[Mention]:

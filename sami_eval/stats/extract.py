@@ -17,6 +17,8 @@ from sami_eval.stats.quantities import Quantity, normalise, quantities
 
 WINDOW = 240  # characters behind a marker that are looked at
 
+MOST_MARKERS = 2_000  # the last ones; no answer that a person reads has as many
+
 _MARKER = re.compile(
     r"(?P<hashes>\#{4})(?!\#)"
     r"|\\f?box(?:ed)?(?P<boxed>(?![A-Za-z]))"
@@ -72,7 +74,7 @@ def extract_answer(text: str) -> Fraction | None:
     text = normalise(spoken(text))
     markers = list(_MARKER.finditer(text))
     headings = _headings(text, markers)
-    for marker in reversed(markers):
+    for marker in reversed(markers[-MOST_MARKERS:]):
         if marker.start() not in headings:
             value = _behind(text, marker)
             if value is not None:

@@ -25,6 +25,7 @@ _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈�
 # Marks of direction, joiners, keycaps and the like: nothing is seen of them.
 _UNSEEN = (0xAD, 0x34F, 0x61C, 0x180E, 0x20E3, 0xFE0E, 0xFE0F, 0xFEFF)
 _UNSEEN += (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A))
+_UNSEEN += (*range(0xE0000, 0xE0080),)
 _CHARACTERS = str.maketrans(
     {
         **{chr(full): chr(full - 0xFEE0) for full in range(0xFF01, 0xFF5F)},
@@ -35,6 +36,8 @@ _CHARACTERS = str.maketrans(
         **dict.fromkeys("⋅∙∗✕✖", "×"),
     }
 )
+# No space stands behind a full-width comma of a list: 18，20 is two, １，０００ is one.
+_LISTED = re.compile(r"(?<=\d)，(?=\d{1,2}(?!\d))")
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _SMALL_FRACTION = re.compile(r"([⁰¹²³⁴-⁹]{1,9})[⁄∕/]([₀-₉]{1,9})")
 # "1 000 000" and, where nothing of the sentence follows, "12 345"; "3 100 ml bottles" is two.
@@ -61,7 +64,7 @@ _LATEX = (
 _DIGITS = r"[0-9]++(?:[.,'_\u2009][0-9]++)*+"
 _POWER = (
     r"[ ]?[x×*·][ ]?10[ ]?"
-    r"(?:(?:\^|\*\*)[ ]?\{?(?P<ten>[+-]?[0-9]{1,9})\}?|(?P<raised>-?[⁰¹²³⁴-⁹]{1,4}))"
+    r"(?:(?:\^|\*\*)[ ]?\{?(?P<ten>[+-]?[0-9]++)\}?|(?P<raised>-?[⁰¹²³⁴-⁹]{1,4}))"
 )
 _PART = r"(?:[ ]?\{[ ]?(?P<%s>-?[0-9.,]{1,60})[ ]?\}|[ ]?(?P<%s>[0-9]))"
 _VALUE = re.compile(
@@ -71,8 +74,8 @@ _VALUE = re.compile(
     | (?:(?P<mixed>[0-9]{{1,60}})(?:[ ]{{1,2}}(?:(?:and|&)[ ]{{1,2}})?|-))?(?<![/])
       (?P<over>{_DIGITS})[ ]{{0,2}}/[ ]{{0,2}}(?P<under>{_DIGITS})(?![ ]?/[ ]?[0-9])
     | (?:(?P<before>[0-9]{{1,60}})(?:[ \u2009]?|-|[ ](?:and|&)[ ]))?(?P<vulgar>[{"".join(_VULGAR)}])
-    | (?P<digits>{_DIGITS}|(?<![0-9A-Za-z])\.[0-9]++)
-      (?:[eE](?P<exponent>[+-]?[0-9]{{1,9}})(?![0-9A-Za-z])|{_POWER}|(?:\^|\*\*)\{{?(?P<power>[0-9]{{1,3}})\}}?
+    | (?P<digits>{_DIGITS}|(?<![0-9A-Za-z.])\.[0-9]++)
+      (?:[eE](?P<exponent>[+-]?[0-9]++)(?![0-9A-Za-z])|{_POWER}|(?:\^|\*\*)\{{?(?P<power>-?[0-9]++)\}}?
        |(?P<lifted>[⁰¹²³⁴-⁹]{{1,3}}))?
     """,
     re.VERBOSE,
@@ -108,7 +111,7 @@ def normalise(text: str) -> str:
     """The text with one kind of minus, space and digit, and without LaTeX's decoration."""
     if not text.isascii():
         text = _SMALL_FRACTION.sub(lambda m: f"{m[1]}/{m[2]}".translate(_RAISED), text)
-        text = text.translate(_CHARACTERS)
+        text = _LISTED.sub(", ", text).translate(_CHARACTERS)
         text = _OTHER_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text)
     text = _SPACED.sub(lambda number: number[0].replace(" ", "\u2009"), text)
     if "\\" in text or "{,}" in text or "~" in text:
@@ -184,7 +187,7 @@ def _values(match: re.Match[str]) -> list[Fraction]:
         return [*values[:-1], values[-1] * Fraction(10) ** int(exponent)] if _fits(exponent) else []
     power = part["power"] or _lowered(part["lifted"])
     if power and values:
-        return _raised(values[-1], int(power))
+        return _raised(values[-1], int(power)) if _fits(power) else []
     return values
 
 
@@ -193,11 +196,12 @@ def _lowered(raised: str | None) -> str | None:
 
 
 def _fits(exponent: str) -> bool:
-    return abs(int(exponent)) <= MOST_DIGITS
+    return len(exponent) <= 9 and abs(int(exponent)) <= MOST_DIGITS
 
 
 def _raised(base: Fraction, power: int) -> list[Fraction]:
-    fits = len(str(base.numerator)) * power <= MOST_DIGITS
+    digits = len(str(max(abs(base.numerator), base.denominator)))
+    fits = digits * abs(power) <= MOST_DIGITS and (base or power >= 0)
     return [base**power] if fits else []
 
 
@@ -252,6 +256,8 @@ def _plain(digits: str) -> str | None:
         return digits.replace(",", ".")  # decimal comma: an English list has a space behind it
     if re.fullmatch(r"[0-9]+(?:_[0-9]+)+", digits):
         return digits.replace("_", "")
+    if re.fullmatch(r"[0-9]+(?:,0{3,})+", digits):
+        return digits.replace(",", "")  # grouped otherwise, as 1,0000: no list has such numbers
     return None
 
 
