@@ -10,7 +10,9 @@ from typing import get_args, get_type_hints
 
 import pytest
 
+import sami_eval
 from sami_eval import cli
+from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Contrast, Prompt, Response
 from sami_eval.data.contrasts import contrasts_to_jsonl
 
@@ -98,7 +100,7 @@ def test_a_flag_without_a_value_is_named(
     assert flag in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("targets", ["", " ,", "q_proj,,v_proj", "nosuch"])
+@pytest.mark.parametrize("targets", [" ,", "q_proj,,v_proj", "nosuch"])
 def test_targets_that_the_base_has_not_are_named(
     targets: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,3 +114,39 @@ def test_targets_that_the_base_has_not_are_named(
 def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run([]) == 0
     assert "compare" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "compare base sft --base",
+        "compare base sft --judge",
+        "compare base sft --base-url",
+        "compare base sft --judge-model",
+        "compare base sft --engine-arg",
+        "passk base --split",
+        "contrast --model",
+        "align sft --preset",
+        "align sft --targets",
+        "reproduce mtbench --judge-model",
+    ],
+)
+def test_an_empty_text_is_no_leave_to_take_the_default(
+    typed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--base "$NOT_SET"` asked the embedded base, and an empty address OpenAI's."""
+    monkeypatch.chdir(tmp_path)
+    flag, before = typed.split()[-1], sorted(tmp_path.iterdir())
+    assert cli.run([*typed.split(), ""]) == 2
+    error, _, hint = capsys.readouterr().err.strip().splitlines()
+    assert error == f"error: `{flag}` is empty"
+    assert hint.startswith("hint: ")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_an_empty_text_from_python_is_no_default_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="setting `base` is empty"):
+        sami_eval.compare("base", "sft", base="")

@@ -1,10 +1,10 @@
-"""Numbers that no flag takes: what typer's `min` and `max` let through."""
+"""Values that no flag takes: numbers that typer's `min` and `max` let through, and empty texts."""
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import typer
 
@@ -25,14 +25,21 @@ def check_numbers(app: typer.Typer) -> None:
 
 
 def finite(command: Callable[..., object]) -> Callable[..., object]:
-    """The command, refusing NaN, infinities and endless whole numbers in any of its flags."""
+    """The command, refusing NaN, infinities, endless whole numbers and empty texts in any flag."""
 
     @functools.wraps(command)
     def checked(**flags: object) -> object:
         for name, value in flags.items():
+            flag = "--" + name.replace("_", "-")
+            if any(isinstance(one, str) and not one.strip() for one in _each(value)):
+                # An unset variable, most often: the default in its stead would be a guess.
+                raise UsageError(f"`{flag}` is empty", f"name one, or leave {flag} out")
             if isinstance(value, float | int) and not (math.isfinite(value) and value <= MOST):
-                flag = "--" + name.replace("_", "-")
                 raise UsageError(f"`{flag} {value}`: must be finite, and at most 2**53", HINT)
         return command(**flags)
 
     return checked
+
+
+def _each(value: object) -> Sequence[object]:
+    return value if isinstance(value, list | tuple) else (value,)

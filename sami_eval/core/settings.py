@@ -54,6 +54,9 @@ def check(settings: Any, called: str = "setting", hint: str = "") -> None:
     called: what a field is to the user. hint: how the user learns more.
     """
     values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    for name, value in values.items():
+        if any(one == "" for one in (value if isinstance(value, list | tuple) else (value,))):
+            raise UsageError(f"{called} `{name}` is empty", hint or f"or leave {name} out")
     wrong = misfit(values, type(settings))
     if wrong is None:
         return
