@@ -175,6 +175,16 @@ def test_a_pattern_that_can_hang_is_refused_with_its_line(
     assert time.process_time() - start < 20
 
 
+@pytest.mark.parametrize(
+    "pattern", ["Verdict A{1000000000}", "(x{2,9999}y){9999} A", "A{0,%s}" % ("9" * 400)]
+)
+def test_a_pattern_that_unfolds_beyond_memory_is_refused_before_it_is_compiled(
+    folder: Path, capsys: pytest.CaptureFixture[str], pattern: str
+) -> None:
+    said = refused(folder, pattern, capsys)
+    assert said == f"error: `{pattern}` repeats something more than 10,000 times"
+
+
 @pytest.mark.parametrize("pattern", ["A", "B+", r"\bA\b", "[ABC]", "(?i)a", r"A\.?$", "^A", "1"])
 def test_a_verdict_of_a_single_letter_in_prose_is_refused_with_its_line(
     folder: Path, capsys: pytest.CaptureFixture[str], pattern: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from sami_eval.core.errors import UsageError
 MOST_S = 2.0  # for one pattern over one text
 _TRIAL_S, _TRIAL = 0.3, 8000  # seconds for, and characters of, a text that a pattern is tried on
 HINT = "name the verdict itself, with no repeat inside a repeat and at most one `.*`"
+_COUNT, _MOST_TIMES = re.compile(r"\{(\d*)(?:,(\d*))?\}"), 10_000
 # Every letter and digit as a word of its own: at the beginning, amid, and at the end.
 _PROSE = " ".join("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 _SENTENCES = ("{0} is short, so option {0}, or plan {0}; it is (for me) {0}.", "It is {0}")
@@ -50,6 +52,8 @@ def fault(pattern: str, bare_letters: bool) -> str | None:
     """
     import regex
 
+    if _n_times(pattern) > _MOST_TIMES:
+        return f"repeats something more than {_MOST_TIMES:,} times"
     try:
         with warnings.catch_warnings():  # on what may mean another thing one day
             warnings.simplefilter("ignore")
@@ -65,6 +69,12 @@ def fault(pattern: str, bare_letters: bool) -> str | None:
         return "is no regular expression: it is nested too deeply"
     letter = None if bare_letters else next(_letters(pattern), None)
     return letter and f"matches the bare letter `{letter}` of any sentence"
+
+
+def _n_times(pattern: str) -> float:
+    """How often what is repeated can be unfolded in memory, were every repeat inside the others."""
+    pairs = _COUNT.findall(pattern)
+    return math.prod(max((float(n) for n in pair if n), default=1.0) or 1.0 for pair in pairs)
 
 
 def _hangs(pattern: str, text: str) -> bool:
