@@ -29,7 +29,7 @@ def test_layers_that_vllm_would_pass_over_end_the_run(
     with Engines(EngineChoice("vllm", {"max_model_len": "256"}), silent()) as engines:
         with pytest.raises(SamiEvalError, match="14 of 28 weights fit nothing"):
             engines.open(models)  # before anything is started
-        monkeypatch.setattr("sami_eval.generate.engine.check_fit", lambda models: [])
+        monkeypatch.setattr("sami_eval.generate.engines.check_fit", lambda models: [])
         with pytest.raises(SamiEvalError, match=r"cannot serve .*bad`: 7 layers fit nothing") as no:
             engines.open(models)
     assert "`model.layers.7.mlp.down_proj`" in str(no.value)
