@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ from sami_eval.ledger.store import disk_error
 CHECKPOINTS = "checkpoints"  # as in checkpoints.FOLDER, whose module imports torch
 LEASE_S = 20.0  # without a heartbeat, after which another machine takes a training over
 LOOK_S = 0.25
+SEEN_S = 60.0  # in which the processes of a launch see the folder that one of them makes
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # a file system without flock
 
 
@@ -102,7 +104,7 @@ def unfinished(
         except OSError as error:
             raise disk_error(out, error) from error
     launch.wait_for_everyone()
-    folder = max(beside.glob(f"{training[:16]}.*"), key=_times_taken)
+    folder = _prepared(beside, training[:16])
     keep = True
     try:
         yield folder
@@ -138,6 +140,18 @@ def _prepare(out: Path, beside: Path, training: str, resume: bool) -> None:
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)
     folder.mkdir(exist_ok=True)
+
+
+def _prepared(beside: Path, training: str) -> Path:
+    """The folder that the main process has made; a launch on CPUs alone has no barrier yet."""
+    give_up = time.monotonic() + SEEN_S
+    while True:
+        found = max(beside.glob(f"{training}.*"), key=_times_taken, default=None)
+        if found is not None:
+            return found
+        if time.monotonic() > give_up:
+            raise SamiEvalError(f"no process of this launch has made a folder in `{beside}`")
+        time.sleep(0.05)
 
 
 def _times_taken(folder: Path) -> int:
