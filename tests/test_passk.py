@@ -108,7 +108,7 @@ def test_a_finished_run_is_shown_exported_and_listed(
         (["--k", "8", "--samples", "4"], "k is `8` but `4` samples"),
         (["--k", "0"], "`0` is no whole number above 0"),
         (["--k", "x"], "`x` is no whole number"),
-        (["--k", ""], "no whole number"),
+        (["--k", ""], "`--k` is empty"),
         (["--k", "-1"], "`-1` is no whole number"),
         (["--samples", "0"], "`--samples 0`"),
         (["--samples", "-3"], "`--samples -3`"),

@@ -291,7 +291,7 @@ def test_a_description_cannot_break_out_of_the_comment(tmp_path: Path) -> None:
             ["--write-principles", "2", "--principle-writer", "openai:m"],
             "`--write-principles` without `--task-description`",
         ),
-        ([*ASKED[1:], "--task-description", " "], "without `--task-description`"),
+        ([*ASKED[1:], "--task-description", " "], "`--task-description` is empty"),
         ([*ASKED[1:], "--task-description", "none.txt"], "no file `none.txt`"),
         ([*ASKED[1:], "--constitutions", "c.toml"], "`--constitutions` with `--write-principles`"),
         ([*ASKED[1:], "--prompts", "p.jsonl"], "`--prompts` with `--write-principles`"),

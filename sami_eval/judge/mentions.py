@@ -59,7 +59,8 @@ _SENTENCE = re.compile(r"[.!?](?=\s)|[。！？\n]")
 # What leads from a verdict that was weighed to the one that is given.
 _TURN = re.compile(
     r"[:：;→]|=>|\b(?:but|yet|however|final(?:ly)?|verdict|rating|choose|pick|go[ ]with|settle"
-    r"|so|thus|therefore|hence|then|conclu\w+|aber|sondern|mais|pero|sino|но)\b|但|最终|最終|结论|結論",
+    r"|so|thus|therefore|hence|then|conclu\w+"
+    r"|wait|actually|no(?=[ ]?[,;–—-])|aber|sondern|mais|pero|sino|но)\b|但|最终|最終|结论|結論",
     re.I,
 )
 _QUOTES = frozenset('"“”„«»「」')
