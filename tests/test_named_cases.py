@@ -22,7 +22,8 @@ from sami_eval.core.progress import Progress, silent
 from sami_eval.core.types import Model, Principle
 from sami_eval.data import chat
 from sami_eval.experiment import passk
-from sami_eval.experiment.passk_plan import Settings, make_plan
+from sami_eval.experiment.passk_plan import make_plan
+from sami_eval.experiment.settings import PasskSettings
 from sami_eval.generate import EngineChoice, Engines, complete, format_of
 from sami_eval.ledger.store import Ledger
 from tests.align_models import CHAT, CONTRASTS, QUICK, contrast, save_base, tokenizer
@@ -125,7 +126,7 @@ def test_contrasts_training_and_answers_see_one_prompt_with_at_most_one_bos(
 def test_passk_asks_with_one_bos(kind: str, protocol: Any, tmp_path: Path) -> None:
     model = dressed(tmp_path / "base", TEMPLATES[kind][0])
     (tmp_path / "p.jsonl").write_text('{"question": "One and one?", "answer": "#### 2"}\n')
-    settings = Settings(
+    settings = PasskSettings(
         (model.base,), ks=(1,), samples=1, prompts=tmp_path / "p.jsonl", protocol=protocol
     )
     plan = make_plan(settings, Config(tmp_path))

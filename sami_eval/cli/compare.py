@@ -32,7 +32,7 @@ from sami_eval.cli.options import (
 
 if TYPE_CHECKING:
     from sami_eval.core.config import Config
-    from sami_eval.experiment.plan import Settings
+    from sami_eval.experiment.settings import CompareSettings
 
 
 def compare(
@@ -121,12 +121,12 @@ def compare(
     from sami_eval.cli.output import print_document
     from sami_eval.core import progress
     from sami_eval.core.config import find_config
-    from sami_eval.experiment.plan import Settings
     from sami_eval.experiment.run import run_comparison
+    from sami_eval.experiment.settings import CompareSettings
     from sami_eval.report.unanswered import check_unparsed
     from sami_eval.server import endpoint
 
-    settings = Settings(
+    settings = CompareSettings(
         contenders=tuple(contenders),
         task=task,
         prompts=prompts,
@@ -173,7 +173,7 @@ def _one_or_several(given: list[str] | None) -> str | tuple[str, ...] | None:
     return given[0] if given and len(given) == 1 else tuple(given or ()) or None
 
 
-def _print_forecast(settings: Settings, config: Config, as_json: bool) -> None:
+def _print_forecast(settings: CompareSettings, config: Config, as_json: bool) -> None:
     from sami_eval.cli.output import print_json
     from sami_eval.experiment.forecast import describe, forecast, to_row
 

@@ -29,7 +29,7 @@ from sami_eval.cli.options import (
 if TYPE_CHECKING:
     from sami_eval.core.config import Config
     from sami_eval.experiment.passk_document import PasskDocument
-    from sami_eval.experiment.passk_plan import Settings
+    from sami_eval.experiment.settings import PasskSettings
 
 
 def passk(
@@ -96,10 +96,11 @@ def passk(
     from sami_eval.core.config import find_config
     from sami_eval.data.unanswered import answers_of, check_empty
     from sami_eval.experiment.passk import run_passk
-    from sami_eval.experiment.passk_plan import Settings, parse_ks
+    from sami_eval.experiment.passk_plan import parse_ks
+    from sami_eval.experiment.settings import PasskSettings
     from sami_eval.server import endpoint
 
-    settings = Settings(
+    settings = PasskSettings(
         contenders=tuple(contenders),
         ks=parse_ks(k),
         samples=samples,
@@ -137,7 +138,7 @@ def passk(
     check_empty(answers_of(document["contenders"]), max_unparsed)
 
 
-def _print_forecast(settings: Settings, config: Config, as_json: bool) -> None:
+def _print_forecast(settings: PasskSettings, config: Config, as_json: bool) -> None:
     from sami_eval.cli.output import print_json
     from sami_eval.experiment.passk_forecast import describe, forecast, to_row
 

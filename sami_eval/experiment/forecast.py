@@ -14,8 +14,9 @@ from sami_eval.align.chain import MissingLink, existing
 from sami_eval.align.options import preset_name
 from sami_eval.core.config import Config, Price
 from sami_eval.core.types import SERVED, Model, Usage
-from sami_eval.experiment.plan import Plan, Settings, make_plan
+from sami_eval.experiment.plan import Plan, make_plan
 from sami_eval.experiment.run import answered, resolved
+from sami_eval.experiment.settings import CompareSettings
 from sami_eval.generate import models, standing
 from sami_eval.generate.contenders import Contender, games, pairs
 from sami_eval.generate.expected import Expected, expected
@@ -65,7 +66,7 @@ class Forecast:
         return None if None in costs else sum(cost for cost in costs if cost)
 
 
-def forecast(settings: Settings, config: Config) -> Forecast:
+def forecast(settings: CompareSettings, config: Config) -> Forecast:
     """What a comparison would do and cost at most. Raises UsageError as the run would."""
     plan = make_plan(settings, config)
     untrained: set[str] = set()

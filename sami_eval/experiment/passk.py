@@ -35,9 +35,10 @@ from sami_eval.experiment.passk_document import (
     contender_row,
     difference_row,
 )
-from sami_eval.experiment.passk_plan import Plan, Settings, make_plan, resolve
+from sami_eval.experiment.passk_plan import Plan, make_plan, resolve
 from sami_eval.experiment.run import shown
 from sami_eval.experiment.samples import Attempts, any_of_k, attempts, figures, paired
+from sami_eval.experiment.settings import PasskSettings
 from sami_eval.generate import Engines, complete, format_of, models, seen
 from sami_eval.generate.complete import by_key
 from sami_eval.generate.kept import stored as stored_of
@@ -60,19 +61,19 @@ def passk(
 ) -> PasskDocument:
     """Measure pass@k and return the result: `sami-eval passk` from Python.
 
-    settings: fields of `passk_plan.Settings`, e.g. ks=(1, 10), samples=32, base="...", limit=20.
+    settings: fields of `PasskSettings`, e.g. ks=(1, 10), samples=32, base="...", limit=20.
     config: the nearest `sami-eval.toml` by default. progress: nothing is shown by default.
     Returns the document that `--json` prints (docs/formats.md); it is saved as a run, too.
     Raises UsageError for a wrong setting or file, KeyMissingError, and SamiEvalError where a
     server fails: the same call goes on from what is stored.
     """
-    asked = made(Settings, "passk", {"contenders": contenders, **settings})
+    asked = made(PasskSettings, "passk", {"contenders": contenders, **settings})
     asked = dataclasses.replace(asked, ks=tuple(sorted(set(asked.ks))))
     return run_passk(asked, config or find_config(Path.cwd()), progress or silent())
 
 
 def run_passk(
-    settings: Settings,
+    settings: PasskSettings,
     config: Config,
     progress: Progress,
     command: str = "",

@@ -13,7 +13,8 @@ from sami_eval.core.config import Config
 from sami_eval.core.progress import silent
 from sami_eval.core.types import SERVED, Model
 from sami_eval.experiment.passk import requests_of, resolved
-from sami_eval.experiment.passk_plan import Plan, Settings, make_plan
+from sami_eval.experiment.passk_plan import Plan, make_plan
+from sami_eval.experiment.settings import PasskSettings
 from sami_eval.generate import Engines, seen, standing
 from sami_eval.generate.complete import by_key
 from sami_eval.generate.kept import stored as stored_of
@@ -56,7 +57,7 @@ class PasskForecast:
         return None if None in costs else sum(cost for cost in costs if cost)
 
 
-def forecast(settings: Settings, config: Config) -> PasskForecast:
+def forecast(settings: PasskSettings, config: Config) -> PasskForecast:
     """What a run would draw and cost at most. Raises UsageError as the run would."""
     plan = make_plan(settings, config)
     engines = Engines(plan.engine, silent())

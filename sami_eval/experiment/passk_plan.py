@@ -6,66 +6,24 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 from sami_eval.core.config import Config
 from sami_eval.core.errors import UsageError
-from sami_eval.core.settings import Amount, Count, check
 from sami_eval.core.types import Model, Prompt
 from sami_eval.data import gsm8k
 from sami_eval.data.gsm8k import EMBEDDED, HUB_ID, Problem
 from sami_eval.experiment.plan import check_server, identities
+from sami_eval.experiment.settings import PasskSettings
 from sami_eval.generate import EngineChoice, models, parse_arguments, standing
 from sami_eval.ledger.store import key
 from sami_eval.server.budget import limits_of
 from sami_eval.server.client import ClientSettings
 
 TASK = "gsm8k"
-KS = (1, 10, 32)
 N_SAMPLES = 32
 TEMPERATURE = 0.7  # of the embedded base's card; for other bases one among the usual .6-.8
 MAX_TOKENS, EMBEDDED_MAX_TOKENS = 1024, 120
 PAPER_TEMPERATURE, PAPER_TOP_P, PAPER_SPLIT = 1.0, 0.9, "train"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What `sami-eval passk` was asked to do; None leaves a choice to config and defaults.
-
-    prompts: problems as a file. cluster: its field that groups them. fewshot: file of worked
-    examples. greedy: also one attempt at temperature 0. protocol "paper": the paper's prompt,
-    temperature, top_p and split.
-    """
-
-    contenders: tuple[str, ...]
-    ks: tuple[Count, ...] = KS
-    samples: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    max_tokens: Count | None = None
-    limit: Count | None = None
-    prompts: Path | None = None
-    cluster: str | None = None
-    split: str | None = None
-    num_fewshot: Amount = 0
-    fewshot: Path | None = None
-    greedy: bool = True
-    protocol: Literal["default", "paper"] = "default"
-    base: str | None = None
-    train: bool = False
-    base_url: str | None = None
-    engine: str | None = None
-    engine_args: tuple[str, ...] = ()
-    seed: Amount = 0
-    out: Path | None = None
-    concurrency: Count = 16
-    max_cost: float | None = None
-    rpm: float | None = None
-    tpm: float | None = None
-
-    def __post_init__(self) -> None:
-        check(self, hint="sami-eval passk --help")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +35,7 @@ class Plan:
     notes: what to say before anything is spent.
     """
 
-    settings: Settings
+    settings: PasskSettings
     config: Config
     base_spec: str | None
     base: Model
@@ -145,7 +103,7 @@ def parse_ks(text: str) -> tuple[int, ...]:
     return tuple(sorted({int(part) for part in parts}))
 
 
-def make_plan(settings: Settings, config: Config) -> Plan:
+def make_plan(settings: PasskSettings, config: Config) -> Plan:
     """Decide and check everything that costs nothing. Raises UsageError."""
     if not settings.contenders:
         raise UsageError("name at least one model", "sami-eval passk base sft --k 1,10,32")
@@ -186,7 +144,7 @@ def make_plan(settings: Settings, config: Config) -> Plan:
 
 
 def resolve(
-    settings: Settings,
+    settings: PasskSettings,
     base_spec: str | None,
     client: ClientSettings,
     config: Config,
@@ -203,7 +161,7 @@ def resolve(
     return found
 
 
-def _samples(settings: Settings) -> int:
+def _samples(settings: PasskSettings) -> int:
     if not settings.ks:
         raise UsageError("no k is given", "--k 1,10,32")
     samples = N_SAMPLES if settings.samples is None else settings.samples
@@ -218,7 +176,7 @@ def _samples(settings: Settings) -> int:
     return samples
 
 
-def _drawing(settings: Settings, samples: int) -> tuple[float, float]:
+def _drawing(settings: PasskSettings, samples: int) -> tuple[float, float]:
     """Temperature and top_p: as asked, else the protocol's or ours."""
     paper = settings.protocol == "paper"
     temperature, top_p = settings.temperature, settings.top_p
@@ -238,7 +196,7 @@ def _drawing(settings: Settings, samples: int) -> tuple[float, float]:
     return temperature, top_p
 
 
-def _source(settings: Settings, embedded: bool) -> tuple[str, str | None]:
+def _source(settings: PasskSettings, embedded: bool) -> tuple[str, str | None]:
     if settings.cluster is not None and settings.prompts is None:
         raise UsageError(
             f"`--cluster {settings.cluster}` names a field of a problem file, and none is given",
@@ -256,7 +214,7 @@ def _source(settings: Settings, embedded: bool) -> tuple[str, str | None]:
     return HUB_ID, settings.split or (PAPER_SPLIT if settings.protocol == "paper" else "test")
 
 
-def _examples(settings: Settings, source: str, asked: Sequence[Problem]) -> list[Problem]:
+def _examples(settings: PasskSettings, source: str, asked: Sequence[Problem]) -> list[Problem]:
     """Worked examples: from a file, else from the split that is there to learn from."""
     if settings.num_fewshot < 0:
         raise UsageError(f"`--num-fewshot {settings.num_fewshot}` is below 0", "--num-fewshot 5")

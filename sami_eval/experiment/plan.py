@@ -7,16 +7,15 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from sami_eval.align.chain import existing
 from sami_eval.core.config import Config
 from sami_eval.core.errors import UsageError
-from sami_eval.core.settings import Amount, Count, Temperature, Timeout, check
 from sami_eval.core.types import SERVED, Judge, Model, Order, Prompt
 from sami_eval.data import prompts, references
 from sami_eval.data.constitutions import read_constitution
 from sami_eval.experiment import questions
+from sami_eval.experiment.settings import CompareSettings
 from sami_eval.generate import EngineChoice, models, parse_arguments, standing
 from sami_eval.generate import Settings as GenerateSettings
 from sami_eval.generate.contenders import Contender, contenders
@@ -31,56 +30,6 @@ EMBEDDED_MAX_TOKENS = 160
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What `sami-eval compare` was asked to do; None leaves a choice to config and defaults.
-
-    constitutions: file of principles for the prompts, or "none" to take their own away.
-    judge_prompts: FastChat's judge_prompts.jsonl, to judge by instead of a judge file.
-    references, fix_references: files of reference answers; what the second holds wins.
-    judge_model: what judges; several are an ensemble.
-    train: make missing adapters of a base of the user's own too.
-    timeout: seconds for one attempt at a call.
-    max_cost: USD that no call may pass. rpm, tpm: requests and tokens a minute.
-    votes: people's, file or hub id; vote_names: CONTENDER=NAME, what they call a contender.
-    """
-
-    contenders: tuple[str, ...]
-    task: str | None = None
-    prompts: Path | None = None
-    references: Path | None = None
-    fix_references: Path | None = None
-    constitutions: str | None = None
-    generate_with_principles: bool | None = None
-    base: str | None = None
-    train: bool = False
-    judge: str | None = None
-    judge_model: str | Sequence[str] | None = None
-    judge_prompts: Path | None = None
-    base_url: str | None = None
-    orders: Literal["both", "one"] = "both"
-    rule: Literal["conservative", "average"] = "conservative"
-    repeats: Count = 1
-    engine: str | None = None
-    engine_args: tuple[str, ...] = ()
-    max_tokens: Count | None = None
-    temperature: Temperature | None = None
-    limit: Count | None = None
-    seed: Amount = 0
-    out: Path | None = None
-    concurrency: Count = 16
-    timeout: Timeout = 300.0
-    retry_unparsed: bool = False
-    votes: str | None = None
-    vote_names: tuple[str, ...] = ()
-    max_cost: float | None = None
-    rpm: float | None = None
-    tpm: float | None = None
-
-    def __post_init__(self) -> None:
-        check(self, hint="sami-eval compare --help")
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything decided before anything is spent.
 
@@ -90,7 +39,7 @@ class Plan:
     judge: its name, prompts and patterns; seats: who judges by them, several in an ensemble.
     """
 
-    settings: Settings
+    settings: CompareSettings
     config: Config
     task: str
     source: str
@@ -143,7 +92,7 @@ _NOT_IN_KEY = frozenset(
 )
 
 
-def _fields(settings: Settings | GenerateSettings) -> dict[str, object]:
+def _fields(settings: CompareSettings | GenerateSettings) -> dict[str, object]:
     return {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
 
 
@@ -159,7 +108,7 @@ def content_of(votes: str | None) -> str | None:
     return hashlib.sha256(Path(votes).read_bytes()).hexdigest()
 
 
-def make_plan(settings: Settings, config: Config, purse: Purse | None = None) -> Plan:
+def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = None) -> Plan:
     """Decide and check everything that costs nothing. Raises UsageError, KeyMissingError.
 
     purse: of runs that stay below one `max_cost` together.
@@ -204,7 +153,7 @@ def make_plan(settings: Settings, config: Config, purse: Purse | None = None) ->
     )
 
 
-def _judge(settings: Settings, config: Config) -> Wanted:
+def _judge(settings: CompareSettings, config: Config) -> Wanted:
     return Wanted(
         settings.judge,
         settings.judge_model,
@@ -214,7 +163,7 @@ def _judge(settings: Settings, config: Config) -> Wanted:
     )
 
 
-def _task(settings: Settings, config: Config) -> tuple[str, tuple[str, ...]]:
+def _task(settings: CompareSettings, config: Config) -> tuple[str, tuple[str, ...]]:
     """The task asked for, else the config's where it is one of ours, which else is said."""
     named = config.defaults.get("task", prompts.TASKS[0])
     if settings.task is not None or named in prompts.TASKS:
@@ -224,7 +173,7 @@ def _task(settings: Settings, config: Config) -> tuple[str, tuple[str, ...]]:
 
 
 def resolve(
-    settings: Settings,
+    settings: CompareSettings,
     base_spec: str | None,
     client: ClientSettings,
     config: Config,
@@ -256,7 +205,7 @@ def check_server(model: Model, client: ClientSettings) -> None:
         client.limits.budget.check([model.base])
 
 
-def _prompts(settings: Settings, asked: list[Prompt]) -> tuple[list[Prompt], bool]:
+def _prompts(settings: CompareSettings, asked: list[Prompt]) -> tuple[list[Prompt], bool]:
     """The prompts, and whether contenders see their principles: where they are the prompts' own."""
     asked = prompts.limited(asked, settings.limit)
     shown = any(prompt.principles for prompt in asked)
@@ -276,7 +225,7 @@ def _prompts(settings: Settings, asked: list[Prompt]) -> tuple[list[Prompt], boo
 
 
 def _generate_settings(
-    settings: Settings, config: Config, embedded: bool, shown: bool, client: ClientSettings
+    settings: CompareSettings, config: Config, embedded: bool, shown: bool, client: ClientSettings
 ) -> GenerateSettings:
     default_tokens = EMBEDDED_MAX_TOKENS if embedded else MAX_TOKENS
     return GenerateSettings(

@@ -34,7 +34,8 @@ from sami_eval.experiment.document import (
     rank_rows,
 )
 from sami_eval.experiment.ensemble import with_judges
-from sami_eval.experiment.plan import Plan, Settings, make_plan, resolve
+from sami_eval.experiment.plan import Plan, make_plan, resolve
+from sami_eval.experiment.settings import CompareSettings
 from sami_eval.generate import models, respond, seen
 from sami_eval.generate.contenders import Contender, games, pairs, seed_of
 from sami_eval.generate.standing import on_embedded
@@ -66,18 +67,18 @@ def compare(
 ) -> Document:
     """Compare models and return the result: `sami-eval compare` from Python.
 
-    settings: fields of `plan.Settings`, e.g. task="mtbench", base="...", limit=20.
+    settings: fields of `CompareSettings`, e.g. task="mtbench", base="...", limit=20.
     config: the nearest `sami-eval.toml` by default. progress: nothing is shown by default.
     Returns the document that `--json` prints (docs/formats.md); it is saved as a run, too.
     Raises UsageError for a wrong setting or file, KeyMissingError, and SamiEvalError where a
     judge or server fails: the same call goes on from what is stored.
     """
-    asked = made(Settings, "compare", {"contenders": contenders, **settings})
+    asked = made(CompareSettings, "compare", {"contenders": contenders, **settings})
     return run_comparison(asked, config or find_config(Path.cwd()), progress or silent())
 
 
 def run_comparison(
-    settings: Settings,
+    settings: CompareSettings,
     config: Config,
     progress: Progress,
     command: str = "",

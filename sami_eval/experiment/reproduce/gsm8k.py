@@ -17,7 +17,7 @@ from sami_eval.data.prompts import read_lines
 from sami_eval.experiment.compare import SIGNIFICANT
 from sami_eval.experiment.passk import run_passk
 from sami_eval.experiment.passk_document import DOCUMENT, read_passk
-from sami_eval.experiment.passk_plan import Settings, make_plan
+from sami_eval.experiment.passk_plan import make_plan
 from sami_eval.experiment.reproduce import work
 from sami_eval.experiment.reproduce.audit import published
 from sami_eval.experiment.reproduce.beside import words
@@ -26,6 +26,7 @@ from sami_eval.experiment.reproduce.document import GainRow, SampledResult
 from sami_eval.experiment.reproduce.scale import Sampling, base_spec
 from sami_eval.experiment.reproduce.work import Asked, Bench
 from sami_eval.experiment.samples import Attempts, as_paper_scored, attempts
+from sami_eval.experiment.settings import PasskSettings
 from sami_eval.stats.problems import Difference, difference
 from sami_eval.stats.tests import holm
 
@@ -54,10 +55,10 @@ def stages(asked: Asked, progress: Progress, command: str) -> list[Stage]:
     return [*work.stages(place, RECIPES), samples]
 
 
-def settings_of(asked: Asked, how: Sampling) -> Settings:
+def settings_of(asked: Asked, how: Sampling) -> PasskSettings:
     """What `passk` is asked for one way of sampling."""
     of = asked.scale.gsm8k
-    return Settings(
+    return PasskSettings(
         (*CONTENDERS, BASE),
         ks=tuple(of.ks),
         samples=how.samples,

@@ -13,7 +13,7 @@ from sami_eval.align.chain import existing
 from sami_eval.core.config import Config
 from sami_eval.core.progress import Progress
 from sami_eval.experiment.document import ComparisonRow, Document, read_document
-from sami_eval.experiment.plan import Settings, make_plan
+from sami_eval.experiment.plan import make_plan
 from sami_eval.experiment.reproduce import work
 from sami_eval.experiment.reproduce.audit import DIGITS, published
 from sami_eval.experiment.reproduce.beside import words
@@ -23,6 +23,7 @@ from sami_eval.experiment.reproduce.scale import Judging, base_spec, constitutio
 from sami_eval.experiment.reproduce.work import Asked, Bench
 from sami_eval.experiment.run import resolved, run_comparison
 from sami_eval.experiment.runs import DOCUMENT
+from sami_eval.experiment.settings import CompareSettings
 from sami_eval.generate import respond
 from sami_eval.generate.recipes import BASE
 from sami_eval.ledger.store import Ledger
@@ -61,13 +62,13 @@ def stages(asked: Asked, progress: Progress, command: str) -> list[Stage]:
     return [*work.stages(place, RECIPES), answers, verdicts]
 
 
-def settings_of(asked: Asked, how: Judging) -> Settings:
+def settings_of(asked: Asked, how: Judging) -> CompareSettings:
     """What `compare` is asked for one way of judging."""
     of = asked.scale.mtbench
     constitution = {"own": None, "none": "none"}.get(how.constitution, how.constitution)
     if constitution not in (None, "none"):
         constitution = str(asked.constitutions or constitution_file(how.constitution))
-    return Settings(
+    return CompareSettings(
         tuple(CONTENDERS),
         task="mtbench",
         prompts=asked.questions,
