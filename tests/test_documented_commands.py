@@ -15,8 +15,8 @@ import pytest
 
 from sami_eval import cli
 from sami_eval.data.prompts import MTBENCH_CATEGORIES
+from tests.align.test_align_flags import write
 from tests.align_models import CONTRASTS, save_base
-from tests.test_align_flags import write
 from tests.test_readme import shown
 from tests.tiny_llama import save_adapter
 

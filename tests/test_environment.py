@@ -8,7 +8,9 @@ import venv
 from pathlib import Path
 from types import ModuleType
 
-SCRIPT = Path(__file__).resolve().parents[1] / ".ci" / "environment.py"
+from tests import ROOT
+
+SCRIPT = ROOT / ".ci" / "environment.py"
 
 
 def load() -> ModuleType:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from pathlib import Path
 
 import pytest
 
 from sami_eval.core.types import Response, Verdict
 from sami_eval.experiment import document
 from sami_eval.experiment.reproduce import document as reproduction
+from tests import ROOT
 
-PAGE = Path(__file__).parents[1] / "docs" / "formats.md"
+PAGE = ROOT / "docs" / "formats.md"
 NAMED = set(re.findall(r"`([^`]+)`", PAGE.read_text(encoding="utf-8")))
 TABLES = (
     document.Document,

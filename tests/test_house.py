@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests import ROOT
+
 PACKAGE = ROOT / "sami_eval"
 # A module imports its own layer and those below. `align` and `judge` are strangers all the same.
 LAYERS = (

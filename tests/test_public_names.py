@@ -20,6 +20,7 @@ from sami_eval.core.types import Model
 from sami_eval.extract import extract_answer
 from sami_eval.judge import parse_verdict, read_judge
 from sami_eval.stats import bradley_terry, maj_at_k, pass_at_k, questions_needed, win_rate
+from tests import ROOT
 
 PUBLIC = {
     "sami_eval.compare": "*contenders config progress **settings",
@@ -104,5 +105,5 @@ def test_a_contrast_matrix_that_is_not_square_is_refused() -> None:
 
 
 def test_the_citation_is_of_this_version() -> None:
-    citation = (Path(__file__).parents[1] / "CITATION.cff").read_text(encoding="utf-8")
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert re.findall(r"^version: (.*)$", citation, re.M) == [sami_eval.__version__]

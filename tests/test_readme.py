@@ -20,8 +20,8 @@ from sami_eval.align import listing
 from sami_eval.core.config import read_config
 from sami_eval.data.constitutions import read_constitution
 from sami_eval.judge import read_judge
+from tests import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "tasks" / "README.md"]
 DOCUMENTS = [*PAGES, *sorted((ROOT / "docs").glob("*.md"))]
 PROGRAM = typer.main.get_command(cli.app)

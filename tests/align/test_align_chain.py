@@ -1,0 +1,224 @@
+"""Recipes to adapters, on a random model of 30 thousand weights."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from sami_eval.align import chain
+from sami_eval.core.errors import UsageError
+from sami_eval.data.contrasts import prompt_hash
+from sami_eval.generate import card
+from tests import ROOT
+from tests.align_models import CONTRASTS, Said, contrast, save_base, there, weights
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return save_base(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def work(base, tmp_path):
+    return chain.Work(base, tmp_path / "adapters", 0, "embedded", Said())
+
+
+def few(steps=2):
+    return {"steps": steps, "batch_size": 2, "max_fall": 10.0}
+
+
+def align(recipe, work, contrasts=CONTRASTS, **changes):
+    return chain.align(recipe, contrasts, work, None, few() | changes)
+
+
+def test_a_chain_trains_its_missing_links_and_starts_from_them(work, base):
+    model = align("sft+sami@3", work)
+    folder = work.adapters / Path(base.base).name
+    assert sorted(path.name for path in folder.iterdir()) == ["sft+sami@3", "sft@3"]
+    assert model.adapter == str(folder / "sft+sami@3")
+    assert model.name == "sft+sami"
+    known = card.read(folder / "sft+sami@3")
+    assert known["chain"] == ["sft", "sami"]
+    assert known["start"] == card.weights_hash(folder / "sft@3")
+    assert known["options"]["seed"] == 3
+    assert known["contrasts"]["prompts"] == sorted(prompt_hash(c.prompt) for c in CONTRASTS)
+    assert known["prompt"] == {
+        "format": "chat template",
+        "chat_template": None,
+        "stop": [],
+        "eos_token": "<eos>",
+    }
+    assert set(known["metrics"]["last"]) >= {"loss", "kl", "row_accuracy", "column_accuracy"}
+
+
+def test_a_finished_training_is_not_repeated(work):
+    first = align("sft", work)
+    stamp = os.stat(Path(first.adapter) / "adapter_model.safetensors").st_mtime_ns
+    assert align("sft", work) == first
+    assert os.stat(Path(first.adapter) / "adapter_model.safetensors").st_mtime_ns == stamp
+    assert "already trained" in work.progress.lines[-1]
+
+
+def test_other_contrasts_or_options_train_again(work):
+    first = align("sft", work)
+    other = align("sft", work, contrasts=CONTRASTS[:4])
+    third = align("sft", work, contrasts=CONTRASTS[:4], lr=2e-3)
+    assert len({first.fingerprint, other.fingerprint, third.fingerprint}) == 3
+    assert first.adapter == other.adapter == third.adapter
+
+
+def test_ensure_takes_what_is_there_and_asks_for_no_contrasts(work):
+    trained = align("sft", work)
+
+    def never():
+        raise AssertionError("contrasts were written though nothing is missing")
+
+    assert chain.ensure("sft", never, work) == trained
+    assert chain.ensure("base", never, work) == work.base
+
+
+def test_ensure_without_training_names_the_command(work):
+    with pytest.raises(UsageError, match="no adapter") as caught:
+        chain.ensure("base+dpo", lambda: CONTRASTS, work, train=False)
+    assert "sami-eval align base+dpo --base" in caught.value.hint
+
+
+def test_an_adapter_of_another_base_is_refused_or_trained_again(work, base):
+    align("sft", work)
+    other = replace(work, base=replace(base, fingerprint="another"))
+    with pytest.raises(UsageError, match="another base"):
+        chain.ensure("sft", lambda: CONTRASTS, other, train=False)
+
+
+def test_contrasts_of_another_base_are_refused(work):
+    theirs = {"base": "gpt", "fingerprint": "other"}
+    ids = tuple(replace(one, token_ids=((5, 2),)) for one in CONTRASTS[0].responses)
+    with pytest.raises(UsageError, match="written by `gpt`"):
+        align("sft", work, contrasts=[replace(CONTRASTS[0], responses=ids, metadata=theirs)])
+
+
+def test_text_of_another_model_is_learnt_from_with_a_warning(work):
+    theirs = {"base": "gpt", "fingerprint": "other"}
+    align("sft", work, contrasts=[replace(one, metadata=theirs) for one in CONTRASTS])
+    assert "warning: 6 of 6 contrasts were written by `gpt`" in work.progress.lines[0]
+
+
+def test_a_failed_training_leaves_nothing_behind(work):
+    with pytest.raises(UsageError):
+        align("sft", work, contrasts=[contrast(1, rejected="a response is empty")])
+    assert list(work.adapters.rglob("*@*")) == []
+
+
+def test_the_leftovers_of_a_killed_training_are_cleared(work, base):
+    killed = work.adapters / Path(base.base).name / ".sft@0.unfinished" / "other.1"
+    killed.mkdir(parents=True)
+    align("sft", work)
+    assert not killed.parent.exists()
+
+
+@pytest.mark.slow
+def test_a_killed_training_gives_the_same_adapter_when_run_again(work, tmp_path):
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from sami_eval.align import chain\n"
+        "from sami_eval.core.progress import silent\n"
+        "from sami_eval.core.types import Model\n"
+        "from tests.align_models import CONTRASTS\n"
+        "base = Model('base', sys.argv[1], fingerprint='tiny')\n"
+        "work = chain.Work(base, Path(sys.argv[2]), 0, 'embedded', silent())\n"
+        "options = {'steps': 500, 'batch_size': 2, 'max_fall': 10.0}\n"
+        "chain.align('base+sami', CONTRASTS, work, None, options)\n"
+    )
+    command = [sys.executable, "-c", script, work.base.base, str(work.adapters)]
+    with subprocess.Popen(command, cwd=ROOT) as process:
+        while not there(work.adapters, "**/training.jsonl"):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                assert process.wait(timeout=0.1) is None, "it ended before it could be killed"
+        process.kill()
+    assert list(work.adapters.rglob("adapter_config.json")) == []
+    again = align("base+sami", work, steps=20)
+    other = align("base+sami", replace(work, adapters=tmp_path / "other"), steps=20)
+    assert all(torch.equal(weights(again)[name], weights(other)[name]) for name in weights(again))
+
+
+def test_several_seeds_are_trained_one_at_a_time(work):
+    with pytest.raises(UsageError, match="`2` seeds"):
+        align("sami@1,2", work)
+
+
+def test_a_folder_that_holds_something_else_is_not_replaced(work, tmp_path):
+    thesis = tmp_path / "results" / "thesis.txt"
+    thesis.parent.mkdir()
+    thesis.write_text("years of work")
+    for out in (thesis.parent, thesis):
+        with pytest.raises(UsageError, match="holds something other than an adapter of ours"):
+            chain.align("base+sft", CONTRASTS, work, out, few())
+    assert thesis.read_text() == "years of work"
+    for out in (Path("."), Path("..")):
+        with pytest.raises(UsageError, match="names no folder to make"):
+            chain.align("base+sft", CONTRASTS, work, out, few())
+
+
+def test_an_adapter_of_ours_and_an_empty_folder_are_replaced(work, tmp_path):
+    out = tmp_path / "mine"
+    out.mkdir()
+    first = weights(chain.align("base+sft", CONTRASTS, work, out, few()))
+    second = weights(chain.align("base+sft", CONTRASTS, work, out, few(steps=3)))
+    assert any((first[name] != second[name]).any() for name in first)
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo", "sami"])
+def test_a_training_leaves_no_network_in_memory(work, method):
+    from transformers import PreTrainedModel
+
+    align(method, work)
+    assert not [one for one in gc.get_objects() if PreTrainedModel in type(one).__mro__]
+
+
+def test_base_trains_nothing(work):
+    with pytest.raises(UsageError, match="trains nothing"):
+        align("base", work)
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo", "sami"])
+def test_the_card_counts_as_seen_what_was_trained_on_alone(work, method):
+    # One contrast is too long for every method; SAMI holds two of the others out.
+    long = contrast("much too long", "x" * 400, "y" * 400)
+    changes = {"held_out": 2, "max_length": 200} if method == "sami" else {"max_length": 200}
+    model = align(f"base+{method}", work, [*CONTRASTS, long], **changes)
+    seen = set(card.read(Path(model.adapter))["contrasts"]["prompts"])
+    short = {prompt_hash(one.prompt) for one in CONTRASTS}
+    assert seen < short if method == "sami" else seen == short
+    assert len(seen) == len(short) - changes.get("held_out", 0)
+    assert not (Path(model.adapter) / card.TRAINED_ON).exists()
+
+
+def test_the_card_tells_how_to_compare(work):
+    model = align("base+dpo", work)
+    text = (Path(model.adapter) / "README.md").read_text()
+    assert "# base+dpo" in text
+    assert "sami-eval compare" in text
+    assert "| rewards/accuracies |" in text
+
+
+def test_a_fingerprint_follows_weights_not_folders(work, base, tmp_path):
+    model = align("sft", work)
+    moved = tmp_path / "moved"
+    os.rename(model.adapter, moved)
+    assert card.weights_hash(moved) == card.weights_hash(moved)
+    again = chain.align("sft", CONTRASTS, work, tmp_path / "elsewhere", few())
+    assert card.weights_hash(Path(again.adapter)) == card.weights_hash(moved)
+
+
+def test_a_card_of_another_version_is_refused(tmp_path):
+    (tmp_path / card.FILE).write_text('{"schema": "sami-eval/adapter/9"}')
+    with pytest.raises(UsageError, match="schema"):
+        card.read(tmp_path)

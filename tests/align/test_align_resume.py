@@ -1,0 +1,214 @@
+"""A training that is killed goes on from its last whole checkpoint and ends in the same weights."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from sami_eval.align import chain, checkpoints, find_methods, load_method
+from sami_eval.align.order import ByStep
+from sami_eval.core.progress import silent
+from tests import ROOT
+from tests.align_models import CONTRASTS, QUICK, Said, save_base, there, weights
+
+STEPS = 12  # checkpoints after 5 and 10
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return save_base(tmp_path_factory.mktemp("tiny"))
+
+
+class Interrupting(Said):
+    """A user who presses Ctrl-C when so many steps are done."""
+
+    def __init__(self, after):
+        super().__init__()
+        self.left, self.track = after, self._track
+
+    @contextlib.contextmanager
+    def _track(self, description, total, note=None):
+        yield self._advance
+
+    def _advance(self, n):
+        self.left -= n
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+def fit(method, base, out, progress=None):
+    out.mkdir(exist_ok=True)
+    options = replace(QUICK, steps=STEPS, dropout=0.1)
+    file = find_methods(Path("none"))[method]
+    return load_method(file).train(CONTRASTS, base, options, out, progress or silent())
+
+
+def same(a, b):
+    return all(torch.equal(weights(a)[name], weights(b)[name]) for name in weights(a))
+
+
+def losses(model):
+    lines = (Path(model.adapter) / "training.jsonl").read_text().splitlines()
+    return [(row["step"], row["loss"]) for row in map(json.loads, lines)]
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo", "sami"])
+def test_an_interrupted_training_ends_in_the_same_weights(method, base, tmp_path):
+    start = fit("sft", base, tmp_path / "sft")
+    whole = fit(method, start, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        fit(method, start, tmp_path / "cut", Interrupting(8))
+    # What a kill in the middle of writing leaves behind.
+    half = tmp_path / "cut" / "checkpoint-10"
+    half.mkdir()
+    (half / "adapter_model.safetensors").write_bytes(b"half")
+    said = Said()
+    resumed = fit(method, start, tmp_path / "cut", said)
+    assert said.lines[0] == "training base goes on after step 5 of 12"
+    assert same(whole, resumed)
+    assert losses(whole) == losses(resumed)
+    assert not (tmp_path / "cut" / checkpoints.FOLDER).exists()
+    assert not half.exists()
+
+
+def test_a_checkpoint_is_whole_or_absent(tmp_path):
+    assert checkpoints.latest(tmp_path) is None
+    for step in (5, 10):
+        (tmp_path / checkpoints.FOLDER / f"step-{step:09d}").mkdir(parents=True)
+    (tmp_path / "checkpoint-15").mkdir()
+    assert checkpoints.step_of(checkpoints.latest(tmp_path)) == 10
+
+
+def test_the_log_forgets_steps_that_are_taken_again(tmp_path):
+    log = tmp_path / "training.jsonl"
+    log.write_text('{"step": 4}\n{"step": 5}\n{"step": 6}\n{"step"')
+    checkpoints.forget_after(log, 5)
+    assert log.read_text() == '{"step": 4}\n{"step": 5}\n'
+
+
+def options(steps=STEPS):
+    return {"steps": steps, "batch_size": 2, "max_fall": 10.0}
+
+
+def work(base, adapters, progress, resume=True):
+    return chain.Work(base, adapters, 0, "embedded", progress, resume)
+
+
+def run(base, adapters, progress, resume=True, **changes):
+    chosen = options() | changes
+    return chain.align("base+sami", CONTRASTS, work(base, adapters, progress, resume), None, chosen)
+
+
+def test_the_same_command_goes_on_after_ctrl_c(base, tmp_path):
+    whole = run(base, tmp_path / "whole", Said())
+    with pytest.raises(KeyboardInterrupt):
+        run(base, tmp_path / "cut", Interrupting(8))
+    said = Said()
+    assert same(run(base, tmp_path / "cut", said), whole)
+    assert said.lines[-1] == "training base+sami@0 goes on after step 5 of 12"
+    (left,) = (tmp_path / "cut").rglob("adapter_config.json")
+    assert left.parent.name == "base+sami@0"
+
+
+@pytest.mark.parametrize("change", [{"resume": False}, {"lr": 1e-4}])
+def test_another_training_starts_anew(change, base, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(base, tmp_path, Interrupting(8))
+    said = Said()
+    trained = run(base, tmp_path, said, **change)
+    assert not any("goes on" in line for line in said.lines)
+    assert [path.name for path in Path(trained.adapter).parent.iterdir()] == ["base+sami@0"]
+
+
+def test_an_epoch_holds_every_contrast_once_and_each_step_by_length():
+    lengths = [9, 1, 8, 2, 7, 3, 6, 4, 5, 0]
+    order = ByStep(lengths, a_step=4, seed=0)
+    first, second = list(order), list(order)
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert first != second
+    for epoch in (first, second):
+        for step in (epoch[:4], epoch[4:8], epoch[8:]):
+            of = [lengths[i] for i in step]
+            assert of == sorted(of)
+    order.set_epoch(0)
+    assert list(order) == first
+
+
+def test_which_contrasts_make_a_step_is_independent_of_their_lengths():
+    plain, sorted_ = ByStep([1] * 12, 4, seed=5), ByStep(list(range(12)), 4, seed=5)
+    steps = [[set(order[i : i + 4]) for i in (0, 4, 8)] for order in (list(plain), list(sorted_))]
+    assert steps[0] == steps[1]
+
+
+SCRIPT = """
+import json, sys
+from dataclasses import replace
+from pathlib import Path
+from sami_eval.align import chain
+from sami_eval.core.progress import silent
+from sami_eval.core.types import Model
+from tests.align_models import CONTRASTS
+if __name__ == "__main__":
+    base = Model("base", sys.argv[1], fingerprint="tiny")
+    work = chain.Work(base, Path(sys.argv[2]), 0, "embedded", silent())
+    chain.align(sys.argv[4], CONTRASTS * 4, work, None, json.loads(sys.argv[3]))
+"""
+
+
+def command(base, adapters, changes, *launcher, recipe="base+sami"):
+    script = adapters.parent / "train.py"
+    script.write_text(SCRIPT)
+    given = [base.base, str(adapters), json.dumps(changes), recipe]
+    return [sys.executable, *launcher, str(script), *given]
+
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["sft", "sft+dpo", "base+sami"])
+def test_a_killed_training_ends_in_the_same_weights(recipe, base, tmp_path):
+    chosen = options(200)
+    whole = command(base, tmp_path / "whole", chosen, recipe=recipe)
+    subprocess.run(whole, env=ENVIRONMENT, check=True)
+    killed = command(base, tmp_path / "cut", chosen, recipe=recipe)
+    for _ in range(2):
+        with subprocess.Popen(killed, env=ENVIRONMENT) as process:
+            seen = there(tmp_path / "cut", "**/step-*")
+            while there(tmp_path / "cut", "**/step-*") <= seen:
+                assert process.poll() is None, "it ended before it could be killed"
+                time.sleep(0.01)
+            time.sleep(random.uniform(0, 0.15))  # anywhere between two checkpoints
+            process.kill()
+    subprocess.run(killed, env=ENVIRONMENT, check=True)
+    adapters = [next((tmp_path / name).rglob(f"{recipe}@0")) for name in ("whole", "cut")]
+    models = [replace(base, adapter=str(adapter)) for adapter in adapters]
+    assert same(*models)
+    assert losses(models[0]) == losses(models[1])
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_losses_of_one(base, tmp_path):
+    chosen = {"steps": 20, "max_fall": 10.0, "lr": 5e-3, "rank": 4}
+    # `--cpu` would start one process; without a GPU accelerate's other launcher uses gloo.
+    launch = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2")
+    launch = (*launch, "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no")
+    launch = (*launch, "--main_process_port", "0")
+    alone = command(base, tmp_path / "one", {**chosen, "batch_size": 4})
+    subprocess.run(alone, env=ENVIRONMENT, check=True)
+    together = command(base, tmp_path / "two", {**chosen, "batch_size": 2}, *launch)
+    subprocess.run(together, env={**ENVIRONMENT, "ACCELERATE_USE_CPU": "true"}, check=True)
+    adapters = [next((tmp_path / name).rglob("base+sami@0")) for name in ("one", "two")]
+    one, two = (losses(replace(base, adapter=str(adapter))) for adapter in adapters)
+    assert [step for step, _ in two] == list(range(1, 21))
+    assert [loss for _, loss in two] == pytest.approx([loss for _, loss in one], abs=1e-4)

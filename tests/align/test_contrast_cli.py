@@ -1,0 +1,178 @@
+"""`sami-eval contrast` as a user meets it: servers, resuming, dry runs, the summary."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sami_eval import cli
+from sami_eval.data.contrasts import read_contrasts
+from tests import ROOT
+from tests.loopback_judge import Behaviour, LoopbackJudge, completion
+
+CONSTITUTION = {
+    "math.1": {
+        "definition": "Show steps.",
+        "paraphrases": ["Show every step."],
+        "paraphrases_antithesis": ["Give the result alone."],
+    }
+}
+N_PROMPTS = 30
+
+
+def speak(body: dict[str, object]) -> tuple[int, dict[str, str], bytes]:
+    """A model that follows its constitution; to question 3 it never ends by itself."""
+    messages = body["messages"]
+    assert isinstance(messages, list)
+    long = "every step" in messages[0]["content"]
+    question = messages[-1]["content"]
+    words = f"To answer {question} I go step by step, slowly. " * 4 if long else "x" * 60
+    return 200, {}, completion(words, "length" if question == "What is 3 + 1?" else "stop")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    Path("math.json").write_text(json.dumps(CONSTITUTION))
+    rows = [{"problem": f"What is {i} + 1?", "level": 1} for i in range(N_PROMPTS)]
+    Path("sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path
+
+
+ASKED = ["contrast", "--prompts", "sums.jsonl", "--prompt-column", "problem", "--out", "c.jsonl"]
+ASKED += ["--constitutions", "math.json", "--model", "openai:loopback"]
+
+
+def test_a_server_writes_contrasts_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with LoopbackJudge(Behaviour(script=speak)) as server:
+        asked = [*ASKED, "--base-url", server.url, "--filters", "paper-math", "-q", "--json"]
+        assert cli.run([*asked, "--stop", r"\nHuman:"]) == 0
+        assert server.n_calls == 2 * N_PROMPTS
+        assert server.calls[0].body["stop"] == ["\nHuman:"]
+        first = capsys.readouterr().out
+        assert cli.run([*asked, "--stop", r"\nHuman:"]) == 0
+        assert server.n_calls == 2 * N_PROMPTS
+    assert capsys.readouterr().out == first
+    summary = json.loads(first)
+    assert (summary["written"], summary["accepted"]) == (N_PROMPTS, N_PROMPTS - 1)
+    assert summary["rejected"]["a response did not end by itself"] == 1
+    assert summary["by_principle"]["+math.1"] == {"accepted": 29, "written": 30}
+    contrasts = read_contrasts(folder / "c.jsonl")
+    assert len(contrasts) == N_PROMPTS
+    (rejected,) = [one for one in contrasts if one.rejected]
+    assert rejected.prompt.turns == ("What is 3 + 1?",)
+
+
+def test_a_dry_run_says_what_is_missing_and_asks_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LoopbackJudge(Behaviour(script=speak)) as server:
+        asked = [*ASKED, "--base-url", server.url, "-q"]
+        assert cli.run([*asked, "--limit", "10"]) == 0
+        n_calls = server.n_calls
+        capsys.readouterr()
+        assert cli.run([*asked, "--dry-run", "--json"]) == 0
+        assert server.n_calls == n_calls == 20
+    found = json.loads(capsys.readouterr().out)
+    assert (found["prompts"], found["responses"], found["stored"]) == (30, 40, 20)
+    assert found["cost_usd"] is None  # no price is known
+
+
+def test_a_killed_run_asks_only_for_what_is_missing(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LoopbackJudge(Behaviour(script=speak, latency_s=0.05)) as server:
+        asked = [*ASKED, "--base-url", server.url, "--concurrency", "2", "-q"]
+        program = "import sys; from sami_eval import cli; sys.exit(cli.run(sys.argv[1:]))"
+        place = {**os.environ, "PYTHONPATH": str(ROOT)}
+        with subprocess.Popen([sys.executable, "-c", program, *asked], env=place) as process:
+            while server.n_calls < 12:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    assert process.wait(timeout=0.05) is None, "it ended before it could be killed"
+            process.kill()
+        assert not (folder / "c.jsonl").exists()
+        assert cli.run([*asked, "--dry-run", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["stored"] >= 10 - 2
+        assert found["stored"] + found["responses"] == 2 * N_PROMPTS
+        before = server.n_calls
+        assert cli.run(asked) == 0
+        assert server.n_calls - before == found["responses"]
+    assert len(read_contrasts(folder / "c.jsonl")) == N_PROMPTS
+
+
+def test_what_a_person_wants_to_see_is_printed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LoopbackJudge(Behaviour(script=speak)) as server:
+        assert cli.run([*ASKED, "--base-url", server.url, "-q", "--near-duplicates", "0.99"]) == 0
+    said = capsys.readouterr().out
+    assert "29 of 30 contrasts accepted" in said
+    assert "1 rejected: a response did not end by itself" in said
+    assert "0 rejected: two responses are nearly the same" in said
+    assert "length of 58 accepted responses in tokens: mean 10" in said
+    assert said.count("  +math.1: To answer") == 3
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--filters", "paper"], "no filters `paper`"),
+        (["--min-ratio", "nan"], "--min-ratio nan"),
+        (["--min-ratio", "0.5"], "`--min-ratio` is `0.5`"),
+        (["--near-duplicates", "1.5"], "`--near-duplicates` is `1.5`"),
+        (["--ban", ""], "`--ban` is empty"),
+        (["--stop", ""], "`--stop` is empty"),
+        (["--prompt-column", "text"], "has no column `text`"),
+        (["--n", "3"], "no `3` different constitutions"),
+        (["--constitutions", "missing.json"], "no file `missing.json`"),
+    ],
+)
+def test_bad_flags_are_one_clear_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], flags: list[str], said: str
+) -> None:
+    assert cli.run([*ASKED, "--base-url", "http://127.0.0.1:1/v1", *flags]) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert "Traceback" not in captured.err
+
+
+def written(seed: int, out: str, *flags: str) -> dict[tuple[str, str], str]:
+    """The embedded base's response by prompt and constitution."""
+    asked = ["contrast", "--constitutions", "math.json", "--prompts", "sums.jsonl", *flags]
+    asked += ["--prompt-column", "problem", "--temperature", "1", "--top-p", "1"]
+    assert cli.run([*asked, "--seed", str(seed), "--out", out, "-q"]) == 0
+    return {
+        (one.prompt.turns[0], text): response.turns[0]
+        for one in read_contrasts(Path(out))
+        for text, response in zip(one.constitutions, one.responses, strict=True)
+    }
+
+
+def test_the_seed_draws_the_responses_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--max-tokens", "24")
+    one, two = written(1, "one.jsonl", *flags), written(2, "two.jsonl", *flags)
+    assert one.keys() == two.keys()
+    assert len(one) == 2 * N_PROMPTS
+    assert sum(one[asked] != two[asked] for asked in one) > N_PROMPTS
+    Path(".sami-eval/ledger.db").unlink()
+    assert written(1, "again.jsonl", *flags) == one
+
+
+def test_a_server_is_asked_anew_for_another_seed_and_once_for_one(folder: Path) -> None:
+    with LoopbackJudge(Behaviour(script=speak)) as server:
+        asked = [*ASKED, "--base-url", server.url, "-q"]
+        for seed in ("5", "5", "6"):
+            assert cli.run([*asked, "--seed", seed]) == 0
+        seeds = [call.body["seed"] for call in server.calls]
+    assert len(seeds) == 2 * 2 * N_PROMPTS
+    assert not set(seeds[: 2 * N_PROMPTS]) & set(seeds[2 * N_PROMPTS :])

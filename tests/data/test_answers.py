@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Response
+from sami_eval.data.answers import read_answers, write_answers
+from tests import SHARED
+
+PAPER = SHARED / "data" / "paper"
+
+
+def write(path: Path, *rows: object) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_written_answers_are_read_back(tmp_path: Path) -> None:
+    responses = [
+        Response("81", "sft", ("a", "b"), ((5, 1), (6,)), 0, (True, False), (1, 1)),
+        Response("81", "sft", ("c", "d"), sample=1),
+    ]
+    write_answers(tmp_path / "r.jsonl", responses)
+    assert read_answers(tmp_path / "r.jsonl") == responses
+
+
+def test_fastchat_answers_have_a_sample_a_choice(tmp_path: Path) -> None:
+    row = {
+        "question_id": 81,
+        "answer_id": "x",
+        "model_id": "vicuna",
+        "choices": [{"index": 0, "turns": ["a", "b"]}, {"index": 1, "turns": ["c", "d"]}],
+        "tstamp": 1.5,
+    }
+    assert read_answers(write(tmp_path / "m.jsonl", row)) == [
+        Response("81", "vicuna", ("a", "b")),
+        Response("81", "vicuna", ("c", "d"), sample=1),
+    ]
+
+
+def test_the_papers_first_answer_belongs_to_question_81(tmp_path: Path) -> None:
+    path = tmp_path / "SFT_responses.json"
+    path.write_text('{"question": {"0": "?"}, "response": {"0": "hi", "1": "yo"}}')
+    assert read_answers(path) == [
+        Response("81", "SFT_responses", ("hi",)),
+        Response("82", "SFT_responses", ("yo",)),
+    ]
+
+
+@pytest.mark.skipif(not PAPER.is_dir(), reason="the paper's files are not here")
+def test_the_papers_own_files_are_read() -> None:
+    responses = read_answers(PAPER / "DPO_responses.json")
+    assert [response.prompt_id for response in responses] == [str(i) for i in range(81, 161)]
+    assert all(response.turns[0] for response in responses)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"model": "m", "turns": ["a"]}, "`prompt_id` is `None`"),
+        ({"prompt_id": "1", "model": "", "turns": ["a"]}, "`model` is `''`"),
+        ({"prompt_id": "1", "model": "m", "turns": "a"}, "`turns` is `a`"),
+        ({"prompt_id": "1", "model": "m", "turns": []}, "`turns` is `[]`"),
+        ({"prompt_id": "1", "model": "m", "turns": ["a"], "sample": -1}, "`sample` is `-1`"),
+        ({"prompt_id": "1", "model": "m", "turns": ["a"], "finished": ["x"]}, "`finished`"),
+        ({"prompt_id": "1", "model": "m", "turns": ["a"], "n_tokens": [1, 2]}, "list of 1"),
+        ({"prompt_id": "1", "model": "m", "turns": ["a"], "token_ids": [["x"]]}, "`token_ids`"),
+        ({"prompt_id": "1", "model": "m", "turns": ["a"], "extra": 1}, "unknown field `extra`"),
+        ({"question_id": 1, "model_id": "m", "choices": []}, "`choices` is `[]`"),
+        ({"question_id": 1, "model_id": "m", "choices": [{"turns": ["$ERROR$"]}]}, "call failed"),
+    ],
+)
+def test_a_bad_field_names_its_line(tmp_path: Path, row: object, message: str) -> None:
+    good = {"prompt_id": "0", "model": "m", "turns": ["a"]}
+    path = write(tmp_path / "r.jsonl", good, row)
+    with pytest.raises(UsageError) as caught:
+        read_answers(path)
+    assert message in caught.value.message
+    assert caught.value.where == f"{path}:2"
+
+
+def test_a_question_answered_twice_is_refused(tmp_path: Path) -> None:
+    row = {"prompt_id": "1", "model": "m", "turns": ["a"]}
+    with pytest.raises(UsageError, match="answers question `1` twice"):
+        read_answers(write(tmp_path / "r.jsonl", row, row))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not JSON"),
+        ("[]", "not an object"),
+        ('{"response": {}}', "`response` is `{}`"),
+        ('{"response": {"x": "a"}}', "the row `'x'`"),
+        ('{"response": {"0": null}}', "row 0 of `response` is `None`"),
+    ],
+)
+def test_a_broken_paper_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "r.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        read_answers(path)
+
+
+def test_a_missing_file_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no file"):
+        read_answers(tmp_path / "none.jsonl")

@@ -1,0 +1,186 @@
+"""The HTML report in a real Chromium: it works from disk, asks no network, runs nothing foreign."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sami_eval.report.html import page
+from tests.evil import TEXTS, evil_run
+from tests.report.test_html_report import small_run
+from tests.report.test_passk_html import folder as passk_folder
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+DRIVER = shutil.which("chromedriver") or ""
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="no Chromium here: apt-get install chromium chromium-driver"
+)
+__all__ = ["passk_folder"]
+LIST = "#items button"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Chrome]:
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,1000"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+def show(browser: Chrome, path: Path, hash_: str = "") -> None:
+    browser.get("about:blank")  # so that a new hash loads the page anew
+    for kind in ("browser", "performance"):
+        browser.get_log(kind)
+    browser.get(f"file://{path}{hash_}")
+
+
+def complaints(browser: Chrome) -> list[str]:
+    return [row["message"] for row in browser.get_log("browser")]
+
+
+def requests(browser: Chrome) -> list[str]:
+    rows = [json.loads(row["message"])["message"] for row in browser.get_log("performance")]
+    sent = [row["params"] for row in rows if row["method"] == "Network.requestWillBeSent"]
+    return [params["request"]["url"].split("#")[0] for params in sent]
+
+
+def names(browser: Chrome) -> list[str]:
+    return [one.text.split()[0] for one in browser.find_elements("css selector", LIST)]
+
+
+def choose(browser: Chrome, id_: str, value: str) -> None:
+    set_value = "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input'))"
+    browser.execute_script(set_value, browser.find_element("id", id_), value)
+
+
+def reading(browser: Chrome) -> str:
+    return str(browser.find_element("id", "reading").text)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "report.html"
+    path.write_text(page(small_run()), encoding="utf-8")
+    return path
+
+
+def test_it_opens_from_disk_without_network_or_complaint(browser: Chrome, small: Path) -> None:
+    show(browser, small)
+    assert names(browser) == ["q1", "q2"]
+    assert reading(browser).startswith("q1 · writing · sami : dpo")
+    assert complaints(browser) == []
+    assert requests(browser) == [f"file://{small}"]
+
+
+def test_filters_and_search_narrow_the_list(browser: Chrome, small: Path) -> None:
+    show(browser, small)
+    choose(browser, "category", "math")
+    assert names(browser) == ["q2"]
+    choose(browser, "category", "all")
+    choose(browser, "outcome", "a")  # q1: both orders say a; q2: they disagree, a tie
+    assert names(browser) == ["q1"]
+    choose(browser, "outcome", "all")
+    browser.find_element("id", "inconsistent").click()
+    assert names(browser) == ["q2"]
+    browser.find_element("id", "reset").click()
+    choose(browser, "search", "Q2")
+    assert names(browser) == ["q2"]
+    choose(browser, "search", "nowhere to be found")
+    assert names(browser) == []
+
+
+def test_a_link_opens_its_question_and_keys_move_on(browser: Chrome, small: Path) -> None:
+    from selenium.webdriver import ActionChains
+
+    show(browser, small, "#read/q2/sami/dpo")
+    assert reading(browser).startswith("q2 · math")
+    ActionChains(browser).send_keys("k").perform()
+    assert reading(browser).startswith("q1 · writing")
+    assert browser.current_url.endswith("#read/q1/sami/dpo")
+    ActionChains(browser).send_keys("j").perform()
+    assert reading(browser).startswith("q2 · math")
+
+
+def test_a_phone_needs_no_sideways_scrolling(browser: Chrome, small: Path) -> None:
+    show(browser, small)
+    phone: dict[str, Any] = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    try:
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+UNREACHABLE = """
+return [...document.querySelectorAll("*")].filter((one) => {
+  const style = getComputedStyle(one);
+  const scrolls = (way) => ["auto", "scroll"].includes(style[`overflow${way}`]);
+  if (!scrolls("X") && !scrolls("Y")) return false;
+  const named = one.getAttribute("aria-label") && one.tabIndex >= 0;
+  return !named && !one.querySelector("a, button, input, select, summary");
+}).map((one) => one.outerHTML.slice(0, 80));
+"""
+
+
+def test_what_scrolls_is_reached_by_keys(browser: Chrome, small: Path, passk_folder: Path) -> None:
+    show(browser, small)
+    for raw in (False, True):
+        if raw:
+            browser.find_element("id", "raw").click()
+        assert browser.execute_script(UNREACHABLE) == []
+    show(browser, passk_folder / "report.html")
+    open_all = "document.querySelectorAll('details').forEach((one) => one.open = true)"
+    browser.execute_script(open_all)
+    assert browser.execute_script(UNREACHABLE) == []
+
+
+def test_hostile_texts_run_nothing_and_stay_texts(browser: Chrome, tmp_path: Path) -> None:
+    path = tmp_path / "evil.html"
+    path.write_text(page(evil_run()), encoding="utf-8")
+    show(browser, path)
+    buttons = browser.find_elements("css selector", LIST)
+    assert len(buttons) == len(TEXTS)
+    slowest = 0.0
+    for button in buttons:
+        start = time.monotonic()
+        browser.execute_script("arguments[0].click()", button)
+        slowest = max(slowest, time.monotonic() - start)
+    # Quadratic work on a text of 100,000 characters would take minutes, not seconds.
+    assert slowest < 20
+    choose(browser, "search", "onerror")
+    assert len(names(browser)) == 1
+    browser.execute_script("arguments[0].click()", browser.find_element("css selector", LIST))
+    assert 'onerror="window.hacked = 3"' in reading(browser)
+    choose(browser, "search", "right to left")
+    browser.execute_script("arguments[0].click()", browser.find_element("css selector", LIST))
+    # Half a surrogate pair stands beside it, which the driver cannot hand over.
+    holds = "return document.body.textContent.includes(arguments[0])"
+    assert browser.execute_script(holds, r"\u202eright to left\u202c")
+    assert browser.execute_script("return window.hacked") is None
+    assert complaints(browser) == []
+    assert requests(browser) == [f"file://{path}"]
+
+
+def test_a_report_of_pass_at_k_opens_without_network_or_complaint(
+    browser: Chrome, passk_folder: Path
+) -> None:
+    path = passk_folder / "report.html"
+    show(browser, path)
+    assert browser.find_element("id", "differences").text == "Paired differences"
+    assert complaints(browser) == []
+    assert requests(browser) == [f"file://{path}"]

@@ -1,0 +1,99 @@
+"""pass@k figures as a page: the document's figures, and nothing a model wrote becomes markup."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sami_eval import cli
+from sami_eval.core.types import Prompt
+from sami_eval.experiment.passk_document import DOCUMENT, PasskDocument, read_passk
+from sami_eval.report import passk_console, passk_export
+from sami_eval.report.passk_html import MOST_PROBLEMS, PasskRun, page
+from tests.evil import TEXTS
+from tests.report.test_html_report import Seen
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a real, small measurement."""
+    path = tmp_path_factory.mktemp("passk")
+    asked = ["passk", "base", "base", "--k", "1,2", "--samples", "2", "--limit", "3", "-q"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path)
+        assert cli.run([*asked, "--no-greedy", "--out", str(path / "run")]) == 0
+        assert cli.run(["show", str(path / "run"), "--html"]) == 0
+    return path / "run"
+
+
+def document(folder: Path) -> PasskDocument:
+    return read_passk(folder / DOCUMENT)
+
+
+def test_every_figure_of_the_tables_is_in_the_page(folder: Path) -> None:
+    words = Seen((folder / "report.html").read_text(encoding="utf-8")).words()
+    found = document(folder)
+    for header, rows in (passk_export.figures_table(found), passk_export.differences_table(found)):
+        for cell in [*header, *(cell for row in rows for cell in row)]:
+            assert cell in words
+    for line in [*passk_console.verdicts(found), passk_console.settings(found)]:
+        assert " ".join(line.split()) in words
+
+
+def test_headings_leave_no_level_out(folder: Path) -> None:
+    seen = Seen((folder / "report.html").read_text(encoding="utf-8"))
+    levels = [int(tag[1]) for tag, _ in seen.tags if tag in ("h1", "h2", "h3", "h4")]
+    assert levels[0] == 1
+    assert all(b <= a + 1 for a, b in itertools.pairwise(levels))
+
+
+def test_a_page_and_a_table_written_together_are_those_written_alone(
+    folder: Path, tmp_path: Path
+) -> None:
+    table, page = tmp_path / "scores.csv", folder / "report.html"
+    alone = page.read_text(encoding="utf-8")
+    assert cli.run(["show", str(folder), "--csv", str(table), "--html"]) == 0
+    assert page.read_text(encoding="utf-8") == alone
+    together = table.read_text(encoding="utf-8")
+    assert cli.run(["show", str(folder), "--csv", str(table)]) == 0
+    assert table.read_text(encoding="utf-8") == together
+    assert len(together.splitlines()) > 3
+
+
+@pytest.mark.parametrize("flags", [("--json", "--latex"), ("--markdown", "--latex")])
+def test_two_things_to_print_are_refused(
+    flags: tuple[str, ...], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["show", str(folder), *flags]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert f"`{flags[0]}` and `{flags[1]}` both print" in printed.err
+
+
+def test_samples_are_shown_as_text(folder: Path) -> None:
+    samples: list[dict[str, Any]] = [
+        {"problem_id": f"q{i}", "model": "base", "sample": 0, "answer": text, "right": False}
+        | {"text": text}
+        for i, text in enumerate(TEXTS)
+    ]
+    problems = [Prompt(f"q{i}", "gsm", (text,), (text,)) for i, text in enumerate(TEXTS)]
+    seen = Seen(page(PasskRun(document(folder), problems, samples)))
+    assert not [tag for tag, _ in seen.tags if tag in ("script", "img", "iframe", "a", "b")]
+    assert [name for _, attrs in seen.tags for name in attrs if name.startswith("on")] == []
+
+
+def test_problems_the_contenders_differ_on_come_first(folder: Path) -> None:
+    def sample(problem: str, model: str, right: bool) -> dict[str, Any]:
+        row = {"problem_id": problem, "model": model, "sample": 0, "answer": "1", "right": right}
+        return {**row, "text": "so it is 1"}
+
+    problems = [Prompt(f"q{i}", "gsm", ("?",), ("1",)) for i in range(MOST_PROBLEMS + 1)]
+    samples = [sample(p.id, model, True) for p in problems for model in ("a", "b")]
+    last = samples[-1]
+    last["right"] = False
+    words = Seen(page(PasskRun(document(folder), problems, samples))).words()
+    assert words.index(f"q{MOST_PROBLEMS} · a 1/1 · b 0/1") < words.index("q0 · a 1/1 · b 1/1")
+    assert f"q{MOST_PROBLEMS - 1} ·" not in words  # room for so many only
