@@ -112,6 +112,7 @@ def _contrasts(
     from sami_eval.align import adapters
     from sami_eval.core.config import find_config
     from sami_eval.data.contrasts import read_contrasts
+    from sami_eval.generate.tools import Tools
     from sami_eval.ledger.store import Ledger
 
     if isinstance(given, str | Path):
@@ -120,7 +121,7 @@ def _contrasts(
         return given
     config = find_config(Path.cwd())
     with Ledger(config.ledger_path, say=progress.say) as ledger:
-        return adapters.contrasts_for(base, adapters.Workshop(config, ledger, progress, train=True))
+        return adapters.contrasts_for(base, Tools(config, ledger, progress))
 
 
 sys.modules[__name__].__class__ = Face

@@ -16,7 +16,6 @@ from sami_eval.align.filters import Filters
 from sami_eval.align.options import preset_name
 from sami_eval.align.origin import SAMPLING, filters_of
 from sami_eval.core.calls import Request, Sampling
-from sami_eval.core.config import Config
 from sami_eval.core.errors import UsageError
 from sami_eval.core.progress import Progress, silent
 from sami_eval.core.settings import Amount, Count, Temperature, TopP, check
@@ -26,6 +25,7 @@ from sami_eval.data.contrasts import contrasts_to_jsonl, read_contrasts
 from sami_eval.generate.engine import EngineChoice
 from sami_eval.generate.models import Ensure
 from sami_eval.generate.recipes import ADAPTERS, Recipe
+from sami_eval.generate.tools import Tools
 from sami_eval.ledger.store import Ledger, atomic_write
 
 FILE_NAME = "contrasts.jsonl"
@@ -57,19 +57,6 @@ class ContrastSettings:
         drawn = self.sampling
         drawing = _Drawing(drawn.temperature, drawn.top_p, drawn.max_tokens)
         check(drawing, hint="sami-eval contrast --help")
-
-
-@dataclass(frozen=True, slots=True)
-class Workshop:
-    """Where adapters are made.
-
-    train: make a missing adapter of any base, not of the embedded one alone.
-    """
-
-    config: Config
-    ledger: Ledger
-    progress: Progress
-    train: bool = False
 
 
 def drafts_of(
@@ -154,7 +141,7 @@ def yet_to_write(
     return len(done), [request for key, request in keyed.items() if key not in done]
 
 
-def embedded_contrasts(model: Model, shop: Workshop) -> list[Contrast]:
+def embedded_contrasts(model: Model, tools: Tools) -> list[Contrast]:
     """The contrasts that the embedded recipes are trained on."""
     from sami_eval import embedded
     from sami_eval.data.constitutions import read_constitution
@@ -165,19 +152,19 @@ def embedded_contrasts(model: Model, shop: Workshop) -> list[Contrast]:
         read_constitution(embedded.CONSTITUTION),
         # Always by transformers, which can seed: the adapters are then the same for every engine.
         ContrastSettings(sampling=EMBEDDED_SAMPLING, engine=EngineChoice("hf")),
-        shop.ledger,
-        shop.progress,
+        tools.ledger,
+        tools.progress,
     )
 
 
-def contrasts_for(base: Model, shop: Workshop) -> list[Contrast]:
+def contrasts_for(base: Model, tools: Tools) -> list[Contrast]:
     """Contrasts to train a base on: the embedded world's, or the file beside its adapters.
 
     Raises UsageError where there is no such file.
     """
-    path = contrasts_path(base, shop.config.root)
+    path = contrasts_path(base, tools.config.root)
     if preset_name(base) == "embedded":
-        contrasts = embedded_contrasts(base, shop)
+        contrasts = embedded_contrasts(base, tools)
         atomic_write(path, contrasts_to_jsonl(contrasts))
         return contrasts
     if not path.is_file():
@@ -194,14 +181,15 @@ def contrasts_path(base: Model, root: Path) -> Path:
     return chain.folder(Recipe(()), base, root / ADAPTERS, 0).with_name(FILE_NAME)
 
 
-def ensure_in(shop: Workshop) -> Ensure:
-    """What `models.resolve` calls for a recipe: its adapter, trained on the spot where allowed."""
+def ensure_in(tools: Tools, train: bool = False) -> Ensure:
+    """What `models.resolve` calls for a recipe: its adapter, trained on the spot where allowed.
+
+    train: make a missing adapter of any base, not of the embedded one alone.
+    """
 
     def ensure(spec: str, base: Model) -> Model:
         embedded = preset_name(base) == "embedded"
-        work = chain.Work(base, shop.config.root / ADAPTERS, 0, None, shop.progress)
-        return chain.ensure(
-            spec, lambda: contrasts_for(base, shop), work, train=embedded or shop.train
-        )
+        work = chain.Work(base, tools.config.root / ADAPTERS, 0, None, tools.progress)
+        return chain.ensure(spec, lambda: contrasts_for(base, tools), work, train=embedded or train)
 
     return ensure

@@ -160,10 +160,10 @@ def _iterate(
     job: _Job, asked: Asked, engine: str | None, engine_arg: list[str] | None
 ) -> Model | None:
     """The last iteration's model; None where only a description was asked for."""
-    from sami_eval.align import adapters
     from sami_eval.align.options import preset_name
     from sami_eval.cli import iterations as several
     from sami_eval.generate import EngineChoice, parse_arguments
+    from sami_eval.generate.tools import Tools
     from sami_eval.ledger.store import Ledger
 
     config, work = job.config, job.work
@@ -172,13 +172,13 @@ def _iterate(
     engine = engine or config.defaults.get("engine") or usual
     choice = EngineChoice(engine, parse_arguments(engine_arg or ()))
     with Ledger(config.ledger_path, read_only=job.dry_run, say=work.progress.say) as ledger:
-        shop = adapters.Workshop(config, ledger, work.progress, train=True)
+        tools = Tools(config, ledger, work.progress)
         if job.dry_run:
             _print_base(job)
             rest = (job.options, job.out, job.changes)
-            print(several.describe(job.recipe, asked, work, shop, *rest))
+            print(several.describe(job.recipe, asked, work, tools, *rest))
             return None
-        return several.run(job.recipe, asked, work, shop, choice, job.out, job.changes)
+        return several.run(job.recipe, asked, work, tools, choice, job.out, job.changes)
 
 
 def _print_base(job: _Job) -> None:
@@ -210,6 +210,7 @@ def _contrasts(job: _Job, path: Path | None) -> list[Contrast]:
     from sami_eval.align import adapters
     from sami_eval.align.options import preset_name
     from sami_eval.data.contrasts import read_contrasts
+    from sami_eval.generate.tools import Tools
     from sami_eval.ledger.store import Ledger
 
     if path:
@@ -217,5 +218,5 @@ def _contrasts(job: _Job, path: Path | None) -> list[Contrast]:
     if job.dry_run and preset_name(job.work.base) == "embedded":
         raise UsageError("`--dry-run` needs contrasts", "sami-eval contrast, then --contrasts")
     with Ledger(job.config.ledger_path, say=job.work.progress.say) as ledger:
-        shop = adapters.Workshop(job.config, ledger, job.work.progress, train=True)
-        return adapters.contrasts_for(job.work.base, shop)
+        tools = Tools(job.config, ledger, job.work.progress)
+        return adapters.contrasts_for(job.work.base, tools)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from sami_eval.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from sami_eval.align.adapters import Workshop
     from sami_eval.align.chain import Work
     from sami_eval.align.options import Options
     from sami_eval.core.types import Contrast, Model
     from sami_eval.generate import EngineChoice
+    from sami_eval.generate.tools import Tools
 
 EXAMPLE = "sami-eval align sami --iterations 3 --constitutions FILE --prompts FILE"
 
@@ -53,7 +53,7 @@ def run(
     recipe: str,
     asked: Asked,
     work: Work,
-    shop: Workshop,
+    tools: Tools,
     engine: EngineChoice,
     out: Path | None,
     changes: Mapping[str, object],
@@ -63,16 +63,16 @@ def run(
     from sami_eval.align.iterations import iterate
 
     def rewrite(part: Sequence[Contrast], writer: Model) -> list[Contrast]:
-        return adapters.rewritten(part, writer, engine, shop.ledger, shop.progress)
+        return adapters.rewritten(part, writer, engine, tools.ledger, tools.progress)
 
-    given, by_base = _given(asked, work.base, shop, rewrite)
+    given, by_base = _given(asked, work.base, tools, rewrite)
     return iterate(recipe, given, work, asked.n or 1, rewrite, out, changes, by_base)
 
 
 def _given(
     asked: Asked,
     base: Model,
-    shop: Workshop,
+    tools: Tools,
     rewrite: Callable[[Sequence[Contrast], Model], list[Contrast]],
 ) -> tuple[list[Contrast], Callable[[], Sequence[Contrast]]]:
     """Whose prompts and constitutions are taken, and what earlier links are trained on."""
@@ -84,9 +84,9 @@ def _given(
         given = _unanswered(asked)
         if asked.prompts:
             return given, lambda: rewrite(given, base)
-        return given, lambda: adapters.contrasts_for(base, shop)
+        return given, lambda: adapters.contrasts_for(base, tools)
     read = (
-        read_contrasts(asked.contrasts) if asked.contrasts else adapters.contrasts_for(base, shop)
+        read_contrasts(asked.contrasts) if asked.contrasts else adapters.contrasts_for(base, tools)
     )
     return read, lambda: read
 
@@ -110,7 +110,7 @@ def describe(
     recipe: str,
     asked: Asked,
     work: Work,
-    shop: Workshop,
+    tools: Tools,
     options: Options,
     out: Path | None,
     changes: Mapping[str, object],
@@ -120,7 +120,7 @@ def describe(
     from sami_eval.align.iterations import n_finished, parts
     from sami_eval.align.origin import sampling_of
 
-    given, _ = _given(asked, work.base, shop, lambda part, writer: [])
+    given, _ = _given(asked, work.base, tools, lambda part, writer: [])
     n, several = asked.n or 1, parts(given, asked.n or 1)
     n_done, by_base = 0, []
     try:

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
-from sami_eval.align.adapters import Workshop, ensure_in
+from sami_eval.align.adapters import ensure_in
 from sami_eval.core.calls import Completion, Request, Sampling
 from sami_eval.core.config import Config, find_config
 from sami_eval.core.progress import Progress, silent
@@ -43,6 +43,7 @@ from sami_eval.generate import Engines, complete, format_of, models, seen
 from sami_eval.generate.complete import by_key
 from sami_eval.generate.kept import stored as stored_of
 from sami_eval.generate.standing import on_embedded
+from sami_eval.generate.tools import Tools
 from sami_eval.ledger.store import Ledger, atomic_write
 
 IDENTICAL = 0.5  # share of problems from which identical samples are warned of
@@ -90,7 +91,7 @@ def run_passk(
         progress.say(note)
     with Ledger(config.ledger_path, say=progress.say) as ledger, ExitStack() as held:
         with stages.stage("adapters"):
-            found = resolved(plan, ensure_in(Workshop(config, ledger, progress, settings.train)))
+            found = resolved(plan, ensure_in(Tools(config, ledger, progress), settings.train))
             for warning in seen.warnings(found, plan.prompts):
                 progress.say(warning)
         settings_key = plan.key(found)

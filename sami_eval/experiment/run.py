@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
-from sami_eval.align.adapters import Workshop, ensure_in
+from sami_eval.align.adapters import ensure_in
 from sami_eval.core.config import Config, find_config
 from sami_eval.core.progress import Progress, silent
 from sami_eval.core.settings import made
@@ -39,6 +39,7 @@ from sami_eval.experiment.settings import CompareSettings
 from sami_eval.generate import models, respond, seen
 from sami_eval.generate.contenders import Contender, games, pairs, seed_of
 from sami_eval.generate.standing import on_embedded
+from sami_eval.generate.tools import Tools
 from sami_eval.judge import Counted, engines_of, judge_all, read_in_words
 from sami_eval.judge.seats import Seat
 from sami_eval.ledger.store import Ledger
@@ -165,8 +166,8 @@ def shown(folder: Path, config: Config) -> str:
 
 
 def _contenders(plan: Plan, ledger: Ledger, progress: Progress) -> list[Contender]:
-    shop = Workshop(plan.config, ledger, progress, plan.settings.train)
-    return resolved(plan, ensure_in(shop))
+    tools = Tools(plan.config, ledger, progress, plan.client)
+    return resolved(plan, ensure_in(tools, plan.settings.train))
 
 
 def resolved(plan: Plan, ensure: models.Ensure) -> list[Contender]:

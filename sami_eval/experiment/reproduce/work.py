@@ -33,6 +33,7 @@ from sami_eval.experiment.reproduce.scale import (
 )
 from sami_eval.experiment.runs import slug
 from sami_eval.generate import EngineChoice, card, models, parse_arguments, recipes
+from sami_eval.generate.tools import Tools
 from sami_eval.ledger.store import Ledger, atomic_write
 from sami_eval.server.budget import Purse, limits_of
 from sami_eval.server.client import ClientSettings
@@ -166,13 +167,13 @@ def _written(bench: Bench) -> tuple[Model, list[Contrast]]:
     prompts = gather(writing.sets, asked.seed)
     principles, settings = _principles(bench, prompts), _settings(asked, writing)
     with Ledger(asked.config.ledger_path, say=bench.progress.say) as ledger:
-        shop = adapters.Workshop(asked.config, ledger, bench.progress)
+        tools = Tools(asked.config, ledger, bench.progress)
         writer = models.resolve(
             writing.writer,
             base_spec(bench.base),
             config=asked.config,
             base_url=asked.base_url,
-            ensure=adapters.ensure_in(shop),
+            ensure=adapters.ensure_in(tools),
         )[0]
         check_server(writer, settings.engine.client)
         return writer, adapters.contrasts_of(
