@@ -29,6 +29,16 @@ LAYERS = (
 LAYER = {folder: layer for layer, folders in enumerate(LAYERS) for folder in folders}
 STRANGERS = {"align", "judge"}
 LOOSE_AT_MOST = 3
+# Tests of no one folder: of the documents, the names that stay, what is installed, and the house.
+LOOSE_TESTS = {
+    "test_documented_commands.py",
+    "test_environment.py",
+    "test_formats.py",
+    "test_house.py",
+    "test_public_names.py",
+    "test_readme.py",
+    "test_wheel.py",
+}
 Graph = Mapping[str, frozenset[str]]
 
 
@@ -131,6 +141,12 @@ def test_every_folder_has_a_layer_and_its_docstring_says_which() -> None:
     for folder, layer in LAYER.items():
         text = ast.get_docstring(ast.parse((PACKAGE / folder / "__init__.py").read_text("utf-8")))
         assert re.findall(r"^Layer (\d):", text or "", re.M) == [str(layer)], folder
+
+
+def test_tests_lie_in_a_folder_of_the_name_of_the_code_they_speak_of() -> None:
+    files = [file.relative_to(ROOT / "tests") for file in (ROOT / "tests").rglob("test_*.py")]
+    assert {file.name for file in files if len(file.parts) == 1} == LOOSE_TESTS
+    assert {file.parts[:-1] for file in files if len(file.parts) > 1} == {(name,) for name in LAYER}
 
 
 def test_readmes_tree_names_every_folder() -> None:
