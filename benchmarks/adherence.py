@@ -25,7 +25,7 @@ from sami_eval.core.progress import Progress, terminal
 from sami_eval.core.types import Contrast, Model, Prompt, Response
 from sami_eval.data.constitutions import read_constitution
 from sami_eval.embedded import rules
-from sami_eval.generate import EngineChoice, Settings, recipes, respond
+from sami_eval.generate import EngineChoice, GenerateSettings, recipes, respond
 from sami_eval.generate.models import resolve
 from sami_eval.ledger.store import Ledger
 
@@ -94,7 +94,7 @@ def trained(
         return [base]
     models = []
     for seed in seeds:
-        work = chain.Work(base, out, seed, "embedded", progress)
+        work = chain.Setup(base, out, seed, "embedded", progress)
         start = time.perf_counter()
         models.append(chain.ensure(recipe, lambda: contrasts, work))
         progress.say(f"{recipe}@{seed}: {time.perf_counter() - start:.1f} s")
@@ -112,7 +112,7 @@ def measure(
     by_prompt: defaultdict[str, list[Score]] = defaultdict(list)
     alone = []
     for model in models:
-        settings = Settings(max_tokens=160, temperature=0.0, engine=HF)
+        settings = GenerateSettings(max_tokens=160, temperature=0.0, engine=HF)
         responses = respond(prompts, [model], settings, ledger, progress)[model.name]
         scores = list(map(score, prompts, responses))
         alone.append(f"{share(scores, 'met', 'of'):.3f}")

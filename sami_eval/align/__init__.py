@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class AlignSettings:
     """What `align` was asked to do besides contrasts and base."""
 
     recipe: str
@@ -88,14 +88,14 @@ def align(
     from sami_eval.align import chain
 
     given = {"recipe": recipe, "out": out, "adapters": adapters, "seed": seed, "preset": preset}
-    asked = made(Settings, "align", {**given, "changes": changes or {}, "resume": resume})
+    asked = made(AlignSettings, "align", {**given, "changes": changes or {}, "resume": resume})
     if "seed" in asked.changes:
         raise UsageError("option `seed` is among the changes", "seed=..., or a recipe `NAME@SEED`")
     shown = progress or silent()
     start = base if isinstance(base, Model) else _base(base)
     read = _contrasts(contrasts, start, shown)
-    work = chain.Work(start, asked.adapters, asked.seed, asked.preset, shown, asked.resume)
-    return chain.align(asked.recipe, read, work, asked.out, asked.changes)
+    setup = chain.Setup(start, asked.adapters, asked.seed, asked.preset, shown, asked.resume)
+    return chain.align(asked.recipe, read, setup, asked.out, asked.changes)
 
 
 def _base(spec: Path | str | None) -> Model:

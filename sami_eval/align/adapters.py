@@ -189,7 +189,9 @@ def ensure_in(tools: Tools, train: bool = False) -> Ensure:
 
     def ensure(spec: str, base: Model) -> Model:
         embedded = preset_name(base) == "embedded"
-        work = chain.Work(base, tools.config.root / ADAPTERS, 0, None, tools.progress)
-        return chain.ensure(spec, lambda: contrasts_for(base, tools), work, train=embedded or train)
+        setup = chain.Setup(base, tools.config.root / ADAPTERS, 0, None, tools.progress)
+        return chain.ensure(
+            spec, lambda: contrasts_for(base, tools), setup, train=embedded or train
+        )
 
     return ensure

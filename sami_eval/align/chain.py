@@ -47,12 +47,12 @@ class Training:
     ground: Model
     options: Options
     out: Path
-    asked: stale.Asked
+    asked: stale.Chosen
     facts: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class Setup:
     """What all links of a recipe share.
 
     adapters: the folder of trained adapters. seed: where a recipe names none.
@@ -84,14 +84,14 @@ def existing(config: Config) -> Callable[[str, Model], Model]:
     """Adapters as they are; a missing one raises MissingLink naming the `align` command."""
 
     def found(spec: str, base: Model) -> Model:
-        work = Work(base, config.root / ADAPTERS, 0, None, silent())
-        return ensure(spec, lambda: (), work, train=False)
+        setup = Setup(base, config.root / ADAPTERS, 0, None, silent())
+        return ensure(spec, lambda: (), setup, train=False)
 
     return found
 
 
 def ensure(
-    spec: str, contrasts: Callable[[], Sequence[Contrast]], work: Work, train: bool = True
+    spec: str, contrasts: Callable[[], Sequence[Contrast]], setup: Setup, train: bool = True
 ) -> Model:
     """The adapter of a recipe with one seed, with every link that is missing trained now.
 
@@ -100,32 +100,32 @@ def ensure(
     """
     spec, files = methods_in(spec)
     recipe = recipes.parse(spec, files)
-    seed, ground, model, given = _seed(recipe, work.seed), work.base, work.base, None
+    seed, ground, model, given = _seed(recipe, setup.seed), setup.base, setup.base, None
     for link in recipe.links():
-        out = folder(link, work.base, work.adapters, seed)
+        out = folder(link, setup.base, setup.adapters, seed)
         problem = _unusable(out, ground)
         changed = None if problem else stale.why(out, model, link.chain[-1])
         if changed is not None:
-            work.progress.say(f"{'' if _again(work, train) else 'warning: '}`{out}`: {changed}")
-            if not _again(work, train):
-                work.progress.say(f"train it again: {_command(link, seed, work.base)}")
-        if problem is None and not (changed and _again(work, train)):
+            setup.progress.say(f"{'' if _again(setup, train) else 'warning: '}`{out}`: {changed}")
+            if not _again(setup, train):
+                setup.progress.say(f"train it again: {_command(link, seed, setup.base)}")
+        if problem is None and not (changed and _again(setup, train)):
             model = _adapted(ground, link, out)
         elif not train:
-            raise MissingLink(str(problem), _command(link, seed, work.base))
+            raise MissingLink(str(problem), _command(link, seed, setup.base))
         else:
             given = contrasts() if given is None else given
-            chosen = options.preset(_preset(work), link.chain[-1], seed)
-            file, asked = files[link.chain[-1]], stale.Asked(work.preset)
+            chosen = options.preset(_preset(setup), link.chain[-1], seed)
+            file, asked = files[link.chain[-1]], stale.Chosen(setup.preset)
             training = Training(link, file, model, ground, chosen, out, asked)
-            model = _train_link(training, given, work)
+            model = _train_link(training, given, setup)
         ground = model if model.adapter is None else ground
     return model
 
 
-def _again(work: Work, train: bool) -> bool:
+def _again(setup: Setup, train: bool) -> bool:
     """Whether what is not up to date is trained again: the embedded base's, in seconds."""
-    return train and options.preset_name(work.base) == "embedded"
+    return train and options.preset_name(setup.base) == "embedded"
 
 
 def _command(link: Recipe, seed: int, base: Model) -> str:
@@ -138,7 +138,7 @@ def _command(link: Recipe, seed: int, base: Model) -> str:
 def align(
     spec: str,
     contrasts: Sequence[Contrast],
-    work: Work,
+    setup: Setup,
     out: Path | None,
     changes: Mapping[str, object],
 ) -> Model:
@@ -146,13 +146,13 @@ def align(
 
     Earlier links are taken where they exist and trained where they do not.
     """
-    return train(plan(spec, lambda: contrasts, work, out, changes), contrasts, work)
+    return train(plan(spec, lambda: contrasts, setup, out, changes), contrasts, setup)
 
 
 def plan(
     spec: str,
     contrasts: Callable[[], Sequence[Contrast]],
-    work: Work,
+    setup: Setup,
     out: Path | None,
     changes: Mapping[str, object],
     earlier_too: bool = True,
@@ -169,18 +169,18 @@ def plan(
     if not recipe.chain:
         raise UsageError("recipe `base` trains nothing", "name a method, e.g. `sami`")
     refuse_unused(changes, files[recipe.chain[-1]])
-    seed = _seed(recipe, work.seed)
+    seed = _seed(recipe, setup.seed)
     *earlier, last = recipe.links()
     # Before an earlier link is trained: what is wrong with the last one's options is said first.
-    preset = options.preset(_preset(work), last.chain[-1], seed)
+    preset = options.preset(_preset(setup), last.chain[-1], seed)
     chosen = options.change(preset, **{**changes, "seed": seed})
-    start = work.base
+    start = setup.base
     if earlier:
-        start = ensure(f"{earlier[-1].name}@{seed}", contrasts, work, earlier_too)
+        start = ensure(f"{earlier[-1].name}@{seed}", contrasts, setup, earlier_too)
     # What an adapter stands on: the base, or the checkpoint that an earlier link is.
-    ground = start if start.adapter is None else _ground(earlier, work, seed)
-    asked = stale.Asked(work.preset, {k: v for k, v in changes.items() if v is not None})
-    out = out or folder(last, work.base, work.adapters, seed)
+    ground = start if start.adapter is None else _ground(earlier, setup, seed)
+    asked = stale.Chosen(setup.preset, {k: v for k, v in changes.items() if v is not None})
+    out = out or folder(last, setup.base, setup.adapters, seed)
     return Training(last, files[last.chain[-1]], start, ground, chosen, out, asked)
 
 
@@ -198,13 +198,13 @@ def _check_out(out: Path | None) -> None:
         )
 
 
-def train(training: Training, contrasts: Sequence[Contrast], work: Work) -> Model:
+def train(training: Training, contrasts: Sequence[Contrast], setup: Setup) -> Model:
     """Train one link, unless the same training was done already."""
     if is_done(training, contrasts):
         name = training.link.name
-        work.progress.say(f"{name} is already trained on these contrasts: {training.out}")
+        setup.progress.say(f"{name} is already trained on these contrasts: {training.out}")
         return trained(training)
-    return _train_link(training, contrasts, work)
+    return _train_link(training, contrasts, setup)
 
 
 def is_done(training: Training, contrasts: Sequence[Contrast]) -> bool:
@@ -218,10 +218,10 @@ def trained(training: Training) -> Model:
     return _adapted(training.ground, training.link, training.out)
 
 
-def _ground(links: Sequence[Recipe], work: Work, seed: int) -> Model:
-    ground = work.base
+def _ground(links: Sequence[Recipe], setup: Setup, seed: int) -> Model:
+    ground = setup.base
     for link in links:
-        out = folder(link, work.base, work.adapters, seed)
+        out = folder(link, setup.base, setup.adapters, seed)
         ground = _adapted(ground, link, out) if card.is_checkpoint(out) else ground
     return ground
 
@@ -234,8 +234,8 @@ def _seed(recipe: Recipe, default: int) -> int:
     return recipe.seeds[0] if recipe.seeds else default
 
 
-def _preset(work: Work) -> str:
-    return work.preset or options.preset_name(work.base)
+def _preset(setup: Setup) -> str:
+    return setup.preset or options.preset_name(setup.base)
 
 
 def _adapted(base: Model, link: Recipe, out: Path) -> Model:
@@ -264,17 +264,17 @@ def _identity(training: Training, contrasts: Sequence[Contrast]) -> str:
     return key("training", chain, contrasts_hash(contrasts), start, weighty)
 
 
-def _train_link(training: Training, contrasts: Sequence[Contrast], work: Work) -> Model:
-    _check_base(contrasts, work.base, training.start, work.progress)
-    with place.alone(training.out, work.progress) as is_ours:
+def _train_link(training: Training, contrasts: Sequence[Contrast], setup: Setup) -> Model:
+    _check_base(contrasts, setup.base, training.start, setup.progress)
+    with place.alone(training.out, setup.progress) as is_ours:
         # Another process may have trained it while this one waited.
         if not is_done(training, contrasts):
-            _fit(training, contrasts, work, is_ours)
+            _fit(training, contrasts, setup, is_ours)
     return trained(training)
 
 
 def _fit(
-    training: Training, contrasts: Sequence[Contrast], work: Work, is_ours: Callable[[], bool]
+    training: Training, contrasts: Sequence[Contrast], setup: Setup, is_ours: Callable[[], bool]
 ) -> None:
     method, link, start = load_method(training.file), training.link, training.start
     begin = replace(start, name=f"{link.name}@{training.options.seed}")
@@ -287,8 +287,8 @@ def _fit(
         "asked": dataclasses.asdict(training.asked),
         **training.facts,
     }
-    progress = work.progress if launch.is_main() else silent()
-    with place.unfinished(training.out, identity, work.resume, is_ours) as folder:
+    progress = setup.progress if launch.is_main() else silent()
+    with place.unfinished(training.out, identity, setup.resume, is_ours) as folder:
         method.train(contrasts, begin, training.options, folder, progress)
         memory.release()
         if launch.is_main():

@@ -23,7 +23,7 @@ WEIGHT_BYTES = {"fp32": 4.0, "bf16": 2.0, "nf4": 0.55}
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class TrainingCost:
     """Of one training.
 
     n: contrasts used. too_long: left out, of more than `longest` tokens. passes: over what is
@@ -46,7 +46,9 @@ class Estimate:
     room_gib: float | None
 
 
-def estimate(method: str, contrasts: Sequence[Contrast], base: Model, options: Options) -> Estimate:
+def estimate(
+    method: str, contrasts: Sequence[Contrast], base: Model, options: Options
+) -> TrainingCost:
     """Steps, tokens and memory of a training. Raises UsageError as the training would."""
     from sami_eval.align.start import context_of, on_gpu
     from sami_eval.generate.formats import config_of, tokenizer_of
@@ -65,7 +67,7 @@ def estimate(method: str, contrasts: Sequence[Contrast], base: Model, options: O
     used = _used(method, encoded, options)
     rows = sorted((_rows(method, one, options) for one in used), reverse=True)
     most = sum(rows[: options.batch_size])
-    return Estimate(
+    return TrainingCost(
         len(encoded),
         accepted - len(encoded),
         options.max_length,
@@ -158,7 +160,7 @@ def _room_gib(gpu: bool) -> float | None:
         return None
 
 
-def describe(recipe: str, found: Estimate, n_given: int, options: Options) -> str:
+def describe(recipe: str, found: TrainingCost, n_given: int, options: Options) -> str:
     """An estimate as text."""
     a_step = options.batch_size * options.accumulation
     passes = found.passes
@@ -181,14 +183,14 @@ def describe(recipe: str, found: Estimate, n_given: int, options: Options) -> st
     return "\n".join(f"{label:<11}{text}" for label, text in lines)
 
 
-def _of_room(found: Estimate) -> str:
+def _of_room(found: TrainingCost) -> str:
     if found.room_gib is None:
         return ""
     short = ": too little" if found.memory_gib > found.room_gib else ""
     return f" of {found.room_gib:.3g} GiB{short}"
 
 
-def memory_warning(found: Estimate) -> str | None:
+def memory_warning(found: TrainingCost) -> str | None:
     """What to say before a training that probably does not fit."""
     if found.room_gib is None or found.memory_gib <= found.room_gib:
         return None

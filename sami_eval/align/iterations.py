@@ -61,7 +61,7 @@ def parts(contrasts: Sequence[Contrast], n: int) -> list[list[Contrast]]:
 def iterate(
     spec: str,
     contrasts: Sequence[Contrast],
-    work: chain.Work,
+    setup: chain.Setup,
     n: int,
     rewrite: Rewrite,
     out: Path | None = None,
@@ -76,24 +76,24 @@ def iterate(
     What was finished before is neither written nor trained again.
     """
     several = parts(contrasts, n)
-    first = chain.plan(spec, by_base or (lambda: contrasts), work, out, changes or {})
+    first = chain.plan(spec, by_base or (lambda: contrasts), setup, out, changes or {})
     for one in _each(first, several, out):
         model = one.training.start
         written = _kept(one)
         if written is None:
-            work.progress.say(f"iteration {one.number} of {n}: `{model.name}` writes contrasts")
+            setup.progress.say(f"iteration {one.number} of {n}: `{model.name}` writes contrasts")
             written = rewrite(one.given, model)
             if launch.is_main():
                 atomic_write(one.file, contrasts_to_jsonl(written))
-        model = chain.train(one.training, written, work)
-        work.progress.say(_summary(one, written))
+        model = chain.train(one.training, written, setup)
+        setup.progress.say(_summary(one, written))
     return model
 
 
 def n_finished(
     spec: str,
     contrasts: Sequence[Contrast],
-    work: chain.Work,
+    setup: chain.Setup,
     n: int,
     out: Path | None = None,
     changes: Mapping[str, object] | None = None,
@@ -103,7 +103,7 @@ def n_finished(
     Raises chain.MissingLink where not even the first could begin.
     """
     several = parts(contrasts, n)
-    first = chain.plan(spec, lambda: contrasts, work, out, changes or {}, earlier_too=False)
+    first = chain.plan(spec, lambda: contrasts, setup, out, changes or {}, earlier_too=False)
     for one in _each(first, several, out):
         written = _kept(one)
         if written is None or not chain.is_done(one.training, written):

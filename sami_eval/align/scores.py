@@ -16,7 +16,7 @@ from sami_eval.align.options import Options
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
+class TokenScores:
     """Nats of a batch's tokens.
 
     logps: (tokens,), of the labels. kl: (own tokens,), KL(policy || reference) over the vocabulary.
@@ -88,7 +88,7 @@ def reference_states(model: Any, batch: Batch, fused: bool) -> Tensor:
         return _ask(model, batch)
 
 
-def score(model: Any, batch: Batch, reference: Tensor | None, fused: bool) -> Scores:
+def score(model: Any, batch: Batch, reference: Tensor | None, fused: bool) -> TokenScores:
     """Scores of every token of the batch.
 
     reference: `reference_states` of the batch's own tokens.
@@ -106,7 +106,7 @@ def score(model: Any, batch: Batch, reference: Tensor | None, fused: bool) -> Sc
     with answering(matrix, answer):
         values = _ask(model, batch)
     n, n_reference = len(batch.labels), 0 if reference is None else batch.n_own
-    return Scores(values[:n], values[n : n + n_reference], values[n + n_reference :])
+    return TokenScores(values[:n], values[n : n + n_reference], values[n + n_reference :])
 
 
 def arguments(network: nn.Module) -> frozenset[str]:
@@ -131,9 +131,9 @@ def _at_tokens(values: Tensor, batch: Batch) -> Tensor:
     return values[:, -batch.width :].flatten(0, 1).index_select(0, batch.places)
 
 
-def _score_logits(logits: Tensor, batch: Batch, reference: Tensor | None) -> Scores:
+def _score_logits(logits: Tensor, batch: Batch, reference: Tensor | None) -> TokenScores:
     logps = loss.token_logps(logits, batch.labels)
     if reference is None:
-        return Scores(logps, logps[:0], logps[:0])
+        return TokenScores(logps, logps[:0], logps[:0])
     kl = loss.token_divergence(logits[: batch.n_own], reference)
-    return Scores(logps, kl, loss.token_logps(reference, batch.labels[: batch.n_own]))
+    return TokenScores(logps, kl, loss.token_logps(reference, batch.labels[: batch.n_own]))

@@ -26,7 +26,7 @@ COARSE_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Shortcuts:
     """How a model is asked.
 
     share: one row a constitution holds all responses. fused: the head gives log-probabilities.
@@ -42,9 +42,9 @@ class Plan:
         return self.share and all(_fits(one, self.window) for one in encoded)
 
 
-def plan(
+def shortcuts(
     model: Any, encoded: Sequence[Encoded], options: Options, pad: int, say: Callable[[str], None]
-) -> Plan:
+) -> Shortcuts:
     """The fastest way of asking that gives what plain rows and full logits give.
 
     Raises UsageError where `options.prefix_sharing` is "on" and sharing is unsafe.
@@ -68,7 +68,7 @@ def plan(
         if options.prefix_sharing == "on":
             raise UsageError(f"prefix sharing is unsafe: {reason}", "use --prefix-sharing auto")
         say(f"prefix sharing is {'partly ' * share}off: {reason}")
-    return Plan(share, fused, window)
+    return Shortcuts(share, fused, window)
 
 
 def unsafe(model: Any) -> str | None:

@@ -16,7 +16,7 @@ from sami_eval.generate import card
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Chosen:
     """What the user chose for a training: a preset, None is the base's own, and single options."""
 
     preset: str | None = None
@@ -45,7 +45,7 @@ def _other_start(known: Mapping[str, Any], start: Model) -> str | None:
 
 
 def _other_options(known: Mapping[str, Any], start: Model, method: str) -> str | None:
-    asked = Asked(**known.get("asked", {}))
+    asked = Chosen(**known.get("asked", {}))
     was: Mapping[str, Any] = known["options"]
     try:
         preset = options.preset(asked.preset or options.preset_name(start), method, was["seed"])

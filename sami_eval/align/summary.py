@@ -17,7 +17,7 @@ N_EXAMPLES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Lengths:
+class ResponseLengths:
     """Of n responses: tokens where all counts are known, else characters."""
 
     n: int
@@ -43,8 +43,8 @@ class Summary:
     rejected: Mapping[str, int]
     by_category: Mapping[str, tuple[int, int]]
     by_principle: Mapping[str, tuple[int, int]]
-    lengths: Lengths | None
-    by_sign: Mapping[str, Lengths]
+    lengths: ResponseLengths | None
+    by_sign: Mapping[str, ResponseLengths]
     examples: tuple[str, ...]
 
 
@@ -102,14 +102,14 @@ def _responses(
                 yield n_tokens, len(response.turns[-1])
 
 
-def _lengths(sizes: Iterable[tuple[int | None, int]]) -> Lengths | None:
+def _lengths(sizes: Iterable[tuple[int | None, int]]) -> ResponseLengths | None:
     both = list(sizes)
     if not both:
         return None
     tokens = [n for n, _ in both if n is not None]
     known = len(tokens) == len(both)
     counts = tokens if known else [n for _, n in both]
-    return Lengths(
+    return ResponseLengths(
         len(counts),
         "tokens" if known else "characters",
         min(counts),

@@ -39,7 +39,7 @@ NOISY = ("transformers", "trl", "peft", "accelerate", "datasets", "torch", "hugg
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def quiet_training() -> Iterator[None]:
     """Third-party warnings, bars and log lines stay off the user's terminal."""
     levels = {name: logging.getLogger(name).level for name in NOISY}
     bars = transformers.utils.logging.is_progress_bar_enabled()
@@ -99,7 +99,7 @@ def _check_reports(options: Options) -> None:
         )
 
 
-def arguments(options: Options, steps: int, rows: int, out: Path) -> dict[str, Any]:
+def trainer_arguments(options: Options, steps: int, rows: int, out: Path) -> dict[str, Any]:
     """The fields of TrainingArguments that all trainers share. rows: of one contrast."""
     gpu = on_gpu(options)
     return {
@@ -219,5 +219,5 @@ def session(base: Model, options: Options) -> Iterator[Start]:
     """A quiet, seeded place to train in, with the model it starts from."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     _check_reports(options)
-    with quiet(), reproducible(options):
+    with quiet_training(), reproducible(options):
         yield start(base, options)

@@ -13,7 +13,7 @@ from sami_eval.cli.options import Base, DryRun, Engine, EngineArg, Out, Quiet
 from sami_eval.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from sami_eval.align.chain import Work
+    from sami_eval.align.chain import Setup
     from sami_eval.align.options import Options
     from sami_eval.cli.iterations import Asked
     from sami_eval.core.config import Config
@@ -89,7 +89,7 @@ def align(
 ) -> None:
     """Train an adapter; missing earlier links of the recipe are trained first."""
     from sami_eval.align import ADAPTERS, launch, methods_in, refuse_unused
-    from sami_eval.align.chain import Work
+    from sami_eval.align.chain import Setup
     from sami_eval.align.options import change, preset_name
     from sami_eval.align.options import preset as read_preset
     from sami_eval.cli import iterations as several
@@ -130,8 +130,8 @@ def align(
         raise UsageError("recipe `base` trains nothing", "name a method, e.g. `sami`")
     refuse_unused(changes, files[chain[-1]])
     options = change(read_preset(preset or preset_name(model), chain[-1], seed), **changes)
-    work = Work(model, config.root / ADAPTERS, seed, preset, shown, resume)
-    job = _Job(recipe, plain, chain[-1], config, work, options, out, changes, dry_run)
+    setup = Setup(model, config.root / ADAPTERS, seed, preset, shown, resume)
+    job = _Job(recipe, plain, chain[-1], config, setup, options, out, changes, dry_run)
     trained = _iterate(job, asked, engine, engine_arg) if iterate else _train(job, contrasts)
     if trained is not None and launch.is_main():
         print(trained.adapter or trained.base)
@@ -149,7 +149,7 @@ class _Job:
     plain: str
     method: str
     config: Config
-    work: Work
+    setup: Setup
     options: Options
     out: Path | None
     changes: Mapping[str, object]
@@ -166,25 +166,25 @@ def _iterate(
     from sami_eval.generate.tools import Tools
     from sami_eval.ledger.store import Ledger
 
-    config, work = job.config, job.work
+    config, setup = job.config, job.setup
     # The embedded base's are written by transformers, which can seed: the same everywhere.
-    usual = "hf" if preset_name(work.base) == "embedded" else "auto"
+    usual = "hf" if preset_name(setup.base) == "embedded" else "auto"
     engine = engine or config.defaults.get("engine") or usual
     choice = EngineChoice(engine, parse_arguments(engine_arg or ()))
-    with Ledger(config.ledger_path, read_only=job.dry_run, say=work.progress.say) as ledger:
-        tools = Tools(config, ledger, work.progress)
+    with Ledger(config.ledger_path, read_only=job.dry_run, say=setup.progress.say) as ledger:
+        tools = Tools(config, ledger, setup.progress)
         if job.dry_run:
             _print_base(job)
             rest = (job.options, job.out, job.changes)
-            print(several.describe(job.recipe, asked, work, tools, *rest))
+            print(several.describe(job.recipe, asked, setup, tools, *rest))
             return None
-        return several.run(job.recipe, asked, work, tools, choice, job.out, job.changes)
+        return several.run(job.recipe, asked, setup, tools, choice, job.out, job.changes)
 
 
 def _print_base(job: _Job) -> None:
     from sami_eval.generate.standing import base_name
 
-    print(f"{'base':<11}{base_name(job.work.base)}")
+    print(f"{'base':<11}{base_name(job.setup.base)}")
 
 
 def _train(job: _Job, contrasts: Path | None) -> Model | None:
@@ -195,14 +195,14 @@ def _train(job: _Job, contrasts: Path | None) -> Model | None:
     if job.dry_run or job.options.full:
         from sami_eval.align.estimate import describe, estimate, memory_warning
 
-        found = estimate(job.method, given, job.work.base, job.options)
+        found = estimate(job.method, given, job.setup.base, job.options)
         if job.dry_run:
             _print_base(job)
             print(describe(job.plain, found, len(given), job.options))
             return None
         everything = f"all {found.parameters:,} weights are trained"
-        job.work.progress.say(memory_warning(found) or everything)
-    return align_chain(job.recipe, given, job.work, job.out, job.changes)
+        job.setup.progress.say(memory_warning(found) or everything)
+    return align_chain(job.recipe, given, job.setup, job.out, job.changes)
 
 
 def _contrasts(job: _Job, path: Path | None) -> list[Contrast]:
@@ -215,8 +215,8 @@ def _contrasts(job: _Job, path: Path | None) -> list[Contrast]:
 
     if path:
         return read_contrasts(path)
-    if job.dry_run and preset_name(job.work.base) == "embedded":
+    if job.dry_run and preset_name(job.setup.base) == "embedded":
         raise UsageError("`--dry-run` needs contrasts", "sami-eval contrast, then --contrasts")
-    with Ledger(job.config.ledger_path, say=job.work.progress.say) as ledger:
-        tools = Tools(job.config, ledger, job.work.progress)
-        return adapters.contrasts_for(job.work.base, tools)
+    with Ledger(job.config.ledger_path, say=job.setup.progress.say) as ledger:
+        tools = Tools(job.config, ledger, job.setup.progress)
+        return adapters.contrasts_for(job.setup.base, tools)

@@ -11,7 +11,7 @@ from sami_eval.core.types import SERVED, Contrast, Model
 if TYPE_CHECKING:
     from sami_eval.align.contrast import Draft
     from sami_eval.align.filters import Filters
-    from sami_eval.align.summary import Lengths, Summary
+    from sami_eval.align.summary import ResponseLengths, Summary
     from sami_eval.core.calls import Request
     from sami_eval.core.config import Price
     from sami_eval.server.client import ClientSettings
@@ -66,7 +66,7 @@ def _print_principles(summary: Summary) -> None:
         print_table("", rows, ("principle", "written", "accepted", "share", "median length"))
 
 
-def _length(lengths: Lengths) -> str:
+def _length(lengths: ResponseLengths) -> str:
     return (
         f"{lengths.n} accepted responses in {lengths.unit}: mean {lengths.mean:.0f}, "
         f"median {lengths.median:.0f}, {lengths.shortest} to {lengths.longest}"

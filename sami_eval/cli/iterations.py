@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sami_eval.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from sami_eval.align.chain import Work
+    from sami_eval.align.chain import Setup
     from sami_eval.align.options import Options
     from sami_eval.core.types import Contrast, Model
     from sami_eval.generate import EngineChoice
@@ -52,7 +52,7 @@ def check(asked: Asked, engine: object) -> bool:
 def run(
     recipe: str,
     asked: Asked,
-    work: Work,
+    setup: Setup,
     tools: Tools,
     engine: EngineChoice,
     out: Path | None,
@@ -65,8 +65,8 @@ def run(
     def rewrite(part: Sequence[Contrast], writer: Model) -> list[Contrast]:
         return adapters.rewritten(part, writer, engine, tools.ledger, tools.progress)
 
-    given, by_base = _given(asked, work.base, tools, rewrite)
-    return iterate(recipe, given, work, asked.n or 1, rewrite, out, changes, by_base)
+    given, by_base = _given(asked, setup.base, tools, rewrite)
+    return iterate(recipe, given, setup, asked.n or 1, rewrite, out, changes, by_base)
 
 
 def _given(
@@ -109,7 +109,7 @@ def _unanswered(asked: Asked) -> list[Contrast]:
 def describe(
     recipe: str,
     asked: Asked,
-    work: Work,
+    setup: Setup,
     tools: Tools,
     options: Options,
     out: Path | None,
@@ -120,11 +120,11 @@ def describe(
     from sami_eval.align.iterations import n_finished, parts
     from sami_eval.align.origin import sampling_of
 
-    given, _ = _given(asked, work.base, tools, lambda part, writer: [])
+    given, _ = _given(asked, setup.base, tools, lambda part, writer: [])
     n, several = asked.n or 1, parts(given, asked.n or 1)
     n_done, by_base = 0, []
     try:
-        n_done = n_finished(recipe, given, work, n, out, changes)
+        n_done = n_finished(recipe, given, setup, n, out, changes)
     except MissingLink:
         by_base = [] if given[0].responses else given  # to train the earlier link on
     left = [*by_base, *(contrast for part in several[n_done:] for contrast in part)]
@@ -139,7 +139,7 @@ def describe(
     told = "\n".join(f"{label:<11}{text}" for label, text in lines)
     if not several[0][0].responses:
         return f"{'recipe':<11}{recipe}, seed {options.seed}\n{told}"
-    return f"{_one(recipe, several[0], work.base, options)}\n{told}"
+    return f"{_one(recipe, several[0], setup.base, options)}\n{told}"
 
 
 def _one(recipe: str, part: Sequence[Contrast], base: Model, options: Options) -> str:

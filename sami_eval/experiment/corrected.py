@@ -82,10 +82,10 @@ def with_votes(
 def _with_votes(
     row: ComparisonRow, outcomes: Sequence[Outcome], people: People, answers: Answers
 ) -> ComparisonRow:
-    from sami_eval.stats.ppi import Turn, corrected_win_rate
+    from sami_eval.stats.ppi import TurnScores, corrected_win_rate
 
     said = _scores(_renamed((row["a"], row["b"]), people.names), people.votes)
-    questions: dict[str, list[Turn]] = {}
+    questions: dict[str, list[TurnScores]] = {}
     n_votes = 0
     for outcome in outcomes:
         scores = said.get((outcome.prompt_id, outcome.turn), [])

@@ -19,7 +19,7 @@ from sami_eval.experiment.run import answered, resolved
 from sami_eval.experiment.settings import CompareSettings
 from sami_eval.generate import models, standing
 from sami_eval.generate.contenders import Contender, games, pairs
-from sami_eval.generate.expected import Expected, expected
+from sami_eval.generate.expected import Foreseen, expected
 from sami_eval.generate.seen import warnings
 from sami_eval.judge import stored_replies, to_ask
 from sami_eval.judge.seats import Seat
@@ -99,7 +99,7 @@ def _ensure(plan: Plan, untrained: set[str]) -> models.Ensure:
     return ensure
 
 
-def _answering(model: Model, plan: Plan, answers: Expected, untrained: set[str]) -> Bound:
+def _answering(model: Model, plan: Plan, answers: Foreseen, untrained: set[str]) -> Bound:
     missing = answers.missing[model.name]
     most = total(map(most_tokens, missing))
     what = model.adapter or model.base
@@ -114,7 +114,7 @@ def _answering(model: Model, plan: Plan, answers: Expected, untrained: set[str])
 
 
 def _judging(
-    seat: Seat, plan: Plan, sides: Sequence[Contender], answers: Expected, ledger: Ledger
+    seat: Seat, plan: Plan, sides: Sequence[Contender], answers: Foreseen, ledger: Ledger
 ) -> Bound:
     """What one judge has yet to say on all pairs; a program says it for nothing."""
     judge, at = seat.judge, seat.at

@@ -16,11 +16,10 @@ from sami_eval.data import prompts, references
 from sami_eval.data.constitutions import read_constitution
 from sami_eval.experiment import questions
 from sami_eval.experiment.settings import CompareSettings
-from sami_eval.generate import EngineChoice, models, parse_arguments, standing
-from sami_eval.generate import Settings as GenerateSettings
+from sami_eval.generate import EngineChoice, GenerateSettings, models, parse_arguments, standing
 from sami_eval.generate.contenders import Contender, contenders
 from sami_eval.judge.rendering import wrong_references
-from sami_eval.judge.seats import Seat, Wanted, take_seats
+from sami_eval.judge.seats import JudgeChoice, Seat, take_seats
 from sami_eval.ledger.store import key
 from sami_eval.server.budget import Purse, limits_of
 from sami_eval.server.client import ClientSettings, check_key
@@ -153,8 +152,8 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
     )
 
 
-def _judge(settings: CompareSettings, config: Config) -> Wanted:
-    return Wanted(
+def _judge(settings: CompareSettings, config: Config) -> JudgeChoice:
+    return JudgeChoice(
         settings.judge,
         settings.judge_model,
         settings.judge_prompts,

@@ -7,14 +7,14 @@ from sami_eval.generate.complete import complete
 from sami_eval.generate.engine import Engine, EngineChoice, parse_arguments, request_key
 from sami_eval.generate.engines import Engines
 from sami_eval.generate.formats import Format, format_of
-from sami_eval.generate.respond import Settings, respond, temperature_of
+from sami_eval.generate.respond import GenerateSettings, respond, temperature_of
 
 __all__ = [
     "Engine",
     "EngineChoice",
     "Engines",
     "Format",
-    "Settings",
+    "GenerateSettings",
     "complete",
     "format_of",
     "parse_arguments",

@@ -64,7 +64,7 @@ def _with_room(stored: Tensor, new: Tensor, start: int) -> Tensor:
 
 
 @dataclass(slots=True)
-class Row:
+class Decoding:
     """One request being decoded.
 
     uniforms: a random number in [0, 1) for every step, so a draw does not depend on the batch.
@@ -93,7 +93,7 @@ class Row:
 class _Batch:
     """Tensors of the rows still alive, row for row with `live`."""
 
-    live: list[Row]
+    live: list[Decoding]
     mask: Tensor
     positions: Tensor
     temperature: Tensor
@@ -110,7 +110,7 @@ class _Batch:
 
 
 @torch.inference_mode()
-def decode(model: PreTrainedModel, rows: Sequence[Row], pad_id: int) -> None:
+def decode(model: PreTrainedModel, rows: Sequence[Decoding], pad_id: int) -> None:
     """Generate until every row has ended or reached its token limit; fills `row.generated`."""
     cache = _cache(model)
     ids, batch = _left_padded(rows, pad_id, model.device)
@@ -143,7 +143,7 @@ def decode(model: PreTrainedModel, rows: Sequence[Row], pad_id: int) -> None:
 
 
 def _note_likeliest(
-    rows: Sequence[Row], alive: Sequence[int], logits: Tensor, values: Sequence[int]
+    rows: Sequence[Decoding], alive: Sequence[int], logits: Tensor, values: Sequence[int]
 ) -> None:
     """Write down what the next token of the rows that want it was drawn from."""
     for i in alive:
@@ -162,7 +162,9 @@ def _cache(model: PreTrainedModel) -> DynamicCache:
     return cache
 
 
-def _left_padded(rows: Sequence[Row], pad_id: int, device: torch.device) -> tuple[Tensor, _Batch]:
+def _left_padded(
+    rows: Sequence[Decoding], pad_id: int, device: torch.device
+) -> tuple[Tensor, _Batch]:
     """Prompt ids (B, T), padded at the left so that every row's next token has the same column."""
     lengths = [len(row.prompt) for row in rows]
     longest, n_steps = max(lengths), max(row.max_tokens for row in rows)

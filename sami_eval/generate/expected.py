@@ -11,7 +11,7 @@ from sami_eval.core.types import Model, Prompt, Response
 from sami_eval.generate.complete import by_key
 from sami_eval.generate.engines import Engines
 from sami_eval.generate.kept import stored as stored_of
-from sami_eval.generate.respond import Settings, responses_by
+from sami_eval.generate.respond import GenerateSettings, responses_by
 from sami_eval.ledger.store import Ledger, key
 
 # More than the average of long texts in any script: English is written at 4 to 5 bytes a token,
@@ -20,7 +20,7 @@ LONGEST_TOKEN = 8
 
 
 @dataclass(slots=True)
-class Expected:
+class Foreseen:
     """What contenders have answered and may yet answer.
 
     responses: by model name; one that is missing holds a text of its own, as long as the token
@@ -34,10 +34,10 @@ class Expected:
 
 
 def expected(
-    prompts: Sequence[Prompt], models: Sequence[Model], settings: Settings, ledger: Ledger
-) -> Expected:
+    prompts: Sequence[Prompt], models: Sequence[Model], settings: GenerateSettings, ledger: Ledger
+) -> Foreseen:
     """The answers of a run that starts now; no engine is started and nothing is written."""
-    found = Expected(
+    found = Foreseen(
         missing={model.name: [] for model in models}, n_stored={m.name: 0 for m in models}
     )
     engines = Engines(settings.engine, silent())  # for their names

@@ -17,7 +17,7 @@ from sami_eval.core.types import Model
 from sami_eval.generate import peft_folder
 from sami_eval.generate.fingerprints import cached_snapshots
 from sami_eval.generate.formats import config_of
-from sami_eval.generate.loading import first, quiet, trusted
+from sami_eval.generate.loading import first, quiet, trusts_code
 
 if TYPE_CHECKING:
     from peft import PeftConfig, PeftModel
@@ -56,7 +56,7 @@ def _check(base: str, revision: str | None, adapter: str, fingerprint: str) -> s
             f"adapter `{adapter}` does not fit its base `{base}`: {misfit}",
             "name the base it was trained on with --base, or save the adapter again",
         )
-    idle = _idle(peft_folder.read_config(folder), weights)
+    idle = _idle(peft_folder.read_adapter_config(folder), weights)
     return f"warning: adapter `{adapter}` changes nothing: {idle}" if idle else None
 
 
@@ -108,7 +108,7 @@ def _on_meta(base: str, revision: str | None, folder: Path) -> PeftModel:
     config = config_of(base, revision)
     try:
         with init_empty_weights():
-            network = AutoModelForCausalLM.from_config(config, trust_remote_code=trusted())
+            network = AutoModelForCausalLM.from_config(config, trust_remote_code=trusts_code())
         stated = PeftConfig.from_pretrained(str(folder))
         _check_settings(folder, stated)
         stated.inference_mode = False
@@ -125,7 +125,9 @@ def _on_meta(base: str, revision: str | None, folder: Path) -> PeftModel:
 def _check_settings(folder: Path, stated: PeftConfig) -> None:
     """Refuse a setting of a later PEFT, or of another tool, that the installed one passes over."""
     known = {field.name for field in dataclasses.fields(stated)}
-    strange = peft_folder.unusual(peft_folder.read_config(folder), peft_folder.USUAL | known)
+    strange = peft_folder.unusual(
+        peft_folder.read_adapter_config(folder), peft_folder.USUAL | known
+    )
     if strange:
         from peft import __version__
 
@@ -177,7 +179,7 @@ def _loaded(network: PeftModel, weights: dict[str, Tensor]) -> tuple[set[str], l
     return set(result.missing_keys), list(result.unexpected_keys)
 
 
-def replaced(model: Model) -> str | None:
+def replaced_weight(model: Model) -> str | None:
     """The first weight of its base that an adapter's file holds and has otherwise, or None.
 
     PEFT lays it over the base's own; a server of LoRAs passes over it.

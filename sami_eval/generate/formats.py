@@ -13,7 +13,7 @@ from sami_eval.core.errors import SamiEvalError, UsageError
 from sami_eval.core.types import Model
 from sami_eval.data import chat
 from sami_eval.generate import card, peft_folder
-from sami_eval.generate.loading import own_code, quiet, trusted
+from sami_eval.generate.loading import own_code, quiet, trusts_code
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
@@ -56,7 +56,7 @@ def format_of(model: Model) -> Format:
         model.adapter,
         model.chat_template,
         model.tokenizer,
-        trusted(),
+        trusts_code(),
     )
 
 
@@ -72,10 +72,12 @@ def config_of(base: str, revision: str | None) -> PreTrainedConfig:
     """
     from transformers import AutoConfig
 
-    _check_code(base, settings_of(base, revision, "config.json"), trusted())
+    _check_code(base, read_model_json(base, revision, "config.json"), trusts_code())
     try:
         with quiet():
-            return AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=trusted())
+            return AutoConfig.from_pretrained(
+                base, revision=revision, trust_remote_code=trusts_code()
+            )
     except (OSError, ValueError, ImportError) as error:
         reason = str(error).strip().split("\n")[0]
         raise UsageError(f"cannot read `{base}`: {reason}", "sami-eval doctor") from None
@@ -83,7 +85,7 @@ def config_of(base: str, revision: str | None) -> PreTrainedConfig:
 
 def is_quantised(model: Model) -> bool:
     """Whether a local model's weights are stored quantised."""
-    config = settings_of(model.base, model.revision, "config.json")
+    config = read_model_json(model.base, model.revision, "config.json")
     return config.get("quantization_config") is not None
 
 
@@ -99,7 +101,7 @@ def _format(
     if adapter is not None:  # what can be told without torch is told before anything is asked
         peft_folder.check_init(Path(adapter))
         peft_folder.tensors(Path(adapter))
-    config = settings_of(base, revision, "config.json")
+    config = read_model_json(base, revision, "config.json")
     _check_code(base, config, trusting)
     config = {**config, **config.get("text_config", {})}
     tokenizer = _tokenizer(words or base, None if words else revision, adapter)
@@ -112,7 +114,7 @@ def _format(
     known = (card.read(Path(adapter)) or {}).get("prompt", {}) if adapter is not None else {}
     template = chat_template or known.get("chat_template")
     stop = known.get("stop") or chat.stop_strings(tokenizer, template)
-    said = settings_of(base, revision, "generation_config.json").get("eos_token_id")
+    said = read_model_json(base, revision, "generation_config.json").get("eos_token_id")
     ends = _several(said if said is not None else config.get("eos_token_id"))
     names = [tokenizer.eos_token, known.get("eos_token")]
     ends += [tokenizer.convert_tokens_to_ids(name) for name in names if name is not None]
@@ -135,7 +137,7 @@ def _several(ids: object) -> list[int]:
     return [one for one in (ids if isinstance(ids, list) else [ids]) if isinstance(one, int)]
 
 
-def settings_of(base: str, revision: str | None, name: str) -> dict[str, Any]:
+def read_model_json(base: str, revision: str | None, name: str) -> dict[str, Any]:
     """A JSON file of a local or cached model; empty where it has none.
 
     Read without transformers' config classes, whose import takes seconds.
@@ -162,7 +164,7 @@ def settings_of(base: str, revision: str | None, name: str) -> dict[str, Any]:
 def _tokenizer(base: str, revision: str | None, adapter: str | None) -> PreTrainedTokenizerBase:
     own = adapter is not None and has_words(Path(adapter))
     source, revision = (str(adapter), None) if own else (base, revision)
-    stated = settings_of(source, revision, "tokenizer_config.json")
+    stated = read_model_json(source, revision, "tokenizer_config.json")
     if Path(source).is_dir() and not has_words(Path(source)) and "auto_map" not in stated:
         raise UsageError(
             f"`{source}` has no tokenizer",
@@ -179,10 +181,10 @@ def _tokenizer(base: str, revision: str | None, adapter: str | None) -> PreTrain
 
         with quiet():
             return AutoTokenizer.from_pretrained(
-                source, revision=revision, trust_remote_code=trusted()
+                source, revision=revision, trust_remote_code=trusts_code()
             )
     except (OSError, ValueError, ImportError) as error:
-        if "auto_map" in stated and not trusted():
+        if "auto_map" in stated and not trusts_code():
             raise own_code(source) from None
         reason = str(error).strip().split("\n")[0]
         raise UsageError(

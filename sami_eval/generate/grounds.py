@@ -13,7 +13,7 @@ from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Model
 from sami_eval.generate import card
 from sami_eval.generate.fingerprints import cached_snapshots, hub_commit
-from sami_eval.generate.peft_folder import read_config
+from sami_eval.generate.peft_folder import read_adapter_config
 from sami_eval.ledger.store import key
 
 # (spec or None for the embedded base, revision) -> the base.
@@ -38,7 +38,7 @@ class Stated:
 
 def stated(adapter: Path) -> Stated:
     """What an adapter's folder says of its base."""
-    config, known = read_config(adapter), _of_card(adapter)
+    config, known = read_adapter_config(adapter), _of_card(adapter)
     return Stated(
         adapter,
         str(config.get("base_model_name_or_path") or known.get("id") or ""),
@@ -191,7 +191,7 @@ def with_tokenizer(model: Model, base: str | None, config: Config, resolve: Reso
 
     Raises UsageError for a vocabulary of another size.
     """
-    from sami_eval.generate.formats import has_words, settings_of
+    from sami_eval.generate.formats import has_words, read_model_json
 
     if base is None or has_words(Path(model.base)):
         return model
@@ -203,7 +203,8 @@ def with_tokenizer(model: Model, base: str | None, config: Config, resolve: Reso
     if folder.resolve() == Path(model.base).resolve() or not has_words(folder):
         return model
     sizes = [
-        settings_of(str(one), None, "config.json").get("vocab_size") for one in (model.base, folder)
+        read_model_json(str(one), None, "config.json").get("vocab_size")
+        for one in (model.base, folder)
     ]
     if sizes[0] != sizes[1]:
         raise UsageError(

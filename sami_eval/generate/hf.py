@@ -16,11 +16,11 @@ from transformers import PreTrainedModel
 from sami_eval.core.calls import Request
 from sami_eval.core.errors import SamiEvalError, UsageError
 from sami_eval.core.types import Model
-from sami_eval.generate.decode import Row, decode
+from sami_eval.generate.decode import Decoding, decode
 from sami_eval.generate.engine import TINY_HIDDEN_SIZE, Done, request_key
 from sami_eval.generate.formats import Format, format_of, is_quantised
 from sami_eval.generate.loading import TRUST, first, load_network, quiet
-from sami_eval.generate.text import first_stop, read_completion
+from sami_eval.generate.text import completion_of, first_stop
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -74,7 +74,7 @@ class HfEngine:
             [
                 (
                     i,
-                    read_completion(
+                    completion_of(
                         form.tokenizer,
                         row.generated,
                         form.ends,
@@ -138,7 +138,7 @@ def _load_base(model: Model, device: str, dtype: str | None) -> PreTrainedModel:
     return network.to(device).eval()
 
 
-def _row(request: Request, form: Format) -> Row:
+def _row(request: Request, form: Format) -> Decoding:
     sampling = request.sampling
     room = form.context - len(request.token_ids) if form.context else sampling.max_tokens
     n_tokens = min(sampling.max_tokens, room)
@@ -152,7 +152,7 @@ def _row(request: Request, form: Format) -> Row:
         tail = form.tokenizer.decode(ids[-(longest + 4) :]) if longest else ""
         return first_stop(tail, sampling.stop) is not None
 
-    return Row(
+    return Decoding(
         prompt=request.token_ids,
         max_tokens=n_tokens,
         temperature=sampling.temperature,

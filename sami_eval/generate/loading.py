@@ -33,7 +33,7 @@ def trust(arguments: Mapping[str, str]) -> None:
     _trusting.set(said == "true")
 
 
-def trusted() -> bool:
+def trusts_code() -> bool:
     """Whether code that comes with a model may run; never asked about."""
     return _trusting.get()
 
@@ -76,7 +76,7 @@ def load_network(model: Model, **settings: Any) -> PreTrainedModel:
             network, found = AutoModelForCausalLM.from_pretrained(
                 model.base,
                 revision=model.revision,
-                trust_remote_code=trusted(),
+                trust_remote_code=trusts_code(),
                 output_loading_info=True,
                 **settings,
             )

@@ -46,7 +46,7 @@ _UNORDERED = ("target_modules", "modules_to_save", "exclude_modules", "layers_to
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def read_config(folder: Path) -> Mapping[str, Any]:
+def read_adapter_config(folder: Path) -> Mapping[str, Any]:
     """The adapter's settings. Raises UsageError for a file that is none."""
     path = folder / CONFIG
     try:
@@ -69,7 +69,7 @@ def kind_of(config: Mapping[str, Any]) -> str:
 
 def check_kind(folder: Path) -> None:
     """Refuse a kind of adapter that would be loaded and then not applied."""
-    config = read_config(folder)
+    config = read_adapter_config(folder)
     kind = kind_of(config)
     if kind not in APPLIED:
         raise UsageError(
@@ -92,7 +92,7 @@ def check_init(folder: Path) -> None:
     PEFT 0.21 subtracts what such an adapter began as from the base's own weights: every other
     contender of the base would speak with those.
     """
-    init = read_config(folder).get("init_lora_weights", True)
+    init = read_adapter_config(folder).get("init_lora_weights", True)
     if isinstance(init, str) and init.lower() not in HARMLESS:
         raise UsageError(
             f"adapter `{folder}` begins by `{init}`, which changes its base: no other contender "
@@ -116,7 +116,7 @@ def shares_network(folder: str, fingerprint: str) -> bool:
 
     fingerprint: of the model; a changed adapter is looked at again.
     """
-    config = read_config(Path(folder))
+    config = read_adapter_config(Path(folder))
     if kind_of(config) != "LORA" or unusual(config):
         return False
     return all("lora_" in name for name in tensors(Path(folder)))
@@ -192,7 +192,9 @@ def _unpickled(path: Path) -> Shapes:
 
 def fingerprint(base: str, folder: Path) -> str:
     """SHA-256 of all that an adapter's answers depend on: its base, its weights, its settings."""
-    config = {name: value for name, value in read_config(folder).items() if name not in _SILENT}
+    config = {
+        name: value for name, value in read_adapter_config(folder).items() if name not in _SILENT
+    }
     for name in _UNORDERED:  # PEFT writes a set in whatever order it comes
         if isinstance(config.get(name), list):
             config[name] = sorted(config[name], key=str)

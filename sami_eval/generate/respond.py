@@ -32,7 +32,7 @@ TEMPERATURES: Mapping[str, float] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class GenerateSettings:
     """How contenders answer.
 
     temperature: overrides the prompts' own and their categories'; None leaves them.
@@ -52,7 +52,7 @@ class Settings:
 def respond(
     prompts: Sequence[Prompt],
     models: Sequence[Model],
-    settings: Settings,
+    settings: GenerateSettings,
     ledger: Ledger,
     progress: Progress,
 ) -> dict[str, list[Response]]:
@@ -75,7 +75,7 @@ def responses_by(
     ask: Ask,
     prompts: Sequence[Prompt],
     models: Sequence[Model],
-    settings: Settings,
+    settings: GenerateSettings,
     progress: Progress,
 ) -> dict[str, list[Response]]:
     """As `respond`, with completions from `ask`, which gets the requests of one turn at a time."""
@@ -108,7 +108,7 @@ class _Dialogue:
     sample: int
     answers: list[Completion] = field(default_factory=list)
 
-    def request(self, settings: Settings) -> Request:
+    def request(self, settings: GenerateSettings) -> Request:
         """The request for the next turn."""
         system = chat.constitution_text(self.prompt.principles) if settings.with_principles else ""
         said = [answer.text for answer in self.answers]
@@ -142,7 +142,7 @@ def _thoughts(answers: Sequence[Completion]) -> tuple[str, ...]:
     return said if any(said) else ()
 
 
-def temperature_of(prompt: Prompt, settings: Settings) -> float:
+def temperature_of(prompt: Prompt, settings: GenerateSettings) -> float:
     """The setting, else the prompt's own, else its category's in MT-Bench."""
     if settings.temperature is not None:
         return settings.temperature
@@ -152,7 +152,7 @@ def temperature_of(prompt: Prompt, settings: Settings) -> float:
 
 
 def _generated(
-    ask: Ask, prompts: Sequence[Prompt], models: Sequence[Model], settings: Settings
+    ask: Ask, prompts: Sequence[Prompt], models: Sequence[Model], settings: GenerateSettings
 ) -> dict[str, list[Response]]:
     dialogues = [
         _Dialogue(prompt, model, sample)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def read_completion(
+def completion_of(
     tokenizer: PreTrainedTokenizerBase,
     token_ids: Sequence[int],
     ends: Collection[int],

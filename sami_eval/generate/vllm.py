@@ -15,10 +15,10 @@ from sami_eval.core.progress import Progress
 from sami_eval.core.types import Model
 from sami_eval.generate import peft_folder
 from sami_eval.generate.engine import Done, is_tiny, request_key
-from sami_eval.generate.fit import replaced
+from sami_eval.generate.fit import replaced_weight
 from sami_eval.generate.formats import format_of
-from sami_eval.generate.loading import TRUST, first, trusted
-from sami_eval.generate.text import read_completion
+from sami_eval.generate.loading import TRUST, first, trusts_code
+from sami_eval.generate.text import completion_of
 
 # The ranks vLLM has kernels for; a smaller adapter runs in the next larger one.
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -134,7 +134,7 @@ class VllmEngine:
             max_tokens=min(sampling.max_tokens, room),
             stop=list(sampling.stop),
             stop_token_ids=sorted(form.ends),
-            seed=seed_of(request) if self._seeded and sampling.temperature > 0 else None,
+            seed=request_seed(request) if self._seeded and sampling.temperature > 0 else None,
             skip_special_tokens=True,
             logprobs=request.top_logprobs or None,
             output_kind=RequestOutputKind.FINAL_ONLY,
@@ -162,7 +162,7 @@ def sample_groups(requests: Sequence[Request]) -> list[list[int]]:
     return groups
 
 
-def seed_of(request: Request) -> int:
+def request_seed(request: Request) -> int:
     """The seed of a sample: the prompt's own, and the sample's number added.
 
     vLLM seeds sample i of a group with the group's seed + i, so a sample is the same in any group.
@@ -199,7 +199,7 @@ def check_served(models: Sequence[Model]) -> None:
     """Raise for an adapter of which vLLM would apply a part alone; nothing is started."""
     max_rank([Path(str(model.adapter)) for model in models])
     for model in models:
-        if name := replaced(model):
+        if name := replaced_weight(model):
             raise _refused(Path(str(model.adapter)), f"its own `{name}`, which is not its base's")
 
 
@@ -267,7 +267,7 @@ def _start(
         "dtype": "float32" if on_cpu and tiny else "auto",
         **(lora if n_adapters else {}),
         **arguments,
-        TRUST: trusted(),
+        TRUST: trusts_code(),
     }
     try:
         return LLM(**settings)
@@ -294,4 +294,4 @@ def _completion(request: Request, said: Any) -> Any:
     form = format_of(request.model)
     likeliest = [[(i, one.logprob) for i, one in at.items()] for at in said.logprobs or ()]
     ids = list(said.token_ids)
-    return read_completion(form.tokenizer, ids, form.ends, request.sampling.stop, likeliest)
+    return completion_of(form.tokenizer, ids, form.ends, request.sampling.stop, likeliest)

@@ -54,7 +54,7 @@ SAMPLING: Mapping[str, Any] = {
 }
 
 Doc = Mapping[str, Any]
-Answer = Fraction | str | None  # ours: a value; lm-eval's: a text; None for no answer
+Extracted = Fraction | str | None  # ours: a value; lm-eval's: a text; None for no answer
 
 
 @register_filter(FILTER)
@@ -210,14 +210,14 @@ class Gsm8kPassk(ConfigurableTask):  # type: ignore[misc]
             f"{len(self._instances)} problems, so pass@k is pass@1. The usual cause: {cause}"
         )
 
-    def process_results(self, doc: Doc, results: Sequence[Sequence[Answer]]) -> dict[str, float]:
+    def process_results(self, doc: Doc, results: Sequence[Sequence[Extracted]]) -> dict[str, float]:
         """The metrics of one problem from its n filtered samples."""
         if "bypass" in self._metric_fn_list:  # --predict_only
             return {"bypass": 0.0}
         (samples,) = results
         ours = all(sample is None or isinstance(sample, Fraction) for sample in samples)
         if ours:
-            right: set[Answer] = {Fraction(doc["gold"])}
+            right: set[Extracted] = {Fraction(doc["gold"])}
         else:
             samples = [None if sample == reference.NONE else sample for sample in samples]
             right = {

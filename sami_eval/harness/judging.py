@@ -21,7 +21,7 @@ from sami_eval.server.client import ClientSettings, check_key
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class BaselineJudge:
     """Whom answers are judged against, and by whom.
 
     baseline: its responses by prompt id, all of one model. at: what the judge is asked at.
@@ -54,7 +54,7 @@ def read_recorded(path: Path, model: str | None = None) -> dict[str, Response]:
     return {one.prompt_id: one for one in responses}
 
 
-def bench(metadata: asked.Metadata, prompts: Sequence[Prompt]) -> Bench:
+def baseline_judge(metadata: asked.Metadata, prompts: Sequence[Prompt]) -> BaselineJudge:
     """What `--metadata` says about judging. Raises UsageError, KeyMissingError before any call."""
     path = asked.file(metadata, "baseline")
     if path is None:
@@ -88,10 +88,10 @@ def bench(metadata: asked.Metadata, prompts: Sequence[Prompt]) -> Bench:
             f"judge `{judge.name}` judges by principles, and question `{bare[0].id}` has none",
             "--metadata constitutions=FILE gives them; judge=quality needs none",
         )
-    return Bench(judge, client, config.ledger_path, read_recorded(path), at)
+    return BaselineJudge(judge, client, config.ledger_path, read_recorded(path), at)
 
 
-def check_baseline(against: Bench, prompts: Sequence[Prompt]) -> None:
+def check_baseline(against: BaselineJudge, prompts: Sequence[Prompt]) -> None:
     """Raise UsageError where the baseline does not answer every turn that will be judged."""
     for prompt in prompts:
         recorded = against.baseline.get(prompt.id)
@@ -105,7 +105,7 @@ def check_baseline(against: Bench, prompts: Sequence[Prompt]) -> None:
 
 
 def judged(
-    against: Bench, prompts: Sequence[Prompt], responses: Sequence[Response]
+    against: BaselineJudge, prompts: Sequence[Prompt], responses: Sequence[Response]
 ) -> list[Verdict]:
     """Verdicts on each turn in both orders, asked side by side; a is the model, b the baseline."""
     name = responses[0].model

@@ -141,7 +141,7 @@ class SamiEvalLM(LM):  # type: ignore[misc]
         seen: dict[object, int] = {}
         requests = []
         for instance, context in asked:
-            model, sampling = self._model_of(instance), sampling_of(instance.args[1])
+            model, sampling = self._model_of(instance), sampling_asked(instance.args[1])
             prompt = (model.name, context)
             if prompt not in ids:
                 ids[prompt] = self._encode(model, context)
@@ -190,7 +190,7 @@ def _generates_only(requests: Sequence[Instance]) -> UsageError:
     )
 
 
-def sampling_of(arguments: Mapping[str, Any]) -> Sampling:
+def sampling_asked(arguments: Mapping[str, Any]) -> Sampling:
     """lm-eval's generation arguments as ours. Raises UsageError for one we do not have."""
     unknown = sorted(set(arguments) - set(_SAMPLING))
     if unknown:

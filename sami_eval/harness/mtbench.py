@@ -31,7 +31,7 @@ from sami_eval.core.types import Prompt, Response
 from sami_eval.data import chat, prompts
 from sami_eval.data.answers import write_answers
 from sami_eval.data.constitutions import read_constitution
-from sami_eval.generate import Settings, temperature_of
+from sami_eval.generate import GenerateSettings, temperature_of
 from sami_eval.harness import asked, judging
 from sami_eval.harness.dialogue import Dialogue
 
@@ -56,7 +56,7 @@ class MtBenchPairwise(ConfigurableTask):  # type: ignore[misc]
         given = dict(config or {})
         self.given: dict[str, Any] = dict(given.get("metadata") or {})
         self.prompts = {prompt.id: prompt for prompt in self._read_prompts()}
-        self.against = self._bench()
+        self.against = self._judge()
         first = asked.file(self.given, "first")
         self.first = judging.read_recorded(first, self.identity(given)) if first else {}
         self.metrics: dict[str, dict[str, float]] = {}
@@ -78,8 +78,8 @@ class MtBenchPairwise(ConfigurableTask):  # type: ignore[misc]
             }
         )
 
-    def _bench(self) -> judging.Bench | None:
-        return judging.bench(self.given, list(self.prompts.values()))
+    def _judge(self) -> judging.BaselineJudge | None:
+        return judging.baseline_judge(self.given, list(self.prompts.values()))
 
     def _metric_names(self) -> list[str]:
         categories = dict.fromkeys(prompt.category for prompt in self.prompts.values())
@@ -159,7 +159,7 @@ class MtBenchPairwise(ConfigurableTask):  # type: ignore[misc]
         kwargs.pop("apply_chat_template", None)
         kwargs.pop("chat_template", None)
         sampling = dict(self.config.generation_kwargs)
-        temperature = temperature_of(self.prompts[doc["question_id"]], Settings())
+        temperature = temperature_of(self.prompts[doc["question_id"]], GenerateSettings())
         if not {"temperature", "do_sample"} & sampling.keys():
             sampling |= {"do_sample": temperature > 0, "temperature": temperature}
         if self.chat and sampling["until"] == list(chat.PLAIN_STOP):
@@ -224,8 +224,8 @@ class MtBenchTurn1(MtBenchPairwise):
     def _read_prompts(self) -> list[Prompt]:
         return [_opening(prompt, 1) for prompt in super()._read_prompts()]
 
-    def _bench(self) -> judging.Bench | None:
-        return super()._bench() if self.given.get("baseline") else None
+    def _judge(self) -> judging.BaselineJudge | None:
+        return super()._judge() if self.given.get("baseline") else None
 
     def _metric_names(self) -> list[str]:
         return super()._metric_names() if self.given.get("baseline") else ["characters"]

@@ -28,7 +28,7 @@ def word(token: str) -> str:
     return token if token.isalnum() else _EDGES.sub("", token)
 
 
-def fold(tokens: Mapping[str, tuple[str, ...]]) -> Callable[[str], str]:
+def folding(tokens: Mapping[str, tuple[str, ...]]) -> Callable[[str], str]:
     """How tokens are compared: in any case, unless verdicts differ in nothing else."""
     folded = [{one.casefold() for one in several} for several in tokens.values()]
     return str if len(folded) == 2 and folded[0] & folded[1] else str.casefold
@@ -44,7 +44,7 @@ def winner_of(token: str, judge: Judge) -> str | None:
 def _winners(
     tokens: tuple[tuple[str, tuple[str, ...]], ...],
 ) -> tuple[Callable[[str], str], dict[str, str]]:
-    same = fold(dict(tokens))
+    same = folding(dict(tokens))
     return same, {same(one): winner for winner, several in tokens for one in several}
 
 
@@ -60,7 +60,7 @@ def probabilities(token: TokenLogps, judge: Judge) -> tuple[float, float]:
 
 def default_patterns(tokens: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     """What reads the words of a judge whose server gives no log-probabilities: nothing but it."""
-    case = "(?i)" if fold(tokens) is not str else ""
+    case = "(?i)" if folding(tokens) is not str else ""
     return {
         winner: tuple(rf"{case}\A[\W_]*{re.escape(one)}[\W_]*\Z" for one in several)
         for winner, several in tokens.items()

@@ -47,7 +47,7 @@ class Judgment:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Docket:
     """All that a judge is to decide on two contenders, and the requests that takes, by key."""
 
     judgments: tuple[Judgment, ...]
@@ -62,7 +62,7 @@ def to_ask(
     orders: Sequence[Order] = BOTH,
     repeats: int = 1,
     model: Model | None = None,
-) -> Asked:
+) -> Docket:
     """What a judge that is a language model is asked, turn by turn in the order of the prompts.
 
     A single-answer judge knows no order. Raises UsageError where a response is missing.
@@ -75,7 +75,7 @@ def to_ask(
         for first in once
         for repeat in range(repeats)
     )
-    return Asked(judgments, requests)
+    return Docket(judgments, requests)
 
 
 def turns(

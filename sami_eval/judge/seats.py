@@ -52,7 +52,7 @@ class Seat:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class JudgeChoice:
     """The judge as it was named; None leaves it to the config and to the prompts.
 
     model: what judges; several are an ensemble. prompts: FastChat's judge_prompts.jsonl.
@@ -67,7 +67,7 @@ class Wanted:
 
 
 def take_seats(
-    wanted: Wanted, config: Config, embedded: bool, asked: Sequence[Prompt]
+    wanted: JudgeChoice, config: Config, embedded: bool, asked: Sequence[Prompt]
 ) -> tuple[Judge, tuple[Seat, ...], tuple[str, ...]]:
     """The judge, who judges by it, and what to tell the user.
 
@@ -110,7 +110,7 @@ def _check_all_different(specs: Sequence[str], seats: Sequence[Seat]) -> None:
 
 
 def _judge(
-    wanted: Wanted, config: Config, by_rules: bool, asked: Sequence[Prompt]
+    wanted: JudgeChoice, config: Config, by_rules: bool, asked: Sequence[Prompt]
 ) -> tuple[Judge, tuple[str, ...]]:
     notes: tuple[str, ...] = ()
     if wanted.prompts is not None:

@@ -47,19 +47,14 @@ def parse_verdict(text: str, judge: Judge) -> Winner | None:
     judge: its patterns, e.g. of `read_judge("quality")`.
     None without one, never a tie; for a single-answer judge too: see parse_rating.
     """
-    found = _last_match(visible(text), judge)
+    found = _last_match(blanked(text), judge)
     return WINNERS.get(found[0]) if found else None
 
 
 def parse_rating(text: str, judge: Judge) -> float | None:
     """The last explicit rating outside <think>; None without one or outside 1-10."""
-    found = _last_match(visible(text), judge)
+    found = _last_match(blanked(text), judge)
     return _in_range(found[1]) if found and found[0] == "rating" else None
-
-
-def visible(text: str) -> str:
-    """The reply with spaces for what the judge thought before it spoke."""
-    return blanked(text)
 
 
 def _last_match(text: str, judge: Judge) -> tuple[str, re.Match[str]] | None:
@@ -106,7 +101,7 @@ def _inside_verdict(reply: Reply, judge: Judge) -> tuple[TokenLogps, ...]:
     said = "".join(token.text for token in reply.token_logps)
     # A server may count as tokens what it keeps out of the text: thoughts before, an end behind.
     at = said.rfind(reply.text)
-    found = _last_match(visible(reply.text if at >= 0 else said), judge)
+    found = _last_match(blanked(reply.text if at >= 0 else said), judge)
     start, end = (max(at, 0) + place for place in found[1].span()) if found else (0, 0)
     ends = accumulate(len(token.text) for token in reply.token_logps)
     inside = [
@@ -126,7 +121,7 @@ def _by_probability(token: TokenLogps, judge: Judge) -> Reading:
 
 
 def _read_words(reply: Reply, judge: Judge) -> Reading:
-    said = visible(reply.text)
+    said = blanked(reply.text)
     # A judge of one token is always cut there.
     cut = reply.finished is False and not (judge.tokens and judge.max_tokens == 1)
     found = _last_match(said, judge)

@@ -206,7 +206,7 @@ def _is_loopback(url: str) -> bool:
 def masked(text: str) -> str:
     """Text without the keys."""
     for variable in tuple(_used):
-        text = wire.masked(text, _secret(variable))
+        text = wire.without_secret(text, _secret(variable))
     return text
 
 

@@ -297,7 +297,7 @@ def _seconds_until(date: str, sent: str | None) -> float:
         return until - time.time()
 
 
-def masked(text: str, secret: str) -> str:
+def without_secret(text: str, secret: str) -> str:
     """Text without the secret, anything shaped like a key, or a password inside an address."""
     if secret:
         text = text.replace(secret, "***")

@@ -37,7 +37,7 @@ from sami_eval.core.types import Estimate
 from sami_eval.stats.errors import OutOfRangeError
 from sami_eval.stats.intervals import Array, score_interval, win_rate
 
-Turn = tuple[float, float | None]  # the judge's score, and people's where they voted
+TurnScores = tuple[float, float | None]  # the judge's score, and people's where they voted
 FEWEST = 5  # voted questions; from fewer a weight says nothing and the votes stand alone
 
 
@@ -93,7 +93,7 @@ def _each(values: Iterable[float]) -> Array:
     return np.array(list(values), float)
 
 
-def corrected_win_rate(turns_by_question: Mapping[str, Sequence[Turn]]) -> Corrected:
+def corrected_win_rate(turns_by_question: Mapping[str, Sequence[TurnScores]]) -> Corrected:
     """The win rate people would give, by their votes and the judge's scores, 95% interval.
 
     turns_by_question: for each turn the judge scored, its score and people's mean, None without

@@ -39,11 +39,11 @@ from sami_eval.stats.intervals import (
 )
 from sami_eval.stats.tests import sign_flip_p
 
-Seeds = tuple[int, int]  # of a, of b
-SeedScores = Mapping[Seeds, Mapping[str, Sequence[float]]]
+SeedPair = tuple[int, int]  # of a, of b
+SeedScores = Mapping[SeedPair, Mapping[str, Sequence[float]]]
 
 
-def is_paired(seeds: Iterable[Seeds]) -> bool:
+def is_paired(seeds: Iterable[SeedPair]) -> bool:
     """Whether every seed meets one seed of the other side only."""
     pairs = set(seeds)
     return len({a for a, _ in pairs}) == len({b for _, b in pairs}) == len(pairs)

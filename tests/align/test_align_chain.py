@@ -27,21 +27,21 @@ def base(tmp_path_factory):
 
 
 @pytest.fixture
-def work(base, tmp_path):
-    return chain.Work(base, tmp_path / "adapters", 0, "embedded", Said())
+def setup(base, tmp_path):
+    return chain.Setup(base, tmp_path / "adapters", 0, "embedded", Said())
 
 
 def few(steps=2):
     return {"steps": steps, "batch_size": 2, "max_fall": 10.0}
 
 
-def align(recipe, work, contrasts=CONTRASTS, **changes):
-    return chain.align(recipe, contrasts, work, None, few() | changes)
+def align(recipe, setup, contrasts=CONTRASTS, **changes):
+    return chain.align(recipe, contrasts, setup, None, few() | changes)
 
 
-def test_a_chain_trains_its_missing_links_and_starts_from_them(work, base):
-    model = align("sft+sami@3", work)
-    folder = work.adapters / Path(base.base).name
+def test_a_chain_trains_its_missing_links_and_starts_from_them(setup, base):
+    model = align("sft+sami@3", setup)
+    folder = setup.adapters / Path(base.base).name
     assert sorted(path.name for path in folder.iterdir()) == ["sft+sami@3", "sft@3"]
     assert model.adapter == str(folder / "sft+sami@3")
     assert model.name == "sft+sami"
@@ -59,73 +59,73 @@ def test_a_chain_trains_its_missing_links_and_starts_from_them(work, base):
     assert set(known["metrics"]["last"]) >= {"loss", "kl", "row_accuracy", "column_accuracy"}
 
 
-def test_a_finished_training_is_not_repeated(work):
-    first = align("sft", work)
+def test_a_finished_training_is_not_repeated(setup):
+    first = align("sft", setup)
     stamp = os.stat(Path(first.adapter) / "adapter_model.safetensors").st_mtime_ns
-    assert align("sft", work) == first
+    assert align("sft", setup) == first
     assert os.stat(Path(first.adapter) / "adapter_model.safetensors").st_mtime_ns == stamp
-    assert "already trained" in work.progress.lines[-1]
+    assert "already trained" in setup.progress.lines[-1]
 
 
-def test_other_contrasts_or_options_train_again(work):
-    first = align("sft", work)
-    other = align("sft", work, contrasts=CONTRASTS[:4])
-    third = align("sft", work, contrasts=CONTRASTS[:4], lr=2e-3)
+def test_other_contrasts_or_options_train_again(setup):
+    first = align("sft", setup)
+    other = align("sft", setup, contrasts=CONTRASTS[:4])
+    third = align("sft", setup, contrasts=CONTRASTS[:4], lr=2e-3)
     assert len({first.fingerprint, other.fingerprint, third.fingerprint}) == 3
     assert first.adapter == other.adapter == third.adapter
 
 
-def test_ensure_takes_what_is_there_and_asks_for_no_contrasts(work):
-    trained = align("sft", work)
+def test_ensure_takes_what_is_there_and_asks_for_no_contrasts(setup):
+    trained = align("sft", setup)
 
     def never():
         raise AssertionError("contrasts were written though nothing is missing")
 
-    assert chain.ensure("sft", never, work) == trained
-    assert chain.ensure("base", never, work) == work.base
+    assert chain.ensure("sft", never, setup) == trained
+    assert chain.ensure("base", never, setup) == setup.base
 
 
-def test_ensure_without_training_names_the_command(work):
+def test_ensure_without_training_names_the_command(setup):
     with pytest.raises(UsageError, match="no adapter") as caught:
-        chain.ensure("base+dpo", lambda: CONTRASTS, work, train=False)
+        chain.ensure("base+dpo", lambda: CONTRASTS, setup, train=False)
     assert "sami-eval align base+dpo --base" in caught.value.hint
 
 
-def test_an_adapter_of_another_base_is_refused_or_trained_again(work, base):
-    align("sft", work)
-    other = replace(work, base=replace(base, fingerprint="another"))
+def test_an_adapter_of_another_base_is_refused_or_trained_again(setup, base):
+    align("sft", setup)
+    other = replace(setup, base=replace(base, fingerprint="another"))
     with pytest.raises(UsageError, match="another base"):
         chain.ensure("sft", lambda: CONTRASTS, other, train=False)
 
 
-def test_contrasts_of_another_base_are_refused(work):
+def test_contrasts_of_another_base_are_refused(setup):
     theirs = {"base": "gpt", "fingerprint": "other"}
     ids = tuple(replace(one, token_ids=((5, 2),)) for one in CONTRASTS[0].responses)
     with pytest.raises(UsageError, match="written by `gpt`"):
-        align("sft", work, contrasts=[replace(CONTRASTS[0], responses=ids, metadata=theirs)])
+        align("sft", setup, contrasts=[replace(CONTRASTS[0], responses=ids, metadata=theirs)])
 
 
-def test_text_of_another_model_is_learnt_from_with_a_warning(work):
+def test_text_of_another_model_is_learnt_from_with_a_warning(setup):
     theirs = {"base": "gpt", "fingerprint": "other"}
-    align("sft", work, contrasts=[replace(one, metadata=theirs) for one in CONTRASTS])
-    assert "warning: 6 of 6 contrasts were written by `gpt`" in work.progress.lines[0]
+    align("sft", setup, contrasts=[replace(one, metadata=theirs) for one in CONTRASTS])
+    assert "warning: 6 of 6 contrasts were written by `gpt`" in setup.progress.lines[0]
 
 
-def test_a_failed_training_leaves_nothing_behind(work):
+def test_a_failed_training_leaves_nothing_behind(setup):
     with pytest.raises(UsageError):
-        align("sft", work, contrasts=[contrast(1, rejected="a response is empty")])
-    assert list(work.adapters.rglob("*@*")) == []
+        align("sft", setup, contrasts=[contrast(1, rejected="a response is empty")])
+    assert list(setup.adapters.rglob("*@*")) == []
 
 
-def test_the_leftovers_of_a_killed_training_are_cleared(work, base):
-    killed = work.adapters / Path(base.base).name / ".sft@0.unfinished" / "other.1"
+def test_the_leftovers_of_a_killed_training_are_cleared(setup, base):
+    killed = setup.adapters / Path(base.base).name / ".sft@0.unfinished" / "other.1"
     killed.mkdir(parents=True)
-    align("sft", work)
+    align("sft", setup)
     assert not killed.parent.exists()
 
 
 @pytest.mark.slow
-def test_a_killed_training_gives_the_same_adapter_when_run_again(work, tmp_path):
+def test_a_killed_training_gives_the_same_adapter_when_run_again(setup, tmp_path):
     script = (
         "import sys; from pathlib import Path\n"
         "from sami_eval.align import chain\n"
@@ -133,67 +133,67 @@ def test_a_killed_training_gives_the_same_adapter_when_run_again(work, tmp_path)
         "from sami_eval.core.types import Model\n"
         "from tests.align_models import CONTRASTS\n"
         "base = Model('base', sys.argv[1], fingerprint='tiny')\n"
-        "work = chain.Work(base, Path(sys.argv[2]), 0, 'embedded', silent())\n"
+        "setup = chain.Setup(base, Path(sys.argv[2]), 0, 'embedded', silent())\n"
         "options = {'steps': 500, 'batch_size': 2, 'max_fall': 10.0}\n"
-        "chain.align('base+sami', CONTRASTS, work, None, options)\n"
+        "chain.align('base+sami', CONTRASTS, setup, None, options)\n"
     )
-    command = [sys.executable, "-c", script, work.base.base, str(work.adapters)]
+    command = [sys.executable, "-c", script, setup.base.base, str(setup.adapters)]
     with subprocess.Popen(command, cwd=ROOT) as process:
-        while not there(work.adapters, "**/training.jsonl"):
+        while not there(setup.adapters, "**/training.jsonl"):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 assert process.wait(timeout=0.1) is None, "it ended before it could be killed"
         process.kill()
-    assert list(work.adapters.rglob("adapter_config.json")) == []
-    again = align("base+sami", work, steps=20)
-    other = align("base+sami", replace(work, adapters=tmp_path / "other"), steps=20)
+    assert list(setup.adapters.rglob("adapter_config.json")) == []
+    again = align("base+sami", setup, steps=20)
+    other = align("base+sami", replace(setup, adapters=tmp_path / "other"), steps=20)
     assert all(torch.equal(weights(again)[name], weights(other)[name]) for name in weights(again))
 
 
-def test_several_seeds_are_trained_one_at_a_time(work):
+def test_several_seeds_are_trained_one_at_a_time(setup):
     with pytest.raises(UsageError, match="`2` seeds"):
-        align("sami@1,2", work)
+        align("sami@1,2", setup)
 
 
-def test_a_folder_that_holds_something_else_is_not_replaced(work, tmp_path):
+def test_a_folder_that_holds_something_else_is_not_replaced(setup, tmp_path):
     thesis = tmp_path / "results" / "thesis.txt"
     thesis.parent.mkdir()
     thesis.write_text("years of work")
     for out in (thesis.parent, thesis):
         with pytest.raises(UsageError, match="holds something other than an adapter of ours"):
-            chain.align("base+sft", CONTRASTS, work, out, few())
+            chain.align("base+sft", CONTRASTS, setup, out, few())
     assert thesis.read_text() == "years of work"
     for out in (Path("."), Path("..")):
         with pytest.raises(UsageError, match="names no folder to make"):
-            chain.align("base+sft", CONTRASTS, work, out, few())
+            chain.align("base+sft", CONTRASTS, setup, out, few())
 
 
-def test_an_adapter_of_ours_and_an_empty_folder_are_replaced(work, tmp_path):
+def test_an_adapter_of_ours_and_an_empty_folder_are_replaced(setup, tmp_path):
     out = tmp_path / "mine"
     out.mkdir()
-    first = weights(chain.align("base+sft", CONTRASTS, work, out, few()))
-    second = weights(chain.align("base+sft", CONTRASTS, work, out, few(steps=3)))
+    first = weights(chain.align("base+sft", CONTRASTS, setup, out, few()))
+    second = weights(chain.align("base+sft", CONTRASTS, setup, out, few(steps=3)))
     assert any((first[name] != second[name]).any() for name in first)
 
 
 @pytest.mark.parametrize("method", ["sft", "dpo", "sami"])
-def test_a_training_leaves_no_network_in_memory(work, method):
+def test_a_training_leaves_no_network_in_memory(setup, method):
     from transformers import PreTrainedModel
 
-    align(method, work)
+    align(method, setup)
     assert not [one for one in gc.get_objects() if PreTrainedModel in type(one).__mro__]
 
 
-def test_base_trains_nothing(work):
+def test_base_trains_nothing(setup):
     with pytest.raises(UsageError, match="trains nothing"):
-        align("base", work)
+        align("base", setup)
 
 
 @pytest.mark.parametrize("method", ["sft", "dpo", "sami"])
-def test_the_card_counts_as_seen_what_was_trained_on_alone(work, method):
+def test_the_card_counts_as_seen_what_was_trained_on_alone(setup, method):
     # One contrast is too long for every method; SAMI holds two of the others out.
     long = contrast("much too long", "x" * 400, "y" * 400)
     changes = {"held_out": 2, "max_length": 200} if method == "sami" else {"max_length": 200}
-    model = align(f"base+{method}", work, [*CONTRASTS, long], **changes)
+    model = align(f"base+{method}", setup, [*CONTRASTS, long], **changes)
     seen = set(card.read(Path(model.adapter))["contrasts"]["prompts"])
     short = {prompt_hash(one.prompt) for one in CONTRASTS}
     assert seen < short if method == "sami" else seen == short
@@ -201,20 +201,20 @@ def test_the_card_counts_as_seen_what_was_trained_on_alone(work, method):
     assert not (Path(model.adapter) / card.TRAINED_ON).exists()
 
 
-def test_the_card_tells_how_to_compare(work):
-    model = align("base+dpo", work)
+def test_the_card_tells_how_to_compare(setup):
+    model = align("base+dpo", setup)
     text = (Path(model.adapter) / "README.md").read_text()
     assert "# base+dpo" in text
     assert "sami-eval compare" in text
     assert "| rewards/accuracies |" in text
 
 
-def test_a_fingerprint_follows_weights_not_folders(work, base, tmp_path):
-    model = align("sft", work)
+def test_a_fingerprint_follows_weights_not_folders(setup, base, tmp_path):
+    model = align("sft", setup)
     moved = tmp_path / "moved"
     os.rename(model.adapter, moved)
     assert card.weights_hash(moved) == card.weights_hash(moved)
-    again = chain.align("sft", CONTRASTS, work, tmp_path / "elsewhere", few())
+    again = chain.align("sft", CONTRASTS, setup, tmp_path / "elsewhere", few())
     assert card.weights_hash(Path(again.adapter)) == card.weights_hash(moved)
 
 

@@ -10,7 +10,7 @@ import torch
 
 from sami_eval.align.collate import Encoded, collate, collate_own
 from sami_eval.align.scores import objective, plain_head, reference_states
-from sami_eval.align.sharing import Plan, attention_window, plan, unsafe
+from sami_eval.align.sharing import Shortcuts, attention_window, shortcuts, unsafe
 from sami_eval.core.errors import UsageError
 from tests.align_models import QUICK
 from tests.plain_sami import plain_objective
@@ -248,13 +248,13 @@ def test_bf16_autocast_is_as_near_to_fp32_as_the_plain_way():
 
 def said_plan(model, encoded, mode="auto"):
     said = []
-    chosen = plan(model, encoded, replace(QUICK, prefix_sharing=mode), PAD, said.append)
+    chosen = shortcuts(model, encoded, replace(QUICK, prefix_sharing=mode), PAD, said.append)
     return chosen, said
 
 
 @pytest.mark.parametrize(("kl", "fused"), [(0.1, False), (0.0, True)])
 def test_a_head_that_is_trained_is_not_fused_with_a_reference(kl, fused):
-    chosen = plan(network("llama"), contrasts(2), replace(QUICK, kl=kl), PAD, print)
+    chosen = shortcuts(network("llama"), contrasts(2), replace(QUICK, kl=kl), PAD, print)
     assert (chosen.share, chosen.fused) == (True, fused)
 
 
@@ -387,6 +387,6 @@ def _blind_to_masks(forward):
 
 def test_all_contrasts_of_a_batch_fit_or_none_is_shared():
     near, far = contrasts(2, 1)[0], Encoded("far", ((1,) * 40,) * 2, ((1,) * 9,) * 2)
-    chosen = Plan(share=True, fused=True, window=48)
+    chosen = Shortcuts(share=True, fused=True, window=48)
     assert chosen.shares([near, far])
     assert not replace(chosen, window=47).shares([near, far])

@@ -100,13 +100,15 @@ def options(steps=STEPS):
     return {"steps": steps, "batch_size": 2, "max_fall": 10.0}
 
 
-def work(base, adapters, progress, resume=True):
-    return chain.Work(base, adapters, 0, "embedded", progress, resume)
+def setup_of(base, adapters, progress, resume=True):
+    return chain.Setup(base, adapters, 0, "embedded", progress, resume)
 
 
 def run(base, adapters, progress, resume=True, **changes):
     chosen = options() | changes
-    return chain.align("base+sami", CONTRASTS, work(base, adapters, progress, resume), None, chosen)
+    return chain.align(
+        "base+sami", CONTRASTS, setup_of(base, adapters, progress, resume), None, chosen
+    )
 
 
 def test_the_same_command_goes_on_after_ctrl_c(base, tmp_path):
@@ -160,8 +162,8 @@ from sami_eval.core.types import Model
 from tests.align_models import CONTRASTS
 if __name__ == "__main__":
     base = Model("base", sys.argv[1], fingerprint="tiny")
-    work = chain.Work(base, Path(sys.argv[2]), 0, "embedded", silent())
-    chain.align(sys.argv[4], CONTRASTS * 4, work, None, json.loads(sys.argv[3]))
+    setup = chain.Setup(base, Path(sys.argv[2]), 0, "embedded", silent())
+    chain.align(sys.argv[4], CONTRASTS * 4, setup, None, json.loads(sys.argv[3]))
 """
 
 

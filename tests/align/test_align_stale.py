@@ -35,97 +35,97 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 
 @pytest.fixture
-def work(base: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> chain.Work:
+def setup(base: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> chain.Setup:
     monkeypatch.setattr(options, "PRESETS", tmp_path / "presets.toml")
     set_rate(1e-3)
     adapters = tmp_path / "adapters"
     (adapters / "tiny").mkdir(parents=True)
     (adapters / "tiny" / card.CONTRASTS).write_text(contrasts_to_jsonl(CONTRASTS))
-    return chain.Work(base, adapters, 0, None, Said())
+    return chain.Setup(base, adapters, 0, None, Said())
 
 
 def set_rate(lr: float) -> None:
     options.PRESETS.write_text(PRESETS.format(lr=lr))
 
 
-def train(recipe: str, work: chain.Work, **changes: object) -> Model:
-    return chain.align(recipe, CONTRASTS, work, None, changes)
+def train(recipe: str, setup: chain.Setup, **changes: object) -> Model:
+    return chain.align(recipe, CONTRASTS, setup, None, changes)
 
 
-def look(recipe: str, work: chain.Work, may_train: bool = True) -> list[str]:
+def look(recipe: str, setup: chain.Setup, may_train: bool = True) -> list[str]:
     """What is said when an adapter is asked for as `compare` does."""
     said = Said()
-    asked = chain.Work(work.base, work.adapters, 0, None, said)
+    asked = chain.Setup(setup.base, setup.adapters, 0, None, said)
     chain.ensure(recipe, lambda: CONTRASTS, asked, train=may_train)
     return list(said.lines)
 
 
-def stamp(recipe: str, work: chain.Work) -> int:
-    path = work.adapters / "tiny" / f"{recipe}@0" / "adapter_model.safetensors"
+def stamp(recipe: str, setup: chain.Setup) -> int:
+    path = setup.adapters / "tiny" / f"{recipe}@0" / "adapter_model.safetensors"
     return path.stat().st_mtime_ns
 
 
-def test_nothing_is_said_of_what_is_up_to_date(work: chain.Work) -> None:
-    train("dpo", work)
-    assert look("dpo", work) == []
+def test_nothing_is_said_of_what_is_up_to_date(setup: chain.Setup) -> None:
+    train("dpo", setup)
+    assert look("dpo", setup) == []
 
 
-def test_a_changed_preset_is_warned_of_with_the_command(work: chain.Work) -> None:
-    model = train("sft", work)
-    before = stamp("sft", work)
+def test_a_changed_preset_is_warned_of_with_the_command(setup: chain.Setup) -> None:
+    model = train("sft", setup)
+    before = stamp("sft", setup)
     set_rate(2e-3)
     for may_train in (True, False):
-        warning, hint = look("sft", work, may_train)
+        warning, hint = look("sft", setup, may_train)
         assert warning == (
             f"warning: `{model.adapter}`: trained with lr 0.001, the preset now says 0.002"
         )
-        assert hint == f"train it again: sami-eval align sft --base {work.base.base}"
-    assert stamp("sft", work) == before
+        assert hint == f"train it again: sami-eval align sft --base {setup.base.base}"
+    assert stamp("sft", setup) == before
 
 
-def test_an_option_the_user_chose_is_not_the_presets_to_change(work: chain.Work) -> None:
-    train("sft", work, lr=5e-4)
+def test_an_option_the_user_chose_is_not_the_presets_to_change(setup: chain.Setup) -> None:
+    train("sft", setup, lr=5e-4)
     set_rate(2e-3)
-    assert look("sft", work) == []
-    train("base+dpo", work, rank=2)  # chosen, but not the rate
+    assert look("sft", setup) == []
+    train("base+dpo", setup, rank=2)  # chosen, but not the rate
     set_rate(3e-3)
-    assert "trained with lr 0.002" in look("base+dpo", work)[0]
+    assert "trained with lr 0.002" in look("base+dpo", setup)[0]
 
 
-def test_changed_contrasts_are_warned_of(work: chain.Work) -> None:
-    train("sft", work)
-    path = work.adapters / "tiny" / card.CONTRASTS
+def test_changed_contrasts_are_warned_of(setup: chain.Setup) -> None:
+    train("sft", setup)
+    path = setup.adapters / "tiny" / card.CONTRASTS
     path.write_text(contrasts_to_jsonl([*CONTRASTS[1:], CONTRASTS[0]]))
-    assert f"`{path}` changed since" in look("sft", work)[0]
+    assert f"`{path}` changed since" in look("sft", setup)[0]
     path.unlink()  # nothing to compare with
-    assert look("sft", work) == []
+    assert look("sft", setup) == []
 
 
-def test_contrasts_of_elsewhere_are_not_looked_for_beside_the_adapters(work: chain.Work) -> None:
-    chain.align("sft", CONTRASTS[:3], work, None, {})
-    assert look("sft", work) == []
+def test_contrasts_of_elsewhere_are_not_looked_for_beside_the_adapters(setup: chain.Setup) -> None:
+    chain.align("sft", CONTRASTS[:3], setup, None, {})
+    assert look("sft", setup) == []
 
 
-def test_a_link_whose_earlier_link_was_trained_again_is_warned_of(work: chain.Work) -> None:
-    model = train("dpo", work)
-    train("sft", work, lr=4e-3)
-    warning, hint = look("dpo", work)
+def test_a_link_whose_earlier_link_was_trained_again_is_warned_of(setup: chain.Setup) -> None:
+    model = train("dpo", setup)
+    train("sft", setup, lr=4e-3)
+    warning, hint = look("dpo", setup)
     assert warning == f"warning: `{model.adapter}`: its earlier link was trained again since"
     assert "sami-eval align sft+dpo --base" in hint
-    assert look("sft", work) == []
+    assert look("sft", setup) == []
 
 
 def test_adapters_of_the_embedded_base_are_trained_again_link_by_link(
-    work: chain.Work, monkeypatch: pytest.MonkeyPatch
+    setup: chain.Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "BASE_DIR", Path(work.base.base))
-    shutil.move(work.adapters / "tiny", work.adapters / "embedded")
-    train("sami", work)
-    folders = [work.adapters / "embedded" / name for name in ("sft@0", "sft+sami@0")]
+    monkeypatch.setattr(embedded, "BASE_DIR", Path(setup.base.base))
+    shutil.move(setup.adapters / "tiny", setup.adapters / "embedded")
+    train("sami", setup)
+    folders = [setup.adapters / "embedded" / name for name in ("sft@0", "sft+sami@0")]
     before = [card.weights_hash(folder) for folder in folders]
     set_rate(2e-3)
-    assert look("sami", work, may_train=False)[0].startswith("warning: ")
-    said = look("sami", work)
+    assert look("sami", setup, may_train=False)[0].startswith("warning: ")
+    said = look("sami", setup)
     assert [line.partition("`: ")[2] for line in said] == [
         "trained with lr 0.001, the preset now says 0.002",
         "its earlier link was trained again since",
@@ -133,17 +133,17 @@ def test_adapters_of_the_embedded_base_are_trained_again_link_by_link(
     assert not any(line.startswith("warning") for line in said)
     after = [card.weights_hash(folder) for folder in folders]
     assert not set(before) & set(after)
-    assert look("sami", work) == []
+    assert look("sami", setup) == []
 
 
 def test_a_comparison_names_a_stale_contender(
-    work: chain.Work, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    setup: chain.Setup, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(work.adapters.parent)
-    asked = ["align", "sft", "--base", work.base.base, "-q"]
+    monkeypatch.chdir(setup.adapters.parent)
+    asked = ["align", "sft", "--base", setup.base.base, "-q"]
     assert cli.run(asked) == 0
     set_rate(2e-3)
     Path("q.jsonl").write_text('{"question_id": 1, "category": "math", "turns": ["1+1?"]}\n')
-    asked = ["compare", "sft", "base", "--base", work.base.base, "--prompts", "q.jsonl"]
+    asked = ["compare", "sft", "base", "--base", setup.base.base, "--prompts", "q.jsonl"]
     assert cli.run([*asked, "--judge", "rules", "--max-tokens", "2"]) in (0, 1)
     assert "trained with lr 0.001, the preset now says 0.002" in capsys.readouterr().err

@@ -7,7 +7,7 @@ import pytest
 
 from sami_eval.align.contrast import choose_prompts, constitutions, draft, write_contrasts
 from sami_eval.align.filters import Filters, reason_to_reject
-from sami_eval.align.summary import Lengths, summarize
+from sami_eval.align.summary import ResponseLengths, summarize
 from sami_eval.core.calls import Completion, Sampling
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Model, Principle, Prompt, Response
@@ -160,7 +160,7 @@ def test_the_summary_counts_what_was_rejected_and_why():
     assert summary.rejected == {"a response is empty": 2, "two responses are identical": 1}
     assert summary.by_category == {"writing": (2, 5)}
     assert (summary.lengths.unit, summary.lengths.n) == ("characters", 4)
-    assert summarize(write(PROMPTS[:2])).lengths == Lengths(4, "tokens", 3, 3, 3.0, 3)
+    assert summarize(write(PROMPTS[:2])).lengths == ResponseLengths(4, "tokens", 3, 3, 3.0, 3)
 
 
 def test_the_summary_counts_by_signed_principle():

@@ -23,8 +23,8 @@ def base(tmp_path_factory):
 
 
 @pytest.fixture
-def work(base, tmp_path):
-    return chain.Work(base, tmp_path / "adapters", 0, "embedded", Said())
+def setup(base, tmp_path):
+    return chain.Setup(base, tmp_path / "adapters", 0, "embedded", Said())
 
 
 def few():
@@ -36,24 +36,24 @@ def with_ids(one, metadata):
     return replace(one, responses=tuple(spoken), metadata=metadata)
 
 
-def test_token_ids_of_an_adapter_on_the_same_base_are_trained_on(work, base):
-    sft = chain.align("sft", GIVEN, work, None, few())
+def test_token_ids_of_an_adapter_on_the_same_base_are_trained_on(setup, base):
+    sft = chain.align("sft", GIVEN, setup, None, few())
     theirs = origin(sft, SAMPLING, Filters())
     given = [with_ids(one, theirs) for one in GIVEN]
-    chain.align("sft+sami", given, work, None, few())
-    assert not any("warning: 8" in line for line in work.progress.lines)
-    chain.align("base+sami", given, work, None, few())
+    chain.align("sft+sami", given, setup, None, few())
+    assert not any("warning: 8" in line for line in setup.progress.lines)
+    chain.align("base+sami", given, setup, None, few())
     said = f"8 of 8 contrasts were written by `{base.base}` with adapter `sft@0`"
-    assert any(said in line for line in work.progress.lines)
+    assert any(said in line for line in setup.progress.lines)
 
 
-def test_an_adapter_with_a_tokenizer_of_its_own_does_not_speak_for_its_base(work):
-    sft = chain.align("sft", GIVEN, work, None, few())
+def test_an_adapter_with_a_tokenizer_of_its_own_does_not_speak_for_its_base(setup):
+    sft = chain.align("sft", GIVEN, setup, None, few())
     (Path(sft.adapter) / "tokenizer_config.json").write_text("{}")
     theirs = origin(sft, SAMPLING, Filters())
     given = [with_ids(one, theirs) for one in GIVEN]
     with pytest.raises(UsageError, match="with adapter `sft@0`, not by"):
-        chain.align("base+sami", given, work, None, few())
+        chain.align("base+sami", given, setup, None, few())
 
 
 def test_sampling_and_filters_come_back_as_they_were(base):

@@ -30,8 +30,8 @@ def base(tmp_path_factory):
 
 
 @pytest.fixture
-def work(base, tmp_path):
-    return chain.Work(base, tmp_path / "adapters", 0, "embedded", Said())
+def setup(base, tmp_path):
+    return chain.Setup(base, tmp_path / "adapters", 0, "embedded", Said())
 
 
 class Writer:
@@ -62,8 +62,8 @@ def few(**changes):
     return {"steps": 2, "batch_size": 2, "max_fall": 10.0} | changes
 
 
-def run(work, n=2, rewrite=None, recipe="base+sami", given=GIVEN, out=None, **changes):
-    return iterate(recipe, given, work, n, rewrite or Writer(), out, few(**changes))
+def run(setup, n=2, rewrite=None, recipe="base+sami", given=GIVEN, out=None, **changes):
+    return iterate(recipe, given, setup, n, rewrite or Writer(), out, few(**changes))
 
 
 def test_no_prompt_is_in_two_parts_and_none_is_left_out():
@@ -84,15 +84,15 @@ def test_a_prompt_nearly_like_an_earlier_one_stays_out_of_every_part():
     )
 
 
-def test_more_iterations_than_prompts_are_refused(work):
+def test_more_iterations_than_prompts_are_refused(setup):
     with pytest.raises(UsageError, match="`--iterations 9` of 8 prompts"):
-        run(work, n=9)
+        run(setup, n=9)
 
 
-def test_each_iteration_is_written_by_the_adapter_of_the_one_before(work, base):
+def test_each_iteration_is_written_by_the_adapter_of_the_one_before(setup, base):
     writer = Writer()
-    model = run(work, n=2, rewrite=writer, recipe="sft+sami")
-    folder = work.adapters / Path(base.base).name
+    model = run(setup, n=2, rewrite=writer, recipe="sft+sami")
+    folder = setup.adapters / Path(base.base).name
     sft, first, second = (folder / n for n in ("sft@0", "sft+sami@0-1of2", "sft+sami@0-2of2"))
     assert [one.adapter for one in writer.models] == [str(sft), str(first)]
     assert model.adapter == str(second)
@@ -113,59 +113,59 @@ def test_each_iteration_is_written_by_the_adapter_of_the_one_before(work, base):
     assert "iteration 2 of 2" in (second / "README.md").read_text()
 
 
-def test_the_reference_is_the_start_of_the_iteration(work):
-    run(work, n=2, lr=0.05, kl=0.1, steps=6)
-    second = card.read(next(work.adapters.rglob("base+sami@0-2of2")))
+def test_the_reference_is_the_start_of_the_iteration(setup):
+    run(setup, n=2, lr=0.05, kl=0.1, steps=6)
+    second = card.read(next(setup.adapters.rglob("base+sami@0-2of2")))
     # Nothing is trained yet at the first step, so nothing can lie between it and its reference.
     assert abs(second["metrics"]["first"]["kl"]) < 1e-5
     assert second["metrics"]["last"]["kl"] > 1e-3
 
 
-def test_finished_iterations_are_neither_written_nor_trained_again(work):
-    assert n_finished("base+sami", GIVEN, work, 2, None, few()) == 0
-    model = run(work)
+def test_finished_iterations_are_neither_written_nor_trained_again(setup):
+    assert n_finished("base+sami", GIVEN, setup, 2, None, few()) == 0
+    model = run(setup)
     stamp = os.stat(Path(model.adapter) / "adapter_model.safetensors").st_mtime_ns
-    assert n_finished("base+sami", GIVEN, work, 2, None, few()) == 2
-    assert run(work, rewrite=never) == model
+    assert n_finished("base+sami", GIVEN, setup, 2, None, few()) == 2
+    assert run(setup, rewrite=never) == model
     assert os.stat(Path(model.adapter) / "adapter_model.safetensors").st_mtime_ns == stamp
 
 
-def test_ctrl_c_in_the_second_iteration_repeats_nothing(work, tmp_path):
-    whole = run(replace(work, adapters=tmp_path / "whole"), steps=STEPS)
+def test_ctrl_c_in_the_second_iteration_repeats_nothing(setup, tmp_path):
+    whole = run(replace(setup, adapters=tmp_path / "whole"), steps=STEPS)
     with pytest.raises(KeyboardInterrupt):
-        run(replace(work, progress=Interrupting(STEPS + 8)), steps=STEPS)
-    assert n_finished("base+sami", GIVEN, work, 2, None, few(steps=STEPS)) == 1
-    resumed = run(work, rewrite=never, steps=STEPS)
-    assert any("goes on after step 5 of 12" in line for line in work.progress.lines)
+        run(replace(setup, progress=Interrupting(STEPS + 8)), steps=STEPS)
+    assert n_finished("base+sami", GIVEN, setup, 2, None, few(steps=STEPS)) == 1
+    resumed = run(setup, rewrite=never, steps=STEPS)
+    assert any("goes on after step 5 of 12" in line for line in setup.progress.lines)
     assert all(torch.equal(weights(whole)[name], weights(resumed)[name]) for name in weights(whole))
-    assert not list(work.adapters.rglob(checkpoints.FOLDER))
+    assert not list(setup.adapters.rglob(checkpoints.FOLDER))
 
 
 @pytest.mark.parametrize("change", ["prompt", "constitution", "sampling"])
-def test_other_prompts_constitutions_or_sampling_are_written_anew(change, work):
-    run(work)
+def test_other_prompts_constitutions_or_sampling_are_written_anew(change, setup):
+    run(setup)
     other = {
         "prompt": replace(GIVEN[0], prompt=replace(GIVEN[0].prompt, category="other")),
         "constitution": replace(GIVEN[0], constitutions=("1. say no", "1. say yes")),
         "sampling": replace(
-            GIVEN[0], metadata=origin(work.base, Sampling(0.9, 1.0, 99), Filters())
+            GIVEN[0], metadata=origin(setup.base, Sampling(0.9, 1.0, 99), Filters())
         ),
     }[change]
     writer = Writer()
-    run(work, rewrite=writer, given=[other, *GIVEN[1:]])
+    run(setup, rewrite=writer, given=[other, *GIVEN[1:]])
     assert any(other.prompt.id in prompts for prompts in writer.prompts)
 
 
-def test_a_first_iteration_that_changed_is_followed_by_the_others(work):
-    run(work)
+def test_a_first_iteration_that_changed_is_followed_by_the_others(setup):
+    run(setup)
     writer = Writer()
-    run(work, rewrite=writer, lr=2e-3)
+    run(setup, rewrite=writer, lr=2e-3)
     # The base's contrasts are still those; the first adapter is another, and so is what it writes.
     assert [one.adapter and Path(one.adapter).name for one in writer.models] == ["base+sami@0-1of2"]
 
 
-def test_out_names_the_last_adapter_and_the_earlier_lie_beside_it(work, tmp_path):
-    model = run(work, out=tmp_path / "mine" / "best")
+def test_out_names_the_last_adapter_and_the_earlier_lie_beside_it(setup, tmp_path):
+    model = run(setup, out=tmp_path / "mine" / "best")
     assert model.adapter == str(tmp_path / "mine" / "best")
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [
         "best",
@@ -175,15 +175,15 @@ def test_out_names_the_last_adapter_and_the_earlier_lie_beside_it(work, tmp_path
     ]
 
 
-def test_iterations_of_all_weights_start_from_the_checkpoint_before(work):
+def test_iterations_of_all_weights_start_from_the_checkpoint_before(setup):
     writer = Writer()
-    model = run(work, rewrite=writer, full=True)
+    model = run(setup, rewrite=writer, full=True)
     assert card.is_checkpoint(Path(model.base))
     assert [Path(one.base).name for one in writer.models][1] == "base+sami@0-1of2"
     assert card.read(Path(model.base))["base"]["id"] == writer.models[1].base
 
 
-def test_every_iteration_says_what_it_came_to(work):
-    run(work, recipe="base+dpo")
-    (line,) = [one for one in work.progress.lines if one.startswith("iteration 2 of 2 (")]
+def test_every_iteration_says_what_it_came_to(setup):
+    run(setup, recipe="base+dpo")
+    (line,) = [one for one in setup.progress.lines if one.startswith("iteration 2 of 2 (")]
     assert "(base+dpo@0-2of2): 4 of 4 contrasts accepted, loss 0." in line

@@ -15,7 +15,7 @@ import pytest
 from sami_eval import cli
 from sami_eval.core.calls import Request, Sampling
 from sami_eval.core.types import Model
-from sami_eval.generate.vllm import sample_groups, seed_of
+from sami_eval.generate.vllm import request_seed, sample_groups
 
 HAS_VLLM = importlib.util.find_spec("vllm") is not None
 real = [
@@ -45,9 +45,9 @@ def test_another_model_or_temperature_is_another_group() -> None:
 
 
 def test_a_sample_has_its_seed_in_any_group() -> None:
-    assert [seed_of(sample(i)) - seed_of(sample(0)) for i in range(3)] == [0, 1, 2]
-    assert seed_of(sample(0)) != seed_of(replace(sample(0), token_ids=(9,)))
-    assert seed_of(sample(31)) < 2**63
+    assert [request_seed(sample(i)) - request_seed(sample(0)) for i in range(3)] == [0, 1, 2]
+    assert request_seed(sample(0)) != request_seed(replace(sample(0), token_ids=(9,)))
+    assert request_seed(sample(31)) < 2**63
 
 
 def figures(folder: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:

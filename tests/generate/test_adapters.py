@@ -16,14 +16,14 @@ from sami_eval.core.errors import SamiEvalError
 from sami_eval.core.progress import silent
 from sami_eval.core.types import Contrast, Model, Prompt, Response
 from sami_eval.data.contrasts import contrasts_to_jsonl
-from sami_eval.generate import Settings, format_of, respond
+from sami_eval.generate import GenerateSettings, format_of, respond
 from sami_eval.generate.models import resolve_all
 from sami_eval.ledger.store import Ledger
 from tests.adapter_kinds import CONFIG, WEIGHTS, changed, made, peft_says, stated
 from tests.tiny_llama import save_base
 from tests.word_problems import write_problems
 
-GREEDY = Settings(temperature=0.0, max_tokens=8)
+GREEDY = GenerateSettings(temperature=0.0, max_tokens=8)
 PROMPTS = [Prompt("1", "math", ("Say something.",)), Prompt("2", "math", ("And again?",))]
 TARGETS = ["q_proj", "v_proj", "down_proj"]
 

@@ -12,11 +12,11 @@ from sami_eval.core.config import Config
 from sami_eval.core.errors import SamiEvalError, UsageError
 from sami_eval.core.progress import silent
 from sami_eval.core.types import Model, Prompt
-from sami_eval.generate import EngineChoice, Engines, Settings, format_of, respond
+from sami_eval.generate import EngineChoice, Engines, GenerateSettings, format_of, respond
 from sami_eval.generate.complete import cut
 from sami_eval.generate.engine import Done, Engine
 from sami_eval.generate.models import resolve_all
-from sami_eval.generate.text import first_stop, read_completion
+from sami_eval.generate.text import completion_of, first_stop
 from sami_eval.ledger.store import Ledger
 from tests.tiny_llama import byte_tokenizer, save_adapter, save_base
 
@@ -207,19 +207,19 @@ def test_batches_hold_one_adapter_and_few_padded_tokens(models: list[Model]) -> 
 def test_a_row_ends_at_its_end_of_sequence_token() -> None:
     tokenizer = byte_tokenizer()
     hi = tokenizer("hi")["input_ids"]
-    assert read_completion(tokenizer, [*hi, 1], {1}, ()) == Completion("hi", (*hi, 1), True, 2)
+    assert completion_of(tokenizer, [*hi, 1], {1}, ()) == Completion("hi", (*hi, 1), True, 2)
 
 
 def test_a_row_cut_at_the_token_limit_is_not_finished() -> None:
     tokenizer = byte_tokenizer()
     hi = tuple(tokenizer("hi")["input_ids"])
-    assert read_completion(tokenizer, hi, {1}, ()) == Completion("hi", hi, False, 2)
+    assert completion_of(tokenizer, hi, {1}, ()) == Completion("hi", hi, False, 2)
 
 
 def test_text_and_tokens_are_cut_before_a_stop_string() -> None:
     tokenizer = byte_tokenizer()
     ids = tokenizer("hi\nHuman: and")["input_ids"]
-    completion = read_completion(tokenizer, ids, {1}, ("\nInstructions:", "\nHuman:"))
+    completion = completion_of(tokenizer, ids, {1}, ("\nInstructions:", "\nHuman:"))
     assert completion == Completion("hi", tuple(ids[:2]), True, 2)
     assert first_stop("none", ("\nHuman:",)) is None
 
@@ -253,7 +253,7 @@ def test_the_second_turn_follows_the_models_own_first_answer(
 ) -> None:
     prompts = [Prompt("1", "math", ("Hi", "Again")), Prompt("2", "math", ("Why?",))]
     with Ledger(tmp_path / "l.db") as ledger:
-        by_model = respond(prompts, models, Settings(max_tokens=8), ledger, silent())
+        by_model = respond(prompts, models, GenerateSettings(max_tokens=8), ledger, silent())
     assert list(by_model) == [model.name for model in models]
     two, one = by_model["base"]
     assert (len(two.turns), len(one.turns)) == (2, 1)
@@ -271,7 +271,10 @@ def test_principles_are_shown_unless_told_otherwise(models: list[Model], tmp_pat
     with Ledger(tmp_path / "l.db") as ledger:
         texts = [
             respond(prompts, models[:1], settings, ledger, silent())["base"][0].turns
-            for settings in (Settings(max_tokens=8), Settings(max_tokens=8, with_principles=False))
+            for settings in (
+                GenerateSettings(max_tokens=8),
+                GenerateSettings(max_tokens=8, with_principles=False),
+            )
         ]
     assert texts[0] != texts[1]
 
@@ -292,7 +295,7 @@ def test_temperature_is_the_settings_the_prompts_or_the_categorys(
     category: str, own: float | None, setting: float | None, expected: float
 ) -> None:
     prompt = Prompt("1", category, ("Hi",), temperature=own)
-    assert generate.temperature_of(prompt, Settings(temperature=setting)) == expected
+    assert generate.temperature_of(prompt, GenerateSettings(temperature=setting)) == expected
 
 
 def test_an_unknown_engine_is_named() -> None:

@@ -14,7 +14,7 @@ from sami_eval.core.errors import SamiEvalError, UsageError
 from sami_eval.core.progress import silent
 from sami_eval.core.types import Prompt, Response
 from sami_eval.data.answers import write_answers
-from sami_eval.generate import EngineChoice, Settings, respond
+from sami_eval.generate import EngineChoice, GenerateSettings, respond
 from sami_eval.generate.models import resolve_all
 from sami_eval.ledger.store import Ledger
 from sami_eval.server.client import ClientSettings
@@ -22,7 +22,7 @@ from tests.loopback_judge import Answer, Behaviour, LoopbackJudge, completion, e
 
 PROMPTS = [Prompt("1", "math", ("one", "two")), Prompt("2", "math", ("three",))]
 QUICK = ClientSettings(timeout_s=30, max_retries=1, backoff_s=0.001, max_backoff_s=0.002)
-SETTINGS = Settings(engine=EngineChoice(client=QUICK))
+SETTINGS = GenerateSettings(engine=EngineChoice(client=QUICK))
 
 
 def echo(body: dict[str, Any]) -> Answer:
@@ -95,7 +95,7 @@ def test_recorded_answers_are_matched_by_prompt(tmp_path: Path) -> None:
     spec = record(tmp_path / "r.jsonl", one, two, Response("9", "sft", ("unasked",)))
     models = resolve_all([spec], config=Config(tmp_path))
     with Ledger(tmp_path / "l.db") as ledger:
-        assert respond(PROMPTS, models, Settings(), ledger, silent()) == {"sft": [two, one]}
+        assert respond(PROMPTS, models, GenerateSettings(), ledger, silent()) == {"sft": [two, one]}
 
 
 def test_a_file_of_two_models_is_two_contenders(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_file_of_two_models_is_two_contenders(tmp_path: Path) -> None:
     models = resolve_all([record(tmp_path / "r.jsonl", *rows)], config=Config(tmp_path))
     assert [model.name for model in models] == ["sft", "dpo"]
     with Ledger(tmp_path / "l.db") as ledger:
-        by_model = respond(PROMPTS, models, Settings(), ledger, silent())
+        by_model = respond(PROMPTS, models, GenerateSettings(), ledger, silent())
     assert {name: len(responses) for name, responses in by_model.items()} == {"sft": 2, "dpo": 2}
 
 
@@ -111,7 +111,7 @@ def test_a_renamed_record_keeps_its_answers(tmp_path: Path) -> None:
     spec = record(tmp_path / "r.jsonl", *(Response(p.id, "sft", ("x",)) for p in PROMPTS))
     models = [replace(model, name="mine") for model in resolve_all([spec], config=Config(tmp_path))]
     with Ledger(tmp_path / "l.db") as ledger:
-        responses = respond(PROMPTS, models, Settings(), ledger, silent())["mine"]
+        responses = respond(PROMPTS, models, GenerateSettings(), ledger, silent())["mine"]
     assert [response.model for response in responses] == ["mine", "mine"]
 
 
@@ -120,7 +120,7 @@ def test_a_record_without_a_question_is_refused(tmp_path: Path) -> None:
         [record(tmp_path / "r.jsonl", Response("1", "sft", ("a", "b")))], config=Config(tmp_path)
     )
     with Ledger(tmp_path / "l.db") as ledger, pytest.raises(UsageError) as caught:
-        respond(PROMPTS, models, Settings(), ledger, silent())
+        respond(PROMPTS, models, GenerateSettings(), ledger, silent())
     assert "answers 1 of 2 questions" in caught.value.message
     assert "`2`" in caught.value.message
 
@@ -132,7 +132,7 @@ def test_fastchats_samples_stay_apart(tmp_path: Path) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     models = resolve_all([str(path)], config=Config(tmp_path))
     with Ledger(tmp_path / "l.db") as ledger:
-        responses = respond(PROMPTS, models, Settings(), ledger, silent())["m"]
+        responses = respond(PROMPTS, models, GenerateSettings(), ledger, silent())["m"]
     assert [(r.prompt_id, r.sample, r.turns) for r in responses] == [
         ("1", 0, ("a", "b")),
         ("1", 1, ("c", "d")),

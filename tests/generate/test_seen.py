@@ -153,12 +153,12 @@ def test_a_run_of_an_earlier_version_is_shown_without_it(
 
 def test_the_prompts_of_earlier_links_are_on_a_chains_card(tmp_path: Path) -> None:
     base = save_base(tmp_path / "base")
-    work = chain.Work(base, tmp_path / "adapters", 0, "embedded", Said())
+    setup = chain.Setup(base, tmp_path / "adapters", 0, "embedded", Said())
     few = {"steps": 1, "batch_size": 2, "max_fall": 10.0}
     first, second = CONTRASTS[:2], CONTRASTS[1:4]
-    sft = chain.align("sft", first, work, None, few)
-    both = chain.align("sft+dpo", second, work, None, few)
-    third = chain.align("sft+dpo+sami", CONTRASTS[4:], work, None, few)
+    sft = chain.align("sft", first, setup, None, few)
+    both = chain.align("sft+dpo", second, setup, None, few)
+    third = chain.align("sft+dpo+sami", CONTRASTS[4:], setup, None, few)
 
     def hashes(*numbers: int) -> set[str]:
         return {prompt_hash(CONTRASTS[number].prompt) for number in numbers}

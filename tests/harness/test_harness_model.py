@@ -19,7 +19,7 @@ from sami_eval.core.errors import UsageError
 from sami_eval.embedded import BASE_DIR
 from sami_eval.generate import hf
 from sami_eval.harness.command import TaskManager
-from sami_eval.harness.model import SamiEvalLM, labels_of, sampling_of, specs_of
+from sami_eval.harness.model import SamiEvalLM, labels_of, sampling_asked, specs_of
 from tests.tiny_llama import save_adapter
 from tests.word_problems import write_problems
 
@@ -99,11 +99,11 @@ def test_specs_are_read_as_lm_eval_hands_them_over() -> None:
 
 def test_generation_arguments_become_ours() -> None:
     asked = {"until": ["X"], "do_sample": True, "temperature": 0.8, "top_p": 0.9, "seed": 3}
-    assert sampling_of({**asked, "max_gen_toks": 7}) == Sampling(0.8, 0.9, 7, ("X",), 3)
-    assert sampling_of({"temperature": 0.8, "do_sample": False}).temperature == 0
-    assert sampling_of({"until": "X"}) == Sampling(0.0, 1.0, 256, ("X",), 0)
+    assert sampling_asked({**asked, "max_gen_toks": 7}) == Sampling(0.8, 0.9, 7, ("X",), 3)
+    assert sampling_asked({"temperature": 0.8, "do_sample": False}).temperature == 0
+    assert sampling_asked({"until": "X"}) == Sampling(0.0, 1.0, 256, ("X",), 0)
     with pytest.raises(UsageError, match="no generation argument `top_k`"):
-        sampling_of({"top_k": 3})
+        sampling_asked({"top_k": 3})
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_generation_arguments_become_ours() -> None:
 def test_generation_arguments_out_of_range_are_refused(bad: dict[str, Any]) -> None:
     name, value = next(iter(bad.items()))
     with pytest.raises(UsageError, match=f"`{name}={value}`"):
-        sampling_of(bad)
+        sampling_asked(bad)
 
 
 def test_scoring_given_texts_is_refused() -> None:

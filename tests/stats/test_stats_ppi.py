@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sami_eval.core.types import Estimate
 from sami_eval.stats import win_rate
-from sami_eval.stats.ppi import Sums, Turn, corrected_win_rate, prediction_powered
+from sami_eval.stats.ppi import Sums, TurnScores, corrected_win_rate, prediction_powered
 from tests import ROOT
 
 HALVES = st.sampled_from((0.0, 0.5, 1.0))
@@ -25,17 +25,17 @@ TURNS = st.lists(
 )
 
 
-def named(rows: Sequence[Sequence[Turn]]) -> dict[str, Sequence[Turn]]:
+def named(rows: Sequence[Sequence[TurnScores]]) -> dict[str, Sequence[TurnScores]]:
     return {str(i): row for i, row in enumerate(rows)}
 
 
-def one_turn(turns: Sequence[Turn]) -> dict[str, Sequence[Turn]]:
+def one_turn(turns: Sequence[TurnScores]) -> dict[str, Sequence[TurnScores]]:
     return named([[turn] for turn in turns])
 
 
 # 8 voted questions on which the judge errs once, and 8 that it alone scored.
-VOTED: list[Turn] = [(1, 1), (1, 1), (1, 1), (1, 0), (0, 0), (0, 0), (0, 0), (0, 0)]
-UNVOTED: list[Turn] = [(1, None)] * 6 + [(0, None)] * 2
+VOTED: list[TurnScores] = [(1, 1), (1, 1), (1, 1), (1, 0), (0, 0), (0, 0), (0, 0), (0, 0)]
+UNVOTED: list[TurnScores] = [(1, None)] * 6 + [(0, None)] * 2
 
 
 def test_the_rate_by_hand() -> None:
@@ -56,8 +56,8 @@ def test_the_rate_by_hand() -> None:
 
 
 def test_a_judge_that_is_always_right_gives_its_own_rate() -> None:
-    voted: list[Turn] = [(1, 1)] * 12 + [(0, 0)] * 8
-    more: list[Turn] = [(1, None)] * 45 + [(0, None)] * 35
+    voted: list[TurnScores] = [(1, 1)] * 12 + [(0, 0)] * 8
+    more: list[TurnScores] = [(1, None)] * 45 + [(0, None)] * 35
     found = corrected_win_rate(one_turn(voted + more))
     assert found.weight == pytest.approx(1, abs=0.01)
     assert found.win_rate.value == pytest.approx(57 / 100, abs=0.001)
@@ -65,7 +65,7 @@ def test_a_judge_that_is_always_right_gives_its_own_rate() -> None:
 
 
 def test_a_judge_that_says_the_same_to_all_leaves_the_votes_alone() -> None:
-    voted: list[Turn] = [(1, 1)] * 12 + [(1, 0)] * 8
+    voted: list[TurnScores] = [(1, 1)] * 12 + [(1, 0)] * 8
     found = corrected_win_rate(one_turn(voted + [(1, None)] * 80))
     assert found.weight == 0
     assert found.win_rate.value == found.people.value
@@ -73,7 +73,7 @@ def test_a_judge_that_says_the_same_to_all_leaves_the_votes_alone() -> None:
 
 
 def test_where_everything_is_voted_on_the_votes_stand_alone() -> None:
-    rows: list[list[Turn]] = [[(1, 0.5), (0, 0)], [(1, 1), (1, 0)], [(0, 0), (0.5, 1)]] * 5
+    rows: list[list[TurnScores]] = [[(1, 0.5), (0, 0)], [(1, 1), (1, 0)], [(0, 0), (0.5, 1)]] * 5
     found = corrected_win_rate(named(rows))
     assert found.people == win_rate([[y for _, y in row] for row in rows])
     assert found.win_rate.value == pytest.approx(found.people.value)
@@ -81,7 +81,7 @@ def test_where_everything_is_voted_on_the_votes_stand_alone() -> None:
 
 
 def test_with_too_few_voted_questions_the_judge_has_no_weight() -> None:
-    voted: list[Turn] = [(1, 1), (0, 0), (1, 1), (0, 0)]
+    voted: list[TurnScores] = [(1, 1), (0, 0), (1, 1), (0, 0)]
     found = corrected_win_rate(one_turn(voted + [(1, None)] * 50))
     assert found.weight == 0
     assert found.win_rate == found.people
@@ -90,7 +90,7 @@ def test_with_too_few_voted_questions_the_judge_has_no_weight() -> None:
 def test_a_biased_judge_is_set_right() -> None:
     # Everyone agrees that b is better in 30%; the judge gives a half of those too.
     rng = random.Random(0)
-    rows: list[Turn] = []
+    rows: list[TurnScores] = []
     for i in range(600):
         people = float(rng.random() < 0.7)
         judge = 1.0 if people or rng.random() < 0.5 else 0.0
@@ -125,8 +125,8 @@ def width(estimate: Estimate) -> float:
 
 
 @given(TURNS)
-def test_swapping_sides_mirrors_everything(rows: list[list[Turn]]) -> None:
-    def mirrored(row: list[Turn]) -> list[Turn]:
+def test_swapping_sides_mirrors_everything(rows: list[list[TurnScores]]) -> None:
+    def mirrored(row: list[TurnScores]) -> list[TurnScores]:
         return [(1 - f, None if y is None else 1 - y) for f, y in row]
 
     ours, theirs = (
@@ -143,7 +143,7 @@ def test_swapping_sides_mirrors_everything(rows: list[list[Turn]]) -> None:
     assert 0 <= low <= ours.win_rate.value <= high <= 1
 
 
-def sums_of(rows: Sequence[Sequence[Turn]]) -> Sums:
+def sums_of(rows: Sequence[Sequence[TurnScores]]) -> Sums:
     voted = [[(f, y) for f, y in row if y is not None] for row in rows]
     each = (
         [sum(f for f, _ in row) for row in rows],
@@ -155,7 +155,9 @@ def sums_of(rows: Sequence[Sequence[Turn]]) -> Sums:
     return Sums(*(np.array(one, float) for one in each))
 
 
-def weighted_rate(rows: Sequence[Sequence[Turn]], share: Sequence[float], weight: float) -> float:
+def weighted_rate(
+    rows: Sequence[Sequence[TurnScores]], share: Sequence[float], weight: float
+) -> float:
     """The estimate with question i counted share[i] times: sums in plain loops."""
     total = {"f": 0.0, "m": 0.0, "g": 0.0, "y": 0.0, "l": 0.0}
     for times, row in zip(share, rows, strict=True):
@@ -170,7 +172,7 @@ def weighted_rate(rows: Sequence[Sequence[Turn]], share: Sequence[float], weight
     return total["y"] / total["l"] + weight * (judge - judge_voted)
 
 
-def variance_by_derivatives(rows: Sequence[Sequence[Turn]], weight: float) -> float:
+def variance_by_derivatives(rows: Sequence[Sequence[TurnScores]], weight: float) -> float:
     """Sum of squares of what counting each question a little more does to the rate."""
     step, total = 1e-5, 0.0
     for i in range(len(rows)):
@@ -183,9 +185,9 @@ def variance_by_derivatives(rows: Sequence[Sequence[Turn]], weight: float) -> fl
 @pytest.mark.parametrize("seed", range(8))
 def test_weight_and_variance_are_those_of_a_search_over_weights(seed: int) -> None:
     rng = random.Random(seed)
-    rows: list[list[Turn]] = []
+    rows: list[list[TurnScores]] = []
     for i in range(24):
-        row: list[Turn] = []
+        row: list[TurnScores] = []
         for _ in range(rng.choice((1, 2))):
             people = rng.choice((0.0, 0.5, 1.0))
             judge = people if rng.random() < 0.7 else rng.choice((0.0, 0.5, 1.0))

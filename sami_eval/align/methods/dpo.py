@@ -58,7 +58,7 @@ def train(
             model=start.model,
             ref_model=start.frozen(options),
             args=DPOConfig(
-                **training.arguments(options, steps, n * (n - 1), out),
+                **training.trainer_arguments(options, steps, n * (n - 1), out),
                 max_length=None,
                 remove_unused_columns=False,
                 beta=options.beta,

@@ -20,7 +20,7 @@ from sami_eval.align.collate import Batch, Encoded, collate, collate_own
 from sami_eval.align.options import Options
 from sami_eval.align.order import ByStep
 from sami_eval.align.scores import objective, reference_states
-from sami_eval.align.sharing import plan
+from sami_eval.align.sharing import shortcuts
 from sami_eval.core.errors import SamiEvalError, UsageError
 from sami_eval.core.progress import Progress
 from sami_eval.core.types import Contrast, Model
@@ -57,7 +57,7 @@ class SamiTrainer(training.Checked):
     def ask(self, encoded: Sequence[Encoded], pad: int) -> None:
         """Settle how the model is asked, and how batches are made for that."""
         self._pad = pad
-        self.plan = plan(self.model, encoded, self._options, pad, self._progress.say)
+        self.plan = shortcuts(self.model, encoded, self._options, pad, self._progress.say)
 
         def batches(several: list[Encoded]) -> dict[str, object]:
             rows = collate(several, pad, self.plan.shares(several))
@@ -230,7 +230,7 @@ def train(
         trainer = SamiTrainer(
             model=start.model,
             args=TrainingArguments(
-                **training.arguments(options, steps, 1, out), remove_unused_columns=False
+                **training.trainer_arguments(options, steps, 1, out), remove_unused_columns=False
             ),
             train_dataset=encoded,
             options=options,

@@ -50,7 +50,7 @@ def train(
         trainer = _Trainer(
             model=start.model,
             args=SFTConfig(
-                **training.arguments(options, steps, n, out),
+                **training.trainer_arguments(options, steps, n, out),
                 max_length=None,
                 remove_unused_columns=False,
                 dataset_kwargs={"skip_prepare_dataset": True},
