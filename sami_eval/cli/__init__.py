@@ -30,6 +30,8 @@ from sami_eval.cli import (
     show,
     tasks,
 )
+from sami_eval.cli.flags import command
+from sami_eval.cli.help import Grouped
 from sami_eval.cli.numbers import check_numbers
 from sami_eval.core.errors import SamiEvalError, UsageError
 from sami_eval.core.terminal import report_error, shown_streams
@@ -53,10 +55,10 @@ app = typer.Typer(
     add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.command()(compare.compare)
-app.command()(passk.passk)
+app.command(cls=Grouped)(command(compare.compare))
+app.command(cls=Grouped)(command(passk.passk))
 app.command()(align.align)
 app.command()(contrast.contrast)
 app.command()(show.show)
@@ -168,8 +170,8 @@ def run(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> int:
     try:
         # Calling the app itself would put typer's excepthook in the place of ours.
-        command = typer.main.get_command(app)
-        code = command.main(arguments or ["--help"], prog_name="sami-eval", standalone_mode=False)
+        program = typer.main.get_command(app)
+        code = program.main(arguments or ["--help"], prog_name="sami-eval", standalone_mode=False)
         sys.stdout.flush()
     except SamiEvalError as error:
         if _verbose() and not isinstance(error, UsageError):

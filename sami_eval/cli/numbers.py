@@ -17,7 +17,7 @@ HINT = "sami-eval --help lists the commands, COMMAND --help what each flag takes
 def check_numbers(app: typer.Typer) -> None:
     """Have every command of an app, and of the apps inside it, refuse such numbers."""
     for command in app.registered_commands:
-        if command.callback is not None:
+        if command.callback is not None and not hasattr(command.callback, "settings"):
             command.callback = finite(command.callback)
     for group in app.registered_groups:
         if group.typer_instance is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,13 @@ def print_rich(shown: RenderableType) -> None:
     console(paper, width=PLAIN_WIDTH, color_system=None).print(shown)
     text = "\n".join(line.rstrip() for line in paper.getvalue().rstrip("\n").split("\n"))
     print(text if is_utf(sys.stdout) else in_ascii(text))
+
+
+def typed_command() -> str:
+    """What was typed, without the keys."""
+    from sami_eval.server import endpoint
+
+    return endpoint.masked(shlex.join(["sami-eval", *sys.argv[1:]]))
 
 
 def print_document(document: Document, as_json: bool, verbose: bool) -> None:

@@ -10,6 +10,8 @@ where there is one, and the next command to type.
 
 from __future__ import annotations
 
+_SHOWN = 60  # letters of one value: enough to find it again
+
 
 class SamiEvalError(Exception):
     """A failure with its hint and exit code.
@@ -36,3 +38,9 @@ class KeyMissingError(SamiEvalError):
     """An API key is missing or was refused by the server."""
 
     exit_code = 4
+
+
+def shown(value: object) -> str:
+    """A value as an error shows it: in backticks, on one line, cut where it is long."""
+    text = repr(value)
+    return f"`{text if len(text) <= _SHOWN else text[: _SHOWN - 3] + '...'}`"

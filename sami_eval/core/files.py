@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sami_eval.core.errors import UsageError
-
-# One value of a file, shown in an error: enough to find it again.
-_SHOWN = 60
+from sami_eval.core.errors import shown as shown
 
 
 def read_text(path: Path, hint: str) -> str:
@@ -150,12 +148,6 @@ def read_toml(path: Path, hint: str) -> Toml:
         raise UsageError("not TOML: nested too deeply", hint, str(path)) from None
     except ValueError:  # Python reads no number of more than some thousand digits
         raise UsageError("not TOML: a number is too long", hint, str(path)) from None
-
-
-def shown(value: object) -> str:
-    """A value as an error shows it: in backticks, on one line, cut where it is long."""
-    text = repr(value)
-    return f"`{text if len(text) <= _SHOWN else text[: _SHOWN - 3] + '...'}`"
 
 
 def is_name(value: object) -> bool:

@@ -25,7 +25,9 @@ Temperature = Annotated[float, Within(least=0, most=2)]
 TopP = Annotated[float, Within(least=0.01, most=1)]
 Timeout = Annotated[float, Within(least=0.01)]  # seconds
 PartOfOne = Annotated[float, Within(least=0, below=1)]
+Share = Annotated[float, Within(least=0, most=1)]
 
+ABOUT = ("command", "folder")  # of a file of settings: whose they are, and where it was typed
 NAMES = {
     int: "a whole number",
     float: "a number",
@@ -79,7 +81,7 @@ def made(kind: type[Kind], command: str, given: Mapping[str, Any]) -> Kind:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"perhaps `{near[0]}`" if near else f"settings are {', '.join(known)}"
             raise UsageError(f"{command} has no setting `{name}`", hint)
-    return kind(**{name: _meant(value, known[name]) for name, value in given.items()})
+    return kind(**{name: converted(value, known[name]) for name, value in given.items()})
 
 
 def hints(kind: type) -> dict[str, Any]:
@@ -87,9 +89,12 @@ def hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind, include_extras=True)
 
 
-def _meant(value: Any, kind: Any) -> Any:
-    """The value as its type has it, where another is commonly written for it."""
-    parts = [get_origin(part) or part for part in _alternatives(kind)]
+def converted(value: Any, kind: Any) -> Any:
+    """The value as its type has it, where another is commonly written for it.
+
+    A list for a tuple, a text for a path, a path for a text.
+    """
+    parts = [get_origin(part) or part for part in alternatives(kind)]
     if isinstance(value, list) and tuple in parts:
         value = tuple(value)
     if isinstance(value, tuple):
@@ -101,10 +106,11 @@ def _meant(value: Any, kind: Any) -> Any:
     return value
 
 
-def _alternatives(kind: Any) -> list[Any]:
+def alternatives(kind: Any) -> list[Any]:
+    """The types of a union, bare of what they are annotated with; of another type itself."""
     if get_origin(kind) in (Union, types.UnionType):
-        return [one for part in get_args(kind) for one in _alternatives(part)]
-    return [get_args(kind)[0]] if get_origin(kind) is Annotated else [kind]
+        return [one for part in get_args(kind) for one in alternatives(part)]
+    return alternatives(get_args(kind)[0]) if get_origin(kind) is Annotated else [kind]
 
 
 def expected(kind: Any) -> str:
@@ -113,7 +119,8 @@ def expected(kind: Any) -> str:
     if origin in (Union, types.UnionType):
         return ", or ".join(map(expected, parts))
     if origin is Annotated:
-        return f"{expected(parts[0])}, {parts[1]}"
+        bounds = [str(part) for part in parts[1:] if isinstance(part, Within)]
+        return ", ".join([expected(parts[0]), *bounds])
     if origin is Literal:
         return " or ".join(f"`{part}`" for part in parts)
     if origin in (list, tuple, Sequence):

@@ -18,7 +18,7 @@ from typing import (
     is_typeddict,
 )
 
-from sami_eval.core.files import shown
+from sami_eval.core.errors import shown
 
 MISSING = object()
 
@@ -61,7 +61,8 @@ def _misfits(value: object, kind: Any, at: str) -> Iterator[tuple[str, str]]:
     if origin is Annotated:
         wrong = list(_misfits(value, parts[0], at))
         yield from wrong
-        if not wrong and not all(within.holds(value) for within in parts[1:]):
+        bounds = [part for part in parts[1:] if isinstance(part, Within)]
+        if not wrong and not all(within.holds(value) for within in bounds):
             yield at, shown(value)
     elif origin in (Union, types.UnionType):
         tried = [list(_misfits(value, part, at)) for part in parts]

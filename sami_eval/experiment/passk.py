@@ -69,7 +69,6 @@ def passk(
     server fails: the same call goes on from what is stored.
     """
     asked = made(PasskSettings, "passk", {"contenders": contenders, **settings})
-    asked = dataclasses.replace(asked, ks=tuple(sorted(set(asked.ks))))
     return run_passk(asked, config or find_config(Path.cwd()), progress or silent())
 
 
@@ -264,6 +263,7 @@ def _settings_row(
     return {
         name: str(value) if isinstance(value, Path) else value
         for name, value in {**row, **chosen}.items()
+        if name != "max_unparsed"  # of the exit code alone
     }
 
 

@@ -89,18 +89,9 @@ _NOT_IN_KEY = frozenset(
     (
         *("contenders", "samples", "temperature", "top_p", "max_tokens", "limit", "prompts"),
         *("split", "num_fewshot", "fewshot", "base", "base_url", "engine"),
-        *("train", "out", "concurrency", "max_cost", "rpm", "tpm"),
+        *("train", "out", "concurrency", "max_cost", "rpm", "tpm", "max_unparsed"),
     )
 )
-
-
-def parse_ks(text: str) -> tuple[int, ...]:
-    """`1,10,32` in rising order, each once."""
-    parts = [part.strip() for part in text.split(",")]
-    bad = [p for p in parts if not (p.isascii() and p.isdigit() and len(p) < 7 and int(p) > 0)]
-    if bad:
-        raise UsageError(f"`--k {text}`: `{bad[0]}` is no whole number above 0", "--k 1,10,32")
-    return tuple(sorted({int(part) for part in parts}))
 
 
 def make_plan(settings: PasskSettings, config: Config) -> Plan:

@@ -87,6 +87,7 @@ _NOT_IN_KEY = frozenset(
         *("generate_with_principles", "base", "judge", "judge_model", "judge_prompts"),
         *("base_url", "engine", "max_tokens", "temperature", "limit", "seed", "votes"),
         *("train", "out", "concurrency", "timeout", "retry_unparsed", "max_cost", "rpm", "tpm"),
+        "max_unparsed",
     )
 )
 

@@ -326,6 +326,7 @@ def _settings_row(plan: Plan) -> dict[str, object]:
     return {
         name: str(value) if isinstance(value, Path) else value
         for name, value in {**row, **chosen}.items()
+        if name != "max_unparsed"  # of the exit code alone
     }
 
 

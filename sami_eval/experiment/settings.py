@@ -1,62 +1,142 @@
-"""What each command of an experiment was asked to do: one class a command, one field a setting."""
+"""What each command of an experiment was asked to do: one class a command, one field a setting.
+
+A field is all that is said of a setting anywhere: its flag, type, bounds, default and help.
+None leaves a choice to `sami-eval.toml` and the defaults.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from sami_eval.core.settings import Amount, Count, Temperature, Timeout, check
+from sami_eval.core.errors import UsageError
+from sami_eval.core.flags import (
+    Base,
+    BaseUrl,
+    Concurrency,
+    Engine,
+    EngineArgs,
+    Flag,
+    Group,
+    MaxCost,
+    Out,
+    Rpm,
+    Seed,
+    Tpm,
+    Train,
+    VoteNames,
+    Votes,
+)
+from sami_eval.core.settings import Amount, Count, Share, Temperature, Timeout, check
 
 KS = (1, 10, 32)
 
 
+def parse_ks(text: str) -> tuple[int, ...]:
+    """`1,10,32` in rising order, each once."""
+    parts = [part.strip() for part in text.split(",")]
+    bad = [p for p in parts if not (p.isascii() and p.isdigit() and len(p) < 7 and int(p) > 0)]
+    if bad:
+        raise UsageError(f"`--k {text}`: `{bad[0]}` is no whole number above 0", "--k 1,10,32")
+    return tuple(sorted({int(part) for part in parts}))
+
+
 @dataclass(frozen=True, slots=True)
 class CompareSettings:
-    """What `sami-eval compare` was asked to do; None leaves a choice to config and defaults.
+    """What `sami-eval compare` was asked to do."""
 
-    constitutions: file of principles for the prompts, or "none" to take their own away.
-    judge_prompts: FastChat's judge_prompts.jsonl, to judge by instead of a judge file.
-    references, fix_references: files of reference answers; what the second holds wins.
-    judge_model: what judges; several are an ensemble.
-    train: make missing adapters of a base of the user's own too.
-    timeout: seconds for one attempt at a call.
-    max_cost: USD that no call may pass. rpm, tpm: requests and tokens a minute.
-    votes: people's, file or hub id; vote_names: CONTENDER=NAME, what they call a contender.
-    """
-
-    contenders: tuple[str, ...]
-    task: str | None = None
-    prompts: Path | None = None
-    references: Path | None = None
-    fix_references: Path | None = None
-    constitutions: str | None = None
-    generate_with_principles: bool | None = None
-    base: str | None = None
-    train: bool = False
-    judge: str | None = None
-    judge_model: str | Sequence[str] | None = None
-    judge_prompts: Path | None = None
-    base_url: str | None = None
-    orders: Literal["both", "one"] = "both"
-    rule: Literal["conservative", "average"] = "conservative"
-    repeats: Count = 1
-    engine: str | None = None
-    engine_args: tuple[str, ...] = ()
-    max_tokens: Count | None = None
-    temperature: Temperature | None = None
-    limit: Count | None = None
-    seed: Amount = 0
-    out: Path | None = None
-    concurrency: Count = 16
-    timeout: Timeout = 300.0
-    retry_unparsed: bool = False
-    votes: str | None = None
-    vote_names: tuple[str, ...] = ()
-    max_cost: float | None = None
-    rpm: float | None = None
-    tpm: float | None = None
+    contenders: Annotated[
+        tuple[str, ...],
+        Flag(
+            "Two or more: recipes, names, adapters, files, openai:NAME, hub ids.",
+            Group.COMPARED,
+            positional=True,
+        ),
+    ]
+    task: Annotated[str | None, Flag("What they answer.", Group.COMPARED)] = None
+    prompts: Annotated[
+        Path | None, Flag("Questions: FastChat question.jsonl or our JSONL.", Group.COMPARED)
+    ] = None
+    references: Annotated[
+        Path | None, Flag("Reference answers in MT-Bench's format.", Group.COMPARED)
+    ] = None
+    fix_references: Annotated[
+        Path | None, Flag("References in the same format that replace wrong ones.", Group.COMPARED)
+    ] = None
+    constitutions: Annotated[
+        str | None,
+        Flag(
+            "Principles for the prompts, TOML or the paper's JSON; or `none` to take their own "
+            "away.",
+            Group.PRINCIPLES,
+            value="FILE",
+        ),
+    ] = None
+    generate_with_principles: Annotated[
+        bool | None,
+        Flag(
+            "Show the principles to the contenders. Default: where the prompts carry them.",
+            Group.PRINCIPLES,
+            names=("--generate-with-principles/--generate-without-principles",),
+        ),
+    ] = None
+    base: Base = None
+    train: Train = False
+    judge: Annotated[
+        str | None, Flag("Judge name or file; see `sami-eval ls judges`.", Group.JUDGE)
+    ] = None
+    judge_model: Annotated[
+        str | Sequence[str] | None,
+        Flag(
+            "The model that judges: openai:NAME, azure:DEPLOYMENT, vllm:ID, hf:ID, or a name "
+            "under [models]; given again: an ensemble.",
+            Group.JUDGE,
+            value="MODEL",
+        ),
+    ] = None
+    judge_prompts: Annotated[
+        Path | None,
+        Flag(
+            "FastChat's judge_prompts.jsonl, in the place of a judge file: pair-v2, or single-v1 "
+            "by --judge single.",
+            Group.JUDGE,
+        ),
+    ] = None
+    base_url: BaseUrl = None
+    orders: Annotated[
+        Literal["both", "one"], Flag("Judge in both orders, or in one.", Group.JUDGE)
+    ] = "both"
+    rule: Annotated[
+        Literal["conservative", "average"],
+        Flag("Orders that disagree: a tie, or the mean of both.", Group.COUNTING),
+    ] = "conservative"
+    repeats: Annotated[Count, Flag("Ask each judgment so many times.", Group.JUDGE)] = 1
+    engine: Engine = None
+    engine_args: EngineArgs = ()
+    max_tokens: Annotated[Count | None, Flag("Longest answer a turn.", Group.MODEL)] = None
+    temperature: Annotated[
+        Temperature | None, Flag("Overrides the categories' temperatures.", Group.MODEL)
+    ] = None
+    limit: Annotated[Count | None, Flag("Use only so many prompts.", Group.COMPARED)] = None
+    seed: Seed = 0
+    out: Out = None
+    concurrency: Concurrency = 16
+    timeout: Annotated[
+        Timeout, Flag("For one attempt at a call.", Group.SERVERS, value="SECONDS")
+    ] = 300.0
+    retry_unparsed: Annotated[bool, Flag("Ask again where there is no verdict.", Group.JUDGE)] = (
+        False
+    )
+    votes: Votes = None
+    vote_names: VoteNames = ()
+    max_cost: MaxCost = None
+    rpm: Rpm = None
+    tpm: Tpm = None
+    max_unparsed: Annotated[
+        Share, Flag("Exit 1 above this share without a verdict.", Group.COUNTING)
+    ] = 0.02
 
     def __post_init__(self) -> None:
         check(self, hint="sami-eval compare --help")
@@ -64,38 +144,77 @@ class CompareSettings:
 
 @dataclass(frozen=True, slots=True)
 class PasskSettings:
-    """What `sami-eval passk` was asked to do; None leaves a choice to config and defaults.
+    """What `sami-eval passk` was asked to do."""
 
-    prompts: problems as a file. cluster: its field that groups them. fewshot: file of worked
-    examples. greedy: also one attempt at temperature 0. protocol "paper": the paper's prompt,
-    temperature, top_p and split.
-    """
-
-    contenders: tuple[str, ...]
-    ks: tuple[Count, ...] = KS
-    samples: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    max_tokens: Count | None = None
-    limit: Count | None = None
-    prompts: Path | None = None
-    cluster: str | None = None
-    split: str | None = None
-    num_fewshot: Amount = 0
-    fewshot: Path | None = None
-    greedy: bool = True
-    protocol: Literal["default", "paper"] = "default"
-    base: str | None = None
-    train: bool = False
-    base_url: str | None = None
-    engine: str | None = None
-    engine_args: tuple[str, ...] = ()
-    seed: Amount = 0
-    out: Path | None = None
-    concurrency: Count = 16
-    max_cost: float | None = None
-    rpm: float | None = None
-    tpm: float | None = None
+    contenders: Annotated[
+        tuple[str, ...],
+        Flag("Recipes, names, adapters, openai:NAME, hub ids.", Group.ASKED, positional=True),
+    ]
+    ks: Annotated[
+        tuple[Count, ...],
+        Flag(
+            "Which k, separated by commas.",
+            Group.SAMPLES,
+            names=("--k",),
+            value="K,K,...",
+            read=parse_ks,
+        ),
+    ] = KS
+    samples: Annotated[
+        int | None,
+        Flag("Samples a problem; at least the largest k. Default: 32.", Group.SAMPLES),
+    ] = None
+    temperature: Annotated[
+        float | None, Flag("Of the samples. Default: 0.7 (paper: 1).", Group.SAMPLES)
+    ] = None
+    top_p: Annotated[float | None, Flag("Default: 1 (paper: 0.9).", Group.SAMPLES)] = None
+    max_tokens: Annotated[Count | None, Flag("Longest answer.", Group.SAMPLES)] = None
+    limit: Annotated[Count | None, Flag("Use the first so many problems.", Group.ASKED)] = None
+    prompts: Annotated[
+        Path | None, Flag("Problems: GSM8K's JSONL or ours, instead of GSM8K.", Group.ASKED)
+    ] = None
+    cluster: Annotated[
+        str | None,
+        Flag(
+            "Field of the problem file that groups them, e.g. by template.",
+            Group.ASKED,
+            value="FIELD",
+        ),
+    ] = None
+    split: Annotated[
+        str | None, Flag("GSM8K: test (default) or train; embedded: evaluation.", Group.ASKED)
+    ] = None
+    num_fewshot: Annotated[Amount, Flag("Worked examples before each.", Group.ASKED)] = 0
+    fewshot: Annotated[
+        Path | None, Flag("Where examples are from. Default: the train split.", Group.ASKED)
+    ] = None
+    greedy: Annotated[
+        bool,
+        Flag(
+            "Also one attempt a problem at temperature 0.",
+            Group.SAMPLES,
+            names=("--greedy/--no-greedy",),
+        ),
+    ] = True
+    protocol: Annotated[
+        Literal["default", "paper"],
+        Flag("paper: its prompt, temperature, top_p and split, and their flaws.", Group.ASKED),
+    ] = "default"
+    base: Base = None
+    train: Train = False
+    base_url: BaseUrl = None
+    engine: Engine = None
+    engine_args: EngineArgs = ()
+    seed: Seed = 0
+    out: Out = None
+    concurrency: Concurrency = 16
+    max_cost: MaxCost = None
+    rpm: Rpm = None
+    tpm: Tpm = None
+    max_unparsed: Annotated[
+        Share, Flag("Exit 1 above this share of samples without text.", Group.SAMPLES)
+    ] = 0.02
 
     def __post_init__(self) -> None:
         check(self, hint="sami-eval passk --help")
+        object.__setattr__(self, "ks", tuple(sorted(set(self.ks))))

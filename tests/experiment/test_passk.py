@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
-from sami_eval.experiment.passk_plan import parse_ks
+from sami_eval.experiment.settings import parse_ks
 from tests.experiment.test_main_job import count, finish, kill_when
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
 

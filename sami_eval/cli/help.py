@@ -1,0 +1,56 @@
+"""`--help` in groups: plain text, words whole, at any width."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+from typer.core import TyperCommand
+
+from sami_eval.core.flags import Group
+
+COLUMN = 26  # where the text begins; a longer flag stands on a line of its own
+
+
+class Grouped(TyperCommand):
+    """A command whose `--help` lists arguments and flags under the headings of their groups.
+
+    Any: typer carries click inside from 0.26 on and stands on the click package before.
+    """
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """What stands behind the command: its arguments by the names of their help."""
+        arguments = [one for one in self.get_params(ctx) if one.param_type_name == "argument"]
+        return ["[OPTIONS]", *map(_typed, arguments)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write every group that has flags, in the order of `Group`."""
+        rows: dict[str, list[tuple[str, str]]] = {group: [] for group in Group}
+        for one in self.get_params(ctx):
+            heading = getattr(one, "rich_help_panel", None) or Group.OUTPUT
+            rows[heading].append((_typed(one), getattr(one, "help", None) or ""))
+        for heading, of in rows.items():
+            if of:
+                with formatter.section(heading):
+                    for typed, text in of:
+                        formatter.write(_folded(typed, text, formatter.width))
+
+
+def _typed(parameter: Any) -> str:
+    """A flag as it is typed, with what stands for its value."""
+    if parameter.param_type_name == "argument":
+        return str(parameter.metavar)
+    pairs = (sorted(parameter.opts, key=len), parameter.secondary_opts)
+    names = " / ".join(", ".join(names) for names in pairs if names)
+    return f"{names} {parameter.metavar}" if parameter.metavar else names
+
+
+def _folded(typed: str, text: str, width: int) -> str:
+    lines = textwrap.wrap(
+        text, width - COLUMN - 2, break_long_words=False, break_on_hyphens=False
+    ) or [""]
+    if len(typed) > COLUMN - 2:
+        lines.insert(0, "")
+    first, *rest = lines
+    shown = [f"  {typed:<{COLUMN}}{first}", *(" " * (COLUMN + 2) + line for line in rest)]
+    return "".join(f"{line.rstrip()}\n" for line in shown)

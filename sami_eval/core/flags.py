@@ -1,0 +1,100 @@
+"""What a setting is on the command line: said once, on the field of its command's settings class.
+
+limit: Annotated[Count | None, Flag("Use only so many prompts.", Group.COMPARED)] = None
+
+is the flag `--limit N` with its bound, its help and its place in `--help`; a key of `--config` and
+of a run's settings.toml; and an argument of the Python face. Flags of several commands stand below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from sami_eval.core.settings import Amount, Count
+
+
+class Group(StrEnum):
+    """The headings of `--help`, in their order."""
+
+    COMPARED = "What is compared"
+    ASKED = "What is asked"
+    PRINCIPLES = "Principles"
+    SAMPLES = "Samples"
+    MODEL = "Base and engine"
+    JUDGE = "Judge"
+    COUNTING = "Counting"
+    SERVERS = "Money and servers"
+    OUTPUT = "Output"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A setting as it is typed, in the Annotated type of a field.
+
+    names: how; by default `--` and the field's name. "--a/--b" are the two of a switch.
+    value: what the help shows for the value; by default the type says it.
+    positional: without a name. envvar: the variable that is read where it is not typed.
+    read: makes the value of what is typed, where that is more than a conversion.
+    """
+
+    help: str
+    group: Group
+    names: tuple[str, ...] = ()
+    value: str | None = None
+    positional: bool = False
+    envvar: str | None = None
+    read: Callable[[str], object] | None = None
+
+
+Base = Annotated[
+    str | None,
+    Flag("Base of recipes: hub id or folder. Default: the embedded tiny base.", Group.MODEL),
+]
+Train = Annotated[bool, Flag("Train missing adapters of a base of your own.", Group.MODEL)]
+Engine = Annotated[
+    str | None,
+    Flag("auto | vllm | hf: what generates locally. Default: auto.", Group.MODEL, value="NAME"),
+]
+EngineArgs = Annotated[
+    tuple[str, ...],
+    Flag(
+        "Passed to the engine; may be given again.",
+        Group.MODEL,
+        names=("--engine-arg",),
+        value="KEY=VALUE",
+    ),
+]
+Seed = Annotated[Amount, Flag("Seed of sampling and resampling.", Group.MODEL)]
+BaseUrl = Annotated[
+    str | None,
+    Flag("OpenAI-compatible server.", Group.SERVERS, value="URL", envvar="OPENAI_BASE_URL"),
+]
+Concurrency = Annotated[Count, Flag("Requests in flight at once.", Group.SERVERS)]
+MaxCost = Annotated[
+    float | None,
+    Flag("Stop before a call that could pass this cost.", Group.SERVERS, value="USD"),
+]
+Rpm = Annotated[float | None, Flag("Requests a minute at most.", Group.SERVERS)]
+Tpm = Annotated[float | None, Flag("Tokens a minute at most.", Group.SERVERS)]
+Votes = Annotated[
+    str | None,
+    Flag(
+        "People's votes: file or hub id, as lmsys/mt_bench_human_judgments.",
+        Group.COUNTING,
+        value="FILE|HUB-ID",
+    ),
+]
+VoteNames = Annotated[
+    tuple[str, ...],
+    Flag(
+        "A contender's name in the votes; may be given again.",
+        Group.COUNTING,
+        names=("--as",),
+        value="CONTENDER=NAME",
+    ),
+]
+Out = Annotated[Path | None, Flag("Where the result goes.", Group.OUTPUT, value="FOLDER")]
