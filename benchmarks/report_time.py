@@ -15,7 +15,7 @@ import time
 from sami_eval.core.types import Prompt, Response, Verdict
 from sami_eval.experiment.compare import compare, correct_pairs, round_robin
 from sami_eval.experiment.document import Document, comparison_row, rank_rows
-from sami_eval.report.html import Run, page
+from sami_eval.report.comparison_page import Run, comparison_page
 from tests.documents import contender, document
 
 N_QUESTIONS, N_ROUNDS = 80, 5
@@ -56,7 +56,7 @@ def main() -> None:
     run, seconds, html = large_run(), [], ""
     for _ in range(N_ROUNDS):
         start = time.perf_counter()
-        html = page(run)
+        html = comparison_page(run)
         seconds.append(time.perf_counter() - start)
     print(f"{len(run.verdicts):,} verdicts, {len(run.responses)} responses")
     print(f"{statistics.median(seconds):.2f} s, {len(html.encode()) / 1e6:.1f} MB")

@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
 from sami_eval.experiment.document import read_document
-from sami_eval.report.console import render
+from sami_eval.report.comparison import report
+from sami_eval.report.formats.console import render
 
 WIDTH, LINE_PX, CHARACTER_PX, MARGIN_PX = 80, 18, 8.43, 16
 # Filled in by rich, so every brace of the style is doubled.
@@ -30,7 +31,7 @@ def main() -> None:
     run, picture = Path(sys.argv[1]), Path(sys.argv[2]).resolve()
     console = Console(width=WIDTH, record=True, force_terminal=True, file=io.StringIO())
     console.print(f"$ sami-eval {read_document(run / 'comparison.json')['command'][10:]}\n")
-    console.print(render(read_document(run / "comparison.json")))
+    console.print(render(report(read_document(run / "comparison.json"))))
     n_lines = console.export_text(clear=False).count("\n")
     size = f"{round(WIDTH * CHARACTER_PX) + 2 * MARGIN_PX},{n_lines * LINE_PX + 2 * MARGIN_PX}"
     with tempfile.TemporaryDirectory() as folder:

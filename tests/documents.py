@@ -10,6 +10,13 @@ from sami_eval.experiment.document import (
     LengthRow,
     TallyRow,
 )
+from sami_eval.report.table import Table
+
+
+def cells(table: Table) -> list[str]:
+    """Every text of a table, its header first."""
+    names = [column.name for column in table.columns]
+    return [*names, *(cell.text for row in table.rows for cell in row.cells)]
 
 
 def tally(wins: int, ties: int, losses: int, p: float | None = 0.22) -> TallyRow:

@@ -24,13 +24,13 @@ def agreement(
     as_json: Json = False,
 ) -> None:
     """Compare a judge with people's votes, and people with each other."""
-    from sami_eval.cli.output import print_json, print_rich
+    from sami_eval.cli.output import print_document
     from sami_eval.core.config import find_config
     from sami_eval.data.votes import read_votes
     from sami_eval.experiment import runs
     from sami_eval.experiment.agreement import agreement as agree
+    from sami_eval.experiment.agreement_document import agreement_document
     from sami_eval.experiment.judged import parse_names, read_judged
-    from sami_eval.report.agreement import agreement_row, render
 
     if votes is None:
         raise UsageError(
@@ -42,7 +42,4 @@ def agreement(
     people = read_votes(votes)
     source = judged or str(runs.find_run(None, root))
     found = agree(read_judged(source, given, root), people)
-    if as_json:
-        print_json(agreement_row(found, votes, source))
-    else:
-        print_rich(render(found))
+    print_document(agreement_document(found, votes, source), as_json)

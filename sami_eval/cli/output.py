@@ -13,7 +13,7 @@ from sami_eval.core.terminal import Paper, console, in_ascii, is_utf, trusted
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from sami_eval.experiment.document import Document
+    from sami_eval.report.finished import Finished
 
 PLAIN_WIDTH = 80
 
@@ -39,15 +39,15 @@ def typed_command() -> str:
     return endpoint.masked(shlex.join(["sami-eval", *sys.argv[1:]]))
 
 
-def print_document(document: Document, as_json: bool, verbose: bool) -> None:
-    """The result to stdout."""
-    from sami_eval.experiment.document import dump
-    from sami_eval.report.console import render
+def print_document(document: Finished, as_json: bool, verbose: bool = False) -> None:
+    """A finished result of any kind to stdout."""
+    from sami_eval.report.finished import report_of
+    from sami_eval.report.formats.console import render
 
     if as_json:
-        sys.stdout.write(dump(document))
+        print_json(document)
     else:
-        print_rich(render(document, verbose))
+        print_rich(render(report_of(document, verbose)))
 
 
 def print_table(title: str, rows: Sequence[tuple[str, ...]], columns: tuple[str, ...]) -> None:

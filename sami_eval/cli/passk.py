@@ -22,7 +22,7 @@ def passk(
     command: str | None = None,
 ) -> None:
     """Sample answers to math problems; pass@k and paired differences with intervals."""
-    from sami_eval.cli.output import typed_command
+    from sami_eval.cli.output import print_document, typed_command
     from sami_eval.core import progress
     from sami_eval.core.config import find_config
     from sami_eval.data.unanswered import answers_of, check_empty
@@ -34,7 +34,7 @@ def passk(
     config, command = find_config(Path.cwd()), command or typed_command()
     document = run_passk(settings, config, progress.terminal(quiet), command)
     warn(document)
-    print_passk(document, as_json, verbose)
+    print_document(document, as_json, verbose)
     check_empty(answers_of(document["contenders"]), settings.max_unparsed)
 
 
@@ -54,21 +54,10 @@ def _print_forecast(settings: PasskSettings, as_json: bool) -> None:
 
 def warn(document: PasskDocument) -> None:
     """What spoils the figures, to stderr too, where it is seen beside JSON."""
-    from sami_eval.report.passk_console import warnings
+    from sami_eval.report.passk import warnings
 
     for line in warnings(document):
         print(line, file=sys.stderr)
-
-
-def print_passk(document: PasskDocument, as_json: bool, verbose: bool) -> None:
-    """The result to stdout."""
-    from sami_eval.cli.output import print_json, print_rich
-    from sami_eval.report.passk_console import render_passk
-
-    if as_json:
-        print_json(document)
-    else:
-        print_rich(render_passk(document, verbose))
 
 
 def show_passk(
@@ -81,23 +70,25 @@ def show_passk(
     verbose: bool,
 ) -> None:
     """A finished run again, or exported."""
-    from sami_eval.cli.output import write
+    from sami_eval.cli.output import print_document, write
     from sami_eval.data.prompts import read_lines, read_prompts
     from sami_eval.experiment import runs
     from sami_eval.experiment.passk_document import DOCUMENT, read_passk
-    from sami_eval.report import passk_export, passk_html
+    from sami_eval.report.formats.csv import csv as as_csv
+    from sami_eval.report.formats.latex import latex as in_latex
+    from sami_eval.report.formats.markdown import markdown as in_markdown
+    from sami_eval.report.passk import report, scores
+    from sami_eval.report.passk_page import PasskRun, passk_page
 
     document = read_passk(folder / DOCUMENT)
     samples = folder / "samples.jsonl"
     rows = [row for _, row in read_lines(samples, "sami-eval ls runs")] if csv or html else []
     if csv is not None:
-        write(csv, passk_export.csv_text(document, rows))
+        write(csv, as_csv([[scores(document, rows)]]))
     if html:
         problems = read_prompts(folder / "problems.jsonl")
-        run = passk_html.PasskRun(document, problems, rows)
-        write(folder / runs.REPORT, passk_html.page(run))
+        write(folder / runs.REPORT, passk_page(PasskRun(document, problems, rows)))
     if markdown or latex:
-        export = passk_export.markdown if markdown else passk_export.latex
-        sys.stdout.write(export(document))
+        sys.stdout.write((in_markdown if markdown else in_latex)(report(document)))
     elif as_json or not (csv or html):
-        print_passk(document, as_json, verbose)
+        print_document(document, as_json, verbose)

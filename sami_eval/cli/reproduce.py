@@ -174,10 +174,9 @@ def _run(
     verbose: bool,
 ) -> None:
     from sami_eval.align import launch
-    from sami_eval.cli.output import print_json, print_rich
+    from sami_eval.cli.output import print_document
     from sami_eval.core import progress
     from sami_eval.experiment.reproduce.experiment import reproduce
-    from sami_eval.report.reproduce import render
     from sami_eval.server import endpoint
 
     if dry_run:
@@ -186,19 +185,16 @@ def _run(
     shown = progress.terminal(quiet or not launch.is_main())
     command = endpoint.masked(shlex.join(["sami-eval", *sys.argv[1:]]))
     document = reproduce(experiment, asked, shown, start=start, only=only, command=command)
-    if document is None or not launch.is_main():
-        return
-    if as_json:
-        print_json(document)
-    else:
-        print_rich(render(document, verbose))
+    if document is not None and launch.is_main():
+        print_document(document, as_json, verbose)
 
 
 def _forecast(experiment: str, asked: Asked, as_json: bool) -> None:
     from sami_eval.cli.output import print_json, print_rich
     from sami_eval.experiment.reproduce.document import FORECAST
     from sami_eval.experiment.reproduce.expect import asks, needs, to_row
-    from sami_eval.report.reproduce import forecast
+    from sami_eval.report.formats.console import render
+    from sami_eval.report.reproduction import forecast
 
     scale = asked.scale
     found = needs(experiment, scale, asked.config, asked.judge_model)
@@ -217,7 +213,7 @@ def _forecast(experiment: str, asked: Asked, as_json: bool) -> None:
             }
         )
     else:
-        print_rich(forecast(experiment, scale, found, of))
+        print_rich(render(forecast(experiment, scale, found, of)))
 
 
 @app.command()

@@ -45,7 +45,10 @@ def show(
     from sami_eval.core.config import find_config
     from sami_eval.experiment import runs
     from sami_eval.experiment.document import dump, read_document
-    from sami_eval.report import export
+    from sami_eval.report import comparison_exports as exports
+    from sami_eval.report.comparison import report
+    from sami_eval.report.formats.latex import latex as in_latex
+    from sami_eval.report.formats.markdown import markdown as in_markdown
 
     _refuse_two(
         {"--json": as_json, "--unparsed": unparsed, "--markdown": markdown, "--latex": latex}
@@ -63,7 +66,7 @@ def show(
     if votes is not None:
         document = _with_votes(document, folder or Path(run or ""), votes, names or [])
     if lm_eval is not None:
-        write(lm_eval, dump(export.lm_eval(document)))
+        write(lm_eval, dump(exports.lm_eval(document)))
     if folder is not None and (csv or verdicts or fastchat):
         _export(document, folder, csv, verdicts, fastchat)
     if folder is not None and html:
@@ -71,7 +74,7 @@ def show(
     if unparsed and folder is not None:
         _print_unparsed(folder)
     elif markdown or latex:
-        sys.stdout.write(export.markdown(document) if markdown else export.latex(document))
+        sys.stdout.write((in_markdown if markdown else in_latex)(report(document)))
     elif as_json or not (csv or verdicts or fastchat or lm_eval or html):
         print_document(document, as_json, verbose)
 
@@ -142,21 +145,22 @@ def _export(
     from sami_eval.data.answers import read_answers
     from sami_eval.data.prompts import read_prompts
     from sami_eval.experiment import runs
-    from sami_eval.report import export
+    from sami_eval.report import comparison_exports as exports
     from sami_eval.report import fastchat as of_fastchat
+    from sami_eval.report.formats.csv import csv as as_csv
 
     judged: list[Verdict] = runs.read_verdicts(folder)
     prompts = read_prompts(folder / "prompts.jsonl")
     if csv is not None:
         category = {prompt.id: prompt.category for prompt in prompts}
-        write(csv, export.csv_text(document, judged, category))
+        write(csv, as_csv([[exports.scores(document, judged, category)]]))
     if verdicts is not None:
-        write(verdicts, export.verdict_lines(judged))
+        write(verdicts, exports.verdict_lines(judged))
     if fastchat is not None:
         responses = read_answers(folder / "responses.jsonl")
         asked = of_fastchat.asked_with(document, prompts, responses)
         for name, rows in of_fastchat.files(document, judged, asked).items():
-            write(fastchat / "model_judgment" / name, export.json_lines(rows))
+            write(fastchat / "model_judgment" / name, exports.json_lines(rows))
 
 
 def _write_report(document: Document, folder: Path) -> None:
@@ -164,12 +168,12 @@ def _write_report(document: Document, folder: Path) -> None:
     from sami_eval.data.answers import read_answers
     from sami_eval.data.prompts import read_prompts
     from sami_eval.experiment import runs
-    from sami_eval.report.html import Run, page
+    from sami_eval.report.comparison_page import Run, comparison_page
 
     prompts = read_prompts(folder / "prompts.jsonl")
     responses = read_answers(folder / "responses.jsonl")
     run = Run(document, prompts, responses, runs.read_verdicts(folder))
-    write(folder / runs.REPORT, page(run))
+    write(folder / runs.REPORT, comparison_page(run))
 
 
 def _print_unparsed(folder: Path) -> None:

@@ -20,7 +20,7 @@ from sami_eval.experiment.imports import ERROR, ONE_ORDER
 from sami_eval.experiment.singles import NO_RATING
 from sami_eval.judge import BETWEEN, IDENTICAL, judge_prompts_kind, read_judge, read_judge_prompts
 from sami_eval.judge.requests import Turn, conversations
-from sami_eval.report.judges import model_of
+from sami_eval.report.comparison_facts import model_of
 
 _WINNERS: Mapping[float, str] = {1.0: "model_1", 0.5: "tie", 0.0: "model_2"}
 

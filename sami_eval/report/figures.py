@@ -37,3 +37,13 @@ def shorten(name: str, width: int = NAME_WIDTH) -> str:
         return name
     head = (width - 1) // 2
     return f"{name[:head]}…{name[head + 1 - width :]}"
+
+
+def points(share: float) -> str:
+    """A difference of shares in percentage points: "+5.2"."""
+    return f"{100 * share:+.1f}"
+
+
+def points_interval(interval: Sequence[float]) -> str:
+    """Its interval: "-1.0 to +11.4"."""
+    return f"{points(interval[0])} to {points(interval[1])}"

@@ -10,10 +10,8 @@ from typing import Any
 
 from sami_eval.core.types import Response, Verdict
 from sami_eval.experiment.compare import Rule, fold
-from sami_eval.experiment.document import ComparisonRow, ContenderRow, RankRow
+from sami_eval.experiment.document import ComparisonRow, ContenderRow
 from sami_eval.experiment.passk_document import PasskContender
-from sami_eval.report.console import ahead
-from sami_eval.report.figures import percent
 
 LOG = "training.jsonl"  # what align writes beside an adapter's weights
 # Name in the log, and what a reader calls it.
@@ -28,44 +26,6 @@ CHARTS = {
 }
 KINDS = ("", "second", "third", "fourth")
 LEFT, RIGHT, TOP, BOTTOM = 46, 352, 12, 160
-
-
-def ranking(rows: Sequence[RankRow]) -> list[dict[str, Any]]:
-    """Rows of a ranking with their whiskers, the mean of all in the middle."""
-    ends = [abs(end) for row in rows for end in (row["interval"] or ())]
-    reach = max([*ends, *(abs(row["strength"] or 0) for row in rows), 1e-9])
-
-    def place(value: float) -> float:
-        return 0.5 + 0.5 * value / reach
-
-    placed = []
-    for row in rows:
-        strength, interval = row["strength"], row["interval"]
-        placed.append(
-            {
-                "rank": row["rank"],
-                "model": row["model"],
-                "strength": "-" if strength is None else f"{strength:+.2f}",
-                "interval": "-" if interval is None else "[{:+.2f}, {:+.2f}]".format(*interval),
-                "low": None if interval is None else place(interval[0]),
-                "mid": None if strength is None else place(strength),
-                "high": None if interval is None else place(interval[1]),
-                "ahead": ahead(row),
-            }
-        )
-    return placed
-
-
-def matrix(comparisons: Sequence[ComparisonRow]) -> dict[str, Any]:
-    """Win rate of each row's contender over each column's; * where significant."""
-    names = list(dict.fromkeys(name for row in comparisons for name in (row["a"], row["b"])))
-    cells: dict[tuple[str, str], str] = {}
-    for row in comparisons:
-        star, rate = " *" if row["significant"] else "", row["win_rate"]
-        cells[row["a"], row["b"]] = percent(rate) + star
-        cells[row["b"], row["a"]] = percent(None if rate is None else 1 - rate) + star
-    rows = [(a, ["" if a == b else cells.get((a, b), "-") for b in names]) for a in names]
-    return {"names": names, "rows": rows}
 
 
 def strip(

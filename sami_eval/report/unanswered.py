@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sami_eval.core.errors import SamiEvalError
 from sami_eval.data import unanswered
 from sami_eval.data.unanswered import answers_of
-from sami_eval.report.figures import shorten
 
 if TYPE_CHECKING:
-    from sami_eval.experiment.document import ContenderRow, Document
-    from sami_eval.experiment.passk_document import PasskContender
+    from sami_eval.experiment.document import Document
 
 
 def n_too_long(document: Document) -> int:
@@ -35,27 +32,6 @@ def warnings(document: Document) -> list[str]:
             "a rate over the others favours whoever is long where it is weak"
         )
     return found
-
-
-def facts(
-    rows: Sequence[ContenderRow] | Sequence[PasskContender],
-) -> Iterator[tuple[str, str]]:
-    """Empty answers, thoughts and further choices, as labels and texts."""
-    answers = answers_of(rows)
-    said = {
-        "empty answers": {n: _share(row["empty"], row["n"]) for n, row in answers.items()},
-        "thoughts left out": {n: _share(row["thoughts"], row["n"]) for n, row in answers.items()},
-        "choices not judged": {
-            name: f"{row['further']:,}" if row["further"] else "" for name, row in answers.items()
-        },
-    }
-    for label, of in said.items():
-        if any(of.values()):
-            yield label, ", ".join(f"{shorten(name)} {text}" for name, text in of.items() if text)
-
-
-def _share(n: int, of: int) -> str:
-    return f"{n:,} of {of:,}" if n else ""
 
 
 def check_unparsed(document: Document, most: float) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sami_eval.report.html import page
+from sami_eval.report.comparison_page import comparison_page as page
 from tests.evil import TEXTS, evil_run
 from tests.report.test_html_report import small_run
 from tests.report.test_passk_html import folder as passk_folder

@@ -13,8 +13,9 @@ import pytest
 from rich.console import Console
 
 from sami_eval.experiment.document import Document
-from sami_eval.report.console import render
+from sami_eval.report.comparison import report
 from sami_eval.report.figures import interval_text, p_text, percent, shorten
+from sami_eval.report.formats.console import render
 from tests.documents import comparison, document
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -24,7 +25,7 @@ LONG = "meta-llama--Llama-3.1-8B/sft+sami+dpo@12"
 def printed(document: Document, width: int = 80, verbose: bool = False) -> str:
     file = io.StringIO()
     console = Console(width=width, color_system=None, highlight=False, file=file)
-    console.print(render(document, verbose))
+    console.print(render(report(document, verbose)))
     return "\n".join(line.rstrip() for line in file.getvalue().split("\n"))
 
 

@@ -18,7 +18,12 @@ from sami_eval.experiment.compare import compare
 from sami_eval.experiment.document import Document, comparison_row, dump
 from sami_eval.experiment.imports import read_verdict_file
 from sami_eval.generate.contenders import seed_of
-from sami_eval.report import export, fastchat
+from sami_eval.report import comparison_exports as export
+from sami_eval.report import fastchat
+from sami_eval.report.comparison import report
+from sami_eval.report.formats.csv import csv as as_csv
+from sami_eval.report.formats.latex import latex as in_latex
+from sami_eval.report.formats.markdown import markdown
 from tests.cli.test_cli import folder, judged
 from tests.documents import contender, document
 from tests.experiment.test_seeds import DPO, SAMI, WINNERS, verdicts
@@ -132,7 +137,7 @@ def test_seeds_are_one_model_to_fastchat_and_lines_of_their_own_in_csv() -> None
     ]
     rows = fastchat.pairs(shown, verdicts(SAMI, DPO, WINNERS))
     assert fastchat_summary(rows, SAMI.name) == (12, 0, 6, 12 / 18)
-    text = export.csv_text(shown, verdicts(SAMI, DPO, WINNERS), {})
+    text = as_csv([[export.scores(shown, verdicts(SAMI, DPO, WINNERS), {})]])
     lines = list(csv.DictReader(io.StringIO(text)))
     assert len(lines) == 18  # 3 pairs of seeds x 6 questions
     assert {(r["seed_a"], r["seed_b"], r["score"]) for r in lines} == {
@@ -146,7 +151,8 @@ def test_csv_adds_up_to_the_document() -> None:
     shown = of(judgments())
     row = shown["comparisons"][0]
     category = {prompt.id: prompt.category for prompt in PROMPTS}
-    lines = list(csv.DictReader(io.StringIO(export.csv_text(shown, judgments(), category))))
+    text = as_csv([[export.scores(shown, judgments(), category)]])
+    lines = list(csv.DictReader(io.StringIO(text)))
     assert len(lines) == row["n_questions"]
     for key in ("wins", "ties", "losses", "n_turns"):
         assert sum(int(line[key]) for line in lines) == row[key]  # type: ignore[literal-required]
@@ -159,10 +165,10 @@ def test_markdown_and_latex_hold_the_printed_figures() -> None:
     shown = of(judgments(a="sft_sami", b="50% & more"))
     row = shown["comparisons"][0]
     rate = f"{100 * (row['win_rate'] or 0):.1f}"
-    last = export.markdown(shown).splitlines()[-1]
+    last = markdown(report(shown)).splitlines()[-1]
     assert last.startswith(f"| all | {row['n_turns']} | {row['wins']} | {row['ties']} |")
     assert f"| {rate}% |" in last
-    latex = export.latex(shown)
+    latex = in_latex(report(shown))
     assert rf"& {rate}\%" in latex
     assert r"sft\_sami" in latex
     assert r"50\% \& more" in latex
@@ -172,8 +178,8 @@ def test_markdown_and_latex_hold_the_printed_figures() -> None:
 def test_every_pair_of_a_round_robin_is_a_row() -> None:
     from tests.report.test_console import THREE
 
-    assert len(export.markdown(THREE).splitlines()) == 2 + 3
-    assert export.latex(THREE).count(r" \\") == 1 + 3
+    assert len(markdown(report(THREE)).splitlines()) == 2 + 3
+    assert in_latex(report(THREE)).count(r" \\") == 1 + 3
 
 
 def test_lm_eval_prints_our_results() -> None:

@@ -19,7 +19,7 @@ from sami_eval.experiment.document import comparison_row
 from sami_eval.experiment.imports import read_verdict_file
 from sami_eval.judge import BETWEEN, IDENTICAL
 from sami_eval.report import fastchat
-from sami_eval.report.export import json_lines
+from sami_eval.report.comparison_exports import json_lines
 from tests import ROOT
 from tests.cli.test_cli import folder
 from tests.documents import document

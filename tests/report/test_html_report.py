@@ -11,10 +11,14 @@ import pytest
 
 from sami_eval import cli
 from sami_eval.core.types import Prompt, Response
-from sami_eval.report import console, export
-from sami_eval.report.html import PAGE, Run, page, script_json
+from sami_eval.report import comparison_words
+from sami_eval.report.comparison import categories
+from sami_eval.report.comparison_facts import fact_rows
+from sami_eval.report.comparison_page import Run
+from sami_eval.report.comparison_page import comparison_page as page
+from sami_eval.report.html import PAGE, script_json
 from sami_eval.report.room import room
-from tests.documents import comparison, document
+from tests.documents import cells, comparison, document
 from tests.evil import NAMES, TEXTS, evil_run
 from tests.judgments import both_orders, prompts, responses, verdict
 
@@ -124,13 +128,12 @@ def test_json_cannot_close_its_script() -> None:
 def test_every_figure_of_the_table_is_in_the_page() -> None:
     run = small_run()
     words = Seen(page(run)).words()
-    header, rows = export.table(run.document)
-    for cell in [*header, *(cell for row in rows for cell in row)]:
+    for cell in cells(categories(run.document["comparisons"][0])):
         assert cell in words
-    for label, text in console.fact_rows(run.document):
+    for label, text in fact_rows(run.document):
         assert label in words
         assert " ".join(text.split()) in words
-    assert console.verdict_in_words(run.document["comparisons"][0]) in words
+    assert comparison_words.verdict(run.document["comparisons"][0]) in words
 
 
 def test_a_round_robin_has_a_ranking_and_every_pair() -> None:

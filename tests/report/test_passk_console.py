@@ -19,8 +19,11 @@ from sami_eval.core.types import Model, Prompt
 from sami_eval.data.gsm8k import Problem
 from sami_eval.experiment.passk_document import PasskDocument, contender_row, difference_row
 from sami_eval.experiment.samples import any_of_k, attempts, figures, paired
-from sami_eval.report.passk_console import curve, render_passk, verdicts
-from sami_eval.report.passk_export import differences_table, figures_table, latex, markdown
+from sami_eval.report.formats.console import render
+from sami_eval.report.formats.latex import latex
+from sami_eval.report.formats.markdown import markdown
+from sami_eval.report.passk import differences_table, figures_table, report, verdicts
+from sami_eval.report.passk_curve import curve
 
 GOLDEN = Path(__file__).with_name("golden")
 LONG = "meta-llama--Llama-3.1-8B/sft+sami+dpo@12"
@@ -97,7 +100,7 @@ FOUR = document({"base": 0.5, "sft": 0.9, LONG: 1.0, "sft+sami": 1.2}, protocol=
 def printed(shown: PasskDocument, width: int = 80) -> str:
     file = io.StringIO()
     console = Console(width=width, color_system=None, highlight=False, file=file)
-    console.print(render_passk(shown, verbose=True))
+    console.print(render(report(shown, verbose=True)))
     return "\n".join(line.rstrip() for line in file.getvalue().split("\n"))
 
 
@@ -112,7 +115,7 @@ def test_output_is_the_golden_file_at_80_columns(name: str, shown: PasskDocument
 
 
 def test_every_table_states_what_the_figures_depend_on() -> None:
-    for text in (printed(PAIR), markdown(PAIR), latex(PAIR)):
+    for text in (printed(PAIR), markdown(report(PAIR)), latex(report(PAIR))):
         for part in ("T 0.7", "top_p 1", "n 8", "0-shot", "split test", "extractor sami-eval"):
             assert part in " ".join(text.split())
 
@@ -130,12 +133,13 @@ def test_no_difference_says_how_many_problems_would_tell() -> None:
 
 
 def test_exports_hold_the_documents_figures() -> None:
-    header, rows = figures_table(PAIR)
+    table = figures_table(PAIR)
+    header, rows = [column.name for column in table.columns], list(table.rows)
     assert len(rows) == 2 * len(KS)
     row = PAIR["contenders"][0]["pass_at_k"]["4"]
     assert row["value"] is not None
-    assert rows[1][header.index("pass@k")] == f"{100 * row['value']:.1f}%"
-    assert len(differences_table(FOUR)[1]) == 6 * len(KS)
+    assert rows[1].cells[header.index("pass@k")].text == f"{100 * row['value']:.1f}%"
+    assert len(list(differences_table(FOUR).rows)) == 6 * len(KS)
 
 
 def test_a_curve_of_one_sample_and_of_certain_values_is_drawn() -> None:

@@ -11,8 +11,10 @@ import pytest
 from sami_eval import cli
 from sami_eval.core.types import Prompt
 from sami_eval.experiment.passk_document import DOCUMENT, PasskDocument, read_passk
-from sami_eval.report import passk_console, passk_export
-from sami_eval.report.passk_html import MOST_PROBLEMS, PasskRun, page
+from sami_eval.report import passk
+from sami_eval.report.passk_page import MOST_PROBLEMS, PasskRun
+from sami_eval.report.passk_page import passk_page as page
+from tests.documents import cells
 from tests.evil import TEXTS
 from tests.report.test_html_report import Seen
 
@@ -36,10 +38,10 @@ def document(folder: Path) -> PasskDocument:
 def test_every_figure_of_the_tables_is_in_the_page(folder: Path) -> None:
     words = Seen((folder / "report.html").read_text(encoding="utf-8")).words()
     found = document(folder)
-    for header, rows in (passk_export.figures_table(found), passk_export.differences_table(found)):
-        for cell in [*header, *(cell for row in rows for cell in row)]:
+    for table in passk.tables(found):
+        for cell in cells(table):
             assert cell in words
-    for line in [*passk_console.verdicts(found), passk_console.settings(found)]:
+    for line in [*passk.verdicts(found), passk.settings(found)]:
         assert " ".join(line.split()) in words
 
 

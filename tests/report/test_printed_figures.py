@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 from sami_eval.core.types import Winner
 from sami_eval.experiment.compare import compare
 from sami_eval.experiment.document import ComparisonRow, comparison_row
-from sami_eval.report.export import latex, markdown
-from sami_eval.report.html import Run, page
+from sami_eval.report.comparison import report
+from sami_eval.report.comparison_page import Run
+from sami_eval.report.comparison_page import comparison_page as page
+from sami_eval.report.formats.latex import latex
+from sami_eval.report.formats.markdown import markdown
 from tests.documents import document
 from tests.judgments import both_orders, prompts
 from tests.report.test_console import printed
@@ -65,7 +68,10 @@ def test_words_and_exports_say_the_same_as_the_table(
     row = judged(said)
     text = " ".join(printed(document(row)).split())
     table = {line.split()[0]: line.split() for line in printed(document(row)).split("\n") if line}
-    last = [cell.strip() for cell in markdown(document(row)).splitlines()[-1].strip("|").split("|")]
+    last = [
+        cell.strip()
+        for cell in markdown(report(document(row))).splitlines()[-1].strip("|").split("|")
+    ]
     assert "".join(last).replace(" ", "") == "".join(table["all"])
     assert ("significant at 5%" in text and "not significant" not in text) == row["significant"]
     needed = row["questions_needed"]
@@ -80,9 +86,9 @@ def test_latex_and_the_page_hold_the_cells_of_the_markdown_table(
     said: list[tuple[Winner | None, Winner | None]],
 ) -> None:
     shown = document(judged(said))
-    lines = [line.strip("|").split("|") for line in markdown(shown).splitlines()]
+    lines = [line.strip("|").split("|") for line in markdown(report(shown)).splitlines()]
     rows = [[cell.strip() for cell in line] for line in [lines[0], *lines[2:]]]
-    tex = [line.removesuffix(r" \\").split(" & ") for line in latex(shown).splitlines()]
+    tex = [line.removesuffix(r" \\").split(" & ") for line in latex(report(shown)).splitlines()]
     in_tex = [[cell.replace(r"\%", "%").replace("--", "–") for cell in row] for row in tex]
     words = Seen(page(Run(shown, [], [], []))).words()
     for row in rows:

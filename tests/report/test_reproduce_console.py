@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 import pytest
-from rich.console import Console, RenderableType
+from rich.console import Console
 
 from sami_eval.core.config import Config
 from sami_eval.experiment.reproduce.beside import words
@@ -25,7 +25,9 @@ from sami_eval.experiment.reproduce.document import (
 )
 from sami_eval.experiment.reproduce.expect import asks, needs
 from sami_eval.experiment.reproduce.scale import read_scale
-from sami_eval.report.reproduce import duration, forecast, render
+from sami_eval.report.formats.console import render
+from sami_eval.report.reproduction import duration, forecast, report
+from sami_eval.report.table import Report
 
 GOLDEN = Path(__file__).with_name("golden")
 PAPER = read_scale("paper")
@@ -141,18 +143,18 @@ def document(experiment: str, embedded: bool) -> Reproduction:
     }  # fmt: skip
 
 
-def printed(shown: RenderableType) -> str:
+def printed(shown: Report) -> str:
     file = io.StringIO()
     plain = Console(width=80, highlight=False, markup=False, color_system=None, file=file)
-    plain.print(shown)
+    plain.print(render(shown))
     return "\n".join(line.rstrip() for line in file.getvalue().rstrip("\n").split("\n")) + "\n"
 
 
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
-        ("reproduce_mtbench", render(document("mtbench", embedded=False))),
-        ("reproduce_gsm8k", render(document("gsm8k", embedded=True))),
+        ("reproduce_mtbench", report(document("mtbench", embedded=False))),
+        ("reproduce_gsm8k", report(document("gsm8k", embedded=True))),
         (
             "reproduce_forecast",
             forecast(
@@ -164,7 +166,7 @@ def printed(shown: RenderableType) -> str:
         ),
     ],
 )
-def test_output_is_the_golden_file_at_80_columns(name: str, shown: RenderableType) -> None:
+def test_output_is_the_golden_file_at_80_columns(name: str, shown: Report) -> None:
     text, path = printed(shown), GOLDEN / f"{name}.txt"
     if os.environ.get("SAMI_EVAL_GOLDEN") == "write":
         path.write_text(text, encoding="utf-8")
@@ -174,8 +176,8 @@ def test_output_is_the_golden_file_at_80_columns(name: str, shown: RenderableTyp
 
 def test_verbose_shows_the_categories_of_every_way_of_judging() -> None:
     shown = document("mtbench", embedded=False)
-    assert printed(render(shown)).count("win rate by category") == 1
-    assert printed(render(shown, verbose=True)).count("win rate by category") == 2
+    assert printed(report(shown)).count("win rate by category") == 1
+    assert printed(report(shown, verbose=True)).count("win rate by category") == 2
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""pass@k figures as one self-contained HTML file: curves, differences, samples to read."""
+"""The page of pass@k figures: curves, differences, samples to read."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 from sami_eval.core.types import Prompt
 from sami_eval.experiment.passk_document import PasskContender, PasskDocument
-from sami_eval.report import passk_console as console
-from sami_eval.report import passk_export, plots
-from sami_eval.report.console import EMBEDDED
-from sami_eval.report.html import chosen, fill, made_by, took
+from sami_eval.report import passk, plots
+from sami_eval.report.every_run import EMBEDDED
+from sami_eval.report.html import Frame, chosen, made_by, page, took
+from sami_eval.report.table import both
 
 MOST_PROBLEMS = 60  # to read in the page; `--csv` has all of them
 MOST_CHARACTERS = 4000  # of a sample shown
@@ -28,40 +28,43 @@ class PasskRun:
     samples: Sequence[Sample]
 
 
-def page(run: PasskRun) -> str:
+def passk_page(run: PasskRun) -> str:
     """The report. Every text of a model is escaped."""
     document = run.document
-    verdicts = console.verdicts(document)
-    header, rows = passk_export.figures_table(document)
-    reach = max([abs(end) for d in document["differences"] for end in d["interval"]], default=1)
     paper = document["settings"]["protocol"] == "paper"
-    views = {
-        "title": console.title(document),
-        "headline": verdicts[0] if verdicts else _alone(document),
-        "lines": verdicts[1:],
-        "caveat": EMBEDDED if document["embedded"] else "",
-        "warnings": console.warnings(document),
-        "settings": console.settings(document),
+    tables = passk.tables(document)
+    differences = tables.pop() if document["differences"] else None
+    parts = {
+        "warnings": passk.warnings(document),
+        "settings": passk.settings(document),
         "chart": plots.line_chart("pass@k", "k", list(_lines(document)), "{:.0%}".format),
-        "tables": [{"header": header, "rows": rows}],
-        "notes": [*console.notes(document), *(console.paper_flaws(document) if paper else ())],
-        "difference_header": passk_export.differences_table(document)[0],
-        "differences": list(_differences(document, reach)),
-        "reach": 100 * reach,
-        "facts": list(console.fact_rows(document)),
+        "results": tables,
+        "notes": [*passk.notes(document), *(passk.paper_flaws(document) if paper else ())],
+        "differences": differences,
+        "facts": list(passk.fact_rows(document)),
         "trainings": plots.trainings(document["contenders"]),
         "problems": list(_problems(run)),
         "n_problems": document["n_problems"],
-        "command": document["command"] or "from Python",
-        "provenance": list(_provenance(document)),
     }
-    return fill("passk.html.jinja", views)
+    return page(_frame(document), "passk.html.jinja", parts)
+
+
+def _frame(document: PasskDocument) -> Frame:
+    verdicts = passk.verdicts(document)
+    return Frame(
+        passk.title(document),
+        verdicts[0] if verdicts else _alone(document),
+        verdicts[1:],
+        EMBEDDED if document["embedded"] else "",
+        document["command"] or "from Python",
+        list(_provenance(document)),
+    )
 
 
 def _alone(document: PasskDocument) -> str:
     row, k = document["contenders"][0], str(document["ks"][0])
-    figure = " ".join(console.cells(row["pass_at_k"][k]))
-    return f"{row['name']} solves {figure} at k = {k}"
+    found = row["pass_at_k"][k]
+    return f"{row['name']} solves {both(found['value'], found['interval']).text} at k = {k}"
 
 
 def _lines(document: PasskDocument) -> Iterator[plots.Line]:
@@ -78,21 +81,6 @@ def _value(row: PasskContender, k: int) -> float:
 def _band(row: PasskContender, k: int) -> tuple[float, float]:
     low, high = row["pass_at_k"][str(k)]["interval"] or [_value(row, k)] * 2
     return low, high
-
-
-def _differences(document: PasskDocument, reach: float) -> Iterator[dict[str, Any]]:
-    def place(value: float) -> float:
-        return 0.5 + 0.5 * value / (reach or 1)
-
-    _, rows = passk_export.differences_table(document)
-    for cells, row in zip(rows, document["differences"], strict=True):
-        yield {
-            "cells": cells,
-            "significant": row["significant"],
-            "low": place(row["interval"][0]),
-            "mid": place(row["value"]),
-            "high": place(row["interval"][1]),
-        }
 
 
 def _problems(run: PasskRun) -> Iterator[dict[str, Any]]:

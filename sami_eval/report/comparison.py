@@ -1,0 +1,192 @@
+"""A finished comparison: its tables, and what stands around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from sami_eval.report import comparison_words, unanswered
+from sami_eval.report.comparison_facts import fact_rows, model_of
+from sami_eval.report.every_run import ending
+from sami_eval.report.figures import p_text, shorten
+from sami_eval.report.table import (
+    EMPTY,
+    Block,
+    Cell,
+    Column,
+    Facts,
+    Plot,
+    Report,
+    Row,
+    Table,
+    columns,
+    count,
+    interval,
+    p_value,
+    pair,
+    said,
+    share,
+    text,
+)
+
+if TYPE_CHECKING:
+    from sami_eval.experiment.document import ComparisonRow, Document, RankRow, TallyRow
+
+ORDERS = {"both": "both orders", "one": "one order", "mixed": "one order or both, by pair"}
+JUDGE_WIDTH = 22
+RATES = Plot("0% – 50% – 100%", value=5, interval=6)
+
+
+def report(document: Document, verbose: bool = False) -> Report:
+    """The whole result: title, table or tables, and what they mean in words."""
+    rows = document["comparisons"]
+    warned = said(*unanswered.warnings(document), style="bold red")
+    paragraphs: list[list[Block]] = [[said(title(document), style="bold"), warned]]
+    words = list(comparison_words.lines(document))
+    if len(rows) == 1:
+        verdict, *others = words
+        paragraphs += [[categories(rows[0])], [said(verdict, style="bold"), said(*others)]]
+    else:
+        paragraphs += [[ranking(document)], [pairs(document)], [said(*words)]]
+    if any(row["judges"] for row in rows):
+        paragraphs += [[judges(document)]]
+    return [*paragraphs, [Facts(tuple(fact_rows(document)))], *ending(document, verbose)]
+
+
+def title(document: Document) -> str:
+    """Task, n, judge and orders in one line that is true of every pair."""
+    judge = document["judge"]
+    if document["judge_model"]:
+        judge += f" ({document['judge_model']})"
+    orders = ORDERS[document["orders"]]
+    if document["rule"] == "average":
+        # Without the word, a rate of probabilities looks wrong beside the wins.
+        orders = "orders averaged" if document["orders"] == "both" else f"{orders}, averaged"
+    rows = document["comparisons"]
+    counts = f"{_span(r['n_questions'] for r in rows)} questions, "
+    counts += f"{_span(r['n_turns'] for r in rows)} turns"
+    return f"{document['task']} · {counts} · judge {judge} · {orders}"
+
+
+def _span(counts: Iterable[int]) -> str:
+    """What every pair has: "80", or "72 to 80" where pairs differ."""
+    several = list(counts)
+    least, most = min(several), max(several)
+    return str(least) if least == most else f"{least} to {most}"
+
+
+def categories(row: ComparisonRow) -> Table:
+    """One pair, category by category; below, all of them, and that corrected by votes."""
+    a, b = (Column(row[side], shorten(row[side])) for side in ("a", "b"))
+    parts = tuple(
+        _tally(text(name, 12), one, one["p_adjusted"]) for name, one in row["by_category"].items()
+    )
+    whole = _tally(text("all"), row, row["p_value"], total=True)
+    return Table(
+        columns("category", "turns", a, "tie", b, "win rate", "95% CI", "p"),
+        (parts, (whole, *_by_votes(row, text("by votes")))),
+        plot=RATES,
+    )
+
+
+def pairs(document: Document) -> Table:
+    """Every pair of a round robin."""
+    turns = Column("turns", wide=True)
+    rows = []
+    for row in document["comparisons"]:
+        names = pair(row["a"], row["b"])
+        rows.append(_tally(names, row, row["p_adjusted"]))
+        corrected = f"{names.text} by votes"
+        rows += _by_votes(row, Cell(corrected, (corrected,), "  by votes"))
+    heads = columns("pair", turns, "win", "tie", "loss", "win rate", "95% CI", "p (Holm)")
+    return Table(heads, (tuple(rows),), plot=RATES)
+
+
+def _tally(name: Cell, row: TallyRow, p: float | None, total: bool = False) -> Row:
+    counts = (count(row["n_turns"]), count(row["wins"]), count(row["ties"]), count(row["losses"]))
+    rate = share(row["win_rate"]), interval(row["interval"])
+    return Row((name, *counts, *rate, p_value(p)), row["significant"], total)
+
+
+def _by_votes(row: ComparisonRow, name: Cell) -> Iterator[Row]:
+    """The win rate corrected by people's votes, and on how many turns; or none."""
+    found = row["corrected"]
+    if found is not None:
+        rate = share(found["win_rate"]), interval(found["interval"])
+        yield Row((name, count(found["n_turns"]), EMPTY, EMPTY, EMPTY, *rate, EMPTY))
+
+
+def judges(document: Document) -> Table:
+    """Each judge of an ensemble alone; under a round robin, pair by pair."""
+    several = len(document["comparisons"]) > 1
+    rows: list[Row] = []
+    for row in document["comparisons"]:
+        names = pair(row["a"], row["b"])
+        if several and row["judges"]:
+            rows.append(Row((names, *[EMPTY] * 7), heading=True))
+        for one in row["judges"]:
+            model = model_of(one["judge"])
+            full = f"{names.text if several else 'all'} by {model}"
+            short = ("  " if several else "") + shorten(model, JUDGE_WIDTH)
+            rows.append(_tally(Cell(full, (full,), short), one, one["p_value"]))
+    heads = ("judge alone", "turns", "win", "tie", "loss", "win rate", "95% CI")
+    return Table(columns(*heads, Column("p", wide=True)), (tuple(rows),), plot=RATES)
+
+
+def ranking(document: Document) -> Table:
+    """Bradley-Terry strengths; a page draws them around the mean of all."""
+    rows = document["ranking"]
+    ends = [abs(end) for row in rows for end in (row["interval"] or ())]
+    reach = max([*ends, *(abs(row["strength"] or 0) for row in rows), 1e-9])
+    model = Column("model", left=True)
+    ahead = Column("ahead of the next", left=True, folds=True)
+    return Table(
+        columns("rank", model, "strength", "95% CI", ahead),
+        (tuple(map(_rank, rows)),),
+        exported=False,
+        plot=Plot("lower to higher strength", 2, 3, start=-reach, end=reach, named=2),
+        name="ranking",
+    )
+
+
+def _rank(row: RankRow) -> Row:
+    strength, ends = row["strength"], row["interval"]
+    told = "-" if ends is None else "[{:+.2f}, {:+.2f}]".format(*ends)
+    cells = (
+        count(row["rank"]),
+        text(row["model"], 20),
+        Cell("-" if strength is None else f"{strength:+.2f}", (strength,)),
+        Cell(told, (None, None) if ends is None else tuple(ends)),
+    )
+    return Row((*cells, text(_ahead(row))))
+
+
+def _ahead(row: RankRow) -> str:
+    """Whether a ranked contender is ahead of the next."""
+    if row["p_next"] is None:
+        return ""
+    return f"{'cannot be told apart' if row['tied_with_next'] else 'yes'} ({p_text(row['p_next'])})"
+
+
+def matrix(document: Document) -> Table:
+    """Win rate of each row's contender over each column's; * where significant."""
+    rows = document["comparisons"]
+    names = list(dict.fromkeys(name for row in rows for name in (row["a"], row["b"])))
+    found: dict[tuple[str, str], Cell] = {}
+    for row in rows:
+        rate, star = row["win_rate"], " *" if row["significant"] else ""
+        found[row["a"], row["b"]] = _starred(rate, star)
+        found[row["b"], row["a"]] = _starred(None if rate is None else 1 - rate, star)
+    unknown = Cell("-", (None,))
+    lines = [
+        Row((text(a), *(EMPTY if a == b else found.get((a, b), unknown) for b in names)))
+        for a in names
+    ]
+    return Table(
+        columns("row over column", *names), (tuple(lines),), exported=False, name="every pair"
+    )
+
+
+def _starred(rate: float | None, star: str) -> Cell:
+    cell = share(rate)
+    return Cell(cell.text + star, cell.values)

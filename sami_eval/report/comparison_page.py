@@ -1,0 +1,127 @@
+"""A comparison's page: figures, plots, every answer and verdict."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from sami_eval.core.types import Prompt, Response, Verdict
+from sami_eval.experiment.compare import Rule
+from sami_eval.experiment.document import Document
+from sami_eval.report import comparison, comparison_words, figures, plots
+from sami_eval.report.comparison_facts import fact_rows
+from sami_eval.report.every_run import EMBEDDED
+from sami_eval.report.html import Frame, chosen, made_by, page, script_json, took
+from sami_eval.report.room import LONGER, room
+from sami_eval.report.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All that a run folder holds."""
+
+    document: Document
+    prompts: Sequence[Prompt]
+    responses: Sequence[Response]
+    verdicts: Sequence[Verdict]
+
+
+def comparison_page(run: Run) -> str:
+    """The report. Every text of a model or a judge is escaped."""
+    document = run.document
+    several = len(document["comparisons"]) > 1
+    first = document["comparisons"][0]
+    rule: Rule = "average" if document["rule"] == "average" else "conservative"
+    parts: dict[str, Any] = {
+        "ranking": comparison.ranking(document) if several else None,
+        "matrix": comparison.matrix(document),
+        "results": list(_tables(document)),
+        "facts": list(fact_rows(document)),
+        "names": (first["a"], first["b"]),
+        "strip": None if several else plots.strip(first, run.responses, run.verdicts, rule),
+        "trainings": plots.trainings(document["contenders"]),
+        "pairs": [(row["a"], row["b"]) for row in document["comparisons"]],
+        "categories": list(dict.fromkeys(prompt.category for prompt in run.prompts)),
+        "longer": LONGER,
+        "unparsed": list(_unparsed(run.verdicts)),
+        "n_verdicts": sum(row["n_verdicts"] for row in document["comparisons"]),
+        "room": Markup(script_json(room(document, run.prompts, run.responses, run.verdicts))),
+    }
+    return page(_frame(run, several), "comparison.html.jinja", parts, "report.js")
+
+
+def _frame(run: Run, several: bool) -> Frame:
+    document = run.document
+    return Frame(
+        comparison.title(document),
+        _headline(document),
+        list(comparison_words.lines(document))[0 if several else 1 :],
+        EMBEDDED if document["embedded"] else "",
+        document["command"] or "sami_eval.compare(...) from Python",
+        list(_provenance(run)),
+    )
+
+
+def _headline(document: Document) -> str:
+    comparisons = document["comparisons"]
+    if len(comparisons) == 1:
+        row = comparisons[0]
+        rate = f"{row['a']} wins {figures.percent(row['win_rate'])} against {row['b']}"
+        interval = figures.interval_text(row["interval"])
+        return f"{rate} [{interval}]: {comparison_words.verdict(row)}"
+    best = document["ranking"][0]
+    if best["tied_with_next"]:
+        return f"{best['model']} ranks first, and cannot be told apart from the next"
+    return f"{best['model']} ranks first"
+
+
+def _tables(document: Document) -> Iterator[tuple[str, str, Table]]:
+    """Heading, words and figures of every pair, and of the judges of an ensemble."""
+    several = len(document["comparisons"]) > 1
+    for row in document["comparisons"]:
+        name = f"{row['a']} : {row['b']}" if several else ""
+        yield name, comparison_words.verdict(row), comparison.categories(row)
+        if row["judges"]:
+            words = "the result above is what most of them say, turn by turn"
+            alone: Document = {**document, "comparisons": [row]}
+            yield "each judge alone", words, comparison.judges(alone)
+
+
+def _unparsed(verdicts: Sequence[Verdict]) -> Iterator[dict[str, Any]]:
+    for v in verdicts:
+        if v.winner is None:
+            yield {
+                "prompt": v.prompt_id,
+                "turn": v.turn + 1,
+                "shown": f"{v.b} : {v.a}" if v.first == "b" else f"{v.a} : {v.b}",
+                "reason": v.reason or "unknown",
+                "link": "/".join(quote(x, safe="!'()*") for x in ("read", v.prompt_id, v.a, v.b)),
+            }
+
+
+def _provenance(run: Run) -> Iterator[tuple[str, str]]:
+    document, settings = run.document, run.document["settings"]
+    yield from made_by(document)
+    model = f", asked at {document['judge_model']}" if document["judge_model"] else ""
+    yield "judge", f"{settings.get('judge') or document['judge']}{model}"
+    if settings.get("judge_sha256"):
+        yield "judge prompts, SHA-256", str(settings["judge_sha256"])
+    yield "orders and rule", f"{document['orders']}, {document['rule']}"
+    yield from chosen(settings, ("seed", "temperature", "max_tokens", "engine", "repeats", "limit"))
+    shown = "shown to the contenders" if document["principles_shown"] else "not shown"
+    yield "principles", shown
+    yield "questions, SHA-256", _data_hash(run.prompts)
+    calls = document["calls"]
+    yield "judge calls", f"{calls['made']:,} made, {calls['from_ledger']:,} from the ledger"
+    yield "time", took(document)
+
+
+def _data_hash(prompts: Sequence[Prompt]) -> str:
+    rows = [(p.id, p.category, p.turns, p.reference, p.principles) for p in prompts]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()

@@ -1,0 +1,134 @@
+"""A finished comparison in words: who won, whether it may be noise, what an interval covers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from sami_eval.experiment.compare import SIGNIFICANT
+from sami_eval.generate.recipes import BASE
+from sami_eval.report.figures import interval_text, p_text, percent
+
+if TYPE_CHECKING:
+    from sami_eval.experiment.document import ComparisonRow, ContenderRow, Document, SeedsRow
+
+
+def lines(document: Document) -> Iterator[str]:
+    """What the figures mean, line by line; of one pair its verdict first."""
+    if len(document["comparisons"]) == 1:
+        yield from _of_pair(document)
+        return
+    for row in document["comparisons"]:
+        yield f"{row['a']} : {row['b']}  {verdict(row)}"
+        yield from (f"  {line}" for line in _corrected(row))
+    if any(row["seeds"] is not None for row in document["comparisons"]):
+        yield (
+            "intervals cover the choice of questions, and training seeds where a contender has "
+            "several; those of strengths do not; p by Holm over pairs"
+        )
+    else:
+        yield "intervals cover the choice of questions, not training seeds; p by Holm over pairs"
+
+
+def _of_pair(document: Document) -> Iterator[str]:
+    row = document["comparisons"][0]
+    yield verdict(row)
+    yield from _corrected(row)
+    if row["categories_p_value"] is not None:
+        differ = "differ" if row["categories_p_value"] <= SIGNIFICANT else "do not differ"
+        chance = p_text(row["categories_p_value"])
+        yield f"categories {differ} beyond chance ({chance}); their own p by Holm"
+    if row["detectable"] is not None:
+        yield (
+            f"{row['n_questions']} questions find a rate beyond "
+            f"{percent(0.5 + row['detectable'])} with 80% power"
+        )
+    yield _coverage(row, document)
+
+
+def verdict(row: ComparisonRow) -> str:
+    """Who won, whether it may be noise, and how many questions would tell."""
+    if row["win_rate"] is None:
+        return "no verdicts: nothing can be said"
+    if row["significant"]:
+        better, worse = (row["a"], row["b"]) if row["win_rate"] > 0.5 else (row["b"], row["a"])
+        rate = max(row["win_rate"], 1 - row["win_rate"])
+        return f"{better} is better than {worse}: {percent(rate)}, significant at 5%"
+    if row["questions_needed"] is None:
+        return "not significant at 5%; no difference to look for at a rate of 50%"
+    return (
+        f"not significant at 5%; if {percent(row['win_rate'])} were the true rate, "
+        f"80% power would need about {row['questions_needed']:,} questions"
+        + (" with as many ties" if row["ties"] else "")
+        + (" and these very seeds" if row["seeds"] else "")
+        + _range(row["needed_range"])
+    )
+
+
+def _range(needed: Sequence[int | None] | None) -> str:
+    """What the win rate's own uncertainty makes of the questions needed."""
+    if not needed or needed[0] is None:
+        return ""
+    fewest, most = needed
+    span = f"more than {fewest:,}" if most is None else f"{fewest:,} to {most:,}"
+    return f" (its own interval allows {span})"
+
+
+def _corrected(row: ComparisonRow) -> Iterator[str]:
+    """What becomes of the verdict once the judge's errors are taken out by people's votes."""
+    found = row["corrected"]
+    if found is None:
+        return
+    low, high = found["interval"]
+    rate = f"{percent(found['win_rate'])} [{interval_text(found['interval'])}]"
+    if low <= 0.5 <= high:
+        yield f"corrected by people's votes: {rate}, which may be chance"
+    else:
+        ahead = row["a"] if low > 0.5 else row["b"]
+        yield f"corrected by people's votes: {rate}, {ahead} ahead"
+
+
+def _coverage(row: ComparisonRow, document: Document) -> str:
+    """What the interval of a comparison covers, and the command by which it covers more."""
+    seeds = row["seeds"]
+    if seeds is None:
+        return "interval covers the choice of questions, not training seeds" + _hint(row, document)
+    if seeds["paired"]:
+        return (
+            f"interval covers the choice of questions and {len(seeds['a'])} training seeds "
+            "(the first of one against the first of the other, and so on)"
+        )
+    sides = [f"{len(of)} of {row[side]}" for side, of in _sides(seeds)]
+    return (
+        f"interval covers the choice of questions and training seeds ({', '.join(sides)}; "
+        "every model of one against every model of the other)"
+    )
+
+
+def _sides(seeds: SeedsRow) -> Iterator[tuple[Literal["a", "b"], list[int]]]:
+    if seeds["a"]:
+        yield "a", seeds["a"]
+    if seeds["b"]:
+        yield "b", seeds["b"]
+
+
+def _hint(row: ComparisonRow, document: Document) -> str:
+    """The same pair with three seeds each, where both are recipes, which alone have seeds."""
+    rows = {one["contender"]: one for one in document["contenders"]}
+    names = [_recipe(rows[row[side]]) for side in ("a", "b") if row[side] in rows]
+    bases = {rows[row[side]]["base"] for side in ("a", "b") if row[side] in rows}
+    if len(names) < 2 or None in names or set(names) == {BASE} or len(bases) > 1:
+        return ""
+    seeded = " ".join(str(name) if name == BASE else f"{name}@1,2,3" for name in names)
+    more = "" if document["embedded"] else f"\n    --base {bases.pop()} --train"
+    return f"\n  (both: sami-eval compare {seeded}{more})"
+
+
+def _recipe(row: ContenderRow) -> str | None:
+    """The recipe a contender is, by its name and the folder its adapter lies in; else None."""
+    name = row["name"].partition("@")[0]
+    if name == BASE and row["adapter"] is None and row["engine"] == "local":
+        return name
+    folder = Path(row["adapter"] or "").name
+    return name if folder.partition("@")[0] == name and "@" in folder else None

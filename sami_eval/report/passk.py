@@ -1,0 +1,308 @@
+"""Finished pass@k figures: their tables, and what stands around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sami_eval.data import unanswered
+from sami_eval.data.unanswered import answers_of
+from sami_eval.report import figures
+from sami_eval.report.every_run import answer_facts, ending, unseen
+from sami_eval.report.passk_curve import curve
+from sami_eval.report.table import (
+    Block,
+    Cell,
+    Column,
+    Facts,
+    Lines,
+    Plot,
+    Report,
+    Row,
+    Table,
+    columns,
+    count,
+    interval,
+    many,
+    p_value,
+    pair,
+    plain,
+    points,
+    points_interval,
+    said,
+    share,
+    text,
+)
+from sami_eval.server.budget import dollars
+from sami_eval.stats.passk import pass_at_k
+
+if TYPE_CHECKING:
+    from sami_eval.experiment.passk_document import (
+        DifferenceRow,
+        EstimateRow,
+        PasskContender,
+        PasskDocument,
+    )
+
+NAME_WIDTH = 14
+CONTENDER = Column("contender", left=True, once=True)
+SAME_SAMPLES = 0.5  # share of problems with identical samples from which a warning is due
+
+
+def report(document: PasskDocument, verbose: bool = False) -> Report:
+    """The whole result: title, tables, curve, and what they mean in words."""
+    heads = [
+        Lines((title(document),), "bold", exported=True),
+        Lines((settings(document),), exported=True),
+    ]
+    paragraphs: list[list[Block]] = [[*heads, said(*warnings(document), style="bold red")]]
+    paragraphs += [[table] for table in tables(document)]
+    paragraphs += [[Lines((curve(document),), drawn=True)]]
+    paragraphs += [[said(*verdicts(document), style="bold"), said(*notes(document))]]
+    if document["settings"]["protocol"] == "paper":
+        paragraphs += [[said(AS_IN_THE_PAPER), _as_in_the_paper(document)]]
+        paragraphs += [[said(*(f"· {flaw}" for flaw in paper_flaws(document)))]]
+    return [*paragraphs, [Facts(tuple(fact_rows(document)))], *ending(document, verbose)]
+
+
+def title(document: PasskDocument) -> str:
+    """What was asked, how often."""
+    n, samples = document["n_problems"], document["samples"]
+    source = document["settings"]["source"]
+    split = document["settings"]["split"]
+    of = f" of {'embedded word problems' if source == 'embedded' else source}"
+    if split is None:  # the task is named after the file
+        of = ""
+    return (
+        f"{document['task']} · {n:,} problems{of}{f', split {split}' if split else ''} · "
+        f"{samples} sample{'s' if samples > 1 else ''} each"
+    )
+
+
+def settings(document: PasskDocument) -> str:
+    """What every figure depends on, in one line; it stands on every table and export."""
+    row = document["settings"]
+    return (
+        f"T {row['temperature']:g} · top_p {row['top_p']:g} · n {document['samples']} · "
+        f"{row['shots']}-shot · split {row['split'] or 'of a file'} · {row['prompt']} · "
+        f"extractor {str(row['extractor']).partition(':')[0]}"
+    )
+
+
+def warnings(document: PasskDocument) -> list[str]:
+    """What spoils the figures: samples without text, or all of a problem one and the same."""
+    found = unanswered.warnings(answers_of(document["contenders"]))
+    if document["samples"] < 2:
+        return found
+    n = document["n_problems"]
+    return found + [
+        f"warning: {row['name']}: all samples are identical on {row['n_identical']} of {n} "
+        "problems, so pass@k says no more than pass@1. The usual cause is one seed for every "
+        "sample, a server that ignores seeds and temperature, or a very low temperature."
+        for row in document["contenders"]
+        if row["n_identical"] > SAME_SAMPLES * n
+    ]
+
+
+def tables(document: PasskDocument) -> list[Table]:
+    """pass@k and maj@k at every k; what else is known of the samples; paired differences."""
+    found = [figures_table(document), _samples(document)]
+    return [*found, differences_table(document)] if document["differences"] else found
+
+
+def figures_table(document: PasskDocument) -> Table:
+    """Every contender at every k."""
+    rows = [
+        Row((_name(row), text(k), *_cells(row["pass_at_k"][k]), *_cells(row["maj_at_k"][k])))
+        for row in document["contenders"]
+        for k in map(str, document["ks"])
+    ]
+    heads = columns(CONTENDER, "k", "pass@k", "95% CI", "maj@k", "95% CI")
+    return Table(heads, (tuple(rows),), name="figures")
+
+
+def _name(row: PasskContender) -> Cell:
+    return text(row["name"], NAME_WIDTH)
+
+
+def _cells(row: EstimateRow) -> tuple[Cell, Cell]:
+    return share(row["value"]), interval(row["interval"])
+
+
+def _samples(document: PasskDocument) -> Table:
+    rows = [
+        Row((_name(row), *_cells(row["greedy"]), *_cells(row["no_answer"]), _tokens(row)))
+        for row in document["contenders"]
+    ]
+    heads = columns("contender", "T 0, once", "95% CI", "no answer", "95% CI", "tokens")
+    return Table(heads, (tuple(rows),), name="samples")
+
+
+def _tokens(row: PasskContender) -> Cell:
+    """Mean tokens of a sample with half the width of their interval: "41.2 ± 1.3"."""
+    value, ends = row["mean_tokens"]["value"], row["mean_tokens"]["interval"]
+    half = f" ± {(ends[1] - ends[0]) / 2:.1f}" if ends else ""
+    return Cell("-" if value is None else f"{value:.1f}{half}", (value, *(ends or (None, None))))
+
+
+def differences_table(document: PasskDocument) -> Table:
+    """Every pair at every k, drawn around no difference."""
+    rows = [
+        Row(
+            (
+                pair(row["a"], row["b"], "−"),
+                count(row["k"]),
+                points(row["value"]),
+                points_interval(row["interval"]),
+                p_value(row["p_adjusted"]),
+                many(row["problems_needed"]),
+            ),
+            row["significant"],
+        )
+        for row in document["differences"]
+    ]
+    of_pair = Column("pair", left=True, once=True)
+    reach = max(abs(end) for row in document["differences"] for end in row["interval"]) or 1
+    return Table(
+        columns(of_pair, "k", "points", "95% CI", "p (Holm)", "problems needed"),
+        (tuple(rows),),
+        plot=Plot("less – equal – more", 2, 3, start=-reach, end=reach, named=2),
+        name="paired differences",
+    )
+
+
+def verdicts(document: PasskDocument) -> list[str]:
+    """For every pair who solves more, at which k, or how many problems would tell."""
+    pairs: dict[tuple[str, str], list[DifferenceRow]] = {}
+    for row in document["differences"]:
+        pairs.setdefault((row["a"], row["b"]), []).append(row)
+    return [_verdict(rows) for rows in pairs.values()]
+
+
+def _verdict(rows: list[DifferenceRow]) -> str:
+    a, b = rows[0]["a"], rows[0]["b"]
+    told = []
+    for verb, sign in (("solves more", 1), ("solves fewer", -1)):
+        found = [_clause(row) for row in rows if row["significant"] and sign * row["value"] > 0]
+        told += [f"{verb} at {', '.join(found)}"] if found else []
+    open_ones = [row for row in rows if not row["significant"]]
+    if open_ones:
+        ks = ", ".join(str(row["k"]) for row in open_ones)
+        first = open_ones[0]
+        text = f"no difference found at k = {ks}"
+        if first["problems_needed"] is not None:
+            text += (
+                f" (pass@{first['k']}: {figures.points(first['value'])} points would need about "
+                f"{first['problems_needed']:,} problems)"
+            )
+        told.append(text)
+    return f"{a} against {b}: {'; '.join(told)}"
+
+
+def _clause(row: DifferenceRow) -> str:
+    points, chance = figures.points(row["value"]), figures.p_text(row["p_adjusted"])
+    return f"k = {row['k']} ({points} points, {chance})"
+
+
+def notes(document: PasskDocument) -> Iterator[str]:
+    """What the figures cover, line by line."""
+    clusters = document["settings"].get("n_clusters")
+    flips = "sign flips"
+    if clusters:
+        unit = document["settings"]["cluster"]
+        flips += f" of each `{unit}`"
+        yield (
+            f"intervals cover the choice of {clusters:,} groups of problems by `{unit}` and of "
+            "samples, not training seeds"
+        )
+    else:
+        yield "intervals cover the choice of problems and samples, not training seeds"
+    if document["differences"]:
+        yield (
+            f"differences are paired by problem; p by {flips}, Holm over all rows; problems "
+            "needed: for 80% power at 5%, before Holm, were the difference true"
+        )
+    yield "T 0, once: one greedy attempt a problem, a figure of its own and not pass@1"
+
+
+AS_IN_THE_PAPER = "as in the paper: any of the first k samples, answer = last run of digits"
+
+
+def _as_in_the_paper(document: PasskDocument) -> Table:
+    """The figures as the paper counted them."""
+    rows = [
+        Row((_name(row), text(k), share(row["any_of_k"][k]), *_cells(row["pass_at_k"][k])))
+        for row in document["contenders"]
+        for k in map(str, document["ks"])
+    ]
+    heads = columns(CONTENDER, "k", "any of k", "pass@k", "95% CI")
+    return Table(heads, (tuple(rows),), exported=False)
+
+
+def paper_flaws(document: PasskDocument) -> list[str]:
+    """What is wrong with each of the paper's choices that this run took over."""
+    row = document["settings"]
+    flaws = [
+        "any of k with n = k draws throws the other samples away: the same truth on average, with "
+        "more noise, and the paper gave no interval for it",
+        "the last run of digits reads -10 as 10 and 4.32 as 32: wrong answers count as right, and "
+        "right ones as wrong; pass@k above reads numbers by value",
+    ]
+    if row["split"] == "train":
+        flaws.append(
+            "the train split may have been seen in pretraining or tuning: a score on it says "
+            "little of new problems (--split test)"
+        )
+    if row["temperature"] == 1.0 and row["top_p"] < 1:
+        flaws.append(
+            f"T 1 with top_p {row['top_p']:g} is one point of a curve: pass@1 falls and pass@k "
+            "rises with temperature, so figures at other settings cannot be set beside these"
+        )
+    flaws.append("a bare Q/A prompt leaves it to chance whether a chat model shows its reasoning")
+    return flaws
+
+
+def fact_rows(document: PasskDocument) -> Iterator[tuple[str, str]]:
+    """What to know beside the figures, as labels and texts."""
+    row = document["settings"]
+    cut = {one["name"]: one["n_cut"] for one in document["contenders"] if one["n_cut"]}
+    if cut:
+        yield (
+            "cut at token limit",
+            ", ".join(f"{name} {n:,}" for name, n in cut.items())
+            + f" ({row['max_tokens']} tokens)",
+        )
+    yield from answer_facts(document["contenders"])
+    calls = document["calls"]
+    total = calls["made"] + calls["from_ledger"]
+    yield (
+        "answers",
+        f"{calls['made']:,} drawn, {calls['from_ledger']:,} of {total:,} from the ledger",
+    )
+    if document["cost_usd"] != 0:
+        cost = document["cost_usd"]
+        yield "cost", ("not known" if cost is None else dollars(cost)) + unseen(document)
+    yield "engine", f"{row['engine']}, seed {row['seed']}"
+    yield "saved", f"{document['run']}  (sami-eval show)"
+
+
+def scores(document: PasskDocument, samples: Iterable[Mapping[str, Any]]) -> Table:
+    """A line a contender and problem: samples, right ones, without an answer, and its pass@k."""
+    counts: dict[tuple[str, str], list[int]] = {}
+    greedy: dict[tuple[str, str], int] = {}
+    for row in samples:
+        place = (str(row["model"]), str(row["problem_id"]))
+        if row["sample"] is None:
+            greedy[place] = int(row["right"])
+            continue
+        count = counts.setdefault(place, [0, 0, 0])
+        count[0] += 1
+        count[1] += bool(row["right"])
+        count[2] += row["answer"] is None
+    ks = document["ks"]
+    names = ("contender", "problem_id", "n", "right", "no_answer", "greedy_right")
+    lines = [
+        (*place, n, right, without, greedy.get(place, ""), *(pass_at_k(n, right, k) for k in ks))
+        for place, (n, right, without) in counts.items()
+    ]
+    return plain((*names, *(f"pass@{k}" for k in ks)), lines)
