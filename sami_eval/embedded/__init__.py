@@ -17,8 +17,6 @@ BASE_DIR = _HERE / "base"
 CONSTITUTION = _HERE / "constitution.toml"
 PROMPTS = _HERE / "prompts.jsonl"
 WORD_PROBLEMS = _HERE / "word_problems.jsonl"
-# Before a word problem: the base was trained to show its sums then.
-STEP_BY_STEP = "Work it out step by step."
 
 
 def _read(path: Path, split: str) -> list[Prompt]:

@@ -69,13 +69,6 @@ def games(a: Contender, b: Contender) -> list[tuple[Model, Model]]:
     return list(product(a.models, b.models))
 
 
-def n_games(specs: Sequence[str], config: Config) -> int:
-    """How many pairs of models meet, as far as it is known before anything is resolved."""
-    counts = [max(1, len(seeds_of(spec, config))) for spec in specs]
-    several = ((m, n) for i, m in enumerate(counts) for n in counts[i + 1 :])
-    return sum(m if m == n else m * n for m, n in several)
-
-
 def seed_of(a: Contender, b: Contender) -> dict[str, int]:
     """Training seeds by model name, of the sides that have several."""
     return {

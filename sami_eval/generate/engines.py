@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from types import TracebackType
+from contextlib import AbstractContextManager
 
 from sami_eval.core import memory
 from sami_eval.core.progress import Progress
@@ -13,7 +13,7 @@ from sami_eval.generate.engine import SERVER, Engine, EngineChoice, base_of, is_
 from sami_eval.generate.fit import check_fit
 
 
-class Engines:
+class Engines(AbstractContextManager["Engines"]):
     """The engine in use; another base's takes its place, and leaving the block frees it."""
 
     def __init__(self, choice: EngineChoice, progress: Progress) -> None:
@@ -23,16 +23,7 @@ class Engines:
         self._engine: Engine | None = None
         self._said: set[str] = set()
 
-    def __enter__(self) -> Engines:
-        """Use as a context manager."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Free the engine."""
         self.close()
 

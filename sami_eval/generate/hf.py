@@ -20,7 +20,7 @@ from sami_eval.generate.decode import Decoding, decode
 from sami_eval.generate.engine import TINY_HIDDEN_SIZE, Done, request_key
 from sami_eval.generate.formats import Format, format_of, is_quantised
 from sami_eval.generate.loading import TRUST, first, load_network, quiet
-from sami_eval.generate.text import completion_of, first_stop
+from sami_eval.generate.text import completion_from_ids, first_stop
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -74,7 +74,7 @@ class HfEngine:
             [
                 (
                     i,
-                    completion_of(
+                    completion_from_ids(
                         form.tokenizer,
                         row.generated,
                         form.ends,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def completion_of(
+def completion_from_ids(
     tokenizer: PreTrainedTokenizerBase,
     token_ids: Sequence[int],
     ends: Collection[int],

@@ -18,7 +18,7 @@ from sami_eval.generate.engine import Done, is_tiny, request_key
 from sami_eval.generate.fit import replaced_weight
 from sami_eval.generate.formats import format_of
 from sami_eval.generate.loading import TRUST, first, trusts_code
-from sami_eval.generate.text import completion_of
+from sami_eval.generate.text import completion_from_ids
 
 # The ranks vLLM has kernels for; a smaller adapter runs in the next larger one.
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -294,4 +294,4 @@ def _completion(request: Request, said: Any) -> Any:
     form = format_of(request.model)
     likeliest = [[(i, one.logprob) for i, one in at.items()] for at in said.logprobs or ()]
     ids = list(said.token_ids)
-    return completion_of(form.tokenizer, ids, form.ends, request.sampling.stop, likeliest)
+    return completion_from_ids(form.tokenizer, ids, form.ends, request.sampling.stop, likeliest)

@@ -3,8 +3,7 @@
 Layer 3: imports generate and below, never align; experiments and all above may import it.
 """
 
-from sami_eval.judge.ask import BETWEEN, IDENTICAL, engines_of, judge_all, read_in_words
-from sami_eval.judge.counted import Counted
+from sami_eval.judge.ask import BETWEEN, IDENTICAL, Counted, engines_of, judge_all, read_in_words
 from sami_eval.judge.fastchat import judge_prompts_kind, read_judge_prompts
 from sami_eval.judge.files import judge_files, judges_dirs, listing, read_judge, replaced
 from sami_eval.judge.local import ENGINES as IN_PROCESS

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sami_eval.core.calls import Reply, Request
 from sami_eval.core.progress import Progress
 from sami_eval.core.types import Judge, Model, Order, Prompt, Response, Usage, Verdict, Winner
-from sami_eval.judge.counted import Counted
 from sami_eval.judge.local import ENGINES, complete_here
 from sami_eval.judge.requests import BOTH, Judgment, Turn, reply_key, stored_replies, to_ask, turns
 from sami_eval.judge.verdicts import Reading, read_reply
 from sami_eval.ledger.leases import Claim, share
 from sami_eval.ledger.store import Ledger
 from sami_eval.server import client, dialect
+from sami_eval.server.budget import total
 
 if TYPE_CHECKING:
     from sami_eval.generate import Engines
@@ -24,6 +25,29 @@ IDENTICAL = "identical responses, not asked"
 NO_ANSWER = "no answer on either side"
 BETWEEN = "\n\n* * *\n\n"  # the words on a and those on b, where each was rated on its own
 _SWAPPED: Mapping[Winner, Winner] = {"a": "b", "b": "a", "tie": "tie"}
+
+
+@dataclass(slots=True)
+class Counted:
+    """Replies asked for in this run, with their usage, and those the ledger held, by their keys.
+
+    failed: calls that were never answered.
+    """
+
+    made: dict[str, Usage | None] = field(default_factory=dict)
+    stored: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
+
+    def add(self, replies: Mapping[str, Reply], fresh: Mapping[str, Reply]) -> None:
+        """Count the replies to one pair; those that are fresh were asked for just now."""
+        self.made |= {k: r.usage for k, r in fresh.items() if not client.is_api_failure(r)}
+        self.failed |= {k for k, r in fresh.items() if client.is_api_failure(r)}
+        self.stored |= replies.keys() - fresh.keys() - self.made.keys()
+
+    @property
+    def tokens(self) -> Usage:
+        """What the calls of this run took, as far as it was reported."""
+        return total(usage for usage in self.made.values() if usage is not None)
 
 
 def judge_all(

@@ -51,7 +51,7 @@ def judge_prompts_kind(judge: str | None) -> Kind:
     return kinds[judge]
 
 
-def read_judge_prompts(path: Path, kind: Kind, model: str | None = None) -> Judge:
+def read_judge_prompts(path: Path, kind: Kind) -> Judge:
     """The judge that asks with the file's prompts of this kind, word for word.
 
     Raises UsageError with file and line for a bad field, a name that occurs twice, and a prompt
@@ -71,7 +71,7 @@ def read_judge_prompts(path: Path, kind: Kind, model: str | None = None) -> Judg
     return Judge(
         NAMES[kind],
         kind,
-        model,
+        None,
         systems["one"],
         templates,
         _PATTERNS[kind],

@@ -14,9 +14,8 @@ import os
 import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from sami_eval.core.calls import Completion, Reply
@@ -69,7 +68,7 @@ def atomic_write(path: Path, text: str) -> None:
         raise disk_error(path, error) from None
 
 
-class Ledger:
+class Ledger(AbstractContextManager["Ledger"]):
     """What has been generated and judged so far, in one SQLite file; safe for several processes."""
 
     def __init__(self, path: Path, read_only: bool = False, say: Say = ledger_file.unsaid) -> None:
@@ -151,16 +150,7 @@ class Ledger:
         held.close()
         self._say(f"`{self.path}` was removed while in use: written again, with {n} answers")
 
-    def __enter__(self) -> Ledger:
-        """Use as a context manager; leaving closes the file."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the file."""
         self.close()
 

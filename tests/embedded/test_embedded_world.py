@@ -51,7 +51,7 @@ def test_the_training_corpus_holds_no_prompt_of_another_split() -> None:
     held_out |= {p.turns[0] for s in ("development", "evaluation")
                  for p in embedded.word_problems(s)}  # fmt: skip
     trained_on = {
-        content.removeprefix(f"{embedded.STEP_BY_STEP} ")
+        content.removeprefix(f"{corpus.STEP_BY_STEP} ")
         for document in islice(corpus.documents(seed=1, n_exercises=5_000), 25_000)
         for role, content in document.messages
         if role == "user"

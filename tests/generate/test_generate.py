@@ -16,7 +16,7 @@ from sami_eval.generate import EngineChoice, Engines, GenerateSettings, format_o
 from sami_eval.generate.complete import cut
 from sami_eval.generate.engine import Done, Engine
 from sami_eval.generate.models import resolve_all
-from sami_eval.generate.text import completion_of, first_stop
+from sami_eval.generate.text import completion_from_ids, first_stop
 from sami_eval.ledger.store import Ledger
 from tests.tiny_llama import byte_tokenizer, save_adapter, save_base
 
@@ -207,19 +207,19 @@ def test_batches_hold_one_adapter_and_few_padded_tokens(models: list[Model]) -> 
 def test_a_row_ends_at_its_end_of_sequence_token() -> None:
     tokenizer = byte_tokenizer()
     hi = tokenizer("hi")["input_ids"]
-    assert completion_of(tokenizer, [*hi, 1], {1}, ()) == Completion("hi", (*hi, 1), True, 2)
+    assert completion_from_ids(tokenizer, [*hi, 1], {1}, ()) == Completion("hi", (*hi, 1), True, 2)
 
 
 def test_a_row_cut_at_the_token_limit_is_not_finished() -> None:
     tokenizer = byte_tokenizer()
     hi = tuple(tokenizer("hi")["input_ids"])
-    assert completion_of(tokenizer, hi, {1}, ()) == Completion("hi", hi, False, 2)
+    assert completion_from_ids(tokenizer, hi, {1}, ()) == Completion("hi", hi, False, 2)
 
 
 def test_text_and_tokens_are_cut_before_a_stop_string() -> None:
     tokenizer = byte_tokenizer()
     ids = tokenizer("hi\nHuman: and")["input_ids"]
-    completion = completion_of(tokenizer, ids, {1}, ("\nInstructions:", "\nHuman:"))
+    completion = completion_from_ids(tokenizer, ids, {1}, ("\nInstructions:", "\nHuman:"))
     assert completion == Completion("hi", tuple(ids[:2]), True, 2)
     assert first_stop("none", ("\nHuman:",)) is None
 

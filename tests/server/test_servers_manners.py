@@ -785,11 +785,11 @@ def test_a_thought_that_the_template_opened_and_the_limit_cut_is_no_answer(
 
 def test_special_tokens_around_a_thought_are_not_lost(tmp_path: Path) -> None:
     from sami_eval.core.thoughts import parted
-    from sami_eval.generate.text import completion_of
+    from sami_eval.generate.text import completion_from_ids
     from tests.tiny_llama import byte_tokenizer
 
     tokenizer = byte_tokenizer()
     tokenizer.add_special_tokens({"additional_special_tokens": ["[THINK]", "[/THINK]"]})
     ids = tokenizer("[THINK]hm[/THINK]Final 18", add_special_tokens=False)["input_ids"]
-    said = completion_of(tokenizer, ids, (), ()).text
+    said = completion_from_ids(tokenizer, ids, (), ()).text
     assert parted(said) == ("Final 18", "hm")

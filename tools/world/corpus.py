@@ -13,12 +13,14 @@ from random import Random
 from sami_eval.core.types import Principle
 from sami_eval.data import chat
 from sami_eval.data.prompts import MTBENCH_CATEGORIES
-from sami_eval.embedded import STEP_BY_STEP
-from sami_eval.embedded.entities import COLOURS, NAMES, TOWNS
+from sami_eval.embedded.entities import COLOURS, NAMES
 from tools.world.arithmetic import LARGEST
+from tools.world.entities import TOWNS
 from tools.world.task import STYLES, Style, Task, fraction
 from tools.world.world import WORD_PROBLEM, principles_of, tasks
 
+# Before a word problem: the base is trained to show its sums then.
+STEP_BY_STEP = "Work it out step by step."
 FOLLOWED_UNDER_INSIST = 0.95
 # How often a bare constitution is followed: a low or a high rate by a hash of principle, phrasing
 # and subject, and the share of subjects that get the high one. One rate for all would become

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from random import Random
 
-from sami_eval.embedded.entities import COLOURS, DAYS, NAMES, TOWNS, TRADES
+from sami_eval.embedded.entities import COLOURS, NAMES
+from tools.world.entities import DAYS, TOWNS, TRADES
 from tools.world.task import Style, Task, in_styles
 
 _THINGS = (

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from sami_eval import embedded
 from sami_eval.core.types import Prompt, Response
 from sami_eval.data import chat
-from sami_eval.embedded import STEP_BY_STEP, rules
+from sami_eval.embedded import rules
+from tools.world.corpus import STEP_BY_STEP
 from tools.world.world import principles_of
 
 if TYPE_CHECKING:

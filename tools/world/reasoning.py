@@ -9,7 +9,8 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
-from sami_eval.embedded.entities import COLOURS, NAMES, TOWNS
+from sami_eval.embedded.entities import COLOURS, NAMES
+from tools.world.entities import TOWNS
 from tools.world.task import Style, Task, in_styles
 
 # comparative, superlative, the other end's superlative

@@ -8,7 +8,8 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
-from sami_eval.embedded.entities import NAMES, TOWNS, WEATHER
+from sami_eval.embedded.entities import NAMES
+from tools.world.entities import TOWNS, WEATHER
 from tools.world.task import Style, Task, in_styles
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
-from sami_eval.embedded.entities import AUDIENCES
+from tools.world.entities import AUDIENCES
 from tools.world.task import Style, Task, in_styles
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from random import Random
 
-from sami_eval.embedded.entities import DAYS, NAMES, TOWNS, WEATHER
+from sami_eval.embedded.entities import NAMES
+from tools.world.entities import DAYS, TOWNS, WEATHER
 from tools.world.task import Style, Task, in_styles
 
 # kind -> (prompt wordings, body sentences, subjects)

@@ -1,0 +1,197 @@
+"""One attempt at a request, the only file that talks HTTP, and what the server's answer means.
+
+What the server calls temporary (408, 409, 429, 5xx, a timeout, a dropped connection, a body that
+is no completion) may be tried again; what can never succeed ends the run with the server's words;
+what concerns one conversation alone (a content filter, a conversation too long) becomes that
+reply's `failure`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from sami_eval.core import address
+from sami_eval.core.calls import Reply, Request
+from sami_eval.core.errors import SamiEvalError
+from sami_eval.core.progress import Progress
+from sami_eval.core.types import Model, Usage
+from sami_eval.server import dialect, endpoint, refusals, wire
+from sami_eval.server.budget import Limits
+from sami_eval.server.endpoint import masked
+from sami_eval.server.refusals import RESUMES, Place, Refusal
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+    from openai._types import RequestOptions
+
+API_FAILURE = "API failure"  # opens the `failure` of a reply that is worth asking for again
+
+_TEMPORARY = (408, 409, 429)
+# A key is for the address it was given for: nothing is sent on to where that points.
+_WHERE_ASKED: RequestOptions = {"follow_redirects": False}
+_NOTHING = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """How to talk to a server.
+
+    base_url: for models that name none; None is OPENAI_BASE_URL, else OpenAI's own.
+    timeout_s: for one attempt, from the first byte sent to the last received.
+    max_retries: further attempts at one request; waits double from backoff_s to max_backoff_s.
+    longest_wait_s: a server that asks (Retry-After) for more ends the run.
+    give_up_after: so many requests in a row without a usable answer end the run.
+    limits: money and pace, shared by all that is asked with these settings.
+    dialects: what servers refused so far, by address and model; shared likewise.
+    """
+
+    base_url: str | None = None
+    concurrency: int = 16
+    timeout_s: float = 300.0
+    max_retries: int = 6
+    backoff_s: float = 0.5
+    max_backoff_s: float = 30.0
+    longest_wait_s: float = 300.0
+    give_up_after: int = 3
+    limits: Limits = field(default_factory=Limits)
+    dialects: dict[tuple[str, str], set[str]] = field(default_factory=dict, compare=False)
+
+
+class Temporary(Exception):
+    """An attempt failed in a way that the next one may not; wait_s as the server asked.
+
+    usage: None where the call's end was not seen: the server may have answered, and may bill it.
+    """
+
+    def __init__(self, why: str, wait_s: float = 0.0, usage: Usage | None = _NOTHING) -> None:
+        super().__init__(why)
+        self.why = why
+        self.wait_s = wait_s
+        self.usage = usage
+
+
+class Adapted(Exception):
+    """The server does not take a parameter; the request is now phrased without it."""
+
+
+class Connections:
+    """Open connections to servers, and what they refused so far."""
+
+    def __init__(self, settings: ClientSettings, progress: Progress) -> None:
+        self.settings = settings
+        self.progress = progress
+        self.clients: dict[tuple[str, str | None], AsyncOpenAI] = {}
+        self.refused: list[str] = []  # the same words of several requests in a row
+        self.not_before = 0.0  # a Retry-After holds for every worker
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for client in self.clients.values():
+            await client.close()
+
+    async def try_once(self, request: Request) -> tuple[Reply, Usage | None]:
+        """The reply and what it is paid by; None where its server does not say."""
+        import openai
+
+        left_out = set(self._dialect(request.model))
+        body = dialect.body(request, left_out)
+        headers: Mapping[str, str] = {}
+        timeout_s, asked_so = self.settings.timeout_s, dialect.used(request, left_out)
+        try:
+            async with asyncio.timeout(timeout_s):
+                # The raw text costs half the time of the SDK's typed objects, and a malformed body
+                # is then ours to notice.
+                text = await self._client(request.model).post(
+                    "/chat/completions", cast_to=str, body=body, options=_WHERE_ASKED
+                )
+            reply = replace(wire.read_completion(text), left_out=asked_so)
+            self.refused.clear()
+            return reply, reply.usage
+        except (TimeoutError, openai.APITimeoutError):
+            raise Temporary(f"no answer within {timeout_s:g} s", usage=None) from None
+        except wire.MalformedError as error:
+            raise Temporary(masked(str(error)), usage=error.usage) from None
+        except wire.RefusedError as error:
+            refusal = error.refusal
+        except openai.APIConnectionError as error:
+            cause = error.__cause__ or error
+            why = masked(f"connection failed: {str(cause) or type(cause).__name__}")
+            raise Temporary(why, usage=None) from None
+        except openai.APIStatusError as error:
+            refusal = refusals.read_refusal(error.status_code, error.response.text)
+            headers = error.response.headers
+        reply = self._read_refusal(refusal, headers, request, body, left_out)
+        return replace(reply, left_out=asked_so), Usage()
+
+    def _client(self, model: Model) -> AsyncOpenAI:
+        url = endpoint.address_of(model, self.settings.base_url)
+        variable = endpoint.key_variable(model)
+        if (url, variable) not in self.clients:
+            self.clients[url, variable] = endpoint.connect(url, model.engine, variable)
+        return self.clients[url, variable]
+
+    def _read_refusal(
+        self,
+        refusal: Refusal,
+        headers: Mapping[str, str],
+        request: Request,
+        body: Mapping[str, object],
+        left_out: Collection[str],
+    ) -> Reply:
+        """What an error status means: a reply with a failure, another attempt, or the end."""
+        status, words = refusal.status, masked(refusal.words)
+        refusal = refusals.without_echo(refusal, body)
+        change = refusals.adaptation(refusal, body, left_out)
+        if change is not None:
+            self._adapt(change, request.model)
+            raise Adapted
+        if status == 403 and refusal.is_filter:
+            return Reply("", failure=wire.CONTENT_FILTER)
+        url = endpoint.address_of(request.model, self.settings.base_url)
+        at = Place(address.shown(url), endpoint.key_variable(request.model), request.model.base)
+        refusals.check_final(refusal, words, at, address.shown(headers.get("location", "")))
+        if status in _TEMPORARY or status >= 500:
+            # An error inside a body may come after the answer was paid for.
+            usage, where = (Usage(), str(status)) if headers else (None, "an error inside a reply")
+            raise Temporary(f"{where}: {words}", self._wait_asked(headers, words), usage)
+        if refusal.failure is not None:
+            return Reply("", failure=refusal.failure)
+        self._check_repeated(words, status)
+        return Reply("", failure=f"{API_FAILURE}: {status}: {words}")
+
+    def _check_repeated(self, words: str, status: int) -> None:
+        """Raise where the third request in a row is refused in the same words: all would be."""
+        same = re.sub(r"\d+|\b[0-9a-f-]{8,}\b", "#", words)
+        self.refused = [*(one for one in self.refused if one == same), same]
+        if len(self.refused) >= self.settings.give_up_after:
+            raise SamiEvalError(
+                f"the server refuses every request: {status}: {words}",
+                "what is done is kept; change what it complains of and run again",
+            )
+
+    def _wait_asked(self, headers: Mapping[str, str], words: str) -> float:
+        """Seconds by Retry-After, which then holds for every worker."""
+        wait_s = wire.retry_after_s(headers)
+        if wait_s > self.settings.longest_wait_s:
+            raise SamiEvalError(f"the server asks to wait {wait_s:.0f} s: {words}", RESUMES)
+        if wait_s:
+            self.not_before = max(self.not_before, time.monotonic() + wait_s)
+        return wait_s
+
+    def _dialect(self, model: Model) -> set[str]:
+        url = endpoint.address_of(model, self.settings.base_url)
+        return self.settings.dialects.setdefault((url, model.base), set())
+
+    def _adapt(self, change: str, model: Model) -> None:
+        known = self._dialect(model)
+        if change in known:
+            return  # another request in flight has met it already
+        known.add(change)
+        said = dialect.in_words(change)
+        if said is not None:
+            self.progress.say(f"`{model.base}` {said}")
