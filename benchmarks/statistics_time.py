@@ -13,7 +13,7 @@ import time
 from itertools import combinations
 
 from sami_eval.core.types import Prompt, Response, Verdict
-from sami_eval.experiment.compare import compare, round_robin
+from sami_eval.experiment.tallies import compare, round_robin
 
 N_QUESTIONS = 2_500
 LIMIT_S = 3.0

@@ -16,12 +16,12 @@ from sami_eval.core.versions import __version__
 
 if TYPE_CHECKING:
     from sami_eval.align import align as align
-    from sami_eval.experiment.passk import passk as passk
-    from sami_eval.experiment.run import compare as compare
+    from sami_eval.experiment.faces import compare as compare
+    from sami_eval.experiment.faces import passk as passk
 
 __all__ = ["__version__", "align", "compare", "passk"]
 
-_FACES = {"compare": "experiment.run", "passk": "experiment.passk"}
+_FACES = ("compare", "passk")
 
 
 def __getattr__(name: str) -> object:
@@ -30,4 +30,4 @@ def __getattr__(name: str) -> object:
         return importlib.import_module("sami_eval.align")
     if name not in _FACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"sami_eval.{_FACES[name]}"), name)
+    return getattr(importlib.import_module("sami_eval.experiment.faces"), name)

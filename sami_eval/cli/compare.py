@@ -21,14 +21,15 @@ def compare(
     from sami_eval.cli.output import print_document, typed_command
     from sami_eval.core import progress
     from sami_eval.core.config import find_config
-    from sami_eval.experiment.run import run_comparison
+    from sami_eval.experiment import compare as kind
+    from sami_eval.experiment.frame import run
     from sami_eval.report.unanswered import check_unparsed
 
     if dry_run:
         _print_forecast(settings, as_json)
         return
     config, command = find_config(Path.cwd()), command or typed_command()
-    document = run_comparison(settings, config, progress.terminal(quiet), command)
+    document = run(kind, settings, config, progress.terminal(quiet), command=command)
     print_document(document, as_json, verbose)
     check_unparsed(document, settings.max_unparsed)
 

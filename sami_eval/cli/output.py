@@ -65,7 +65,7 @@ def print_table(title: str, rows: Sequence[tuple[str, ...]], columns: tuple[str,
 
 def print_json(data: Mapping[str, object]) -> None:
     """A mapping as JSON to stdout."""
-    from sami_eval.experiment.document import dump
+    from sami_eval.experiment.envelope import dump
 
     sys.stdout.write(dump(data))
 

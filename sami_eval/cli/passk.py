@@ -26,13 +26,14 @@ def passk(
     from sami_eval.core import progress
     from sami_eval.core.config import find_config
     from sami_eval.data.unanswered import answers_of, check_empty
-    from sami_eval.experiment.passk import run_passk
+    from sami_eval.experiment import passk as kind
+    from sami_eval.experiment.frame import run
 
     if dry_run:
         _print_forecast(settings, as_json)
         return
     config, command = find_config(Path.cwd()), command or typed_command()
-    document = run_passk(settings, config, progress.terminal(quiet), command)
+    document = run(kind, settings, config, progress.terminal(quiet), command=command)
     warn(document)
     print_document(document, as_json, verbose)
     check_empty(answers_of(document["contenders"]), settings.max_unparsed)
@@ -73,14 +74,14 @@ def show_passk(
     from sami_eval.cli.output import print_document, write
     from sami_eval.data.prompts import read_lines, read_prompts
     from sami_eval.experiment import runs
-    from sami_eval.experiment.passk_document import DOCUMENT, read_passk
+    from sami_eval.experiment.passk_document import read_passk
     from sami_eval.report.formats.csv import csv as as_csv
     from sami_eval.report.formats.latex import latex as in_latex
     from sami_eval.report.formats.markdown import markdown as in_markdown
     from sami_eval.report.passk import report, scores
     from sami_eval.report.passk_page import PasskRun, passk_page
 
-    document = read_passk(folder / DOCUMENT)
+    document = read_passk(folder / runs.PASSK)
     samples = folder / "samples.jsonl"
     rows = [row for _, row in read_lines(samples, "sami-eval ls runs")] if csv or html else []
     if csv is not None:

@@ -44,7 +44,8 @@ def show(
     from sami_eval.cli.output import print_document, write
     from sami_eval.core.config import find_config
     from sami_eval.experiment import runs
-    from sami_eval.experiment.document import dump, read_document
+    from sami_eval.experiment.document import read_document
+    from sami_eval.experiment.envelope import dump
     from sami_eval.report import comparison_exports as exports
     from sami_eval.report.comparison import report
     from sami_eval.report.formats.latex import latex as in_latex

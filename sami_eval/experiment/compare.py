@@ -1,351 +1,246 @@
-"""Verdicts become one honest comparison: folding, tallies, categories, length, round robin.
+"""The main job: contenders answer, judges compare the answers, one honest comparison comes out.
 
-Pure: what it returns depends on its arguments alone.
+prompts -> responses -> verdicts -> comparisons.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import replace
-from statistics import fmean
-from typing import TYPE_CHECKING, Literal
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
-from sami_eval.core.errors import UsageError
-from sami_eval.core.types import (
-    Comparison,
-    Estimate,
-    Order,
-    Outcome,
-    Prompt,
-    Response,
-    Seeds,
-    Tally,
-    Verdict,
-    Winner,
-)
-from sami_eval.experiment.lengths import length
-from sami_eval.judge import IDENTICAL, TOO_LONG
+from sami_eval.core.types import Comparison, Model, Prompt, Response, Verdict
+from sami_eval.data import unanswered
+from sami_eval.data.prompts import to_row
+from sami_eval.experiment.compare_plan import ComparePlan
+from sami_eval.experiment.compare_plan import make_plan as make_plan
+from sami_eval.experiment.corrected import with_corrected
+from sami_eval.experiment.document import KIND as KIND
+from sami_eval.experiment.document import ContenderRow, JudgeRow, comparison_row, rank_rows
+from sami_eval.experiment.ensemble import with_judges
+from sami_eval.experiment.envelope import Calls
+from sami_eval.experiment.frame import Result
+from sami_eval.experiment.plan import models_of, settings_row
+from sami_eval.experiment.tallies import compare, correct_pairs, round_robin
+from sami_eval.generate import respond, seen
+from sami_eval.generate.contenders import Contender, games, pairs, seed_of
+from sami_eval.generate.standing import on_embedded
+from sami_eval.generate.tools import Tools
+from sami_eval.judge import Counted, engines_of, judge_all, read_in_words
+from sami_eval.judge.seats import Seat
 
-if TYPE_CHECKING:
-    from sami_eval.stats import Standing
+STAGES: Final = ("generating", "judging")
+TOKENS: Final = ("prompt", "completion")
 
-Rule = Literal["conservative", "average"]
-SeedOf = Mapping[str, int]  # training seed of each model of a contender that has several
-
-POINTS: Mapping[Winner, float] = {"a": 1.0, "tie": 0.5, "b": 0.0}
-SIGNIFICANT = 0.05
-
-
-def fold(
-    verdicts: Iterable[Verdict],
-    rule: Rule = "conservative",
-    *,
-    seed_of: SeedOf | None = None,
-) -> tuple[Outcome, ...]:
-    """One outcome a turn and pair of training seeds.
-
-    Repeats by majority, then the two orders by `rule`, then the judges.
-
-    conservative: two orders that agree on a winner are a win; anything else is a tie (MT-Bench,
-        arXiv 2306.05685, section 3.4). Judges by majority.
-    average: the mean of the two orders, then the mean of the judges; a verdict that is a
-        probability counts by it and not by its winner, in the mean of its repeats.
-    An order without a verdict leaves a judge's turn out. A turn that was asked in one order only,
-    when no turn was asked in both, counts by that order alone.
-    """
-    turns = _by_turn(verdicts, seed_of or {})
-    both = any(len(orders) == 2 for judges in turns.values() for orders in judges.values())
-    outcomes = []
-    for (prompt_id, turn, seeds), judges in turns.items():
-        scores = [_of_judge(orders, both, rule) for orders in judges.values()]
-        known = [score for score in scores if score is not None]
-        if known:
-            score = fmean(known) if rule == "average" else _plurality(known, tie=0.5)
-            outcomes.append(Outcome(prompt_id, turn, score, seeds))
-    return tuple(outcomes)
+Pair = tuple[str, str]
+Responses = Mapping[str, Sequence[Response]]
 
 
-Orders = dict[Order | None, list[Verdict]]  # who was seen first -> repeats
-Key = tuple[str, int, tuple[int, int]]  # prompt id, turn, seeds of a and b
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What was answered. prompts: with as many turns as every contender answered."""
+
+    prompts: tuple[Prompt, ...]
+    responses: Responses
 
 
-def _by_turn(verdicts: Iterable[Verdict], seed_of: SeedOf) -> dict[Key, dict[str, Orders]]:
-    turns: dict[Key, dict[str, Orders]] = defaultdict(lambda: defaultdict(dict))
-    for verdict in verdicts:
-        seeds = seed_of.get(verdict.a, 0), seed_of.get(verdict.b, 0)
-        orders = turns[verdict.prompt_id, verdict.turn, seeds][verdict.judge]
-        orders.setdefault(verdict.first, []).append(verdict)
-    return turns
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a judge took: its calls, and USD, None where a price or a usage is not known."""
+
+    calls: Counted
+    cost_usd: float | None
 
 
-def _of_judge(orders: Orders, both: bool, rule: Rule) -> float | None:
-    scores = [majority(repeats, rule == "average") for repeats in orders.values()]
-    known = [score for score in scores if score is not None]
-    if len(known) < (2 if both else 1):
-        return None
-    if rule == "average":
-        return fmean(known)
-    return known[0] if len(set(known)) == 1 else 0.5
+@dataclass(frozen=True, slots=True)
+class Judgments:
+    """Verdicts by pair of models, judge after judge, and what each judge took."""
+
+    by_pair: Mapping[Pair, Sequence[Verdict]]
+    taken: Sequence[Taken]
 
 
-def majority(repeats: Sequence[Verdict], use_probabilities: bool = False) -> float | None:
-    """What most of one order's repeats say, as a score of a; no majority is a tie.
-
-    use_probabilities: instead the mean of the probabilities, where every repeat is one.
-    """
-    parsed = [verdict for verdict in repeats if verdict.winner is not None]
-    if not parsed:
-        return None
-    # A difference of ratings is a score too, and no probability.
-    scores = [v.score for v in parsed if v.score is not None and v.ratings is None]
-    if use_probabilities and len(scores) == len(parsed):
-        return fmean(scores)
-    return _plurality([POINTS[v.winner] for v in parsed if v.winner is not None], tie=0.5)
+def draw(plan: ComparePlan, sides: Sequence[Contender], tools: Tools) -> Answers:
+    """One answer to every turn by every contender."""
+    responses = respond(plan.prompts, models_of(sides), plan.generate, tools.ledger, tools.progress)
+    counted = {name: unanswered.of_responses(several) for name, several in responses.items()}
+    for note in unanswered.notes(counted):
+        tools.progress.say(note)
+    return Answers(answered(plan.prompts, responses), responses)
 
 
-def _plurality(values: Sequence[float], tie: float) -> float:
-    (value, most), *others = Counter(values).most_common(2)
-    return tie if others and others[0][1] == most else value
+def answered(prompts: Sequence[Prompt], responses: Responses) -> tuple[Prompt, ...]:
+    """The prompts with as many turns as every contender answered: a record may hold fewer."""
+    n_turns: dict[str, int] = {prompt.id: len(prompt.turns) for prompt in prompts}
+    for several in responses.values():
+        for response in several:
+            n_turns[response.prompt_id] = min(n_turns[response.prompt_id], len(response.turns))
+    return tuple(_first_turns(prompt, n_turns[prompt.id]) for prompt in prompts)
 
 
-def compare(
-    prompts: Sequence[Prompt],
-    responses_a: Sequence[Response],
-    responses_b: Sequence[Response],
-    verdicts: Sequence[Verdict],
-    *,
-    names: tuple[str, str] | None = None,
-    rule: Rule = "conservative",
-    seed: int = 0,
-    cost_usd: float | None = None,
-    seed_of: SeedOf | None = None,
-) -> Comparison:
-    """Everything that verdicts on a and b say, with intervals; see `fold` for rule.
-
-    names: of a and b; taken from the verdicts where not given.
-    seed: of the permutation test of categories and of the bootstrap behind the length control.
-    seed_of: training seeds by model name, where verdicts are on several seeds of a or b.
-    Raises UsageError where verdicts are of other contenders or prompts.
-    """
-    a, b = names or _names(responses_a, responses_b, verdicts)
-    seed_of = seed_of or {}
-    _check(prompts, verdicts, {a, b, *seed_of})
-    category = {prompt.id: prompt.category for prompt in prompts}
-    outcomes = fold(verdicts, rule, seed_of=seed_of)
-    groups = _by_category(category, verdicts, outcomes)
-    return Comparison(
-        a,
-        b,
-        ", ".join(dict.fromkeys(verdict.judge for verdict in verdicts)),
-        tally(verdicts, outcomes, seed, seed_of),
-        correct({name: tally(*group, seed, seed_of) for name, group in groups.items()}),
-        _categories_p({name: group[1] for name, group in groups.items()}, seed),
-        length(category, (responses_a, responses_b), outcomes, seed, seed_of),
-        cost_usd,
-        outcomes,
-        _seeds(outcomes),
-        self_agreement(verdicts, seed_of),
-    )
+def _first_turns(prompt: Prompt, n: int) -> Prompt:
+    reference = prompt.reference and prompt.reference[:n]
+    return dataclasses.replace(prompt, turns=prompt.turns[:n], reference=reference)
 
 
-def _names(
-    responses_a: Sequence[Response], responses_b: Sequence[Response], verdicts: Sequence[Verdict]
-) -> tuple[str, str]:
-    if verdicts:
-        return verdicts[0].a, verdicts[0].b
-    return (
-        responses_a[0].model if responses_a else "a",
-        responses_b[0].model if responses_b else "b",
-    )
+def score(plan: ComparePlan, sides: Sequence[Contender], drawn: Answers, tools: Tools) -> Judgments:
+    """Every judge's verdicts on every pair."""
+    every = [game for pair in pairs(sides) for game in games(*pair)]
+    verdicts: dict[Pair, list[Verdict]] = {(a.name, b.name): [] for a, b in every}
+    taken: list[Taken] = []
+    for seat in plan.seats:
+        before, calls = plan.client.limits.budget.mark(), Counted()
+        arguments = seat.arguments(plan.generate.engine)
+        # A judge in this process is loaded once for all pairs.
+        with engines_of(seat.judge, arguments, tools.progress) as engines:
+            for a, b in every:
+                verdicts[a.name, b.name] += judge_all(
+                    seat.judge,
+                    drawn.prompts,
+                    drawn.responses[a.name],
+                    drawn.responses[b.name],
+                    plan.orders,
+                    plan.settings.repeats,
+                    ledger=tools.ledger,
+                    settings=plan.client,
+                    progress=tools.progress,
+                    retry_unparsed=plan.settings.retry_unparsed,
+                    model=seat.at,
+                    engines=engines,
+                    counted=calls,
+                )
+        taken.append(Taken(calls, plan.client.limits.budget.since(before)))
+    return Judgments(verdicts, taken)
 
 
-def _check(prompts: Sequence[Prompt], verdicts: Iterable[Verdict], names: Container[str]) -> None:
-    known = {prompt.id for prompt in prompts}
-    for verdict in verdicts:
-        if verdict.a not in names or verdict.b not in names:
-            raise UsageError(
-                f"a verdict on `{verdict.a}` and `{verdict.b}` among those on other contenders",
-                "compare one pair at a time",
-            )
-        if verdict.prompt_id not in known:
-            raise UsageError(
-                f"a verdict on prompt `{verdict.prompt_id}`, which is not among the prompts",
-                "give the prompts that were judged",
-            )
+def estimate(
+    plan: ComparePlan, sides: Sequence[Contender], drawn: Answers, scores: Judgments
+) -> Result:
+    """Every pair's comparison, and the ranking."""
+    comparisons = correct_pairs(_compare(plan, sides, drawn, scores))
+    rows = [comparison_row(comparison) for comparison in comparisons]
+    answers = [response for several in drawn.responses.values() for response in several]
+    if plan.people is not None:
+        rows = [
+            with_corrected(row, comparison.outcomes, plan.people, answers)
+            for row, comparison in zip(rows, comparisons, strict=True)
+        ]
+    judges = [_judge_row(*both) for both in zip(plan.seats, scores.taken, strict=True)]
+    own = {
+        "task": plan.task,
+        "judge": plan.judge.name,
+        "judge_model": plan.judge_models,
+        "judges": judges,
+        "orders": plan.settings.orders,
+        "rule": plan.settings.rule,
+        "principles_shown": plan.principles_shown,
+        "embedded": any(map(on_embedded, models_of(sides))),
+        "settings": _settings_row(plan),
+        "contenders": [
+            _contender_row(side, model, drawn.responses[model.name], drawn.prompts)
+            for side in sides
+            for model in side.models
+        ],
+        "comparisons": rows,
+        "ranking": rank_rows(round_robin(comparisons, plan.settings.seed)),
+        "tokens": {kind: sum(row["tokens"][kind] for row in judges) for kind in TOKENS},
+    }
+    judged = [verdict for several in scores.by_pair.values() for verdict in several]
+    files = files_of(drawn.prompts, answers, judged)
+    return Result(own, _all_calls(judges), files, tuple(_read_in_words(plan, judged)))
 
 
-Group = tuple[list[Verdict], list[Outcome]]
-
-
-def _by_category(
-    category: Mapping[str, str], verdicts: Iterable[Verdict], outcomes: Iterable[Outcome]
-) -> dict[str, Group]:
-    """Verdicts and outcomes of each category that has a verdict, in the order of the prompts."""
-    groups: dict[str, Group] = {name: ([], []) for name in category.values()}
-    for verdict in verdicts:
-        groups[category[verdict.prompt_id]][0].append(verdict)
-    for outcome in outcomes:
-        groups[category[outcome.prompt_id]][1].append(outcome)
-    return {name: group for name, group in groups.items() if group[0]}
-
-
-def by_question(outcomes: Iterable[Outcome]) -> dict[str, list[float]]:
-    """Scores of each question, one a turn."""
-    scores: dict[str, list[float]] = defaultdict(list)
-    for outcome in outcomes:
-        scores[outcome.prompt_id].append(outcome.score)
-    return dict(scores)
-
-
-def by_seeds(outcomes: Iterable[Outcome]) -> dict[tuple[int, int], dict[str, list[float]]]:
-    """Scores by the training seeds of both sides, then by question."""
-    groups: dict[tuple[int, int], list[Outcome]] = defaultdict(list)
-    for outcome in outcomes:
-        groups[outcome.seeds].append(outcome)
-    return {seeds: by_question(group) for seeds, group in groups.items()}
-
-
-def _rate(outcomes: Sequence[Outcome], seed: int) -> tuple[Estimate, float | None]:
-    """Win rate and p-value over questions, and over training seeds where there are several."""
-    from sami_eval.stats.intervals import win_rate
-    from sami_eval.stats.seeds import win_rate_over_seeds
-    from sami_eval.stats.tests import sign_flip_p
-
-    scores = by_seeds(outcomes)
-    if len(scores) > 1:
-        return win_rate_over_seeds(scores, seed)
-    return win_rate(by_question(outcomes)), sign_flip_p(by_question(outcomes), seed)
-
-
-def _seeds(outcomes: Sequence[Outcome]) -> Seeds | None:
-    from sami_eval.stats.intervals import win_rate
-    from sami_eval.stats.seeds import is_paired
-
-    scores = by_seeds(outcomes)
-    if len(scores) < 2:
-        return None
-    of_a, of_b = (tuple(dict.fromkeys(side)) for side in zip(*scores, strict=True))
-    rates = {seeds: win_rate(rows) for seeds, rows in scores.items()}
-    total = win_rate(by_question(outcomes))
-    return Seeds(_several(of_a), _several(of_b), is_paired(scores), rates, total)
-
-
-def _several(seeds: tuple[int, ...]) -> tuple[int, ...]:
-    return () if seeds == (0,) else seeds
-
-
-def tally(
-    verdicts: Sequence[Verdict],
-    outcomes: Sequence[Outcome],
-    seed: int = 0,
-    seed_of: SeedOf | None = None,
-) -> Tally:
-    """Counts of one family of turns with all that follows from them."""
-    from sami_eval.stats.power import needed_range, power_of
-
-    scores = by_question(outcomes)
-    rate, p_value = _rate(outcomes, seed)
-    needed, smallest = power_of(scores)
-    return Tally(
-        n_questions=len(scores),
-        n_turns=len(outcomes),
-        wins=sum(outcome.score > 0.5 for outcome in outcomes),
-        ties=sum(outcome.score == 0.5 for outcome in outcomes),
-        losses=sum(outcome.score < 0.5 for outcome in outcomes),
-        win_rate=rate.value,
-        interval=rate.interval,
-        p_value=p_value,
-        p_adjusted=p_value,
-        significant=p_value is not None and p_value <= SIGNIFICANT,
-        questions_needed=needed,
-        needed_range=needed_range(scores, rate.interval),
-        detectable=smallest,
-        consistency=consistency(verdicts, seed_of),
-        first_position_rate=first_position_rate(verdicts),
-        unparsed=sum(verdict.winner is None for verdict in verdicts),
-        n_verdicts=len(verdicts),
-        too_long=sum(verdict.reason == TOO_LONG for verdict in verdicts),
-    )
-
-
-def consistency(verdicts: Iterable[Verdict], seed_of: SeedOf | None = None) -> Estimate:
-    """Share of turns with a verdict in both orders that have the same one in both; by question.
-
-    Each judge's turn counts; repeats by majority; identical responses, which are not asked, do
-    not count. None where no turn has both orders.
-    """
-    from sami_eval.stats.intervals import win_rate
-
-    same: dict[str, list[float]] = defaultdict(list)
-    asked = (verdict for verdict in verdicts if verdict.text != IDENTICAL)
-    for (prompt_id, _, _), judges in _by_turn(asked, seed_of or {}).items():
-        for orders in judges.values():
-            scores = [majority(repeats) for repeats in orders.values()]
-            if len(scores) == 2 and None not in scores:
-                same[prompt_id].append(float(scores[0] == scores[1]))
-    return win_rate(same)
-
-
-def self_agreement(verdicts: Iterable[Verdict], seed_of: SeedOf | None = None) -> Estimate:
-    """Share of the repeats of a judgment that have its most frequent verdict; by question.
-
-    Repeats without a verdict and identical responses do not count. None where nothing has two.
-    """
-    from sami_eval.stats.intervals import win_rate
-
-    agree: dict[str, list[float]] = defaultdict(list)
-    asked = (verdict for verdict in verdicts if verdict.text != IDENTICAL)
-    for (prompt_id, _, _), judges in _by_turn(asked, seed_of or {}).items():
-        for repeats in (repeats for orders in judges.values() for repeats in orders.values()):
-            winners = Counter(verdict.winner for verdict in repeats if verdict.winner is not None)
-            if winners.total() > 1:
-                most = max(winners.values())
-                agree[prompt_id] += [1.0] * most + [0.0] * (winners.total() - most)
-    return win_rate(agree)
-
-
-def first_position_rate(verdicts: Iterable[Verdict]) -> Estimate:
-    """Share of decided verdicts won by the response shown first; 50% is no bias; by question.
-
-    None for ratings, where each answer was alone, and where the order was not recorded.
-    """
-    from sami_eval.stats.intervals import win_rate
-
-    first: dict[str, list[float]] = defaultdict(list)
-    for verdict in verdicts:
-        if verdict.winner in ("a", "b") and verdict.ratings is None and verdict.first is not None:
-            first[verdict.prompt_id].append(float(verdict.winner == verdict.first))
-    return win_rate(first)
-
-
-def correct(tallies: Mapping[str, Tally]) -> dict[str, Tally]:
-    """Tallies with p_adjusted and significant corrected by Holm over those that have a p-value."""
-    from sami_eval.stats.tests import holm
-
-    tested = {name: t.p_value for name, t in tallies.items() if t.p_value is not None}
-    adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
+def files_of(
+    prompts: Sequence[Prompt], responses: Sequence[Response], verdicts: Sequence[Verdict]
+) -> dict[str, Iterator[dict[str, object]]]:
+    """What a run's folder holds beside its document."""
     return {
-        name: replace(t, p_adjusted=p, significant=p is not None and p <= SIGNIFICANT)
-        for name, t in tallies.items()
-        for p in (adjusted.get(name),)
+        "prompts.jsonl": map(to_row, prompts),
+        "responses.jsonl": map(dataclasses.asdict, responses),
+        "verdicts.jsonl": map(dataclasses.asdict, verdicts),
     }
 
 
-def _categories_p(outcomes: Mapping[str, Sequence[Outcome]], seed: int) -> float | None:
-    from sami_eval.stats.tests import categories_p
+def _compare(
+    plan: ComparePlan, sides: Sequence[Contender], drawn: Answers, scores: Judgments
+) -> list[Comparison]:
+    rule, seed = plan.settings.rule, plan.settings.seed
+    comparisons = []
+    for a, b in pairs(sides):
+        judged = [verdict for x, y in games(a, b) for verdict in scores.by_pair[x.name, y.name]]
+        seeds = seed_of(a, b)
+        found = compare(
+            drawn.prompts,
+            [response for model in a.models for response in drawn.responses[model.name]],
+            [response for model in b.models for response in drawn.responses[model.name]],
+            judged,
+            names=(a.name, b.name),
+            rule=rule,
+            seed=seed,
+            seed_of=seeds,
+        )
+        comparisons.append(with_judges(found, judged, rule, seed, seeds))
+    return comparisons
 
-    return categories_p({name: by_question(group) for name, group in outcomes.items()}, seed)
+
+def _read_in_words(plan: ComparePlan, judged: Sequence[Verdict]) -> Iterator[str]:
+    for judge in (seat.judge for seat in plan.seats):
+        if n := read_in_words(judge, judged):
+            of = sum(verdict.judge == judge.name for verdict in judged)
+            yield (
+                f"judge `{judge.name}`: {n} of {of} judgments came without "
+                "log-probabilities: what it says is the verdict"
+            )
 
 
-def correct_pairs(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
-    """The comparisons of a round robin with their totals' p-values corrected by Holm over pairs."""
-    totals = correct({str(i): comparison.total for i, comparison in enumerate(comparisons)})
-    return tuple(replace(c, total=totals[str(i)]) for i, c in enumerate(comparisons))
+def _all_calls(judges: Sequence[JudgeRow]) -> Calls:
+    return _calls(
+        sum(row["calls"]["made"] for row in judges),
+        sum(row["calls"]["from_ledger"] for row in judges),
+        sum(row["calls"].get("failed", 0) for row in judges),
+    )
 
 
-def round_robin(comparisons: Sequence[Comparison], seed: int = 0) -> tuple[Standing, ...]:
-    """The contenders of all comparisons, strongest first (stats/ranking.py)."""
-    from sami_eval.stats.ranking import bradley_terry
+def _calls(made: int, stored: int, failed: int) -> Calls:
+    if failed:
+        return {"made": made, "from_ledger": stored, "failed": failed}
+    return {"made": made, "from_ledger": stored}
 
-    return bradley_terry({(c.a, c.b): by_question(c.outcomes) for c in comparisons}, seed)
+
+def _judge_row(seat: Seat, taken: Taken) -> JudgeRow:
+    tokens, calls = taken.calls.tokens, taken.calls
+    return {
+        "name": seat.judge.name,
+        "model": seat.at.base if seat.at is not None else None,
+        "calls": _calls(len(calls.made), len(calls.stored), len(calls.failed)),
+        "tokens": {"prompt": tokens.prompt_tokens, "completion": tokens.completion_tokens},
+        "cost_usd": taken.cost_usd,
+    }
+
+
+def _settings_row(plan: ComparePlan) -> dict[str, object]:
+    chosen = {
+        "base": plan.base.base,
+        "judge": plan.judge.source,
+        "judge_sha256": plan.judge.sha256,
+        "max_tokens": plan.generate.max_tokens,
+        "engine": plan.generate.engine.name,
+    }
+    return settings_row(plan.settings, chosen)
+
+
+def _contender_row(
+    side: Contender, model: Model, responses: Sequence[Response], prompts: Sequence[Prompt]
+) -> ContenderRow:
+    return {
+        "name": model.name,
+        "contender": side.name,
+        "base": model.base,
+        "adapter": model.adapter,
+        "engine": model.engine,
+        "fingerprint": model.fingerprint,
+        "n_cut": sum(ended is False for response in responses for ended in response.finished),
+        "answers": unanswered.of_responses(responses),
+        "trained_on": seen.trained_on(model, prompts),
+    }

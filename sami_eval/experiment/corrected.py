@@ -9,9 +9,9 @@ from statistics import fmean
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Outcome, Response, Verdict
 from sami_eval.data.votes import Vote, by_item, pairs_text, read_votes, turned
-from sami_eval.experiment.compare import POINTS, Rule, fold
 from sami_eval.experiment.document import ComparisonRow, CorrectedRow, Document, of_pair
 from sami_eval.experiment.judged import Names, check_names, parse_names
+from sami_eval.experiment.tallies import POINTS, Rule, fold
 
 Pair = tuple[str, str]
 Answers = Mapping[tuple[str, str], Sequence[str]]  # model, prompt id -> a text a turn
@@ -63,25 +63,29 @@ def with_votes(
     people: People,
     responses: Iterable[Response] = (),
 ) -> Document:
-    """The document with every pair's corrected win rate, where there are votes on the pair.
+    """The document with every pair's corrected win rate, where there are votes on the pair."""
+    rule: Rule = "average" if document["rule"] == "average" else "conservative"
+    answers = list(responses)
+    rows = [
+        with_corrected(row, fold(of_pair(document, row, verdicts), rule), people, answers)
+        for row in document["comparisons"]
+    ]
+    return {**document, "comparisons": rows}
+
+
+def with_corrected(
+    row: ComparisonRow,
+    outcomes: Sequence[Outcome],
+    people: People,
+    responses: Sequence[Response] = (),
+) -> ComparisonRow:
+    """A pair with its corrected win rate.
 
     Votes are on answers of one model a side: a pair of several training seeds has none.
     responses: what was judged, to count the votes that are on other answers.
     """
-    answers = {(one.model, one.prompt_id): one.turns for one in responses if one.sample == 0}
-    rule: Rule = "average" if document["rule"] == "average" else "conservative"
-    rows = [
-        {**row, "corrected": None}
-        if row["seeds"] is not None
-        else _with_votes(row, fold(of_pair(document, row, verdicts), rule), people, answers)
-        for row in document["comparisons"]
-    ]
-    return {**document, "comparisons": rows}  # type: ignore[typeddict-item]
-
-
-def _with_votes(
-    row: ComparisonRow, outcomes: Sequence[Outcome], people: People, answers: Answers
-) -> ComparisonRow:
+    if row["seeds"] is not None:
+        return {**row, "corrected": None}
     from sami_eval.stats.ppi import TurnScores, corrected_win_rate
 
     said = _scores(_renamed((row["a"], row["b"]), people.names), people.votes)
@@ -104,7 +108,7 @@ def _with_votes(
         "n_votes": n_votes,
         "n_questions": found.n_questions,
         "n_turns": found.n_turns,
-        "n_other_answers": _n_other(row, outcomes, people, answers),
+        "n_other_answers": _n_other(row, outcomes, people, responses),
         "votes": people.source,
     }
     return {**row, "corrected": corrected}
@@ -121,10 +125,14 @@ def _scores(pair: Pair, votes: Sequence[Vote]) -> Mapping[tuple[str, int], list[
 
 
 def _n_other(
-    row: ComparisonRow, outcomes: Sequence[Outcome], people: People, answers: Answers
+    row: ComparisonRow,
+    outcomes: Sequence[Outcome],
+    people: People,
+    responses: Sequence[Response],
 ) -> int | None:
     """Votes on the judged turns that are on other answers; None where no two can be compared."""
     judged = {(outcome.prompt_id, outcome.turn) for outcome in outcomes}
+    answers = {(one.model, one.prompt_id): one.turns for one in responses if one.sample == 0}
     side = {people.names.get(name, name): name for name in (row["a"], row["b"])}
     same = [
         _is_same(vote, side, answers)

@@ -1,25 +1,19 @@
-"""A finished comparison as one JSON document: what `--json` prints and every other view reads.
-
-Schema "sami-eval/comparison/1". Rates are shares from 0 to 1, intervals [low, high] at 95%, and
-null means "not known".
-"""
+"""A finished comparison as one JSON document: what `--json` prints and every other view reads."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
-from sami_eval.core.errors import UsageError
-from sami_eval.core.files import read_json
-from sami_eval.core.shape import misfit
 from sami_eval.core.types import Comparison, Estimate, Kappa, Length, Seeds, Tally, Verdict
 from sami_eval.data.unanswered import AnswersMore
 from sami_eval.experiment.earlier import fill
+from sami_eval.experiment.envelope import Calls, Kind, read
 
 if TYPE_CHECKING:
     from sami_eval.stats import Standing
+
 
 SCHEMA: Final = "sami-eval/comparison/1"
 
@@ -176,17 +170,6 @@ class JudgeRow(TypedDict):
     cost_usd: float | None
 
 
-class _CallsMore(TypedDict, total=False):
-    failed: int
-
-
-class Calls(_CallsMore):
-    """Judge calls: made now, answered from the ledger, and never answered."""
-
-    made: int
-    from_ledger: int
-
-
 class Document(TypedDict):
     """Everything a table, a report or a reviewer needs."""
 
@@ -328,27 +311,12 @@ def rank_rows(standings: Sequence[Standing]) -> list[RankRow]:
     ]
 
 
-def dump(document: Mapping[str, Any]) -> str:
-    """The document as indented JSON; NaN is a bug, not a value."""
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+KIND: Final = Kind("comparison.json", SCHEMA, Document, fill)
 
 
 def read_document(path: Path) -> Document:
     """A saved document. Raises UsageError if it is not one."""
-    hint = "sami-eval ls runs"
-    data = read_json(path, hint)
-    schema = data.get("schema") if isinstance(data, dict) else None
-    if schema != SCHEMA:
-        raise UsageError(f"schema `{schema}` is not `{SCHEMA}`", hint, str(path))
-    fill(data)
-    missing = sorted(Document.__required_keys__ - set(data))
-    if missing:
-        raise UsageError(f"the run lacks `{missing[0]}`", hint, str(path))
-    wrong = misfit(data, Document)
-    if wrong is not None:
-        raise UsageError(f"not a run: `{wrong[0]}` is {wrong[1]}", hint, str(path))
-    document: Document = data
-    return document
+    return read(KIND, path)
 
 
 def pairs_of(names: Sequence[str]) -> list[tuple[str, str]]:

@@ -14,8 +14,10 @@ from sami_eval.align.chain import MissingLink, existing
 from sami_eval.align.options import preset_name
 from sami_eval.core.config import Config, Price
 from sami_eval.core.types import SERVED, Model, Usage
-from sami_eval.experiment.plan import Plan, make_plan
-from sami_eval.experiment.run import answered, resolved
+from sami_eval.experiment.compare import answered
+from sami_eval.experiment.compare_plan import ComparePlan as Plan
+from sami_eval.experiment.compare_plan import make_plan
+from sami_eval.experiment.plan import resolved
 from sami_eval.experiment.settings import CompareSettings
 from sami_eval.generate import models, standing
 from sami_eval.generate.contenders import Contender, games, pairs

@@ -24,11 +24,12 @@ from sami_eval.core.types import MOST_TURNS, Comparison, Order, Prompt, Response
 from sami_eval.core.versions import __version__
 from sami_eval.data.paper import FIRST_MTBENCH_ID
 from sami_eval.data.prompts import MTBENCH_CATEGORIES, read_lines
-from sami_eval.experiment.compare import compare, correct_pairs, round_robin
-from sami_eval.experiment.document import SCHEMA, Document, comparison_row, rank_rows
+from sami_eval.experiment.document import KIND, ContenderRow, Document, comparison_row, rank_rows
 from sami_eval.experiment.ensemble import with_judges
+from sami_eval.experiment.envelope import Envelope, assembled
 from sami_eval.experiment.runs import to_verdict
 from sami_eval.experiment.singles import is_rating, rated
+from sami_eval.experiment.tallies import compare, correct_pairs, round_robin
 
 ONE_ORDER = "not asked: judged in one order"
 ERROR = "error"  # as FastChat records both
@@ -233,10 +234,8 @@ def _document(
 ) -> Document:
     prompts = _prompts(verdicts)
     comparisons = _comparisons(prompts, verdicts, responses)
-    changed = datetime.datetime.fromtimestamp(path.stat().st_mtime)
     names = dict.fromkeys(name for verdict in verdicts for name in _pair(verdict))
-    return {
-        "schema": SCHEMA,
+    own = {
         "task": "mtbench" if prompts[0].category != "all" else "imported",
         "judge": judge[0],
         "judge_model": judge[1],
@@ -245,29 +244,38 @@ def _document(
         "rule": "conservative",
         "principles_shown": False,
         "embedded": False,
-        "settings_key": "",
         "settings": {"scores_unused": scores_unused(verdicts)},
-        "run": str(path),
-        "date": changed.isoformat(timespec="seconds"),
-        "contenders": [
-            {
-                "name": name,
-                "contender": name,
-                "base": str(path),
-                "adapter": None,
-                "engine": "recorded",
-                "fingerprint": "",
-                "n_cut": 0,
-                "trained_on": None,
-            }
-            for name in names
-        ],
+        "contenders": [_contender(name, path) for name in names],
         "comparisons": [comparison_row(comparison) for comparison in comparisons],
         "ranking": rank_rows(round_robin(comparisons)),
+        "tokens": {"prompt": 0, "completion": 0},
+    }
+    return assembled(KIND, own, _envelope(path))
+
+
+def _contender(name: str, path: Path) -> ContenderRow:
+    return {
+        "name": name,
+        "contender": name,
+        "base": str(path),
+        "adapter": None,
+        "engine": "recorded",
+        "fingerprint": "",
+        "n_cut": 0,
+        "trained_on": None,
+    }
+
+
+def _envelope(path: Path) -> Envelope:
+    """Of a file that nobody had to ask for."""
+    changed = datetime.datetime.fromtimestamp(path.stat().st_mtime)
+    return {
+        "settings_key": "",
+        "run": str(path),
+        "date": changed.isoformat(timespec="seconds"),
+        "calls": {"made": 0, "from_ledger": 0},
         "cost_usd": 0.0,
         "cost_unseen_usd": 0.0,
-        "calls": {"made": 0, "from_ledger": 0},
-        "tokens": {"prompt": 0, "completion": 0},
         "seconds": {},
         "memory_mb": {},
         "versions": {"sami-eval": __version__},

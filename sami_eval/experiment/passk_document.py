@@ -1,24 +1,21 @@
 """Finished pass@k figures as one JSON document: what `passk --json` prints and every view reads.
 
-Schema "sami-eval/passk/1". Rates are shares from 0 to 1, intervals [low, high] at 95% over
-problems, and null means "not known".
+Intervals are over problems.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict
 
-from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Estimate, Model
 from sami_eval.data.unanswered import AnswersMore
-from sami_eval.experiment.compare import SIGNIFICANT
+from sami_eval.experiment.envelope import Calls, Kind, read
 from sami_eval.experiment.samples import Figures, Paired
+from sami_eval.experiment.tallies import SIGNIFICANT
 
 SCHEMA: Final = "sami-eval/passk/1"
-DOCUMENT: Final = "passk.json"
 EXTRACTOR: Final = "sami-eval: last marked number, else the last one; values, not strings"
 
 
@@ -80,7 +77,7 @@ class PasskDocument(TypedDict):
     differences: list[DifferenceRow]
     run: str
     date: str
-    calls: dict[str, int]
+    calls: Calls
     cost_usd: float | None
     cost_unseen_usd: float
     seconds: dict[str, float]
@@ -145,20 +142,14 @@ def difference_row(one: Paired) -> DifferenceRow:
     }
 
 
+def _fill(document: dict[str, Any]) -> None:
+    for row in document["contenders"]:
+        row.setdefault("trained_on", None)  # runs of earlier versions lack it
+
+
+KIND: Final = Kind("passk.json", SCHEMA, PasskDocument, _fill)
+
+
 def read_passk(path: Path) -> PasskDocument:
     """A saved document. Raises UsageError if it is not one."""
-    hint = "sami-eval ls runs"
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read the run: {error}", hint, str(path)) from None
-    schema = data.get("schema") if isinstance(data, dict) else None
-    if schema != SCHEMA:
-        raise UsageError(f"schema `{schema}` is not `{SCHEMA}`", hint, str(path))
-    missing = sorted(PasskDocument.__required_keys__ - set(data))
-    if missing:
-        raise UsageError(f"the run lacks `{missing[0]}`", hint, str(path))
-    for row in data["contenders"]:
-        row.setdefault("trained_on", None)  # runs of earlier versions lack it
-    document: PasskDocument = data
-    return document
+    return read(KIND, path)

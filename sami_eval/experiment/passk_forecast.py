@@ -12,8 +12,10 @@ from sami_eval.align.options import preset_name
 from sami_eval.core.config import Config
 from sami_eval.core.progress import silent
 from sami_eval.core.types import SERVED, Model
-from sami_eval.experiment.passk import requests_of, resolved
-from sami_eval.experiment.passk_plan import Plan, make_plan
+from sami_eval.experiment.passk import requests_of
+from sami_eval.experiment.passk_plan import PasskPlan as Plan
+from sami_eval.experiment.passk_plan import make_plan
+from sami_eval.experiment.plan import models_of, resolved
 from sami_eval.experiment.settings import PasskSettings
 from sami_eval.generate import Engines, seen, standing
 from sami_eval.generate.complete import by_key
@@ -73,7 +75,7 @@ def _drawings(spec: str, plan: Plan, engines: Engines, ledger: Ledger) -> Iterat
         plan, settings=dataclasses.replace(plan.settings, contenders=(spec,))
     )
     try:
-        found = resolved(alone, existing(plan.config))
+        found = models_of(resolved(alone, existing(plan.config)))
     except MissingLink:  # it can be made; anything else is the user's error
         if not (preset_name(plan.base) == "embedded" or plan.settings.train):
             raise

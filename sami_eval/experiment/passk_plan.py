@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +11,13 @@ from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Model, Prompt
 from sami_eval.data import gsm8k
 from sami_eval.data.gsm8k import EMBEDDED, HUB_ID, Problem
-from sami_eval.experiment.plan import check_server, identities
+from sami_eval.experiment.plan import fields_of, identities, models_of, resolve
+from sami_eval.experiment.runs import slug
 from sami_eval.experiment.settings import PasskSettings
 from sami_eval.generate import EngineChoice, models, parse_arguments, standing
+from sami_eval.generate.contenders import Contender
 from sami_eval.ledger.store import key
-from sami_eval.server.budget import limits_of
+from sami_eval.server.budget import Purse, limits_of
 from sami_eval.server.client import ClientSettings
 
 TASK = "gsm8k"
@@ -27,7 +28,7 @@ PAPER_TEMPERATURE, PAPER_TOP_P, PAPER_SPLIT = 1.0, 0.9, "train"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PasskPlan:
     """Everything decided before anything is spent.
 
     embedded: all contenders stand on the embedded base, and are asked its own problems.
@@ -58,9 +59,19 @@ class Plan:
         return TASK if self.settings.prompts is None else self.settings.prompts.name
 
     @property
+    def title(self) -> str:
+        """What the run's folder is called, besides its contenders."""
+        return f"{slug(self.task)}-passk"
+
+    @property
     def prompts(self) -> list[Prompt]:
         """What is asked."""
         return [problem.prompt for problem in self.problems]
+
+    @property
+    def is_papers(self) -> bool:
+        """Whether problems are asked as the paper asked them."""
+        return self.settings.protocol == "paper"
 
     @property
     def n_clusters(self) -> int | None:
@@ -68,19 +79,13 @@ class Plan:
         named = {one.cluster for one in self.problems}
         return None if self.settings.cluster is None else len(named)
 
-    def key(self, found: Sequence[Model]) -> str:
-        """SHA-256 of all that decides the figures: runs of one key share a folder.
-
-        found: the contenders with their adapters as they are now.
-        """
-        asked = {
-            field.name: getattr(self.settings, field.name)
-            for field in dataclasses.fields(self.settings)
-            if field.name not in _NOT_IN_KEY  # a setting that is new counts
-        }
+    def key(self, sides: Sequence[Contender]) -> str:
+        """SHA-256 of all that decides the figures; sides: the contenders as they are now."""
+        asked = fields_of(self.settings, _NOT_IN_KEY)
         drawn = (self.samples, self.temperature, self.top_p, self.max_tokens)
         rows = [repr(one) for one in (*self.problems, *self.examples)]
-        facts = (self.engine.name, self.base.fingerprint, len(self.examples), identities(found))
+        found = identities(models_of(sides))
+        facts = (self.engine.name, self.base.fingerprint, len(self.examples), found)
         return key("passk", asked, drawn, rows, facts)
 
 
@@ -94,8 +99,11 @@ _NOT_IN_KEY = frozenset(
 )
 
 
-def make_plan(settings: PasskSettings, config: Config) -> Plan:
-    """Decide and check everything that costs nothing. Raises UsageError."""
+def make_plan(settings: PasskSettings, config: Config, purse: Purse | None = None) -> PasskPlan:
+    """Decide and check everything that costs nothing. Raises UsageError.
+
+    purse: of runs that stay below one `max_cost` together.
+    """
     if not settings.contenders:
         raise UsageError("name at least one model", "sami-eval passk base sft --k 1,10,32")
     samples = _samples(settings)
@@ -105,16 +113,18 @@ def make_plan(settings: PasskSettings, config: Config) -> Plan:
     client = ClientSettings(
         base_url=settings.base_url,
         concurrency=settings.concurrency,
-        limits=limits_of(config.prices, settings.max_cost, settings.rpm, settings.tpm),
+        limits=limits_of(config.prices, settings.max_cost, settings.rpm, settings.tpm, purse),
     )
     # A name that means nothing is said before problems are fetched or an adapter is trained.
-    named = resolve(settings, base_spec, client, config, lambda spec, base: base)
+    sides = resolve(settings.contenders, base_spec, client, config, lambda spec, base: base)
+    named = models_of(sides)
+    _refuse_records(named)
     embedded = standing.in_embedded_world(named)
     source, split = _source(settings, embedded)
     found = gsm8k.read_problems(settings.prompts or source, split, settings.cluster)
     problems = gsm8k.limited(found, settings.limit)
     name = settings.engine or config.defaults.get("engine", "auto")
-    return Plan(
+    return PasskPlan(
         settings,
         config,
         base_spec,
@@ -134,22 +144,10 @@ def make_plan(settings: PasskSettings, config: Config) -> Plan:
     )
 
 
-def resolve(
-    settings: PasskSettings,
-    base_spec: str | None,
-    client: ClientSettings,
-    config: Config,
-    ensure: models.Ensure,
-) -> list[Model]:
-    """The contenders; a server without its key, and a record, which draws nothing, are refused."""
-    found = models.resolve_all(
-        settings.contenders, base_spec, config=config, base_url=client.base_url, ensure=ensure
-    )
-    for model in found:
+def _refuse_records(named: Sequence[Model]) -> None:
+    for model in named:
         if model.engine == "recorded":
             raise UsageError(f"`{model.base}` is a record: it answers nothing", "name a model")
-        check_server(model, client)
-    return found
 
 
 def _samples(settings: PasskSettings) -> int:

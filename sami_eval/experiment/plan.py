@@ -1,186 +1,89 @@
-"""What a comparison will do, decided and checked before anything is spent."""
+"""What every experiment decides before anything is spent: who takes part, what tells runs apart."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
-from sami_eval.align.chain import existing
 from sami_eval.core.config import Config
-from sami_eval.core.errors import UsageError
-from sami_eval.core.types import SERVED, Judge, Model, Order, Prompt
-from sami_eval.data import prompts, references
-from sami_eval.data.constitutions import read_constitution
-from sami_eval.experiment import questions
-from sami_eval.experiment.settings import CompareSettings
-from sami_eval.generate import EngineChoice, GenerateSettings, models, parse_arguments, standing
+from sami_eval.core.types import SERVED, Model, Prompt
+from sami_eval.generate import models
 from sami_eval.generate.contenders import Contender, contenders
-from sami_eval.judge.rendering import wrong_references
-from sami_eval.judge.seats import JudgeChoice, Seat, take_seats
-from sami_eval.ledger.store import key
-from sami_eval.server.budget import Purse, limits_of
 from sami_eval.server.client import ClientSettings, check_key
 
-MAX_TOKENS = 1024  # MT-Bench's limit for an answer
-EMBEDDED_MAX_TOKENS = 160
 
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Everything decided before anything is spent.
-
-    task: its name, or the question file's; source: where the questions come from.
-    embedded: they are the embedded world's, and all that run stand on the embedded base.
-    sides: the contenders as named, adapters that are missing standing as their base.
-    judge: its name, prompts and patterns; seats: who judges by them, several in an ensemble.
-    """
-
-    settings: CompareSettings
-    config: Config
-    task: str
-    source: str
-    base_spec: str | None
-    base: Model
-    sides: tuple[Contender, ...]
-    embedded: bool
-    prompts: tuple[Prompt, ...]
-    principles_shown: bool
-    judge: Judge
-    seats: tuple[Seat, ...]
-    generate: GenerateSettings
-    client: ClientSettings
-    notes: tuple[str, ...]
+class Settings(Protocol):
+    """What an experiment was asked to do, as far as every kind is asked it."""
 
     @property
-    def orders(self) -> tuple[Order, ...]:
-        """Which contender is shown first, order by order."""
-        return ("a", "b") if self.settings.orders == "both" else ("a",)
+    def contenders(self) -> tuple[str, ...]:
+        """As they were named."""
 
     @property
-    def judge_models(self) -> str | None:
-        """The models that judge, as their servers or folders call them; None: a program does."""
-        return ", ".join(seat.at.base for seat in self.seats if seat.at is not None) or None
+    def train(self) -> bool:
+        """Whether missing adapters of a base of the user's own are made, too."""
+
+    @property
+    def out(self) -> Path | None:
+        """The run's folder, where one is named."""
+
+    @property
+    def max_cost(self) -> float | None:
+        """USD that no call may pass."""
+
+
+class Plan(Protocol):
+    """Everything decided before anything is spent, as far as every kind decides it."""
+
+    @property
+    def settings(self) -> Settings:
+        """What was asked."""
+
+    @property
+    def config(self) -> Config:
+        """The nearest `sami-eval.toml`."""
+
+    @property
+    def title(self) -> str:
+        """What the run's folder is called, besides its contenders."""
+
+    @property
+    def base_spec(self) -> str | None:
+        """The base of recipes, as it was named."""
+
+    @property
+    def base(self) -> Model:
+        """The base of recipes."""
+
+    @property
+    def client(self) -> ClientSettings:
+        """How servers are asked, and what that may cost."""
+
+    @property
+    def prompts(self) -> Sequence[Prompt]:
+        """What is asked."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to say before anything is spent."""
 
     def key(self, sides: Sequence[Contender]) -> str:
         """SHA-256 of all that decides the figures: runs of one key share a folder.
 
         sides: the contenders with their adapters as they are now.
         """
-        # By name what is left out: a setting that is new counts.
-        chosen = {k: v for k, v in _fields(self.settings).items() if k not in _NOT_IN_KEY}
-        rows = [dataclasses.asdict(prompt) for prompt in self.prompts]
-        generate = {**_fields(self.generate), "engine": self.generate.engine.name}
-        judge = (self.judge.sha256, *(seat.identity for seat in self.seats))
-        asked = [(side.name, side.seeds, identities(side.models)) for side in sides]
-        votes = content_of(self.settings.votes)
-        facts = (self.base.fingerprint, generate, asked, votes)
-        return key("run", self.task, chosen, rows, judge, facts)
-
-
-# Of a comparison's settings: what the key holds as it was resolved, and what decides no figure.
-_NOT_IN_KEY = frozenset(
-    (
-        *("contenders", "task", "prompts", "references", "fix_references", "constitutions"),
-        *("generate_with_principles", "base", "judge", "judge_model", "judge_prompts"),
-        *("base_url", "engine", "max_tokens", "temperature", "limit", "seed", "votes"),
-        *("train", "out", "concurrency", "timeout", "retry_unparsed", "max_cost", "rpm", "tpm"),
-        "max_unparsed",
-    )
-)
-
-
-def _fields(settings: CompareSettings | GenerateSettings) -> dict[str, object]:
-    return {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
-
-
-def identities(several: Sequence[Model]) -> list[tuple[object, ...]]:
-    """What tells models apart in a run's key: how tables call them, and what answers."""
-    return [(one.name, one.engine, one.fingerprint, one.chat_template) for one in several]
-
-
-def content_of(votes: str | None) -> str | None:
-    """A file by what it holds; a hub id, or nothing, as it is."""
-    if votes is None or not Path(votes).is_file():
-        return votes
-    return hashlib.sha256(Path(votes).read_bytes()).hexdigest()
-
-
-def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = None) -> Plan:
-    """Decide and check everything that costs nothing. Raises UsageError, KeyMissingError.
-
-    purse: of runs that stay below one `max_cost` together.
-    """
-    _check_pair(settings.contenders)
-    base_spec = settings.base or config.defaults.get("base")
-    base = models.resolve_base(base_spec, config)
-    client = ClientSettings(
-        base_url=settings.base_url,
-        concurrency=settings.concurrency,
-        timeout_s=settings.timeout,
-        limits=limits_of(config.prices, settings.max_cost, settings.rpm, settings.tpm, purse),
-    )
-    # A name that means nothing is said before questions are fetched or an adapter is trained.
-    sides = resolve(settings, base_spec, client, config, lambda spec, base: base)
-    named = [model for side in sides for model in side.models]
-    task, passed_over = _task(settings, config)
-    found = questions.choose(task, settings.prompts, named)
-    asked, wrong = references.load(found.prompts, settings.references, settings.fix_references)
-    asked, shown = _prompts(settings, asked)
-    judge, seats, notes = take_seats(_judge(settings, config), config, found.embedded, asked)
-    for seat in seats:
-        if seat.at is not None:
-            check_server(seat.at, client)
-    said = (standing.difference(named, client.base_url), wrong_references(asked, judge, wrong))
-    return Plan(
-        settings,
-        config,
-        found.title,
-        found.source,
-        base_spec,
-        base,
-        tuple(sides),
-        found.embedded,
-        tuple(asked),
-        shown,
-        judge,
-        seats,
-        _generate_settings(settings, config, found.embedded, shown, client),
-        client,
-        (*passed_over, *found.notes, *notes, *(one for one in said if one)),
-    )
-
-
-def _judge(settings: CompareSettings, config: Config) -> JudgeChoice:
-    return JudgeChoice(
-        settings.judge,
-        settings.judge_model,
-        settings.judge_prompts,
-        settings.base_url,
-        existing(config),
-    )
-
-
-def _task(settings: CompareSettings, config: Config) -> tuple[str, tuple[str, ...]]:
-    """The task asked for, else the config's where it is one of ours, which else is said."""
-    named = config.defaults.get("task", prompts.TASKS[0])
-    if settings.task is not None or named in prompts.TASKS:
-        return settings.task or named, ()
-    ours = prompts.TASKS[0]
-    return ours, (f"task `{named}` of {config.path} is not one of `compare`: `{ours}` is asked",)
 
 
 def resolve(
-    settings: CompareSettings,
+    specs: Sequence[str],
     base_spec: str | None,
     client: ClientSettings,
     config: Config,
     ensure: models.Ensure,
 ) -> list[Contender]:
-    """The sides of the comparison; those at servers with their keys and prices checked."""
-    specs = settings.contenders
+    """The contenders; those at servers with their keys and prices checked."""
     each = models.resolve_each(
         specs, base_spec, config=config, base_url=client.base_url, ensure=ensure
     )
@@ -190,12 +93,15 @@ def resolve(
     return contenders(specs, each, config)
 
 
-def _check_pair(specs: Sequence[str]) -> None:
-    if len(specs) < 2:
-        raise UsageError(
-            f"`{' '.join(specs)}` is no pair: name at least two contenders",
-            "sami-eval compare sami dpo --task mtbench",
-        )
+def resolved(plan: Plan, ensure: models.Ensure) -> list[Contender]:
+    """The contenders of a plan, missing adapters made as `ensure` does."""
+    specs = plan.settings.contenders
+    return resolve(specs, plan.base_spec, plan.client, plan.config, ensure)
+
+
+def models_of(sides: Sequence[Contender]) -> list[Model]:
+    """Every model that answers, side after side."""
+    return [model for side in sides for model in side.models]
 
 
 def check_server(model: Model, client: ClientSettings) -> None:
@@ -205,37 +111,21 @@ def check_server(model: Model, client: ClientSettings) -> None:
         client.limits.budget.check([model.base])
 
 
-def _prompts(settings: CompareSettings, asked: list[Prompt]) -> tuple[list[Prompt], bool]:
-    """The prompts, and whether contenders see their principles: where they are the prompts' own."""
-    asked = prompts.limited(asked, settings.limit)
-    shown = any(prompt.principles for prompt in asked)
-    if settings.constitutions == "none":
-        asked = prompts.with_principles(asked, None)
-    elif settings.constitutions is not None:
-        principles = read_constitution(Path(settings.constitutions))
-        asked, shown = prompts.with_principles(asked, principles), False
-        if not any(prompt.principles for prompt in asked):
-            raise UsageError(
-                f"no principle of `{settings.constitutions}` is for a category of these prompts",
-                f"categories: {', '.join(sorted({prompt.category for prompt in asked}))}",
-            )
-    if settings.generate_with_principles is not None:
-        shown = settings.generate_with_principles
-    return asked, shown and any(prompt.principles for prompt in asked)
+def fields_of(settings: Any, leaving: Collection[str] = ()) -> dict[str, object]:
+    """A dataclass's fields by name. leaving: by name what is left out: one that is new counts."""
+    names = [field.name for field in dataclasses.fields(settings) if field.name not in leaving]
+    return {name: getattr(settings, name) for name in names}
 
 
-def _generate_settings(
-    settings: CompareSettings, config: Config, embedded: bool, shown: bool, client: ClientSettings
-) -> GenerateSettings:
-    default_tokens = EMBEDDED_MAX_TOKENS if embedded else MAX_TOKENS
-    return GenerateSettings(
-        max_tokens=settings.max_tokens or default_tokens,
-        temperature=settings.temperature,
-        seed=settings.seed,
-        with_principles=shown,
-        engine=EngineChoice(
-            settings.engine or config.defaults.get("engine", "auto"),
-            parse_arguments(settings.engine_args),
-            client,
-        ),
-    )
+def settings_row(settings: Any, chosen: Mapping[str, object]) -> dict[str, object]:
+    """Settings in JSON, with what was chosen where they leave the choice."""
+    return {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in {**dataclasses.asdict(settings), **chosen}.items()
+        if name != "max_unparsed"  # of the exit code alone
+    }
+
+
+def identities(several: Sequence[Model]) -> list[tuple[object, ...]]:
+    """What tells models apart in a run's key: how tables call them, and what answers."""
+    return [(one.name, one.engine, one.fingerprint, one.chat_template) for one in several]

@@ -1,18 +1,17 @@
 """Run folders: everything one comparison was made of, as files a person can read.
 
 runs/2026-11-23-mtbench-sami-dpo/
-    comparison.json   the document (report/document.py)
+    comparison.json   the document (document.py)
     prompts.jsonl     the questions as asked
     responses.jsonl   every contender's answers
     verdicts.jsonl    every judgment with the judge's words
     report.html       what `show --html` writes
 
-A pass@k run has passk.json (report/passk_document.py), problems.jsonl and samples.jsonl instead.
+A pass@k run has passk.json (passk_document.py), problems.jsonl and samples.jsonl instead.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import itertools
 import json
@@ -20,24 +19,27 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sami_eval.core.errors import UsageError
+from sami_eval.core.files import read_json
 from sami_eval.core.shape import misfit
-from sami_eval.core.types import MOST_TURNS, Prompt, Response, Usage, Verdict
-from sami_eval.data.prompts import read_lines, to_row
-from sami_eval.experiment import passk_document
-from sami_eval.experiment.document import Document, dump, read_document
-from sami_eval.experiment.passk_document import PasskDocument, read_passk
+from sami_eval.core.types import MOST_TURNS, Usage, Verdict
+from sami_eval.data.prompts import read_lines
+from sami_eval.experiment import document, passk_document
+from sami_eval.experiment.document import Document
+from sami_eval.experiment.envelope import Kind, dump, read
+from sami_eval.experiment.passk_document import PasskDocument
 from sami_eval.ledger.store import atomic_write, disk_error
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 Say = Callable[[str], None]
+D = TypeVar("D", bound=Mapping[str, Any])
 
-DOCUMENT = "comparison.json"
-PASSK = passk_document.DOCUMENT
+DOCUMENT = document.KIND.file
+PASSK = passk_document.KIND.file
 REPORT = "report.html"
 REPRODUCTIONS = "reproductions"
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # a file system without flock
@@ -119,11 +121,9 @@ def _lock(folder: Path) -> BaseFileLock | None:
 
 
 def is_another(folder: Path, settings: str) -> bool:
-    """Whether the folder holds a finished run of other settings."""
-    if is_passk(folder):
-        return _settings_of(folder / PASSK, read_passk) != settings
-    document = folder / DOCUMENT
-    return document.exists() and _settings_of(document, read_document) != settings
+    """Whether the folder holds a finished run of other settings, of whatever kind."""
+    found = map(_settings_of, folder.glob("*.json"))
+    return any(key not in (None, settings) for key in found)
 
 
 def is_passk(folder: Path) -> bool:
@@ -131,13 +131,14 @@ def is_passk(folder: Path) -> bool:
     return (folder / PASSK).is_file()
 
 
-def _settings_of(
-    path: Path, read: Callable[[Path], Document] | Callable[[Path], PasskDocument]
-) -> str | None:
+def _settings_of(path: Path) -> object:
+    """The settings key of a run's document; "" for one that cannot be read, None for no run's."""
     try:
-        return read(path)["settings_key"]
+        held = read_json(path, "")
     except UsageError:
-        return None
+        held = {}
+    ours = isinstance(held, dict) and (path.name in (DOCUMENT, PASSK) or "settings_key" in held)
+    return held.get("settings_key", "") if ours else None
 
 
 def claim(folder: Path) -> None:
@@ -153,19 +154,17 @@ def claim(folder: Path) -> None:
 
 def save(
     folder: Path,
-    document: Document,
-    prompts: Iterable[Prompt],
-    responses: Iterable[Response],
-    verdicts: Iterable[Verdict],
+    name: str,
+    document: Mapping[str, Any],
+    files: Mapping[str, Iterable[Mapping[str, object]]],
 ) -> None:
     """Write a run; the document last, so a folder that has it is complete."""
-    write_rows(folder / "prompts.jsonl", map(to_row, prompts))
-    write_rows(folder / "responses.jsonl", map(dataclasses.asdict, responses))
-    write_rows(folder / "verdicts.jsonl", map(dataclasses.asdict, verdicts))
-    atomic_write(folder / DOCUMENT, dump(document))
+    for file, rows in files.items():
+        _write_rows(folder / file, rows)
+    atomic_write(folder / name, dump(document))
 
 
-def write_rows(path: Path, rows: Iterable[dict[str, object]]) -> None:
+def _write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """One JSON object a line, in the file's place at once."""
     atomic_write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
@@ -213,37 +212,31 @@ def to_verdict(row: dict[str, Any], where: str) -> Verdict:
     return Verdict(**{**row, "usage": usage, "ratings": ratings})
 
 
-def _documents(root: Path, name: str) -> Iterator[Path]:
-    """Of runs of their own, and of those that a reproduction is made of."""
-    yield from (root / "runs").glob(f"*/{name}")
-    yield from (root / REPRODUCTIONS).glob(f"*/runs/*/{name}")
+def _finished(root: Path, kind: Kind[D]) -> Iterator[tuple[Path, D]]:
+    """Runs of their own, and those that a reproduction is made of."""
+    alone = (root / "runs").glob(f"*/{kind.file}")
+    of_reproductions = (root / REPRODUCTIONS).glob(f"*/runs/*/{kind.file}")
+    for path in itertools.chain(alone, of_reproductions):
+        try:
+            yield path.parent, read(kind, path)
+        except UsageError:
+            continue  # not ours, or of another version; `show` on it says so
 
 
 def list_runs(root: Path) -> list[tuple[Path, Document]]:
-    """Finished runs, oldest first."""
-    found = []
-    for path in _documents(root, DOCUMENT):
-        try:
-            found.append((path.parent, read_document(path)))
-        except UsageError:
-            continue  # not ours, or of another version; `show` on it says so
-    return sorted(found, key=lambda item: (item[1]["date"], item[0].name))
+    """Finished comparisons, oldest first."""
+    return sorted(_finished(root, document.KIND), key=lambda run: (run[1]["date"], run[0].name))
 
 
 def list_passk(root: Path) -> list[tuple[Path, PasskDocument]]:
     """Finished pass@k runs, oldest first."""
-    found = []
-    for path in _documents(root, PASSK):
-        try:
-            found.append((path.parent, read_passk(path)))
-        except UsageError:
-            continue  # as in list_runs
-    return sorted(found, key=lambda item: (item[1]["date"], item[0].name))
+    kind = passk_document.KIND
+    return sorted(_finished(root, kind), key=lambda run: (run[1]["date"], run[0].name))
 
 
 def _latest(root: Path) -> Path | None:
-    several = [(document["date"], folder) for folder, document in list_runs(root)]
-    several += [(document["date"], folder) for folder, document in list_passk(root)]
+    several = [(found["date"], folder) for folder, found in _finished(root, document.KIND)]
+    several += [(found["date"], folder) for folder, found in _finished(root, passk_document.KIND)]
     return max(several)[1] if several else None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sami_eval.experiment.compare import SIGNIFICANT
+from sami_eval.experiment.tallies import SIGNIFICANT
 from sami_eval.generate.recipes import BASE
 from sami_eval.report.figures import interval_text, p_text, percent
 

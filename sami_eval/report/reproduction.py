@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import cast
 
-from sami_eval.experiment.compare import SIGNIFICANT
 from sami_eval.experiment.reproduce.audit import rate_text
 from sami_eval.experiment.reproduce.checklist import facts_text
 from sami_eval.experiment.reproduce.document import (
@@ -18,6 +17,7 @@ from sami_eval.experiment.reproduce.document import (
 )
 from sami_eval.experiment.reproduce.expect import Asks, Need
 from sami_eval.experiment.reproduce.scale import Scale
+from sami_eval.experiment.tallies import SIGNIFICANT
 from sami_eval.report.every_run import EMBEDDED
 from sami_eval.report.figures import p_text
 from sami_eval.report.table import (

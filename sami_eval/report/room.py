@@ -10,8 +10,8 @@ from itertools import groupby
 from typing import Any
 
 from sami_eval.core.types import Prompt, Response, Verdict
-from sami_eval.experiment.compare import Rule, fold, majority
 from sami_eval.experiment.document import Document, of_pair
+from sami_eval.experiment.tallies import Rule, fold, majority
 
 LONGER = 1.5  # one answer this many times as long as the other is marked
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Comparison, Estimate, Order, Verdict, Winner
-from sami_eval.experiment.compare import (
+from sami_eval.experiment.document import comparison_row
+from sami_eval.experiment.tallies import (
     compare,
     consistency,
     correct_pairs,
@@ -21,7 +22,6 @@ from sami_eval.experiment.compare import (
     round_robin,
     self_agreement,
 )
-from sami_eval.experiment.document import comparison_row
 from sami_eval.judge import IDENTICAL
 from tests import SHARED
 from tests.judgments import both_orders, prompts, responses, verdict

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
-from sami_eval.stats.ppi import Turn, corrected_win_rate
+from sami_eval.stats.ppi import TurnScores, corrected_win_rate
 
 N = 12
 
@@ -71,7 +71,7 @@ def test_show_corrects_the_win_rate_by_votes(
     (row,) = json.loads(out)["comparisons"]
     judge = [1.0] * 8 + [0.5] + [0.0] * 3
     people = [0.5, 1.0, 1.0, 1.0, 0.0, 0.5, *[None] * 5, 0.0]
-    turns: dict[str, list[Turn]] = {
+    turns: dict[str, list[TurnScores]] = {
         str(i): [(score, said)] for i, (score, said) in enumerate(zip(judge, people, strict=True))
     }
     expected = corrected_win_rate(turns)

@@ -14,7 +14,7 @@ from sami_eval.core.calls import Request, Sampling
 from sami_eval.core.errors import SamiEvalError, UsageError
 from sami_eval.core.progress import silent
 from sami_eval.core.types import Judge, Model, Prompt, Response, Verdict
-from sami_eval.experiment.compare import compare
+from sami_eval.experiment.tallies import compare
 from sami_eval.judge import IDENTICAL, judge_all, judge_model, read_judge
 from sami_eval.judge.requests import reply_key
 from sami_eval.ledger.store import Ledger

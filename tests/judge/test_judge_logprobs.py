@@ -13,7 +13,7 @@ import pytest
 from sami_eval import cli
 from sami_eval.core.calls import Reply, Request, Sampling, TokenLogps
 from sami_eval.core.types import Model, Winner
-from sami_eval.experiment.compare import compare
+from sami_eval.experiment.tallies import compare
 from sami_eval.judge import read_in_words, read_judge, read_reply
 from sami_eval.judge.rendering import neutralise
 from sami_eval.judge.requests import reply_key

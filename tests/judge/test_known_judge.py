@@ -25,7 +25,7 @@ import pytest
 from sami_eval.core.calls import Reply
 from sami_eval.core.progress import silent
 from sami_eval.core.types import Comparison, Estimate, Order, Prompt, Response, Verdict, Winner
-from sami_eval.experiment.compare import compare
+from sami_eval.experiment.tallies import compare
 from sami_eval.judge import BOTH, judge_all, read_judge, render
 from sami_eval.judge.verdicts import read_reply
 from sami_eval.ledger.store import Ledger

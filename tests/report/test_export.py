@@ -14,9 +14,10 @@ import pytest
 from sami_eval import cli
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Prompt, Verdict, Winner
-from sami_eval.experiment.compare import compare
-from sami_eval.experiment.document import Document, comparison_row, dump
+from sami_eval.experiment.document import Document, comparison_row
+from sami_eval.experiment.envelope import dump
 from sami_eval.experiment.imports import read_verdict_file
+from sami_eval.experiment.tallies import compare
 from sami_eval.generate.contenders import seed_of
 from sami_eval.report import comparison_exports as export
 from sami_eval.report import fastchat

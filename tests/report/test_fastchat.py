@@ -14,9 +14,9 @@ import pytest
 from sami_eval import cli
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Prompt, Verdict
-from sami_eval.experiment.compare import compare
 from sami_eval.experiment.document import comparison_row
 from sami_eval.experiment.imports import read_verdict_file
+from sami_eval.experiment.tallies import compare
 from sami_eval.judge import BETWEEN, IDENTICAL
 from sami_eval.report import fastchat
 from sami_eval.report.comparison_exports import json_lines

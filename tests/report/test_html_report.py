@@ -176,12 +176,14 @@ def test_show_writes_the_report_into_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from sami_eval.experiment import runs
+    from sami_eval.experiment.compare import files_of
 
     monkeypatch.chdir(tmp_path)
     run = small_run()
     folder = tmp_path / "runs" / "one"
     runs.claim(folder)
-    runs.save(folder, run.document, run.prompts, run.responses, run.verdicts)
+    files = files_of(run.prompts, run.responses, run.verdicts)
+    runs.save(folder, runs.DOCUMENT, run.document, files)
     assert cli.run(["show", "one", "--html"]) == 0
     out = capsys.readouterr()
     assert out.err.strip().endswith("runs/one/report.html")

@@ -10,7 +10,7 @@ import pytest
 
 from sami_eval import cli
 from sami_eval.core.types import Prompt
-from sami_eval.experiment.passk_document import DOCUMENT, PasskDocument, read_passk
+from sami_eval.experiment.passk_document import KIND, PasskDocument, read_passk
 from sami_eval.report import passk
 from sami_eval.report.passk_page import MOST_PROBLEMS, PasskRun
 from sami_eval.report.passk_page import passk_page as page
@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def document(folder: Path) -> PasskDocument:
-    return read_passk(folder / DOCUMENT)
+    return read_passk(folder / KIND.file)
 
 
 def test_every_figure_of_the_tables_is_in_the_page(folder: Path) -> None:

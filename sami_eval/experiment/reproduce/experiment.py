@@ -12,12 +12,12 @@ from sami_eval.align import launch
 from sami_eval.core.config import Config
 from sami_eval.core.progress import Progress
 from sami_eval.core.versions import versions
+from sami_eval.experiment.frame import shown
 from sami_eval.experiment.reproduce import gsm8k, mtbench
 from sami_eval.experiment.reproduce.checklist import Record, Stage, run_stages
 from sami_eval.experiment.reproduce.document import SCHEMA, Reproduction, StageRow
 from sami_eval.experiment.reproduce.scale import EMBEDDED, Scale
 from sami_eval.experiment.reproduce.work import Asked
-from sami_eval.experiment.run import shown
 from sami_eval.experiment.runs import REPRODUCTIONS, claim
 from sami_eval.ledger.store import atomic_write
 

@@ -14,9 +14,9 @@ from sami_eval.core.config import Config
 from sami_eval.core.progress import Progress
 from sami_eval.data.gsm8k import read_problems
 from sami_eval.data.prompts import read_lines
-from sami_eval.experiment.compare import SIGNIFICANT
-from sami_eval.experiment.passk import run_passk
-from sami_eval.experiment.passk_document import DOCUMENT, read_passk
+from sami_eval.experiment import passk
+from sami_eval.experiment.frame import run
+from sami_eval.experiment.passk_document import KIND, read_passk
 from sami_eval.experiment.passk_plan import make_plan
 from sami_eval.experiment.reproduce import work
 from sami_eval.experiment.reproduce.audit import published
@@ -27,6 +27,7 @@ from sami_eval.experiment.reproduce.scale import Sampling, base_spec
 from sami_eval.experiment.reproduce.work import Asked, Bench
 from sami_eval.experiment.samples import Attempts, as_paper_scored, attempts
 from sami_eval.experiment.settings import PasskSettings
+from sami_eval.experiment.tallies import SIGNIFICANT
 from sami_eval.stats.problems import Difference, difference
 from sami_eval.stats.tests import holm
 
@@ -90,7 +91,16 @@ def sample_all(asked: Asked, config: Config, progress: Progress, command: str) -
     drawn = 0
     for how in asked.scale.gsm8k.sampling:
         progress.say(f"sampling: {how.name}")
-        document = run_passk(settings_of(asked, how), config, progress, command, replace=True)
+        settings = settings_of(asked, how)
+        document = run(
+            passk,
+            settings,
+            config,
+            progress,
+            command=command,
+            purse=asked.purse,
+            replace=True,
+        )
         drawn += document["n_problems"] * document["samples"] * len(document["contenders"])
     return {"samples": drawn}
 
@@ -102,7 +112,7 @@ def result(asked: Asked) -> list[SampledResult]:
 
 def _sampled(asked: Asked, how: Sampling) -> SampledResult:
     folder = asked.run(how.name)
-    document = read_passk(folder / DOCUMENT)
+    document = read_passk(folder / KIND.file)
     tried = read_attempts(folder)
     ks = document["ks"]
     return {

@@ -12,8 +12,11 @@ from typing import Any
 from sami_eval.align.chain import existing
 from sami_eval.core.config import Config
 from sami_eval.core.progress import Progress
+from sami_eval.experiment import compare
+from sami_eval.experiment.compare_plan import make_plan
 from sami_eval.experiment.document import ComparisonRow, Document, read_document
-from sami_eval.experiment.plan import make_plan
+from sami_eval.experiment.frame import run
+from sami_eval.experiment.plan import resolved
 from sami_eval.experiment.reproduce import work
 from sami_eval.experiment.reproduce.audit import DIGITS, published
 from sami_eval.experiment.reproduce.beside import words
@@ -21,11 +24,10 @@ from sami_eval.experiment.reproduce.checklist import Facts, Stage
 from sami_eval.experiment.reproduce.document import CategoryRow, JudgedResult, PairRow
 from sami_eval.experiment.reproduce.scale import Judging, base_spec, constitution_file
 from sami_eval.experiment.reproduce.work import Asked, Bench
-from sami_eval.experiment.run import resolved, run_comparison
 from sami_eval.experiment.runs import DOCUMENT
 from sami_eval.experiment.settings import CompareSettings
-from sami_eval.generate import respond
 from sami_eval.generate.recipes import BASE
+from sami_eval.generate.tools import Tools
 from sami_eval.ledger.store import Ledger
 
 RECIPES = {"sft": "sft", "dpo": "sft+dpo", "sami": "sft+sami"}
@@ -109,9 +111,8 @@ def respond_all(asked: Asked, config: Config, progress: Progress) -> Facts:
         plan = make_plan(settings_of(asked, how), config, asked.purse)
         with Ledger(config.ledger_path, say=progress.say) as ledger:
             sides = resolved(plan, existing(config))
-            several = [model for side in sides for model in side.models]
-            by_model = respond(plan.prompts, several, plan.generate, ledger, progress)
-        for response in (one for each in by_model.values() for one in each):
+            drawn = compare.draw(plan, sides, Tools(config, ledger, progress))
+        for response in (one for each in drawn.responses.values() for one in each):
             answers += len(response.turns)
             tokens += sum(n or 0 for n in response.n_tokens)
     return {"answers": answers, "tokens each": round(tokens / max(answers, 1))}
@@ -122,8 +123,15 @@ def judge_all(asked: Asked, config: Config, progress: Progress, command: str) ->
     before, turns = asked.purse.spent_usd, 0
     for how in asked.scale.mtbench.judging:
         progress.say(f"judging: {how.name}")
-        settings = settings_of(asked, how)
-        document = run_comparison(settings, config, progress, command, asked.purse, replace=True)
+        document = run(
+            compare,
+            settings_of(asked, how),
+            config,
+            progress,
+            command=command,
+            purse=asked.purse,
+            replace=True,
+        )
         turns += sum(row["n_turns"] for row in document["comparisons"])
     spent = asked.purse.spent_usd - before
     return {"turns judged": turns, "USD": round(spent, 2)} if spent else {"turns judged": turns}

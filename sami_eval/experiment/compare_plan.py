@@ -1,0 +1,223 @@
+"""What a comparison will do, decided and checked before anything is spent."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sami_eval.align.chain import existing
+from sami_eval.core.config import Config
+from sami_eval.core.errors import UsageError
+from sami_eval.core.types import Judge, Model, Order, Prompt
+from sami_eval.data import prompts, references
+from sami_eval.data.constitutions import read_constitution
+from sami_eval.experiment import questions
+from sami_eval.experiment.corrected import People, read_people
+from sami_eval.experiment.plan import check_server, fields_of, identities, models_of, resolve
+from sami_eval.experiment.settings import CompareSettings
+from sami_eval.generate import EngineChoice, GenerateSettings, models, parse_arguments, standing
+from sami_eval.generate.contenders import Contender, pairs
+from sami_eval.judge.rendering import wrong_references
+from sami_eval.judge.seats import JudgeChoice, Seat, take_seats
+from sami_eval.ledger.store import key
+from sami_eval.server.budget import Purse, limits_of
+from sami_eval.server.client import ClientSettings
+
+MAX_TOKENS = 1024  # MT-Bench's limit for an answer
+EMBEDDED_MAX_TOKENS = 160
+
+
+@dataclass(frozen=True, slots=True)
+class ComparePlan:
+    """Everything decided before anything is spent.
+
+    task: its name, or the question file's; source: where the questions come from.
+    embedded: they are the embedded world's, and all that run stand on the embedded base.
+    sides: the contenders as named, adapters that are missing standing as their base.
+    judge: its name, prompts and patterns; seats: who judges by them, several in an ensemble.
+    people: votes that correct the judge.
+    """
+
+    settings: CompareSettings
+    config: Config
+    task: str
+    source: str
+    base_spec: str | None
+    base: Model
+    sides: tuple[Contender, ...]
+    embedded: bool
+    prompts: tuple[Prompt, ...]
+    principles_shown: bool
+    judge: Judge
+    seats: tuple[Seat, ...]
+    generate: GenerateSettings
+    client: ClientSettings
+    notes: tuple[str, ...]
+    people: People | None = None
+
+    @property
+    def orders(self) -> tuple[Order, ...]:
+        """Which contender is shown first, order by order."""
+        return ("a", "b") if self.settings.orders == "both" else ("a",)
+
+    @property
+    def judge_models(self) -> str | None:
+        """The models that judge, as their servers or folders call them; None: a program does."""
+        return ", ".join(seat.at.base for seat in self.seats if seat.at is not None) or None
+
+    @property
+    def title(self) -> str:
+        """What the run's folder is called, besides its contenders."""
+        return self.task
+
+    def key(self, sides: Sequence[Contender]) -> str:
+        """SHA-256 of all that decides the figures; sides: the contenders as they are now."""
+        chosen = fields_of(self.settings, _NOT_IN_KEY)
+        rows = [dataclasses.asdict(prompt) for prompt in self.prompts]
+        generate = {**fields_of(self.generate), "engine": self.generate.engine.name}
+        judge = (self.judge.sha256, *(seat.identity for seat in self.seats))
+        asked = [(side.name, side.seeds, identities(side.models)) for side in sides]
+        votes = content_of(self.settings.votes)
+        facts = (self.base.fingerprint, generate, asked, votes)
+        return key("run", self.task, chosen, rows, judge, facts)
+
+
+# Of a comparison's settings: what the key holds as it was resolved, and what decides no figure.
+_NOT_IN_KEY = frozenset(
+    (
+        *("contenders", "task", "prompts", "references", "fix_references", "constitutions"),
+        *("generate_with_principles", "base", "judge", "judge_model", "judge_prompts"),
+        *("base_url", "engine", "max_tokens", "temperature", "limit", "seed", "votes"),
+        *("train", "out", "concurrency", "timeout", "retry_unparsed", "max_cost", "rpm", "tpm"),
+        "max_unparsed",
+    )
+)
+
+
+def content_of(votes: str | None) -> str | None:
+    """A file by what it holds; a hub id, or nothing, as it is."""
+    if votes is None or not Path(votes).is_file():
+        return votes
+    return hashlib.sha256(Path(votes).read_bytes()).hexdigest()
+
+
+def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = None) -> ComparePlan:
+    """Decide and check everything that costs nothing. Raises UsageError, KeyMissingError.
+
+    purse: of runs that stay below one `max_cost` together.
+    """
+    _check_pair(settings.contenders)
+    base_spec = settings.base or config.defaults.get("base")
+    base = models.resolve_base(base_spec, config)
+    client = ClientSettings(
+        base_url=settings.base_url,
+        concurrency=settings.concurrency,
+        timeout_s=settings.timeout,
+        limits=limits_of(config.prices, settings.max_cost, settings.rpm, settings.tpm, purse),
+    )
+    # A name that means nothing is said before questions are fetched or an adapter is trained.
+    sides = resolve(settings.contenders, base_spec, client, config, lambda spec, base: base)
+    named = models_of(sides)
+    task, passed_over = _task(settings, config)
+    found = questions.choose(task, settings.prompts, named)
+    asked, wrong = references.load(found.prompts, settings.references, settings.fix_references)
+    asked, shown = _prompts(settings, asked)
+    judge, seats, notes = take_seats(_judge(settings, config), config, found.embedded, asked)
+    for seat in seats:
+        if seat.at is not None:
+            check_server(seat.at, client)
+    said = (standing.difference(named, client.base_url), wrong_references(asked, judge, wrong))
+    return ComparePlan(
+        settings,
+        config,
+        found.title,
+        found.source,
+        base_spec,
+        base,
+        tuple(sides),
+        found.embedded,
+        tuple(asked),
+        shown,
+        judge,
+        seats,
+        _generate_settings(settings, config, found.embedded, shown, client),
+        client,
+        (*passed_over, *found.notes, *notes, *(one for one in said if one)),
+        _people(settings, sides, asked),
+    )
+
+
+def _people(
+    settings: CompareSettings, sides: Sequence[Contender], asked: Sequence[Prompt]
+) -> People | None:
+    """People's votes; None where none are given."""
+    if settings.votes is None:
+        return None
+    names = [(a.name, b.name) for a, b in pairs(sides)]
+    return read_people(settings.votes, settings.vote_names, names, [one.id for one in asked])
+
+
+def _judge(settings: CompareSettings, config: Config) -> JudgeChoice:
+    return JudgeChoice(
+        settings.judge,
+        settings.judge_model,
+        settings.judge_prompts,
+        settings.base_url,
+        existing(config),
+    )
+
+
+def _task(settings: CompareSettings, config: Config) -> tuple[str, tuple[str, ...]]:
+    """The task asked for, else the config's where it is one of ours, which else is said."""
+    named = config.defaults.get("task", prompts.TASKS[0])
+    if settings.task is not None or named in prompts.TASKS:
+        return settings.task or named, ()
+    ours = prompts.TASKS[0]
+    return ours, (f"task `{named}` of {config.path} is not one of `compare`: `{ours}` is asked",)
+
+
+def _check_pair(specs: Sequence[str]) -> None:
+    if len(specs) < 2:
+        raise UsageError(
+            f"`{' '.join(specs)}` is no pair: name at least two contenders",
+            "sami-eval compare sami dpo --task mtbench",
+        )
+
+
+def _prompts(settings: CompareSettings, asked: list[Prompt]) -> tuple[list[Prompt], bool]:
+    """The prompts, and whether contenders see their principles: where they are the prompts' own."""
+    asked = prompts.limited(asked, settings.limit)
+    shown = any(prompt.principles for prompt in asked)
+    if settings.constitutions == "none":
+        asked = prompts.with_principles(asked, None)
+    elif settings.constitutions is not None:
+        principles = read_constitution(Path(settings.constitutions))
+        asked, shown = prompts.with_principles(asked, principles), False
+        if not any(prompt.principles for prompt in asked):
+            raise UsageError(
+                f"no principle of `{settings.constitutions}` is for a category of these prompts",
+                f"categories: {', '.join(sorted({prompt.category for prompt in asked}))}",
+            )
+    if settings.generate_with_principles is not None:
+        shown = settings.generate_with_principles
+    return asked, shown and any(prompt.principles for prompt in asked)
+
+
+def _generate_settings(
+    settings: CompareSettings, config: Config, embedded: bool, shown: bool, client: ClientSettings
+) -> GenerateSettings:
+    default_tokens = EMBEDDED_MAX_TOKENS if embedded else MAX_TOKENS
+    return GenerateSettings(
+        max_tokens=settings.max_tokens or default_tokens,
+        temperature=settings.temperature,
+        seed=settings.seed,
+        with_principles=shown,
+        engine=EngineChoice(
+            settings.engine or config.defaults.get("engine", "auto"),
+            parse_arguments(settings.engine_args),
+            client,
+        ),
+    )
