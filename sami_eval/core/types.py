@@ -212,6 +212,8 @@ class Tally:
     consistency: share of turns judged in both orders that got the same winner in both.
     first_position_rate: share of decided verdicts won by the response shown first.
     unparsed: judgments without a verdict. too_long: those whose answers are too long for a judge.
+    left_out: turns that were judged and have no outcome. win_rate_range: between what the win rate
+        would lie had each of them been lost, and had each been won; None where none is left out.
     """
 
     n_questions: int
@@ -232,6 +234,8 @@ class Tally:
     unparsed: int
     n_verdicts: int
     too_long: int = 0
+    left_out: int = 0
+    win_rate_range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ class LengthRow(TypedDict):
 
 class _TallyMore(TypedDict, total=False):
     too_long: int
+    left_out: int
+    win_rate_range: list[float] | None
 
 
 class TallyRow(_TallyMore):
@@ -227,6 +229,8 @@ def tally_row(tally: Tally) -> TallyRow:
         "unparsed": tally.unparsed,
         "n_verdicts": tally.n_verdicts,
         "too_long": tally.too_long,
+        "left_out": tally.left_out,
+        "win_rate_range": _interval(tally.win_rate_range),
     }
 
 

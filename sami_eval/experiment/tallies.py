@@ -266,7 +266,15 @@ def tally(
         unparsed=sum(verdict.winner is None for verdict in verdicts),
         n_verdicts=len(verdicts),
         too_long=sum(verdict.reason == TOO_LONG for verdict in verdicts),
+        left_out=(left_out := len(_by_turn(verdicts, seed_of or {})) - len(outcomes)),
+        win_rate_range=_range([outcome.score for outcome in outcomes], left_out),
     )
+
+
+def _range(scores: Sequence[float], left_out: int) -> tuple[float, float] | None:
+    """The mean score with all turns left out as losses, and as wins: no verdict is assumed."""
+    n = len(scores) + left_out
+    return (sum(scores) / n, (sum(scores) + left_out) / n) if left_out else None
 
 
 def consistency(verdicts: Iterable[Verdict], seed_of: SeedOf | None = None) -> Estimate:

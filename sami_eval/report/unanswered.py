@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from sami_eval.core.errors import SamiEvalError
 from sami_eval.data import unanswered
 from sami_eval.data.unanswered import answers_of
+from sami_eval.report.figures import interval_text
 
 if TYPE_CHECKING:
-    from sami_eval.experiment.document import Document
+    from sami_eval.experiment.document import ComparisonRow, Document
 
 
 def n_too_long(document: Document) -> int:
@@ -31,7 +32,18 @@ def warnings(document: Document) -> list[str]:
             f"warning: {n:,} judgments are left out: the answers are too long for the judge, and "
             "a rate over the others favours whoever is long where it is weak"
         )
+        found += [_whatever(row) for row in document["comparisons"] if row.get("win_rate_range")]
     return found
+
+
+def _whatever(row: ComparisonRow) -> str:
+    """What can be said of a pair without a word on the turns that are left out."""
+    within = interval_text(row["win_rate_range"])
+    turns = "turn" if row["left_out"] == 1 else "turns"
+    return (
+        f"whatever the verdicts on the {row['left_out']:,} {turns} left out, {row['a']}'s win rate "
+        f"against {row['b']} lies within {within}%"
+    )
 
 
 def check_unparsed(document: Document, most: float) -> None:

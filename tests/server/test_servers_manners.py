@@ -757,6 +757,10 @@ def test_an_answer_too_long_for_the_judge_fails_the_run(capsys: pytest.CaptureFi
     printed = capsys.readouterr()
     assert "too long for the judge" in printed.out
     assert "too long for the judge" in printed.err
+    # Of 6 turns 5 are ties by this judge, who always names what is shown first: 2.5 and 3.5 of 6.
+    said = "whatever the verdicts on the 1 turn left out, one's win rate"
+    assert said in " ".join(printed.out.split())
+    assert "41.7–58.3%" in printed.out
 
 
 # Models in this process
