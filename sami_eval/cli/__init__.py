@@ -17,6 +17,7 @@ from types import FrameType, TracebackType
 import typer
 
 from sami_eval.cli import (
+    again,
     agreement,
     align,
     compare,
@@ -62,6 +63,7 @@ app.command(cls=Grouped)(command(passk.passk))
 app.command()(align.align)
 app.command()(contrast.contrast)
 app.command()(show.show)
+app.command(cls=Grouped)(command(again.again))
 app.command()(ls.ls)
 app.command()(power.power)
 app.command()(agreement.agreement)

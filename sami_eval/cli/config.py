@@ -9,7 +9,7 @@ from pathlib import Path
 from sami_eval.cli.settings import Setting
 from sami_eval.core.errors import UsageError
 from sami_eval.core.files import Toml, read_toml
-from sami_eval.core.settings import ABOUT, converted, expected
+from sami_eval.core.settings import ABOUT, alternatives, converted, expected
 from sami_eval.core.shape import misfit
 
 
@@ -38,7 +38,7 @@ def from_file(path: Path, command: str, settings: Sequence[Setting]) -> dict[str
 
 
 def _names(setting: Setting) -> set[str]:
-    """The field's name, and the flag's, with either kind of dash."""
+    """The field's name and the flag's."""
     names = {setting.name, setting.typed_name.removeprefix("--")}
     return names if setting.owner != setting.name else set()
 
@@ -52,6 +52,9 @@ def _check_about(file: Toml, key: str, value: object, command: str) -> None:
 def _value(file: Toml, key: str, value: object, setting: Setting, hint: str) -> object:
     if setting.flag.read is not None and isinstance(value, str):
         return setting.flag.read(value)
+    kinds = alternatives(setting.kind)
+    if float in kinds and type(value) is int:
+        value = float(value)  # as the command line reads it: 0 and 0.0 have keys of their own
     fitted = converted(value, setting.kind)
     wrong = misfit(fitted, setting.kind)
     if wrong is not None:

@@ -89,13 +89,44 @@ def hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind, include_extras=True)
 
 
+def command_of(settings: Any) -> str:
+    """The command that settings are of: their class is named after it."""
+    return type(settings).__name__.removesuffix("Settings").lower()
+
+
+def to_toml(settings: Any, folder: Path) -> str:
+    """What was set, as a file that `--config` reads; what is as by default is left out.
+
+    folder: where relative paths count from.
+    """
+    command, fields = command_of(settings), dataclasses.fields(settings)
+    chosen = {field.name: getattr(settings, field.name) for field in fields}
+    said = {
+        field.name: chosen[field.name] for field in fields if chosen[field.name] != field.default
+    }
+    about = dict(zip(ABOUT, (command, str(folder)), strict=True))
+    lines = [f"{name} = {_toml(value)}" for name, value in {**about, **said}.items()]
+    return "\n".join([f"# sami-eval {command} --config THIS_FILE", *lines, ""])
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, str | Path):
+        import json
+
+        # JSON's texts are TOML's, but for one letter.
+        return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
 def converted(value: Any, kind: Any) -> Any:
     """The value as its type has it, where another is commonly written for it.
 
     A list for a tuple, a text for a path, a path for a text.
     """
     parts = [get_origin(part) or part for part in alternatives(kind)]
-    if isinstance(value, list) and tuple in parts:
+    if isinstance(value, list) and {tuple, Sequence} & set(parts):
         value = tuple(value)
     if isinstance(value, tuple):
         return tuple(os.fspath(one) if isinstance(one, os.PathLike) else one for one in value)

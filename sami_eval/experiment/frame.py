@@ -109,6 +109,7 @@ def run(
         _say(result.notes, progress)
         about = _envelope(plan, settings_key, shown(folder, config), result, stages, command)
         document = assembled(kind.KIND, result.own, about)
+        runs.save_settings(folder, settings)
         runs.save(folder, kind.KIND.file, document, result.files)
     return document
 

@@ -5,6 +5,7 @@ runs/2026-11-23-mtbench-sami-dpo/
     prompts.jsonl     the questions as asked
     responses.jsonl   every contender's answers
     verdicts.jsonl    every judgment with the judge's words
+    settings.toml     what was asked for: `sami-eval again` does it again
     report.html       what `show --html` writes
 
 A pass@k run has passk.json (passk_document.py), problems.jsonl and samples.jsonl instead.
@@ -18,11 +19,14 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sami_eval.core import address
 from sami_eval.core.errors import UsageError
 from sami_eval.core.files import read_json
+from sami_eval.core.settings import to_toml
 from sami_eval.core.shape import misfit
 from sami_eval.core.types import MOST_TURNS, Usage, Verdict
 from sami_eval.data.prompts import read_lines
@@ -31,6 +35,7 @@ from sami_eval.experiment.document import Document
 from sami_eval.experiment.envelope import Kind, dump, read
 from sami_eval.experiment.passk_document import PasskDocument
 from sami_eval.ledger.store import atomic_write, disk_error
+from sami_eval.server import endpoint
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -41,6 +46,7 @@ D = TypeVar("D", bound=Mapping[str, Any])
 DOCUMENT = document.KIND.file
 PASSK = passk_document.KIND.file
 REPORT = "report.html"
+SETTINGS = "settings.toml"
 REPRODUCTIONS = "reproductions"
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # a file system without flock
 NAME_LIMIT = 80
@@ -162,6 +168,15 @@ def save(
     for file, rows in files.items():
         _write_rows(folder / file, rows)
     atomic_write(folder / name, dump(document))
+
+
+def save_settings(folder: Path, settings: Any) -> None:
+    """Write what was asked for, without what may be a secret."""
+    url = settings.base_url
+    if url is not None and address.fault_of(url):  # nobody was asked there, or it had been refused
+        settings = replace(settings, base_url=None)
+    text = to_toml(settings, Path.cwd())
+    atomic_write(folder / SETTINGS, endpoint.masked(text))
 
 
 def _write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:

@@ -1,0 +1,65 @@
+"""`sami-eval again`: a run once more, from the settings it keeps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from sami_eval.cli.compare import compare
+from sami_eval.cli.flags import DryRun, Json, Quiet, Verbose
+from sami_eval.cli.passk import passk
+from sami_eval.cli.settings import settings_of
+from sami_eval.core.errors import UsageError
+from sami_eval.core.flags import Flag, Group
+from sami_eval.experiment.settings import CompareSettings, PasskSettings
+
+
+def again(
+    run: Annotated[
+        str | None,
+        Flag("Run folder or name; default: latest run.", Group.ASKED, positional=True),
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Do a finished run again as it was asked for; what is stored costs nothing."""
+    from sami_eval.core.config import find_config
+    from sami_eval.experiment import runs
+
+    folder = runs.find_run(run, find_config(Path.cwd()).root)
+    typed, file = _typed(folder), (folder / runs.SETTINGS).absolute()
+    if not file.is_file():
+        hint = f"what was typed for it: {typed}" if typed else "sami-eval ls runs"
+        raise UsageError(f"`{folder}` was made before runs kept their settings", hint)
+    if runs.is_passk(folder):
+        passk(PasskSettings(**_settings(file, passk)), dry_run, as_json, quiet, verbose, typed)
+    else:
+        compare(
+            CompareSettings(**_settings(file, compare)), dry_run, as_json, quiet, verbose, typed
+        )
+
+
+def _typed(folder: Path) -> str:
+    """The command that made a run: it makes the same again. "" for a run made from Python."""
+    from sami_eval.experiment import document, passk_document, runs
+    from sami_eval.experiment.envelope import read
+
+    if runs.is_passk(folder):
+        return read(passk_document.KIND, folder / runs.PASSK)["command"]
+    return read(document.KIND, folder / runs.DOCUMENT)["command"]
+
+
+def _settings(file: Path, command: Callable[..., None]) -> dict[str, Any]:
+    """What a run's file says, from the folder where it was asked for, so that paths lead there."""
+    from sami_eval.cli.config import from_file
+    from sami_eval.core.files import read_toml
+
+    said = from_file(file, command.__name__, list(settings_of(command)))
+    folder = read_toml(file, "sami-eval ls runs").data.get("folder")
+    if isinstance(folder, str) and os.path.isdir(folder):
+        os.chdir(folder)
+    return said
