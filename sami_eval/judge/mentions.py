@@ -28,7 +28,8 @@ _OF = re.compile(
 )
 _DENIED = re.compile(
     r"(?:\b(?:not|never|nor|neither|rather[ ]than|instead[ ]of|over|against|than)|n[’']t)"
-    r"(?:[ ](?:an?|the|a[ ]plain|say|give|given|choose|pick|go[ ]with|call[ ]it|be|been|deserve))?"
+    r"(?:[ ](?:an?|the|a[ ]plain|say|give|given|choose|pick|go[ ]with|call[ ]it|be|been|deserve"
+    r"|(?:read|take|mistake|interpret|count|treat|understand)[ ](?:it|this|that)[ ](?:as|for)))?"
     r"[ ]?[*_`'\"“‘(]{0,3}\Z"
     r"|(?:\b(?:nicht|kein|(?:an)?statt|pas|plutôt[ ]que|non|no|não|не|вместо"
     r"|(?:au[ ]lieu|en[ ]lugar|en[ ]vez|em[ ]vez|anstelle)[ ](?:de|von|d))|[不非])"
@@ -49,7 +50,8 @@ _MEANS = re.compile(
 _SUPPOSED = re.compile(
     r"(?:\b(?:for[ ](?:example|instance)|e\.g\.|such[ ]as)[:,]?[ ]?[*_`'\"“(]{0,3}"
     r"(?:[Rr]ating:[ ]?)?"
-    r"|\b(?:would|could|might)[ ](?:have|get|earn|receive)\b[^.!?\n]{0,40})\Z",
+    r"|\b(?:would|could|might)[ ](?:have|get|earn|receive)\b[^.!?\n]{0,40}"
+    r"|\([^()\n]{0,30}\d[ ]?[-+−–*×/][ ]?)\Z",  # (10 - [[2]]): a part of a sum
     re.I,
 )
 _CONDITIONAL = re.compile(
@@ -72,7 +74,7 @@ def given(text: str, mentions: Sequence[Mention], possible: int) -> list[Mention
     possible: how many different verdicts there are; 0 for ratings.
     """
     left = _disjoint(mentions)
-    for rule in (_of_legends, _of_lists, _of_denials):
+    for rule in (_of_legends, _of_lists, _of_asides, _of_denials):
         left = rule(text, left)
     if possible > 2:
         left = _of_whole_sentences(text, left, possible)
@@ -81,7 +83,7 @@ def given(text: str, mentions: Sequence[Mention], possible: int) -> list[Mention
 
 
 def _is_supposed(text: str, one: Mention) -> bool:
-    """Whether it would only be given in another case: "could have got [[9]]", "[[A]] if ..."."""
+    """Whether it is a part of a sum, or given in another case: "could have got [[9]]"."""
     return bool(_SUPPOSED.search(_before(text, one)) or _CONDITIONAL.match(text, one[1].end()))
 
 
@@ -146,6 +148,11 @@ def _runs(
     yield run
 
 
+def _agreed(runs: Iterator[list[Mention]]) -> list[Mention]:
+    """The mentions of those runs that say one thing only."""
+    return [one for run in runs if len({_said(one) for one in run}) < 2 for one in run]
+
+
 def _of_lists(text: str, mentions: Sequence[Mention]) -> list[Mention]:
     """Without lists and ranges of different verdicts, and without what a rating is out of."""
 
@@ -163,9 +170,7 @@ def _of_lists(text: str, mentions: Sequence[Mention]) -> list[Mention]:
         for one, other in zip([None, *mentions], mentions, strict=False)
         if one is None or one[0] != "rating" or not _is_out_of(_between(text, one, other))
     ]
-    return [
-        one for run in _runs(whole, joined) if len({_said(one) for one in run}) < 2 for one in run
-    ]
+    return _agreed(_runs(whole, joined))
 
 
 def _is_out_of(between: str) -> bool:
@@ -182,12 +187,21 @@ def _of_legends(text: str, mentions: Sequence[Mention]) -> list[Mention]:
         near = other[1].start() - one[1].end() <= _LEGEND
         return near and explained(one) and explained(other)
 
-    return [
-        one
-        for run in _runs(mentions, joined)
-        if len({_said(one) for one in run}) < 2
-        for one in run
-    ]
+    return _agreed(_runs(mentions, joined))
+
+
+def _of_asides(text: str, mentions: Sequence[Mention]) -> list[Mention]:
+    """Without different verdicts within one pair of brackets: "(turn 1: [[A]], turn 2: [[B]])"."""
+
+    def bracket(one: Mention) -> int:
+        start = max(one[1].start() - _LEGEND, 0)
+        opened = text.rfind("(", start, one[1].start())
+        return opened if opened > text.rfind(")", start, one[1].start()) else -1
+
+    def joined(one: Mention, other: Mention) -> bool:
+        return bracket(one) == bracket(other) >= 0
+
+    return _agreed(_runs(mentions, joined))
 
 
 def _of_denials(text: str, mentions: Sequence[Mention]) -> list[Mention]:

@@ -51,6 +51,7 @@ _FILLER = re.compile(
 _NUMBERED = re.compile(r"[ ]?([0-9]{1,3})[.):][ ]+[A-Za-z]")
 _OPENING = re.compile(r"[\s*_:`]*")
 _BRACE = re.compile(r"[ ]{0,3}\{")
+_NO_FRACTION = re.compile(r"\\(?:sqrt|pi|log|ln|exp|sin|cos|tan)(?![A-Za-z])|[√π]")
 _SENTENCE_END = re.compile(r"(?<!\bRs)(?<!\bapprox)(?<!\bNo)[.!?](?=\s|$)|[。｡]|\n")
 # What may stand between two numbers of one sum: units, brackets and an operator.
 _CHAIN = re.compile(
@@ -67,7 +68,7 @@ _RATE = re.compile(
 
 
 def extract_answer(text: str) -> Fraction | None:
-    """The number an answer gives, exactly; None where it holds none.
+    """The number an answer gives, exactly; None where it holds none, or a root or logarithm.
 
     25% is 25 and $1,000.00 is 1000: units are not converted. Time is linear in the text's length.
     """
@@ -76,6 +77,8 @@ def extract_answer(text: str) -> Fraction | None:
     headings = _headings(text, markers)
     for marker in reversed(markers[-MOST_MARKERS:]):
         if marker.start() not in headings:
+            if marker["boxed"] is not None and _is_no_fraction(text, marker.end()):
+                return None
             value = _behind(text, marker)
             if value is not None:
                 return value
@@ -128,16 +131,29 @@ def _chained(text: str, first: Quantity, rest: Iterator[Quantity]) -> Fraction:
     return result
 
 
+def _is_no_fraction(text: str, start: int) -> bool:
+    """Whether a box holds what no fraction is: 2√3 is not 2, and 5π is not 5."""
+    box = _box(text, start)
+    return box is not None and _NO_FRACTION.search(text, *box) is not None
+
+
 def _boxed(text: str, start: int) -> Fraction | None:
-    """The value in the braces that open here; after its last equals sign where it has one."""
-    brace = _BRACE.match(text, start)
-    if brace is None:
+    """The value in the braces that open here, or right behind where none do."""
+    box = _box(text, start)
+    if box is None:
         first = next(quantities(text, start, min(start + WINDOW, len(text))), None)
         return first.value if first is not None and first.start <= start + 2 else None
-    end = _closing(text, brace.end())
-    after = text.rfind("=", brace.end(), end) + 1
-    first = next(quantities(text, max(after, brace.end()), end), None)
+    first = next(quantities(text, *box), None)
     return None if first is None else first.value
+
+
+def _box(text: str, start: int) -> tuple[int, int] | None:
+    """Where the value in the braces that open here stands: after its last equals sign."""
+    brace = _BRACE.match(text, start)
+    if brace is None:
+        return None
+    end = _closing(text, brace.end())
+    return max(text.rfind("=", brace.end(), end) + 1, brace.end()), end
 
 
 def _closing(text: str, start: int) -> int:

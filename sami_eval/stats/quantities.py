@@ -206,8 +206,13 @@ def _raised(base: Fraction, power: int) -> list[Fraction]:
 
 
 def _fraction(whole: str | None, top: list[Fraction], low: list[Fraction]) -> list[Fraction]:
-    """Top over low behind a whole number; numbers of their own where that is no fraction."""
-    if not top or not low or not low[0]:
+    """Top over low behind a whole number; numbers of their own where that is no fraction.
+
+    None over zero: it has no value, and its parts are not what it says.
+    """
+    if top and low and not low[0]:
+        return []
+    if not top or not low:
         return [*([Fraction(int(whole))] if whole else []), *top, *low]
     value = top[-1] / low[0]
     if whole is None:

@@ -64,6 +64,10 @@ VERDICTS: list[tuple[str, Winner | None]] = [
     ("[[A]] slår [[B]].", None),
     ("[[A]], although [[B]] was close.", None),
     ("[[B]] ~~[[A]]~~", None),
+    ("[[A]] is my final verdict; do not read it as [[B]].", "a"),
+    ("Overall: [[C]]. (turn 1: [[A]], turn 2: [[B]])", "tie"),
+    ("(turn 1: [[A]], turn 2: [[B]])", None),
+    ("I first thought [[C]]. Final verdict ([[A]])", "a"),
 ]
 
 RATINGS: list[tuple[str, float | None]] = [
@@ -94,6 +98,9 @@ RATINGS: list[tuple[str, float | None]] = [
     ("[[8]] 満点は[[10]]", 8),
     ("[[8]] sobre [[10]]", 8),
     ("[[8]]. A better answer would get [[10]].", 8),
+    ("Rating: [[8]]. (10 - [[2]])", 8),
+    ("Assistant 1 - [[8]]", 8),
+    ("Rating: [[7]] (accuracy [[8]], style [[5]])", 7),
 ]
 
 
