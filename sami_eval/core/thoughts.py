@@ -2,7 +2,8 @@
 
 `<think>...</think>`, `<thinking>`, `[THINK]`, channels as `<|channel|>analysis`; left open, they
 hold the rest of the text; closed only, because the chat template opened them unseen, they hold
-what stands before.
+what stands before. `<analysis>` and `<reflection>` are common words of answers too: they hold
+thoughts where they are closed, come first, and something is said behind them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ TAG = re.compile(
     r"|<\|channel\|>(?:analysis|commentary|final)(?:[^<]{0,80}<\|message\|>)?"
 )
 _CLOSING = re.compile(r"\W+/|<\|(?:END|end)_|<channel\||<\|channel\|>final|&lt;/|<unused95")
+_LEADING = re.compile(r"\s*<(analysis|reflection)>.*?</\1>(?=\s*\S)", re.I | re.S)
+_LEADING_TAG = re.compile(r"\A</?(?:analysis|reflection)>|</?(?:analysis|reflection)>\Z", re.I)
 Span = tuple[int, int]
 
 
@@ -28,9 +31,9 @@ def closes(tag: str) -> bool:
 
 def thoughts(text: str) -> list[Span]:
     """Where the text is thought, tags included: spans in order, none within another."""
-    spans: list[Span] = []
+    spans = _leading(text)
     opened: int | None = None
-    for tag in TAG.finditer(text):
+    for tag in TAG.finditer(text, spans[-1][1] if spans else 0):
         if not closes(tag[0]):
             opened = tag.start() if opened is None else opened
         elif opened is not None:
@@ -39,6 +42,14 @@ def thoughts(text: str) -> list[Span]:
         else:
             spans = [(0, tag.end())]
     return spans if opened is None else [*spans, (opened, len(text))]
+
+
+def _leading(text: str) -> list[Span]:
+    """The closed blocks that a text begins with, by tags that hold thoughts there alone."""
+    spans: list[Span] = []
+    while block := _LEADING.match(text, spans[-1][1] if spans else 0):
+        spans.append(block.span())
+    return spans
 
 
 def blanked(text: str) -> str:
@@ -58,7 +69,7 @@ def parted(text: str) -> tuple[str, str]:
     for start, end in spans:
         said.append(text[at:start])
         at = end
-    kept = (TAG.sub("", text[start:end]).strip() for start, end in spans)
+    kept = (_LEADING_TAG.sub("", TAG.sub("", text[start:end]).strip()) for start, end in spans)
     return "".join([*said, text[at:]]).strip(), "\n\n".join(filter(None, kept))
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Model
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 NAME = "probe"
+LEAST_ALPHA = 1e-6  # a smaller one adds less than any number format of weights can show
 
 
 def check_fit(models: Sequence[Model]) -> list[str]:
@@ -43,6 +45,7 @@ def check_fit(models: Sequence[Model]) -> list[str]:
 def _check(base: str, revision: str | None, adapter: str, fingerprint: str) -> str | None:
     folder = Path(adapter)
     peft_folder.check_kind(folder)
+    peft_folder.check_scale(folder)
     peft_folder.check_init(folder)
     peft_folder.tensors(folder)
     weights = load_weights(folder)
@@ -60,7 +63,7 @@ def _check(base: str, revision: str | None, adapter: str, fingerprint: str) -> s
     return f"warning: adapter `{adapter}` changes nothing: {idle}" if idle else None
 
 
-def _idle(stated: Mapping[str, object], weights: dict[str, Tensor]) -> str | None:
+def _idle(stated: Mapping[str, Any], weights: dict[str, Tensor]) -> str | None:
     """Why a LoRA adds nothing anywhere, or None: what it adds is alpha times B times A."""
     if not all("lora_A" in name or "lora_B" in name for name in weights):
         return None
@@ -72,9 +75,18 @@ def _idle(stated: Mapping[str, object], weights: dict[str, Tensor]) -> str | Non
         return None
     if all(name in zero or name.replace("lora_B", "lora_A") in zero for name in second):
         return "one of the two factors is zero in every layer"
-    patterns = stated.get("alpha_pattern")
-    alphas = [stated.get("lora_alpha"), *(patterns.values() if isinstance(patterns, dict) else ())]
-    return "its lora_alpha is 0" if all(alpha == 0 for alpha in alphas) else None
+    alphas = {_alpha(stated, name.partition(".lora_B")[0]) for name in second - zero}
+    if any(abs(alpha) > LEAST_ALPHA for alpha in alphas):
+        return None
+    return f"its lora_alpha is {' and '.join(f'{alpha:g}' for alpha in sorted(alphas))}"
+
+
+def _alpha(stated: Mapping[str, Any], module: str) -> float:
+    """The alpha of one layer: its pattern's, found as PEFT finds it, or the adapter's own."""
+    patterns: Mapping[str, float] = stated.get("alpha_pattern") or {}
+    module = module.removeprefix("base_model.model.")
+    own = [alpha for key, alpha in patterns.items() if re.match(rf"(.*\.)?({key})$", module)]
+    return float(own[0] if own else stated.get("lora_alpha", 8))
 
 
 def load_weights(folder: Path) -> dict[str, Tensor]:

@@ -6,10 +6,12 @@ Heavy imports stand inside the functions.
 from __future__ import annotations
 
 import contextlib
+import json
 import pickle
 import warnings
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sami_eval.core.errors import UsageError
@@ -64,13 +66,29 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
+def _check_shards(folder: Path) -> None:
+    """Refuse a checkpoint without a file that its index names."""
+    for index in folder.glob("*.safetensors.index.json"):
+        stated = json.loads(index.read_text(encoding="utf-8"))
+        named = stated.get("weight_map") if isinstance(stated, dict) else None
+        files = set(map(str, named.values())) if isinstance(named, dict) else set()
+        absent = sorted(name for name in files if not (folder / name).is_file())
+        if absent:
+            raise UsageError(
+                f"`{folder}` lacks {first(absent)}, which its index names",
+                "copy or download it again, whole",
+                str(index),
+            )
+
+
 def load_network(model: Model, **settings: Any) -> PreTrainedModel:
     """The base's network with all of its weights. settings: go to `from_pretrained`.
 
-    Raises UsageError for files that leave a weight at random.
+    Raises UsageError for files that are not all there, or leave a weight at random.
     """
     from transformers import AutoModelForCausalLM
 
+    _check_shards(Path(model.base))
     try:
         with quiet():
             network, found = AutoModelForCausalLM.from_pretrained(

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sami_eval.core.errors import UsageError
+from sami_eval.core.errors import UsageError, shown
 from sami_eval.generate.fingerprints import file_hash
+from sami_eval.generate.loading import first
 from sami_eval.ledger.store import key
 
 CONFIG = "adapter_config.json"
@@ -40,6 +41,7 @@ use_dora use_rslora
 USUAL = frozenset(_USUAL.split())
 # What does not change an answer: where the adapter came from, and how it was trained.
 _SILENT = ("base_model_name_or_path", "revision", "inference_mode", "peft_version", "lora_dropout")
+_OF_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".json")
 _UNORDERED = ("target_modules", "modules_to_save", "exclude_modules", "layers_to_transform")
 
 
@@ -86,6 +88,21 @@ def check_kind(folder: Path) -> None:
             )
 
 
+def check_scale(folder: Path) -> None:
+    """Refuse a LoRA's rank or alpha that is no number, text with digits included."""
+    config = read_adapter_config(folder)
+    for name in ("r", "lora_alpha", "rank_pattern", "alpha_pattern"):
+        said = config.get(name)
+        values = list(said.values()) if isinstance(said, dict) else [] if said is None else [said]
+        wrong = [one for one in values if isinstance(one, bool) or not isinstance(one, int | float)]
+        if wrong:
+            raise UsageError(
+                f"adapter `{folder}`: `{name}` is {shown(wrong[0])}, not a number",
+                "save the adapter again, or correct the file",
+                str(folder / CONFIG),
+            )
+
+
 def check_init(folder: Path) -> None:
     """Refuse an adapter that changes its base when it is loaded, as PiSSA's and OLoRA's do.
 
@@ -127,7 +144,12 @@ def weights_file(folder: Path) -> Path:
     for name in (SAFE, PICKLED):
         if (folder / name).is_file():
             return folder / name
-    raise UsageError(f"no adapter weights in `{folder}`", f"it needs {SAFE}: save or copy it again")
+    others = sorted(path.name for path in folder.glob("*model*") if path.suffix in _OF_WEIGHTS)
+    there = f": there is {first(others)}" if others else ""
+    raise UsageError(
+        f"no adapter weights in `{folder}`{there}",
+        f"it needs {SAFE}, whole and in one file: save or copy it again",
+    )
 
 
 def tensors(folder: Path) -> Shapes:

@@ -39,6 +39,11 @@ _FILTER = re.compile(
     r"|sensitive (content|word|info)|blocklist|moderation|\bflagged\b|guardrail|敏感|违规|不安全",
     re.I,
 )
+_REGION = re.compile(
+    r"unsupported.country"
+    r"|\b(?:country|region|territory|location)\b.{0,40}\bnot (?:supported|available)",
+    re.I,
+)
 _POSITIVE = re.compile(
     r"positive|greater|above|larger|more than|non.?zero|between|range|at least|minimum"
     r"|> ?=? ?0|0 ?<|\(0|>0",
@@ -298,6 +303,9 @@ def check_final(refusal: Refusal, words: str, at: Place, to: str) -> None:
             f"`{at.url}` answers {status}: it has moved to `{to or 'elsewhere'}`",
             "name the address that answers: --base-url, without /chat/completions",
         )
+    if status == 403 and _REGION.search(" ".join((refusal.said, *refusal.codes))):
+        hint = "no key changes that: name a server that may be asked from here, --base-url"
+        raise SamiEvalError(f"`{at.url}` answers {status}: {words}", hint)
     if status in (401, 403):
         what = "the key" if at.variable else "a call without a key"
         hint = f"check {at.variable}" if at.variable else 'name its variable: key = "OUR_KEY"'

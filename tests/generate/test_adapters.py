@@ -435,14 +435,25 @@ def test_an_adapter_that_was_never_trained_is_said_to_change_nothing(
     assert "good" not in said
 
 
-@pytest.mark.parametrize("why", ["lora_alpha is 0", "one of the two factors is zero"])
+@pytest.mark.parametrize(
+    ("why", "facts"),
+    [
+        ("lora_alpha is 0", {"lora_alpha": 0}),
+        ("lora_alpha is 1e-30", {"lora_alpha": 1e-30}),
+        ("lora_alpha is 0", {"alpha_pattern": {"q_proj": 0, r"^model\.layers\..*": 0}}),
+        ("one of the two factors is zero", {}),
+    ],
+)
 def test_an_adapter_that_adds_nothing_is_said_to_change_nothing(
-    base: Path, folder: Path, capsys: pytest.CaptureFixture[str], why: str
+    base: Path,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    why: str,
+    facts: dict[str, object],
 ) -> None:
     made(folder / "a", base)
-    if "alpha" in why:
-        stated(folder / "a", lora_alpha=0)
-    else:
+    stated(folder / "a", **facts)
+    if not facts:
         changed(
             folder / "a", lambda rows: {k: v * 0 if "lora_A" in k else v for k, v in rows.items()}
         )
@@ -452,6 +463,65 @@ def test_an_adapter_that_adds_nothing_is_said_to_change_nothing(
     assert code == 0
     assert "adapter `a` changes nothing: " in err
     assert why in err
+
+
+@pytest.mark.parametrize(
+    ("facts", "fault"),
+    [
+        ({"lora_alpha": "16"}, "`lora_alpha` is `'16'`, not a number"),
+        ({"r": True}, "`r` is `True`, not a number"),
+        ({"alpha_pattern": {"q_proj": [1]}}, "`alpha_pattern` is `[1]`, not a number"),
+    ],
+)
+def test_an_alpha_or_rank_that_is_no_number_is_refused(
+    base: Path,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    facts: dict[str, object],
+    fault: str,
+) -> None:
+    stated(made(folder / "a", base), **facts)
+    code, err = compared(capsys, base, folder / "a")
+    assert code == 2
+    assert f"error: adapter `{folder / 'a'}`: {fault}\n" in err
+    assert f"--> {folder / 'a' / CONFIG}" in err
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["adapter_model.pt"],
+        ["adapter_model-00001-of-00002.safetensors", "adapter_model.safetensors.index.json"],
+    ],
+)
+def test_weights_under_other_names_are_named(
+    base: Path, folder: Path, capsys: pytest.CaptureFixture[str], names: list[str]
+) -> None:
+    made(folder / "a", base)
+    content = (folder / "a" / WEIGHTS).read_bytes()
+    (folder / "a" / WEIGHTS).unlink()
+    for name in names:
+        (folder / "a" / name).write_bytes(content)
+    code, err = compared(capsys, base, folder / "a")
+    assert code == 2
+    there = ", ".join(f"`{name}`" for name in names)
+    assert f"no adapter weights in `{folder / 'a'}`: there is {there}\n" in err
+
+
+def test_a_checkpoint_without_a_file_that_its_index_names_is_an_error(
+    base: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from safetensors.torch import load_file
+
+    copy = shutil.copytree(base, folder / "copy")
+    names = list(load_file(copy / "model.safetensors"))
+    (copy / "model.safetensors").unlink()
+    shard = "model-00001-of-00001.safetensors"
+    index = {"metadata": {}, "weight_map": dict.fromkeys(names, shard)}
+    (copy / "model.safetensors.index.json").write_text(json.dumps(index))
+    code, err = compared(capsys, base, copy)
+    assert code == 2
+    assert f"error: `{copy}` lacks `{shard}`, which its index names\n" in err
 
 
 @pytest.mark.parametrize("template", ["hello", "{{ messages[0].role }}: "])

@@ -162,6 +162,11 @@ def test_a_refused_key_exits_4_without_showing_it(status: int) -> None:
         (404, error("The model `judge-1` does not exist", "model_not_found"), "does not exist"),
         (429, error("You exceeded your quota", "insufficient_quota"), "no quota left"),
         (402, error("Payment required"), "no quota left: Payment required"),
+        (
+            403,
+            error("Country, region, or territory not supported", "unsupported_country"),
+            "answers 403: Country, region, or territory not supported",
+        ),
     ],
 )
 def test_what_can_never_succeed_ends_the_run(status: int, body: bytes, words: str) -> None:

@@ -8,6 +8,7 @@ from fractions import Fraction as F
 
 import pytest
 
+from sami_eval.core.thoughts import parted
 from sami_eval.stats.extract import extract_answer
 from tests import SHARED
 
@@ -199,6 +200,24 @@ def test_a_run_of_digits_is_one_number_or_none(text: str, value: F | int | None)
 def test_a_number_that_was_only_thought_is_none(thought: str) -> None:
     assert extract_answer(thought.format("#### 7") + "\nSo 18.") == 18
     assert extract_answer(thought.partition("{}")[0] + "#### 7") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("<analysis>#### 7</analysis>\nSo 18.", 18),
+        ("<analysis>#### 7</analysis> <reflection>#### 8</reflection>\nSo 18.", 18),
+        ("<analysis>#### 7</analysis>", 7),  # nothing behind it: the answer itself
+        ("So 18. <analysis>#### 7</analysis> It is right.", 7),
+        ("<analysis>#### 7", 7),
+    ],
+)
+def test_an_analysis_is_thought_where_it_is_closed_and_leads(text: str, value: int) -> None:
+    assert extract_answer(text) == value
+
+
+def test_an_analysis_and_the_answer_behind_it_are_parted() -> None:
+    assert parted("<analysis>hm</analysis>\nFinal 18") == ("Final 18", "hm")
 
 
 def test_many_markers_cost_no_more_than_the_last_ones() -> None:
