@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from sami_eval.cli.options import As, Json, Votes
+from sami_eval.cli.flags import Json
 from sami_eval.core.errors import UsageError
+from sami_eval.experiment.settings import AgreementSettings
 
 
-def agreement(
-    judged: Annotated[
-        str | None,
-        typer.Argument(
-            help="What the judge said: run, file of verdicts, or votes of its own "
-            "(file, hub id:split); default: latest run."
-        ),
-    ] = None,
-    votes: Votes = None,
-    names: As = None,
-    as_json: Json = False,
-) -> None:
+def agreement(settings: AgreementSettings, as_json: Json = False) -> None:
     """Compare a judge with people's votes, and people with each other."""
     from sami_eval.cli.output import print_document
     from sami_eval.core.config import find_config
@@ -32,14 +19,14 @@ def agreement(
     from sami_eval.experiment.agreement_document import agreement_document
     from sami_eval.experiment.judged import parse_names, read_judged
 
-    if votes is None:
+    if settings.votes is None:
         raise UsageError(
             "`--votes` is missing: a judge is measured by people's votes",
             "sami-eval agreement --votes lmsys/mt_bench_human_judgments RUN",
         )
     root = find_config(Path.cwd()).root
-    given = parse_names(names or ())
-    people = read_votes(votes)
-    source = judged or str(runs.find_run(None, root))
+    given = parse_names(settings.vote_names)
+    people = read_votes(settings.votes)
+    source = settings.judged or str(runs.find_run(None, root))
     found = agree(read_judged(source, given, root), people)
-    print_document(agreement_document(found, votes, source), as_json)
+    print_document(agreement_document(found, settings.votes, source), as_json)

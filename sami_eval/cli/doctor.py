@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from sami_eval.cli.options import Json
+from sami_eval.cli.flags import Json
 
 
 def doctor(as_json: Json = False) -> None:

@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from sami_eval.cli.options import Json
+from sami_eval.cli.flags import Json
 from sami_eval.core.errors import UsageError
+from sami_eval.core.flags import Flag, Group
 
 Row = tuple[str, ...]
 
 
 def ls(
-    what: Annotated[str, typer.Argument(help="models | judges | tasks | methods | scales | runs")],
+    what: Annotated[
+        str,
+        Flag("models | judges | tasks | methods | scales | runs", Group.ASKED, positional=True),
+    ],
     as_json: Json = False,
 ) -> None:
     """List models, judges, tasks, methods, scales or runs, each with where it comes from."""

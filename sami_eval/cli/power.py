@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
-from sami_eval.cli.options import Json
+from sami_eval.cli.flags import Json
 from sami_eval.core.errors import UsageError
+from sami_eval.core.flags import Flag, Group
+from sami_eval.core.settings import Count
 
 
 def power(
     win_rate: Annotated[
-        float | None, typer.Option(help="True win rate to find, e.g. 0.57; ties count half.")
+        float | None, Flag("True win rate to find, e.g. 0.57; ties count half.", Group.ASKED)
     ] = None,
-    questions: Annotated[
-        int | None, typer.Option(min=1, help="Number of questions at hand.")
-    ] = None,
-    ties: Annotated[float, typer.Option(help="Expected share of ties.")] = 0.0,
+    questions: Annotated[Count | None, Flag("Number of questions at hand.", Group.ASKED)] = None,
+    ties: Annotated[float, Flag("Expected share of ties.", Group.ASKED)] = 0.0,
     as_json: Json = False,
 ) -> None:
     """Say how many questions find an effect, or which effect so many questions find."""

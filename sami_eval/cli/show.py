@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from sami_eval.cli.options import As, Json, Verbose, Votes
+from sami_eval.cli.flags import Json, Verbose
 from sami_eval.cli.passk import show_passk
+from sami_eval.core.flags import Flag, Group, VoteNames, Votes
 
 if TYPE_CHECKING:
     from sami_eval.core.types import Verdict
@@ -19,25 +19,28 @@ if TYPE_CHECKING:
 def show(
     run: Annotated[
         str | None,
-        typer.Argument(help="Run folder or name, or a file of verdicts; default: latest run."),
+        Flag(
+            "Run folder or name, or a file of verdicts; default: latest run.",
+            Group.ASKED,
+            positional=True,
+        ),
     ] = None,
     as_json: Json = False,
-    unparsed: Annotated[
-        bool, typer.Option("--unparsed", help="List the judgments without a verdict.")
-    ] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="The table in Markdown.")] = False,
-    latex: Annotated[bool, typer.Option("--latex", help="The table in LaTeX (booktabs).")] = False,
-    csv: Annotated[Path | None, typer.Option(help="Write the scores of each question.")] = None,
-    verdicts: Annotated[Path | None, typer.Option(help="Write every verdict, JSON lines.")] = None,
+    unparsed: Annotated[bool, Flag("List the judgments without a verdict.", Group.OUTPUT)] = False,
+    markdown: Annotated[bool, Flag("The table in Markdown.", Group.OUTPUT)] = False,
+    latex: Annotated[bool, Flag("The table in LaTeX (booktabs).", Group.OUTPUT)] = False,
+    csv: Annotated[Path | None, Flag("Write the scores of each question.", Group.OUTPUT)] = None,
+    verdicts: Annotated[Path | None, Flag("Write every verdict, JSON lines.", Group.OUTPUT)] = None,
     fastchat: Annotated[
-        Path | None, typer.Option(help="Write FastChat's model_judgment/ into this folder.")
+        Path | None,
+        Flag("Write FastChat's model_judgment/ into this folder.", Group.OUTPUT, value="FOLDER"),
     ] = None,
-    lm_eval: Annotated[Path | None, typer.Option(help="Write lm-eval's results JSON.")] = None,
+    lm_eval: Annotated[Path | None, Flag("Write lm-eval's results JSON.", Group.OUTPUT)] = None,
     html: Annotated[
-        bool, typer.Option("--html", help="Write the run's report.html, and say where.")
+        bool, Flag("Write the run's report.html, and say where.", Group.OUTPUT)
     ] = False,
     votes: Votes = None,
-    names: As = None,
+    names: VoteNames = (),
     verbose: Verbose = False,
 ) -> None:
     """Print or export a finished run, or verdicts judged elsewhere; calls no model."""
@@ -65,7 +68,7 @@ def show(
             return
         document = read_document(folder / runs.DOCUMENT)
     if votes is not None:
-        document = _with_votes(document, folder or Path(run or ""), votes, names or [])
+        document = _with_votes(document, folder or Path(run or ""), votes, names)
     if lm_eval is not None:
         write(lm_eval, dump(exports.lm_eval(document)))
     if folder is not None and (csv or verdicts or fastchat):
@@ -120,7 +123,7 @@ def _read_file(path: Path) -> Document:
     return read_document(path) if path.name == runs.DOCUMENT else read_verdict_file(path)
 
 
-def _with_votes(document: Document, source: Path, votes: str, names: list[str]) -> Document:
+def _with_votes(document: Document, source: Path, votes: str, names: Sequence[str]) -> Document:
     """With the win rate corrected by people's votes; source: run folder or file of verdicts."""
     from sami_eval.data.answers import read_answers
     from sami_eval.experiment import runs

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from sami_eval.core.errors import UsageError
+from sami_eval.core.flags import Flag, Group
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing on success.")]
+Quiet = Annotated[bool, Flag("Print nothing on success.", Group.OUTPUT, ("-q", "--quiet"))]
 
 
 def tasks(
-    what: Annotated[str, typer.Argument(help="install | remove | path")], quiet: Quiet = False
+    what: Annotated[str, Flag("install | remove | path", Group.ASKED, positional=True)],
+    quiet: Quiet = False,
 ) -> None:
     """Copy our lm-eval tasks into the installed lm-eval, take them out, or say where they lie.
 

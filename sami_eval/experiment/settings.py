@@ -143,6 +143,26 @@ class CompareSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AgreementSettings:
+    """What `sami-eval agreement` was asked to do."""
+
+    judged: Annotated[
+        str | None,
+        Flag(
+            "What the judge said: run, file of verdicts, or votes of its own (file, hub id:split); "
+            "default: latest run.",
+            Group.COMPARED,
+            positional=True,
+        ),
+    ] = None
+    votes: Votes = None
+    vote_names: VoteNames = ()
+
+    def __post_init__(self) -> None:
+        check(self, hint="sami-eval agreement --help")
+
+
+@dataclass(frozen=True, slots=True)
 class PasskSettings:
     """What `sami-eval passk` was asked to do."""
 
