@@ -47,9 +47,9 @@ def command(run: Callable[..., None]) -> Callable[..., None]:
     def typed(context: typer.Context, **values: Any) -> None:
         from sami_eval.cli.config import from_file
 
-        given = _given(context, settings, values)
-        path = given.pop("config", None)
-        said = from_file(path, run.__name__, settings) if isinstance(path, Path) else {}
+        given, path = _given(context, settings, values), values.get("config")
+        name = context.command_path.partition(" ")[2]
+        said = from_file(path, name, settings) if path is not None else {}
         sources = {name: context.get_parameter_source(name) for name in given}
         typed = {name for name, source in sources.items() if getattr(source, "name", "") in TYPED}
         # A file that was named is meant; the environment is only there.

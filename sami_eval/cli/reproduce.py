@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sami_eval.cli.options import (
-    BaseUrl,
-    Concurrency,
-    DryRun,
-    Engine,
-    EngineArg,
-    Json,
-    MaxCost,
-    Out,
-    Quiet,
-    Rpm,
-    Tpm,
-    Verbose,
-)
+from sami_eval.cli.flags import DryRun, Json, Quiet, Verbose, command
+from sami_eval.cli.help import Grouped
 from sami_eval.core.errors import UsageError
+from sami_eval.core.flags import Flag, Group
+from sami_eval.experiment.settings import MtbenchSettings, ReproduceSettings
 
 if TYPE_CHECKING:
     from sami_eval.core.config import Config
@@ -36,124 +24,67 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-ScaleName = Annotated[
-    str, typer.Option(help="embedded | paper | one-gpu, or a TOML file of your own.")
-]
-RunSeed = Annotated[int, typer.Option(min=0, help="Of prompts, training, sampling: all of it.")]
-From = Annotated[
-    str | None, typer.Option("--from", metavar="STAGE", help="Do this stage and those after again.")
-]
-Only = Annotated[str | None, typer.Option(metavar="STAGE", help="Do no other stage.")]
-Constitutions = Annotated[
-    Path | None, typer.Option(help="Principles in the place of the scale's, e.g. the paper's JSON.")
-]
-
 
 @app.callback()
 def _reproduce() -> None:
     """The paper's experiments again, and an audit of what it published."""
 
 
-@app.command()
+@app.command(cls=Grouped)
+@command
 def mtbench(
-    scale: ScaleName = "embedded",
-    seed: RunSeed = 0,
-    start: From = None,
-    only: Only = None,
-    constitutions: Constitutions = None,
-    prompts: Annotated[
-        Path | None, typer.Option(help="MT-Bench's questions as a file. Default: the hub's.")
-    ] = None,
-    judge_model: Annotated[
-        str | None, typer.Option(help="In the place of the scale's, e.g. openai:NAME.")
-    ] = None,
-    base_url: BaseUrl = None,
-    engine: Engine = None,
-    engine_arg: EngineArg = None,
-    out: Out = None,
-    concurrency: Concurrency = 16,
-    max_cost: MaxCost = None,
-    rpm: Rpm = None,
-    tpm: Tpm = None,
+    settings: MtbenchSettings,
     dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """SFT, then DPO and SAMI on top of it, compared on MT-Bench."""
-    given = {
-        "constitutions": constitutions,
-        "questions": prompts,
-        "judge_model": judge_model,
-        "base_url": base_url,
-        "engine": engine,
-        "engine_args": tuple(engine_arg or ()),
-        "concurrency": concurrency,
-        "max_cost": max_cost,
-        "rpm": rpm,
-        "tpm": tpm,
-    }
-    asked = _asked("mtbench", scale, seed, out, given)
-    _run("mtbench", asked, start, only, dry_run, as_json, quiet, verbose)
+    _run("mtbench", settings, dry_run, as_json, quiet, verbose)
 
 
-@app.command()
+@app.command(cls=Grouped)
+@command
 def gsm8k(
-    scale: ScaleName = "embedded",
-    seed: RunSeed = 0,
-    start: From = None,
-    only: Only = None,
-    constitutions: Constitutions = None,
-    prompts: Annotated[
-        Path | None, typer.Option(help="GSM8K's problems as a file. Default: the hub's.")
-    ] = None,
-    base_url: BaseUrl = None,
-    engine: Engine = None,
-    engine_arg: EngineArg = None,
-    out: Out = None,
-    concurrency: Concurrency = 16,
-    max_cost: MaxCost = None,
-    rpm: Rpm = None,
-    tpm: Tpm = None,
+    settings: ReproduceSettings,
     dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """SFT, SAMI and SFT+SAMI on GSM8K with 1, 10 and 32 attempts."""
-    given = {
-        "constitutions": constitutions,
-        "questions": prompts,
-        "base_url": base_url,
-        "engine": engine,
-        "engine_args": tuple(engine_arg or ()),
-        "concurrency": concurrency,
-        "max_cost": max_cost,
-        "rpm": rpm,
-        "tpm": tpm,
-    }
-    asked = _asked("gsm8k", scale, seed, out, given)
-    _run("gsm8k", asked, start, only, dry_run, as_json, quiet, verbose)
+    _run("gsm8k", settings, dry_run, as_json, quiet, verbose)
 
 
-def _asked(
-    experiment: str, scale: str, seed: int, out: Path | None, given: dict[str, Any]
-) -> Asked:
+def _asked(experiment: str, settings: ReproduceSettings) -> Asked:
     from sami_eval.core.config import find_config
     from sami_eval.experiment.reproduce.experiment import folder_of
     from sami_eval.experiment.reproduce.scale import read_scale
     from sami_eval.experiment.reproduce.work import Asked
 
-    config, found = _below_scale(find_config(Path.cwd())), read_scale(scale)
-    given["engine"] = given["engine"] or config.defaults.get("engine")
-    judges = {how.judge for how in found.mtbench.judging}
-    if given.get("judge_model") and judges == {"rules"}:
+    config, scale = _below_scale(find_config(Path.cwd())), read_scale(settings.scale)
+    model = settings.judge_model if isinstance(settings, MtbenchSettings) else None
+    if model and {how.judge for how in scale.mtbench.judging} == {"rules"}:
         raise UsageError(
-            f"`--judge-model {given['judge_model']}`: a program judges at scale `{found.name}`",
+            f"`--judge-model {model}`: a program judges at scale `{scale.name}`",
             'leave it out, or name a scale of your own with judge = "principles": --scale FILE',
         )
-    folder = out or folder_of(experiment, found, seed, config)
-    return Asked(found, config, folder, seed, **given)
+    return Asked(
+        scale,
+        config,
+        settings.out or folder_of(experiment, scale, settings.seed, config),
+        settings.seed,
+        settings.constitutions,
+        settings.prompts,
+        model,
+        settings.base_url,
+        settings.engine or config.defaults.get("engine"),
+        settings.engine_args,
+        settings.concurrency,
+        settings.max_cost,
+        settings.rpm,
+        settings.tpm,
+    )
 
 
 def _below_scale(config: Config) -> Config:
@@ -165,26 +96,30 @@ def _below_scale(config: Config) -> Config:
 
 def _run(
     experiment: str,
-    asked: Asked,
-    start: str | None,
-    only: str | None,
+    settings: ReproduceSettings,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
     verbose: bool,
 ) -> None:
     from sami_eval.align import launch
-    from sami_eval.cli.output import print_document
+    from sami_eval.cli.output import print_document, typed_command
     from sami_eval.core import progress
     from sami_eval.experiment.reproduce.experiment import reproduce
-    from sami_eval.server import endpoint
 
+    asked = _asked(experiment, settings)
     if dry_run:
         _forecast(experiment, asked, as_json)
         return
     shown = progress.terminal(quiet or not launch.is_main())
-    command = endpoint.masked(shlex.join(["sami-eval", *sys.argv[1:]]))
-    document = reproduce(experiment, asked, shown, start=start, only=only, command=command)
+    document = reproduce(
+        experiment,
+        asked,
+        shown,
+        start=settings.start,
+        only=settings.only,
+        command=typed_command(),
+    )
     if document is not None and launch.is_main():
         print_document(document, as_json, verbose)
 
@@ -216,10 +151,12 @@ def _forecast(experiment: str, asked: Asked, as_json: bool) -> None:
         print_rich(render(forecast(experiment, scale, found, of)))
 
 
-@app.command()
+@app.command(cls=Grouped)
+@command
 def audit(
     folder: Annotated[
-        Path, typer.Argument(help="Holds A_vs_B_verdicts.json and NAME_responses.json.")
+        Path,
+        Flag("Holds A_vs_B_verdicts.json and NAME_responses.json.", Group.ASKED, positional=True),
     ],
     as_json: Json = False,
 ) -> None:
