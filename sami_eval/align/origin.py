@@ -16,16 +16,16 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from sami_eval.align.filters import Filters, check
 from sami_eval.core.calls import Sampling
-from sami_eval.core.errors import UsageError
-from sami_eval.core.files import shown
-from sami_eval.core.shape import misfit
+from sami_eval.core.errors import UsageError, shown
+from sami_eval.core.shape import MisfitError, fit
 from sami_eval.core.types import Contrast, Model
 from sami_eval.generate import card
 
+T = TypeVar("T")
 # The temperature, top_p and token limit SAMI's authors generated their contrasts with.
 SAMPLING = Sampling(temperature=0.4, top_p=0.9, max_tokens=750)
 HINT = "write the contrasts again: sami-eval contrast"
@@ -75,12 +75,12 @@ def writer(contrast: Contrast) -> str:
 
 def sampling_of(contrast: Contrast) -> Sampling:
     """How its tokens were drawn; SAMPLING where it does not say."""
-    row = _read(contrast, "sampling", Sampling)
-    if row is None:
+    found = _read(contrast, "sampling", Sampling)
+    if found is None:
         return SAMPLING
-    found = Sampling(**{**row, "stop": tuple(row.get("stop", ()))})
     if not (0 <= found.temperature <= 2 and 0 < found.top_p <= 1 and found.max_tokens >= 1):
-        raise UsageError(f"prompt `{contrast.prompt.id}`: `sampling` is {shown(row)}", HINT)
+        said = shown(json.loads(contrast.metadata["sampling"]))
+        raise UsageError(f"prompt `{contrast.prompt.id}`: `sampling` is {said}", HINT)
     return found
 
 
@@ -89,11 +89,11 @@ def filters_of(contrasts: Sequence[Contrast]) -> Filters:
     several = {contrast.metadata.get("filters"): contrast for contrast in contrasts}
     if len(several) > 1:
         raise UsageError("the contrasts went through different filters", HINT)
-    row = next((_read(one, "filters", Filters) for one in several.values()), None) or {}
-    return check(Filters(**{**row, "banned": tuple(row.get("banned", ()))}))
+    found = next((_read(one, "filters", Filters) for one in several.values()), None)
+    return check(found or Filters())
 
 
-def _read(contrast: Contrast, name: str, kind: type) -> dict[str, Any] | None:
+def _read(contrast: Contrast, name: str, kind: type[T]) -> T | None:
     text = contrast.metadata.get(name)
     if text is None:
         return None
@@ -101,8 +101,9 @@ def _read(contrast: Contrast, name: str, kind: type) -> dict[str, Any] | None:
         row = json.loads(text)
     except ValueError:
         row = text
-    wrong = misfit(row, kind)
-    if wrong is not None:
-        field = f"{name}.{wrong[0]}" if wrong[0] else name
-        raise UsageError(f"prompt `{contrast.prompt.id}`: `{field}` is {wrong[1]}", HINT)
-    return dict(row)
+    try:
+        return fit(row, kind)
+    except MisfitError as error:
+        field = f"{name}.{error.name}" if error.name else name
+        said = f"prompt `{contrast.prompt.id}`: `{field}` is {error.what}"
+    raise UsageError(said, HINT)

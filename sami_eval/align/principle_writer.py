@@ -17,7 +17,8 @@ from typing import Any
 
 from sami_eval.core.calls import Request, Sampling
 from sami_eval.core.errors import SamiEvalError, UsageError
-from sami_eval.core.files import is_name, parse_json, shown
+from sami_eval.core.files import parse_json, shown
+from sami_eval.core.shape import is_name
 from sami_eval.core.thoughts import blanked
 from sami_eval.core.types import Model, Principle
 from sami_eval.data.chat import Messages

@@ -72,7 +72,8 @@ def show_passk(
 ) -> None:
     """A finished run again, or exported."""
     from sami_eval.cli.output import print_document, write
-    from sami_eval.data.prompts import read_lines, read_prompts
+    from sami_eval.core.records import read_lines
+    from sami_eval.data.prompts import read_prompts
     from sami_eval.experiment import runs
     from sami_eval.experiment.passk_document import read_passk
     from sami_eval.report.formats.csv import csv as as_csv

@@ -40,7 +40,11 @@ class KeyMissingError(SamiEvalError):
     exit_code = 4
 
 
-def shown(value: object) -> str:
-    """A value as an error shows it: in backticks, on one line, cut where it is long."""
+def shown(value: object, bare: bool = False) -> str:
+    """A value as an error shows it: in backticks, on one line, cut where it is long.
+
+    bare: a text without its quotes.
+    """
     text = repr(value)
+    text = text[1:-1] if bare and isinstance(value, str) else text
     return f"`{text if len(text) <= _SHOWN else text[: _SHOWN - 3] + '...'}`"

@@ -45,6 +45,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return row
 
 
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique)  # made once: a file has many lines
+
+
 def parse_json(text: str, hint: str, path: Path, line: int | None = None) -> Any:
     """JSON in a file; line: where it stands alone on one, else the parser counts.
 
@@ -53,7 +56,7 @@ def parse_json(text: str, hint: str, path: Path, line: int | None = None) -> Any
     """
     where = f"{path}:{line}" if line else str(path)
     try:
-        value = json.loads(text, object_pairs_hook=_unique)
+        value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         where = where if line else f"{path}:{error.lineno}"
         raise UsageError(f"not JSON: {error.msg}", hint, where) from None
@@ -73,18 +76,6 @@ def parse_json(text: str, hint: str, path: Path, line: int | None = None) -> Any
 def read_json(path: Path, hint: str) -> Any:
     """The JSON of a whole file."""
     return parse_json(read_text(path, hint), hint, path)
-
-
-def line_of_item(text: str, number: int) -> int:
-    """The line on which an item of a JSON list begins."""
-    decoder, between = json.JSONDecoder(), re.compile(r"[\s,]*")
-    at = text.index("[") + 1
-    for skipped in range(number + 1):
-        start = between.match(text, at)
-        at = start.end() if start else at
-        if skipped < number:
-            at = decoder.raw_decode(text, at)[1]
-    return text.count("\n", 0, at) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +139,3 @@ def read_toml(path: Path, hint: str) -> Toml:
         raise UsageError("not TOML: nested too deeply", hint, str(path)) from None
     except ValueError:  # Python reads no number of more than some thousand digits
         raise UsageError("not TOML: a number is too long", hint, str(path)) from None
-
-
-def is_name(value: object) -> bool:
-    """Whether a value can be shown as a name: text on one line that no terminal acts upon."""
-    return isinstance(value, str) and value.strip() != "" and value.isprintable()

@@ -10,9 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from sami_eval.core.settings import Amount, Temperature
+from sami_eval.core.shape import Id, Name, Whole, Within
 
 MOST_TURNS = 1000  # of one conversation; more is a slip, and would be made room for
+
+# Of a file, whose turns count from 1.
+Turn = Annotated[int, Within(least=1, most=MOST_TURNS), Whole("1, 2, ...")]
 
 Winner = Literal["a", "b", "tie"]
 Order = Literal["a", "b"]
@@ -30,12 +36,12 @@ class Prompt:
     temperature: the question's own sampling temperature; overrides its category's.
     """
 
-    id: str
-    category: str
+    id: Name
+    category: Name
     turns: tuple[str, ...]
     reference: tuple[str, ...] | None = None
     principles: tuple[str, ...] = ()
-    temperature: float | None = None
+    temperature: Temperature | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +103,13 @@ class Response:
     thoughts: per turn, what was thought before it: no part of the answer. Empty where none was.
     """
 
-    prompt_id: str
+    prompt_id: Id
     model: str
     turns: tuple[str, ...]
-    token_ids: tuple[tuple[int, ...], ...] = ()
-    sample: int = 0
+    token_ids: tuple[tuple[Amount, ...], ...] = ()
+    sample: Amount = 0
     finished: tuple[bool | None, ...] = ()
-    n_tokens: tuple[int | None, ...] = ()
+    n_tokens: tuple[Amount | None, ...] = ()
     thoughts: tuple[str, ...] = ()
 
 
@@ -157,13 +163,13 @@ class Verdict:
     text: the judge's words. from_ledger: not asked again in this run.
     """
 
-    prompt_id: str
-    turn: int
-    judge: str
-    a: str
-    b: str
+    prompt_id: Name
+    turn: Annotated[int, Within(least=0, below=MOST_TURNS)]
+    judge: Name
+    a: Name
+    b: Name
     first: Order | None
-    repeat: int
+    repeat: Amount
     winner: Winner | None
     score: float | None = None
     reason: str | None = None

@@ -13,15 +13,17 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
-from sami_eval.core.errors import UsageError
-from sami_eval.core.files import is_name
+from sami_eval.core.errors import UsageError, shown
+from sami_eval.core.records import read_lines, record
+from sami_eval.core.settings import Amount
+from sami_eval.core.shape import Id, Objects, SomeTexts, Whole
 from sami_eval.core.thoughts import parted
 from sami_eval.core.types import Response
 from sami_eval.data.paper import read_columns
-from sami_eval.data.prompts import read_lines
 from sami_eval.ledger.store import atomic_write
 
 HINT = (
@@ -40,7 +42,7 @@ def read_answers(path: Path) -> list[Response]:
         return _read_paper(path)
     responses: dict[tuple[str, str, int], Response] = {}
     for where, row in read_lines(path, HINT):
-        for found in _fastchat(row, where) if "choices" in row else [_ours(row, where)]:
+        for found in (_fastchat if "choices" in row else _ours)(row, where):
             response = _thoughts_apart(found)
             same = (response.prompt_id, response.model, response.sample)
             if same in responses:
@@ -81,102 +83,79 @@ def write_answers(path: Path, responses: Iterable[Response]) -> None:
     atomic_write(path, "".join(rows))
 
 
-def _ours(row: dict[str, Any], where: str) -> Response:
-    known = {field.name for field in dataclasses.fields(Response)}
-    unknown = sorted(set(row) - known)
-    if unknown:
-        raise UsageError(f"unknown field `{unknown[0]}`", HINT, where)
-    turns = _turns(row.get("turns"), where)
-    return Response(
-        prompt_id=_name(row, "prompt_id", where),
-        model=_name(row, "model", where),
-        turns=turns,
-        token_ids=tuple(
-            tuple(ids) for ids in _per_turn(row, "token_ids", turns, where) if _ids(ids, where)
-        ),
-        sample=_count(row.get("sample", 0), "sample", where),
-        finished=tuple(_per_turn(row, "finished", turns, where)),
-        n_tokens=tuple(_per_turn(row, "n_tokens", turns, where)),
-        thoughts=tuple(text or "" for text in _per_turn(row, "thoughts", turns, where)),
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A line of ours: the fields of `Response`, what is not known left out or null."""
+
+    prompt_id: Id
+    model: Id
+    turns: SomeTexts
+    token_ids: Annotated[tuple[tuple[Amount, ...], ...] | None, Whole("token ids by turn")] = None
+    sample: Annotated[Amount, Whole("a whole number")] = 0
+    finished: Annotated[tuple[bool | None, ...] | None, Whole("true or false by turn")] = None
+    n_tokens: Annotated[tuple[Amount | None, ...] | None, Whole("a count by turn")] = None
+    thoughts: Annotated[tuple[str | None, ...] | None, Whole("a text by turn")] = None
+
+
+class _FastChat(TypedDict):
+    question_id: Id
+    model_id: Id
+    choices: Objects
+
+
+class _Choice(TypedDict):
+    turns: SomeTexts
+    index: NotRequired[Annotated[Amount, Whole("a whole number")]]
+
+
+def _ours(row: dict[str, Any], where: str) -> list[Response]:
+    found = record(row, _Row, where, HINT)
+    response = Response(
+        found.prompt_id,
+        found.model,
+        _said(found.turns, where),
+        found.token_ids or (),
+        found.sample,
+        found.finished or (),
+        found.n_tokens or (),
+        tuple(text or "" for text in found.thoughts or ()),
     )
+    check_by_turn(response, where, HINT)
+    return [response]
+
+
+def check_by_turn(response: Response, where: str, hint: str, named: str = "") -> None:
+    """Raise UsageError for a field that has neither an entry for each turn nor none.
+
+    named: what leads to the field, "responses.0.".
+    """
+    n = len(response.turns)
+    for name in ("token_ids", "finished", "n_tokens", "thoughts"):
+        given = list(getattr(response, name))
+        if len(given) not in (0, n):
+            raise UsageError(f"`{named}{name}` is {shown(given)}, not a list of {n}", hint, where)
 
 
 def _fastchat(row: dict[str, Any], where: str) -> list[Response]:
-    prompt_id, model = _name(row, "question_id", where), _name(row, "model_id", where)
-    choices = row["choices"]
-    if (
-        not isinstance(choices, list)
-        or not choices
-        or not all(isinstance(c, dict) for c in choices)
-    ):
-        raise UsageError(f"`choices` is `{str(choices)[:60]}`, not a list of objects", HINT, where)
+    found = record(row, _FastChat, where, HINT)
+    choices = [record(one, _Choice, where, HINT) for one in found["choices"]]
     return [
         Response(
-            prompt_id,
-            model,
-            _turns(choice.get("turns"), where),
-            sample=_count(choice.get("index", i), "index", where),
+            found["question_id"],
+            found["model_id"],
+            _said(choice["turns"], where),
+            sample=choice.get("index", i),
         )
         for i, choice in enumerate(choices)
     ]
 
 
-def _turns(value: object, where: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value or not all(isinstance(t, str) for t in value):
-        raise UsageError(f"`turns` is `{str(value)[:60]}`, not a list of texts", HINT, where)
-    if FASTCHAT_ERROR in value:
+def _said(turns: tuple[str, ...], where: str) -> tuple[str, ...]:
+    if FASTCHAT_ERROR in turns:
         raise UsageError(
             f"the answer is `{FASTCHAT_ERROR}`: its call failed", "generate it again", where
         )
-    return tuple(value)
-
-
-def _name(row: dict[str, Any], field: str, where: str) -> str:
-    value = row.get(field)
-    if isinstance(value, bool) or not isinstance(value, str | int) or not is_name(str(value)):
-        raise UsageError(f"`{field}` is `{value!r}`", HINT, where)
-    return str(value)
-
-
-def _count(value: object, field: str, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise UsageError(f"`{field}` is `{value!r}`, not a whole number", HINT, where)
-    return value
-
-
-def _per_turn(row: dict[str, Any], field: str, turns: tuple[str, ...], where: str) -> list[Any]:
-    value = row.get(field) or []
-    if not isinstance(value, list) or len(value) not in (0, len(turns)):
-        raise UsageError(
-            f"`{field}` is `{str(value)[:60]}`, not a list of {len(turns)}", HINT, where
-        )
-    kinds = {"finished": _is_flag, "n_tokens": _is_count, "thoughts": _is_text}
-    is_good = kinds.get(field, _is_list)
-    if not all(one is None or is_good(one) for one in value):
-        raise UsageError(f"`{field}` is `{str(value)[:60]}`", HINT, where)
-    return value
-
-
-def _is_flag(value: object) -> bool:
-    return isinstance(value, bool)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _ids(ids: object, where: str) -> bool:
-    if not isinstance(ids, list) or not all(map(_is_count, ids)):
-        raise UsageError(f"`token_ids` holds `{str(ids)[:60]}`", HINT, where)
-    return True
+    return turns
 
 
 def _read_paper(path: Path) -> list[Response]:

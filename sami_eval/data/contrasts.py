@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from sami_eval.core.errors import UsageError
-from sami_eval.core.files import shown
-from sami_eval.core.shape import misfit
+from sami_eval.core.records import read_lines, record
 from sami_eval.core.types import Contrast, Prompt, Response
-from sami_eval.data.prompts import read_lines
+from sami_eval.data.answers import check_by_turn
 from sami_eval.ledger.store import key
 
 HINT = "write contrasts with: sami-eval contrast --out contrasts.jsonl"
@@ -41,27 +40,20 @@ def read_contrasts(path: Path) -> list[Contrast]:
 
 
 def _contrast(row: dict[str, Any], where: str) -> Contrast:
-    row = _filled(row)
-    wrong = misfit(row, Contrast)
-    if wrong is not None:
-        raise UsageError(f"`{wrong[0]}` is {wrong[1]}", HINT, where)
-    prompt = _prompt(row["prompt"], where)
-    constitutions = tuple(row["constitutions"])
-    if len(constitutions) < 2 or len(constitutions) != len(row["responses"]):
+    contrast = record(_filled(row), Contrast, where, HINT)
+    if not contrast.prompt.turns:
+        raise UsageError("`prompt.turns` is `[]`", HINT, where)
+    n, n_responses = len(contrast.constitutions), len(contrast.responses)
+    if n < 2 or n != n_responses:
         raise UsageError(
-            f"`{len(constitutions)}` constitutions and `{len(row['responses'])}` responses: "
+            f"`{n}` constitutions and `{n_responses}` responses: "
             "a contrast has as many of one as of the other, at least 2",
             HINT,
             where,
         )
-    return Contrast(
-        prompt,
-        constitutions,
-        tuple(_response(one, prompt, where) for one in row["responses"]),
-        tuple(map(tuple, row.get("principles", ()))),
-        row.get("rejected"),
-        row.get("metadata", {}),
-    )
+    for i, response in enumerate(contrast.responses):
+        _check_response(response, i, len(contrast.prompt.turns), where)
+    return contrast
 
 
 def _filled(row: dict[str, Any]) -> dict[str, Any]:
@@ -74,50 +66,11 @@ def _filled(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "responses": filled}
 
 
-def _prompt(row: dict[str, Any], where: str) -> Prompt:
-    temperature = row.get("temperature")
-    for name in ("id", "category", "turns"):
-        if not row[name]:
-            raise UsageError(f"`prompt.{name}` is {shown(row[name])}", HINT, where)
-    if temperature is not None and not 0 <= temperature <= 2:
-        raise UsageError(f"`prompt.temperature` is {shown(temperature)}, not 0 to 2", HINT, where)
-    reference = row.get("reference")
-    return Prompt(
-        **{
-            **row,
-            "turns": tuple(row["turns"]),
-            "reference": None if reference is None else tuple(reference),
-            "principles": tuple(row.get("principles", ())),
-        }
-    )
-
-
-def _response(row: dict[str, Any], prompt: Prompt, where: str) -> Response:
-    n_turns = len(row["turns"])
-    if not 0 < n_turns <= len(prompt.turns):
-        raise UsageError(
-            f"a response of `{n_turns}` turns to {len(prompt.turns)} user messages", HINT, where
-        )
-    if row.get("sample", 0) < 0:
-        raise UsageError(f"`sample` is `{row['sample']}`", HINT, where)
-    for name in ("token_ids", "finished", "n_tokens", "thoughts"):
-        if len(row.get(name, ())) not in (0, n_turns):
-            raise UsageError(f"`{name}` has not one entry for each of {n_turns} turns", HINT, where)
-    token_ids = tuple(map(tuple, row.get("token_ids", ())))
-    n_tokens = tuple(row.get("n_tokens", ()))
-    negative = [n for n in (*(i for ids in token_ids for i in ids), *n_tokens) if n and n < 0]
-    if negative:
-        raise UsageError(f"a response has the token or count `{negative[0]}`", HINT, where)
-    return Response(
-        **{
-            **row,
-            "turns": tuple(row["turns"]),
-            "token_ids": token_ids,
-            "finished": tuple(row.get("finished", ())),
-            "n_tokens": n_tokens,
-            "thoughts": tuple(row.get("thoughts", ())),
-        }
-    )
+def _check_response(response: Response, number: int, n_asked: int, where: str) -> None:
+    n_turns = len(response.turns)
+    if not 0 < n_turns <= n_asked:
+        raise UsageError(f"a response of `{n_turns}` turns to {n_asked} user messages", HINT, where)
+    check_by_turn(response, where, HINT, f"responses.{number}.")
 
 
 def prompt_hash(prompt: Prompt) -> str:

@@ -13,13 +13,15 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 from sami_eval import embedded
-from sami_eval.core.errors import UsageError
+from sami_eval.core.errors import UsageError, shown
+from sami_eval.core.records import read_lines, record
+from sami_eval.core.shape import Id, MisfitError, Text, Whole, fit
 from sami_eval.core.types import Prompt
 from sami_eval.data import chat, hub
-from sami_eval.data.prompts import read_lines, to_prompt
+from sami_eval.data.prompts import to_prompt
 from sami_eval.stats.extract import extract_answer
 
 HUB_ID = "openai/gsm8k"
@@ -151,17 +153,28 @@ def _of_file(path: Path, cluster: str | None) -> list[Problem]:
     return list(problems.values())
 
 
+class _Row(TypedDict):
+    id: Id
+    question: Text
+    answer: Text
+
+
+class _Clustered(TypedDict):
+    cluster: Annotated[int | str, Whole("a name", filled=True)]
+
+
 def _in_cluster(row: dict[str, Any], number: str, where: str, cluster: str | None) -> Problem:
     """A row's problem with the value of its cluster's field, where one is named."""
     if cluster is None:
         return _of_row(row, number, where)
-    value = row.get(cluster)
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+    try:
+        value = fit({"cluster": row.get(cluster)}, _Clustered)["cluster"]
+    except MisfitError as error:
         raise UsageError(
-            f"`{cluster}` is `{value!r}`: no name of a cluster",
+            f"`{cluster}` is {shown(error.value)}: no name of a cluster",
             "--cluster names the field that says which problems belong together",
             where,
-        )
+        ) from None
     # A field of the user's own is none of a prompt's.
     kept = {k: v for k, v in row.items() if k != cluster or k in ("category", "id", "question_id")}
     return dataclasses.replace(_of_row(kept, number, where), cluster=str(value))
@@ -171,15 +184,8 @@ def _of_row(row: dict[str, Any], number: str, where: str) -> Problem:
     """A row in GSM8K's format, or in ours, which has `turns`."""
     if "turns" in row:
         return _of_prompt(to_prompt(row, where), where)
-    for field in ("question", "answer"):
-        if not isinstance(row.get(field), str) or not row[field].strip():
-            raise UsageError(
-                f"`{field}` is `{str(row.get(field))[:60]}`, not a text", FORMAT, where
-            )
-    identity = row.get("id", number)
-    if isinstance(identity, bool) or not isinstance(identity, str | int) or identity == "":
-        raise UsageError(f"`id` is `{identity!r}`", FORMAT, where)
-    prompt = Prompt(str(identity), "math", (row["question"].strip(),), (row["answer"].strip(),))
+    found = record({"id": number, **row}, _Row, where, FORMAT)
+    prompt = Prompt(found["id"], "math", (found["question"].strip(),), (found["answer"].strip(),))
     return _of_prompt(prompt, where)
 
 
@@ -190,8 +196,8 @@ def _of_prompt(prompt: Prompt, where: str) -> Problem:
     _, marked, after = reference.rpartition("####")
     gold = extract_answer(f"#### {after.strip()}") if after.strip() else None
     if gold is None or not (marked or len(reference) <= 40):
-        shown = reference.splitlines()[-1][:60] if reference else ""
-        raise UsageError(f"no gold answer `#### n` in `{shown}`", FORMAT, where)
+        last = reference.splitlines()[-1][:60] if reference else ""
+        raise UsageError(f"no gold answer `#### n` in `{last}`", FORMAT, where)
     return Problem(prompt, gold)
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sami_eval.core.errors import UsageError
-from sami_eval.core.files import shown
+from sami_eval.core.errors import UsageError, shown
+from sami_eval.core.shape import is_name
 from sami_eval.core.types import Prompt
 from sami_eval.data import hub
 from sami_eval.data.prompts import read_prompts
@@ -94,12 +94,13 @@ def _prompts(rows: Iterable[Any], source: Source, column: str, has_category: boo
         category: object = source.category or stem
         if source.category_column or (has_category and source.category is None):
             category = _reach(row, source.category_column or "category")
-        if not isinstance(category, str) or not category.strip():
+        category = category.strip() if isinstance(category, str) else category
+        if not isinstance(category, str) or not is_name(category):
             raise UsageError(
                 f"the category of row {number} of `{source.spec}` is {shown(category)}",
                 "name one for all with --category",
             )
-        yield Prompt(f"{stem}/{number}", category.strip(), turns)
+        yield Prompt(f"{stem}/{number}", category, turns)
 
 
 def _reach(row: Any, column: str) -> object:

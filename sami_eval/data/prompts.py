@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from sami_eval.core.errors import UsageError
-from sami_eval.core.files import is_name, parse_json, read_text
+from sami_eval.core.records import read_lines, record
+from sami_eval.core.settings import Temperature
+from sami_eval.core.shape import Id, Name, Texts, Whole
 from sami_eval.core.types import Principle, Prompt
 from sami_eval.data import hub
 from sami_eval.data.constitutions import principles_for
@@ -33,18 +35,6 @@ MTBENCH_CATEGORIES = (
 TASKS = ("mtbench",)
 
 
-def read_lines(path: Path, hint: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The objects of a JSONL file with their "FILE:LINE"; blank lines are passed over."""
-    for number, line in enumerate(read_text(path, hint).split("\n"), 1):
-        if not line.strip():
-            continue
-        where = f"{path}:{number}"
-        row = parse_json(line, hint, path, number)
-        if not isinstance(row, dict):
-            raise UsageError(f"`{line.strip()[:40]}` is not an object", hint, where)
-        yield where, row
-
-
 def read_prompts(path: Path) -> list[Prompt]:
     """Prompts of a JSONL file in FastChat's question format or ours, in file order.
 
@@ -64,37 +54,43 @@ def read_prompts(path: Path) -> list[Prompt]:
     return list(prompts.values())
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A line of FastChat's questions; in ours it is `id` and `temperature`."""
+
+    question_id: Id
+    category: Name
+    turns: Texts
+    reference: Texts | None = None
+    principles: Texts | None = None
+    required_temperature: Annotated[Temperature | None, Whole("a number from 0 to 2")] = None
+
+
+_OURS = {"id": "question_id", "temperature": "required_temperature"}
+
+
 def to_prompt(row: dict[str, Any], where: str) -> Prompt:
     """A line of our JSONL or FastChat's. Raises UsageError for a bad field."""
-    known = {
-        *("id", "question_id", "category", "turns", "reference"),
-        *("principles", "required_temperature", "temperature"),
-    }
-    unknown = sorted(set(row) - known)
-    if unknown:
-        raise UsageError(f"unknown field `{unknown[0]}`", FORMAT, where)
-    prompt_id = row.get("id", row.get("question_id"))
-    if (
-        isinstance(prompt_id, bool)
-        or not isinstance(prompt_id, str | int)
-        or not is_name(str(prompt_id))
-    ):
-        raise UsageError(f"`question_id` is `{prompt_id!r}`", FORMAT, where)
-    category = row.get("category")
-    if not isinstance(category, str) or not is_name(category):
-        raise UsageError(f"`category` is `{category!r}`", FORMAT, where)
-    turns = _texts(row, "turns", where)
-    if not turns or not all(turn.strip() for turn in turns):
+    ours = {_OURS[name]: row[name] for name in _OURS if name in row}
+    fields = {**{name: row[name] for name in row if name not in _OURS}, **ours}
+    found = record(fields, _Question, where, FORMAT)
+    if not found.turns or not all(turn.strip() for turn in found.turns):
         raise UsageError("`turns` has no text", FORMAT, where)
-    reference = _texts(row, "reference", where) if row.get("reference") is not None else None
-    if reference is not None and len(reference) > len(turns):
-        raise UsageError(
-            f"`reference` has {len(reference)} texts for {len(turns)} turns", FORMAT, where
-        )
+    reference, temperature = found.reference, found.required_temperature
     if reference is not None:
-        reference += ("",) * (len(turns) - len(reference))
-    principles = _texts(row, "principles", where) if row.get("principles") is not None else ()
-    return Prompt(str(prompt_id), category, turns, reference, principles, _temperature(row, where))
+        lacking = len(found.turns) - len(reference)
+        if lacking < 0:
+            said = f"`reference` has {len(reference)} texts for {len(found.turns)} turns"
+            raise UsageError(said, FORMAT, where)
+        reference += ("",) * lacking
+    return Prompt(
+        found.question_id,
+        found.category,
+        found.turns,
+        reference,
+        found.principles or (),
+        None if temperature is None else float(temperature),
+    )
 
 
 def _paper_prompts(path: Path) -> list[Prompt]:
@@ -116,22 +112,6 @@ def _unnumbered(constitution: str) -> tuple[str, ...]:
     """The principles of a numbered list, one a line."""
     lines = (line.strip() for line in constitution.split("\n"))
     return tuple(re.sub(r"^\d+\.\s*", "", line) for line in lines if line)
-
-
-def _texts(row: dict[str, Any], field: str, where: str) -> tuple[str, ...]:
-    value = row.get(field)
-    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise UsageError(f"`{field}` is `{str(value)[:60]}`, not a list of texts", FORMAT, where)
-    return tuple(value)
-
-
-def _temperature(row: dict[str, Any], where: str) -> float | None:
-    value = row.get("required_temperature", row.get("temperature"))
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 2:
-        raise UsageError(f"`required_temperature` is `{value!r}`", "a number from 0 to 2", where)
-    return float(value)
 
 
 def to_row(prompt: Prompt) -> dict[str, Any]:

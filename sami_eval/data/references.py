@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from sami_eval.core.errors import UsageError
+from sami_eval.core.records import read_records, record
+from sami_eval.core.shape import Id, Objects, SomeTexts
 from sami_eval.core.types import Prompt
-from sami_eval.data.prompts import read_lines
 
 # Question ids whose reference answer is reported wrong upstream (lm-sys/FastChat).
 REPORTED_WRONG = frozenset(
@@ -33,42 +34,34 @@ class Reference:
     where: str
 
 
+class _Row(TypedDict):
+    question_id: Id
+    choices: Objects
+
+
+class _Choice(TypedDict):
+    turns: SomeTexts
+
+
 def read_references(path: Path) -> dict[str, Reference]:
     """References by question id.
 
     Raises UsageError with file and line for a bad field or a question that occurs twice.
     """
     references: dict[str, Reference] = {}
-    for where, row in read_lines(path, FORMAT):
-        question = row.get("question_id")
-        if (
-            isinstance(question, bool)
-            or not isinstance(question, str | int)
-            or not str(question).strip()
-        ):
-            raise UsageError(f"`question_id` is `{question!r}`", FORMAT, where)
-        if str(question) in references:
+    for where, row in read_records(path, _Row, FORMAT):
+        question = row["question_id"]
+        if question in references:
             raise UsageError(
                 f"question `{question}` has two references", "remove one of the lines", where
             )
-        references[str(question)] = Reference(_turns(row, where), where)
+        turns = record(row["choices"][0], _Choice, where, FORMAT)["turns"]
+        if not all(text.strip() for text in turns):
+            raise UsageError("`turns` holds an empty text", FORMAT, where)
+        references[question] = Reference(turns, where)
     if not references:
         raise UsageError("no references in the file", FORMAT, str(path))
     return references
-
-
-def _turns(row: dict[str, Any], where: str) -> tuple[str, ...]:
-    choices = row.get("choices")
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise UsageError(
-            f"`choices` is `{str(choices)[:60]}`, not a list of objects", FORMAT, where
-        )
-    turns = choices[0].get("turns")
-    if not isinstance(turns, list) or not turns or not all(isinstance(t, str) for t in turns):
-        raise UsageError(f"`turns` is `{str(turns)[:60]}`, not a list of texts", FORMAT, where)
-    if not all(text.strip() for text in turns):
-        raise UsageError("`turns` holds an empty text", FORMAT, where)
-    return tuple(turns)
 
 
 def with_references(

@@ -7,19 +7,18 @@ beside. Read from JSON lines, a JSON list, parquet, or the hub.
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal, NotRequired, TypedDict
 
 from sami_eval.core.errors import UsageError
-from sami_eval.core.files import parse_json, read_json, read_text, shown
-from sami_eval.core.types import MOST_TURNS, Winner
+from sami_eval.core.files import read_json
+from sami_eval.core.records import read_lines, read_list, record
+from sami_eval.core.shape import Id, Name, Whole
+from sami_eval.core.types import Turn, Winner
 from sami_eval.data import hub
-from sami_eval.data.prompts import read_lines
 
 HINT = (
     'a vote looks like {"question_id": 81, "model_a": "x", "model_b": "y", "winner": "model_a", '
@@ -87,50 +86,20 @@ def is_hub_id(source: str) -> bool:
     return bool(owner and slash and name) and "/" not in name and not Path(source).exists()
 
 
-def _rows(source: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _rows(source: str) -> Iterable[tuple[str, object]]:
     path = Path(source)
     if path.suffix not in (".json", ".jsonl", ".parquet") and is_hub_id(source):
         return _from_hub(source)
     if path.suffix == ".json":
-        return _from_list(path)
+        return read_list(path, HINT, "votes")
     return _from_parquet(path) if path.suffix == ".parquet" else read_lines(path, HINT)
 
 
-def _from_list(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    text = read_text(path, HINT)
-    rows = parse_json(text, HINT, path)
-    if not isinstance(rows, list):
-        raise UsageError("not a list of votes", HINT, str(path))
-    lines = list(_line_of_each(text, len(rows)))
-    return _objects((f"{path}:{line}", row) for line, row in zip(lines, rows, strict=True))
+def _numbered(rows: Iterable[object], source: str) -> Iterator[tuple[str, object]]:
+    return ((f"{source}, vote {number}", row) for number, row in enumerate(rows, 1))
 
 
-def _line_of_each(text: str, n: int) -> Iterator[int]:
-    """The line on which each item of a JSON list begins, in one pass."""
-    decoder, between = json.JSONDecoder(), re.compile(r"[\s,]*")
-    at, line = text.index("[") + 1, text.count("\n", 0, text.index("["))
-    for _ in range(n):
-        found = between.match(text, at)
-        start = found.end() if found else at
-        line += text.count("\n", at, start)
-        yield line + 1
-        end = decoder.raw_decode(text, start)[1]
-        line += text.count("\n", start, end)
-        at = end
-
-
-def _numbered(rows: Iterable[object], source: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    return _objects((f"{source}, vote {number}", row) for number, row in enumerate(rows, 1))
-
-
-def _objects(rows: Iterable[tuple[str, object]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for where, row in rows:
-        if not isinstance(row, dict):
-            raise UsageError(f"{shown(row)} is not an object", HINT, where)
-        yield where, row
-
-
-def _from_parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _from_parquet(path: Path) -> Iterator[tuple[str, object]]:
     import pyarrow
     import pyarrow.parquet
 
@@ -143,7 +112,7 @@ def _from_parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     return _numbered(rows, str(path))
 
 
-def _from_hub(source: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _from_hub(source: str) -> Iterator[tuple[str, object]]:
     name, _, split = source.partition(":")
     try:
         rows = hub.read_rows(name, split=split or SPLIT)
@@ -155,50 +124,40 @@ def _from_hub(source: str) -> Iterator[tuple[str, dict[str, Any]]]:
     return _numbered(map(dict, rows), source)
 
 
-def _vote(row: Mapping[str, Any], where: str) -> Vote:
-    question, a, b, voter = (
-        _name(row, field, where) for field in ("question_id", "model_a", "model_b", "judge")
-    )
-    winner, turn = row.get("winner"), row.get("turn")
-    if not isinstance(winner, str) or winner not in _WINNERS:
-        raise UsageError(f"`winner` is {shown(winner)}", HINT, where)
-    if type(turn) is not int or not 1 <= turn <= MOST_TURNS:
-        raise UsageError(f"`turn` is {shown(turn)}, not 1, 2, ...", HINT, where)
+class _Message(TypedDict):
+    role: str
+    content: str
+
+
+_Messages = Annotated[list[_Message] | None, Whole("a list of messages")]
+
+
+class _Row(TypedDict):
+    question_id: Id
+    model_a: Name
+    model_b: Name
+    winner: Literal["model_a", "model_b", "tie", "tie (inconsistent)"]
+    judge: Name
+    turn: Turn
+    conversation_a: NotRequired[_Messages]
+    conversation_b: NotRequired[_Messages]
+
+
+def _vote(given: object, where: str) -> Vote:
+    if isinstance(given, dict) and isinstance(given.get("judge"), list):
+        given = {**given, "judge": next(iter(given["judge"]), None)}  # FastChat's: model, prompt
+    row = record(given, _Row, where, HINT)
+    a, b, turn = row["model_a"], row["model_b"], row["turn"]
     if a == b:
         raise UsageError(f"`{a}` is compared with itself", HINT, where)
-    answers = (
-        _answer(row, "conversation_a", turn, where),
-        _answer(row, "conversation_b", turn, where),
-    )
-    return Vote(question, turn - 1, a, b, _WINNERS[winner], voter, answers)
+    answers = _answer(row.get("conversation_a"), turn), _answer(row.get("conversation_b"), turn)
+    return Vote(row["question_id"], turn - 1, a, b, _WINNERS[row["winner"]], row["judge"], answers)
 
 
-def _answer(row: Mapping[str, Any], field: str, turn: int, where: str) -> str | None:
+def _answer(messages: list[_Message] | None, turn: int) -> str | None:
     """The assistant's message of this turn; None without a conversation."""
-    messages = row.get(field)
-    if messages is None:
-        return None
-    if not isinstance(messages, list) or not all(map(_is_message, messages)):
-        raise UsageError(f"`{field}` is {shown(messages)}, not a list of messages", HINT, where)
-    said: list[str] = [one["content"] for one in messages if one["role"] == "assistant"]
+    said = [one["content"] for one in messages or () if one["role"] == "assistant"]
     return said[turn - 1] if turn <= len(said) else None
-
-
-def _is_message(value: object) -> bool:
-    if not isinstance(value, dict):
-        return False
-    return all(isinstance(value.get(field), str) for field in ("role", "content"))
-
-
-def _name(row: Mapping[str, Any], field: str, where: str) -> str:
-    value = row.get(field)
-    if field == "judge" and isinstance(value, list) and value:
-        value = value[0]  # FastChat's own files name model and prompt
-    kinds = str | int if field == "question_id" else str
-    blank = isinstance(value, str) and not value.strip()
-    if isinstance(value, bool) or not isinstance(value, kinds) or blank:
-        raise UsageError(f"`{field}` is {shown(value)}", HINT, where)
-    return str(value)
 
 
 def by_item(votes: Iterable[Vote]) -> dict[Item, dict[str, Winner]]:

@@ -16,14 +16,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
-from sami_eval.core.errors import UsageError
-from sami_eval.core.files import is_name, line_of_item, parse_json, read_text, shown
-from sami_eval.core.types import MOST_TURNS, Comparison, Order, Prompt, Response, Verdict, Winner
+from sami_eval.core.errors import UsageError, shown
+from sami_eval.core.records import read_lines, read_list, record
+from sami_eval.core.shape import Id, Name
+from sami_eval.core.types import Comparison, Order, Prompt, Response, Turn, Verdict, Winner
 from sami_eval.core.versions import __version__
 from sami_eval.data.paper import FIRST_MTBENCH_ID
-from sami_eval.data.prompts import MTBENCH_CATEGORIES, read_lines
+from sami_eval.data.prompts import MTBENCH_CATEGORIES
 from sami_eval.experiment.document import KIND, ContenderRow, Document, comparison_row, rank_rows
 from sami_eval.experiment.ensemble import with_judges
 from sami_eval.experiment.envelope import Envelope, assembled
@@ -66,17 +67,15 @@ def _verdicts(path: Path) -> tuple[list[Verdict], Responses]:
 
 def _paper(path: Path) -> tuple[list[Verdict], Responses]:
     """The verdicts and, for their lengths, empty responses."""
-    text = read_text(path, PAPER_HINT)
-    rows = parse_json(text, PAPER_HINT, path)
-    if not isinstance(rows, list) or not rows:
+    rows = read_list(path, PAPER_HINT, "verdicts")
+    if not rows:
         raise UsageError("not a list of verdicts", PAPER_HINT, str(path))
     a, b = _paper_names(path)
     verdicts: list[Verdict] = []
     responses: Responses = {a: [], b: []}
-    for number, row in enumerate(rows):
+    for number, (where, row) in enumerate(rows):
         said = _spoilt(row)
         if said is not None:
-            where = f"{path}:{line_of_item(text, number)}"
             raise UsageError(f"verdict {number} {said}", PAPER_HINT, where)
         score, of_b, of_a = row
         question = str(FIRST_MTBENCH_ID + number)
@@ -130,12 +129,17 @@ def _pair(verdict: Verdict) -> tuple[str, str]:
     return verdict.a, verdict.b
 
 
+class _PairRow(TypedDict):
+    question_id: Id
+    model_1: Name
+    model_2: Name
+    turn: Turn
+
+
 def _fastchat(row: dict[str, Any], where: str, sides: set[tuple[str, str]]) -> list[Verdict]:
     """Both orders' verdicts of a line; the first line of two models says which is a."""
-    question, one, other = (_name(row, field, where) for field in _NAMES)
-    turn = row.get("turn")
-    if type(turn) is not int or not 1 <= turn <= MOST_TURNS:
-        raise UsageError(f"`turn` is `{turn!r}`, not 1, 2, ...", PAIR_HINT, where)
+    pair = record(row, _PairRow, where, PAIR_HINT)
+    one, other = pair["model_1"], pair["model_2"]
     if one == other:
         raise UsageError(f"`{one}` is compared with itself", PAIR_HINT, where)
     turned = (other, one) in sides
@@ -156,7 +160,17 @@ def _fastchat(row: dict[str, Any], where: str, sides: set[tuple[str, str]]) -> l
         first: Order = "a" if shown_first == a else "b"
         reason = "recorded as an error" if winner is None else None
         judged = Verdict(
-            question, turn - 1, name, a, b, first, 0, winner, _score(row), reason, text
+            pair["question_id"],
+            pair["turn"] - 1,
+            name,
+            a,
+            b,
+            first,
+            0,
+            winner,
+            _score(row),
+            reason,
+            text,
         )
         verdicts.append(judged)
     return verdicts
@@ -166,17 +180,6 @@ def _score(row: dict[str, Any]) -> float | None:
     """A line's score, if it has one: it is told of, and counts for nothing."""
     value = row.get("score")
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
-
-
-_NAMES = ("question_id", "model_1", "model_2")
-
-
-def _name(row: dict[str, Any], field: str, where: str) -> str:
-    value = row.get(field)
-    kinds = str | int if field == "question_id" else str
-    if isinstance(value, bool) or not isinstance(value, kinds) or not is_name(str(value)):
-        raise UsageError(f"`{field}` is `{value!r}`", PAIR_HINT, where)
-    return str(value)
 
 
 def _prompts(verdicts: Sequence[Verdict]) -> list[Prompt]:

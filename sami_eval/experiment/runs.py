@@ -26,10 +26,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sami_eval.core import address
 from sami_eval.core.errors import UsageError
 from sami_eval.core.files import read_json
+from sami_eval.core.records import read_lines, record
 from sami_eval.core.settings import to_toml
-from sami_eval.core.shape import misfit
-from sami_eval.core.types import MOST_TURNS, Usage, Verdict
-from sami_eval.data.prompts import read_lines
+from sami_eval.core.types import Verdict
 from sami_eval.experiment import document, passk_document
 from sami_eval.experiment.document import Document
 from sami_eval.experiment.envelope import Kind, dump, read
@@ -193,38 +192,10 @@ def read_verdicts(folder: Path) -> list[Verdict]:
     return verdicts
 
 
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and value != ""
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-_GOOD: Mapping[str, Callable[[object], bool]] = {
-    **dict.fromkeys(("prompt_id", "judge", "a", "b"), _is_name),
-    "turn": lambda value: _is_count(value) and value < MOST_TURNS,  # type: ignore[operator]
-    "repeat": _is_count,
-    "winner": lambda value: value is None or (_is_name(value) and value in ("a", "b", "tie")),
-    "first": lambda value: value is None or (_is_name(value) and value in ("a", "b")),
-    "text": lambda value: isinstance(value, str),
-}
-
-
 def to_verdict(row: dict[str, Any], where: str) -> Verdict:
     """A line of verdicts.jsonl. Raises UsageError for a field that is none of a verdict's."""
     hint = "verdicts are written by sami-eval show RUN --verdicts FILE"
-    row = {"repeat": 0, **row}
-    wrong = [field for field, is_good in _GOOD.items() if not is_good(row.get(field, ""))]
-    if wrong:
-        raise UsageError(f"`{wrong[0]}` is `{row.get(wrong[0])!r}`", hint, where)
-    misfitting = misfit(row, Verdict)
-    if misfitting is not None:
-        name, found = misfitting
-        raise UsageError(f"not a verdict: `{name}` is {found}", hint, where)
-    usage = Usage(**row["usage"]) if row.get("usage") else None
-    ratings = tuple(row["ratings"]) if row.get("ratings") else None
-    return Verdict(**{**row, "usage": usage, "ratings": ratings})
+    return record({"repeat": 0, **row}, Verdict, where, hint, "not a verdict: ")
 
 
 def _finished(root: Path, kind: Kind[D]) -> Iterator[tuple[Path, D]]:

@@ -5,13 +5,15 @@ Of two answers to a question the one rated higher wins; every two models of the 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from sami_eval.core.errors import UsageError
-from sami_eval.core.types import MOST_TURNS, Verdict
+from sami_eval.core.records import record
+from sami_eval.core.settings import Amount
+from sami_eval.core.shape import Id, Name
+from sami_eval.core.types import Turn, Verdict
 from sami_eval.experiment.document import pairs_of
 from sami_eval.judge import BETWEEN, IDENTICAL
 from sami_eval.judge.verdicts import HIGHEST, LOWEST
@@ -76,28 +78,25 @@ def _verdict(a: str, b: str, place: Place, of_a: _Rating, of_b: _Rating) -> Verd
     return replace(both, winner="a" if x > y else "b" if x < y else "tie", score=x - y)
 
 
-def _read(row: Mapping[str, Any], where: str) -> tuple[str, Place, _Rating]:
-    question, model, turn, score = (row.get(f) for f in ("question_id", "model", "turn", "score"))
-    repeat = row.get("repeat", 0)
+class _Row(TypedDict):
+    question_id: Id
+    model: Name
+    turn: Turn
     # No float holds a whole number of 400 digits; any is outside the range of ratings.
-    is_number = type(score) is int or (type(score) is float and math.isfinite(score))
-    good = {
-        "question_id": type(question) is int or (isinstance(question, str) and question != ""),
-        "model": isinstance(model, str) and model != "",
-        "turn": type(turn) is int and 1 <= turn <= MOST_TURNS,
-        "score": is_number,
-        "repeat": type(repeat) is int and repeat >= 0,
-    }
-    for field, is_good in good.items():
-        if not is_good:
-            raise UsageError(f"`{field}` is `{row.get(field)!r}`", HINT, where)
-    judge = row.get("judge")
+    score: int | float
+    repeat: NotRequired[Amount]
+
+
+def _read(given: Mapping[str, Any], where: str) -> tuple[str, Place, _Rating]:
+    row = record(given, _Row, where, HINT)
+    score = row["score"]
+    judge = given.get("judge")
     name = str(judge[0]) if isinstance(judge, list) and judge else "judge"
-    in_range = score is not None and LOWEST <= score <= HIGHEST
+    in_range = LOWEST <= score <= HIGHEST
     why = "recorded as an error" if score == NO_RATING else "rating outside 1-10"
     rating = _Rating(
-        float(score) if in_range and score is not None else None,
-        str(row.get("judgment", "")),
+        float(score) if in_range else None,
+        str(given.get("judgment", "")),
         None if in_range else why,
     )
-    return str(model), (name, str(question), int(turn or 0), repeat), rating
+    return row["model"], (name, row["question_id"], row["turn"], row.get("repeat", 0)), rating

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, NotRequired, TypedDict
 
 from sami_eval.core.errors import UsageError
+from sami_eval.core.records import read_records
+from sami_eval.core.shape import Text, Whole
 from sami_eval.core.types import Judge
-from sami_eval.data.prompts import read_lines
 from sami_eval.judge.files import needed_placeholders
 from sami_eval.judge.rendering import placeholders
 from sami_eval.ledger.store import key
@@ -31,7 +32,16 @@ _FORMAT = (
     'a line looks like {"name": "pair-v2", "type": "pairwise", "system_prompt": "...", '
     '"prompt_template": "..."}, as in FastChat\'s judge_prompts.jsonl'
 )
-Row = Mapping[str, str]
+
+
+class Row(TypedDict):
+    """One of the file's prompts."""
+
+    name: Text
+    type: Text
+    prompt_template: Text
+    system_prompt: Annotated[str, Whole("a text", bare=True)]  # an empty one is sent as none
+    output_format: NotRequired[object]
 
 
 def judge_prompts_kind(judge: str | None) -> Kind:
@@ -86,13 +96,7 @@ def read_judge_prompts(path: Path, kind: Kind) -> Judge:
 
 def _rows(path: Path) -> dict[str, tuple[str, Row]]:
     rows: dict[str, tuple[str, Row]] = {}
-    for where, row in read_lines(path, _FORMAT):
-        for field in ("name", "type", "prompt_template"):
-            if not isinstance(row.get(field), str) or not row[field].strip():
-                raise UsageError(f"`{field}` is `{str(row.get(field))[:60]}`", _FORMAT, where)
-        if not isinstance(row.get("system_prompt"), str):  # an empty one is sent as none
-            system = str(row.get("system_prompt"))[:60]
-            raise UsageError(f"`system_prompt` is `{system}`, not a text", _FORMAT, where)
+    for where, row in read_records(path, Row, _FORMAT):
         if row["name"] in rows:
             raise UsageError(f"prompt `{row['name']}` occurs twice", "remove one of them", where)
         rows[row["name"]] = (where, row)

@@ -20,7 +20,7 @@ from sami_eval.align import launch
 from sami_eval.core.errors import UsageError
 from sami_eval.core.files import read_json
 from sami_eval.core.progress import Progress
-from sami_eval.core.shape import misfit
+from sami_eval.core.records import record
 from sami_eval.ledger.store import atomic_write, disk_error, key
 
 FILE = "stages.json"
@@ -81,10 +81,7 @@ def _read(path: Path) -> dict[str, Record]:
         return {}
     hint = "remove the file: stages are then looked at anew, and what is stored is not done again"
     rows = read_json(path, hint)
-    found = misfit(rows, list[Record])
-    if found is not None:
-        raise UsageError(f"`{found[0]}` is {found[1]}", hint, str(path))
-    return {row["name"]: Record(**row) for row in rows}
+    return {one.name: one for one in record(rows, list[Record], str(path), hint)}
 
 
 def run_stages(

@@ -12,8 +12,8 @@ from pathlib import Path
 from sami_eval.core.calls import Completion
 from sami_eval.core.config import Config
 from sami_eval.core.progress import Progress
+from sami_eval.core.records import read_lines
 from sami_eval.data.gsm8k import read_problems
-from sami_eval.data.prompts import read_lines
 from sami_eval.experiment import passk
 from sami_eval.experiment.frame import run
 from sami_eval.experiment.passk_document import KIND, read_passk

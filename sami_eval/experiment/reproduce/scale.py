@@ -6,21 +6,19 @@ says `like = "embedded"` holds only what differs from that scale.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import Any, Literal, NoReturn, get_args, get_type_hints
+from typing import Any, Literal, NoReturn
 
 from sami_eval.align.filters import Filters
 from sami_eval.align.filters import check as check_filters
 from sami_eval.core.config import Price
 from sami_eval.core.errors import UsageError
 from sami_eval.core.files import Toml, read_toml
-from sami_eval.core.shape import misfit
+from sami_eval.core.shape import MisfitError, fit
 
 HERE = Path(__file__).parent
 SCALES = HERE / "scales"
@@ -175,9 +173,11 @@ def read_scale(spec: str) -> Scale:
         raise UsageError(f"no scale `{spec}`", f"known: {', '.join(listing())}, or a TOML file")
     file = read_toml(path, HINT)
     row = {"name": path.stem, **_merged(file)}
-    _check(row, file)
+    try:
+        scale = fit(row, Scale)
+    except MisfitError as error:
+        _bad(file, error.name, error.what)
     _check_numbers(row, file, ())
-    scale: Scale = _build(Scale, row)
     for name, of in (("mtbench", scale.mtbench), ("gsm8k", scale.gsm8k)):
         _check_experiment(name, of.contrasts, of.training, file)
     _check_runs(scale, file)
@@ -202,12 +202,6 @@ def _over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(value, dict) and isinstance(below.get(name), dict)
         merged[name] = _over(below[name], value) if both else value
     return merged
-
-
-def _check(row: Mapping[str, Any], file: Toml) -> None:
-    found = misfit(row, Scale)
-    if found is not None:
-        _bad(file, *found)
 
 
 def _bad(file: Toml, name: str, what: str) -> NoReturn:
@@ -273,24 +267,6 @@ def _at(file: Toml, *names: str) -> Iterator[None]:
         yield
     except UsageError as error:
         raise UsageError(error.message, error.hint, file.where(names)) from None
-
-
-def _build(kind: Any, value: Any) -> Any:
-    """Parsed TOML of a shape that fits, as the dataclasses it stands for."""
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind) and isinstance(value, dict):
-        hints = _hints(kind)
-        return kind(**{name: _build(hints[name], one) for name, one in value.items()})
-    parts: tuple[Any, ...] = get_args(kind)
-    if isinstance(value, list):
-        return tuple(_build(parts[0] if parts else Any, one) for one in value)
-    if isinstance(value, dict) and len(parts) == 2:
-        return {name: _build(parts[1], one) for name, one in value.items()}
-    return value
-
-
-@cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
 
 
 def base_spec(base: str) -> str | None:
