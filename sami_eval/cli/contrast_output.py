@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sami_eval.core.types import SERVED, Contrast, Model
-
 if TYPE_CHECKING:
     from sami_eval.align.contrast import Draft
     from sami_eval.align.filters import Filters
     from sami_eval.align.summary import ResponseLengths, Summary
     from sami_eval.core.calls import Request
     from sami_eval.core.config import Price
+    from sami_eval.core.types import Contrast, Model
     from sami_eval.server.client import ClientSettings
 
 SHOWN = 160  # characters of an example's text
@@ -97,55 +96,30 @@ def print_dry_run(
 ) -> None:
     """What writing these contrasts would take at most. world: of which prompts and principles."""
     from sami_eval.cli.output import print_json
-    from sami_eval.generate import standing
-    from sami_eval.server.budget import most_tokens, total
+    from sami_eval.experiment.forecast import Forecast, bound_of, describe
 
     too_long = sum(not one.requests for one in drafts)
-    most = total(map(most_tokens, missing))
-    cost = most_cost_usd(writer, missing, prices)
+    bound = bound_of(writer, missing, stored, client.base_url, prices)
     facts = {
         "schema": "sami-eval/contrasts-forecast/1",
         "model": writer.name,
-        "base": standing.base_name(writer),
-        "address": standing.address(writer, client.base_url),
+        "base": bound.base,
+        "address": bound.address,
         "source": world[0],
         "constitutions": world[1],
         "prompts": len(drafts),
         "too_long": too_long,
-        "responses": len(missing),
+        "responses": bound.calls,
         "stored": stored,
-        "most_tokens": most.completion_tokens,
-        "cost_usd": cost,
+        "most_tokens": bound.completion_tokens,
+        "cost_usd": bound.cost_usd,
     }
+    said = (
+        ("prompts", f"{len(drafts):,} of {world[0]}, {too_long:,} of them too long to be asked"),
+        ("principles", f"of {world[1]}"),
+        ("tokens", f"at most {bound.completion_tokens:,} written"),
+    )
     if as_json:
         print_json(facts)
         return
-    at = f"at {facts['address']}" if facts["address"] else f"on {facts['base']}"
-    print(f"writer      {writer.name}, {at}")
-    print(f"prompts     {len(drafts):,} of {world[0]}, {too_long:,} of them too long to be asked")
-    print(f"principles  of {world[1]}")
-    print(f"responses   at most {len(missing):,} to write; {stored:,} stored")
-    print(f"tokens      at most {most.completion_tokens:,} written")
-    print(cost_line(cost, len(missing)))
-
-
-def most_cost_usd(
-    writer: Model, missing: Sequence[Request], prices: Mapping[str, Price]
-) -> float | None:
-    """The most that requests can cost; None where the price of their writer is not known."""
-    from sami_eval.server.budget import cost_usd, most_tokens, total
-
-    if writer.engine not in SERVED or not missing:
-        return 0.0
-    price = prices.get(writer.base)
-    return cost_usd(total(map(most_tokens, missing)), price) if price else None
-
-
-def cost_line(cost: float | None, n_missing: int) -> str:
-    """The last line of a dry run."""
-    from sami_eval.server.budget import dollars
-
-    said = "not known: its price is not in sami-eval.toml" if cost is None else dollars(cost)
-    return (
-        f"cost        at most {said}" if cost else f"cost        {said if n_missing else 'nothing'}"
-    )
+    print(describe(Forecast(said, {"writers": (bound,)}, asks={"writers": "responses"})))

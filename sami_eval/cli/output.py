@@ -13,6 +13,7 @@ from sami_eval.core.terminal import Paper, console, in_ascii, is_utf, trusted
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from sami_eval.experiment.forecast import Forecast
     from sami_eval.report.finished import Finished
 
 PLAIN_WIDTH = 80
@@ -48,6 +49,18 @@ def print_document(document: Finished, as_json: bool, verbose: bool = False) -> 
         print_json(document)
     else:
         print_rich(render(report_of(document, verbose)))
+
+
+def print_forecast(found: Forecast, as_json: bool) -> None:
+    """What a command would do to stdout, what is to be said besides to stderr."""
+    from sami_eval.experiment.forecast import describe, to_row
+
+    if as_json:
+        print_json(to_row(found))
+        return
+    print(describe(found))
+    for note in found.notes:
+        print(note, file=sys.stderr)
 
 
 def print_table(title: str, rows: Sequence[tuple[str, ...]], columns: tuple[str, ...]) -> None:

@@ -22,35 +22,21 @@ def passk(
     command: str | None = None,
 ) -> None:
     """Sample answers to math problems; pass@k and paired differences with intervals."""
-    from sami_eval.cli.output import print_document, typed_command
+    from sami_eval.cli.output import print_document, print_forecast, typed_command
     from sami_eval.core import progress
     from sami_eval.core.config import find_config
     from sami_eval.data.unanswered import answers_of, check_empty
     from sami_eval.experiment import passk as kind
-    from sami_eval.experiment.frame import run
+    from sami_eval.experiment.frame import forecast, run
 
-    if dry_run:
-        _print_forecast(settings, as_json)
-        return
     config, command = find_config(Path.cwd()), command or typed_command()
+    if dry_run:
+        print_forecast(forecast(kind, settings, config), as_json)
+        return
     document = run(kind, settings, config, progress.terminal(quiet), command=command)
     warn(document)
     print_document(document, as_json, verbose)
     check_empty(answers_of(document["contenders"]), settings.max_unparsed)
-
-
-def _print_forecast(settings: PasskSettings, as_json: bool) -> None:
-    from sami_eval.cli.output import print_json
-    from sami_eval.core.config import find_config
-    from sami_eval.experiment.passk_forecast import describe, forecast, to_row
-
-    found = forecast(settings, find_config(Path.cwd()))
-    if as_json:
-        print_json(to_row(found))
-        return
-    print(describe(found))
-    for note in found.plan.notes:
-        print(note, file=sys.stderr)
 
 
 def warn(document: PasskDocument) -> None:

@@ -85,7 +85,7 @@ def write(
     if dry_run:
         with Ledger(config.ledger_path, read_only=True) as ledger:
             _, missing = yet_to_write([request], choice, ledger)
-        _print_dry_run(request, missing, n, out, config, as_json)
+        _print_dry_run(request, missing, n, out, choice, config, as_json)
         return
     with Ledger(config.ledger_path, say=progress.say) as ledger:
         stored, _ = yet_to_write([request], choice, ledger)
@@ -151,33 +151,34 @@ def _print_dry_run(
     missing: list[Request],
     n: int,
     out: Path,
+    choice: EngineChoice,
     config: Config,
     as_json: bool,
 ) -> None:
-    from sami_eval.cli.contrast_output import cost_line, most_cost_usd
     from sami_eval.cli.output import print_json
+    from sami_eval.experiment.forecast import Forecast, bound_of, describe
 
-    writer, n_calls = request.model, len(missing)
-    cost = most_cost_usd(writer, missing, config.prices)
-    tokens = n_calls * request.sampling.max_tokens
+    n_calls, url = len(missing), choice.client.base_url
+    bound = bound_of(request.model, missing, 1 - n_calls, url, config.prices)
     if as_json:
         print_json(
             {
                 "schema": "sami-eval/principles-forecast/1",
-                "writer": writer.name,
+                "writer": bound.name,
                 "principles": n,
                 "calls": n_calls,
-                "stored": 1 - n_calls,
-                "most_tokens": tokens,
-                "cost_usd": cost,
+                "stored": bound.stored,
+                "most_tokens": bound.completion_tokens,
+                "cost_usd": bound.cost_usd,
             }
         )
         return
-    print(f"writer      {writer.name}")
-    print(f"principles  {n}, to be saved in {out}")
-    print(f"calls       {n_calls} to make; {1 - n_calls} stored")
-    print(f"tokens      at most {tokens:,} written")
-    print(cost_line(cost, n_calls))
+    said = (
+        ("principles", f"{n}, to be saved in {out}"),
+        ("calls", f"{n_calls} to make; {bound.stored} stored"),
+        ("tokens", f"at most {bound.completion_tokens:,} written"),
+    )
+    print(describe(Forecast(said, {"writers": (bound,)})))
 
 
 def _print(

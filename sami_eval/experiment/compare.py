@@ -13,7 +13,8 @@ from typing import Final
 from sami_eval.core.types import Comparison, Model, Prompt, Response, Verdict
 from sami_eval.data import unanswered
 from sami_eval.data.prompts import to_row
-from sami_eval.experiment.compare_plan import ComparePlan
+from sami_eval.experiment.compare_forecast import foresee as foresee
+from sami_eval.experiment.compare_plan import ComparePlan, answered
 from sami_eval.experiment.compare_plan import make_plan as make_plan
 from sami_eval.experiment.corrected import with_corrected
 from sami_eval.experiment.document import KIND as KIND
@@ -34,7 +35,6 @@ STAGES: Final = ("generating", "judging")
 TOKENS: Final = ("prompt", "completion")
 
 Pair = tuple[str, str]
-Responses = Mapping[str, Sequence[Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Answers:
     """What was answered. prompts: with as many turns as every contender answered."""
 
     prompts: tuple[Prompt, ...]
-    responses: Responses
+    responses: Mapping[str, Sequence[Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +68,6 @@ def draw(plan: ComparePlan, sides: Sequence[Contender], tools: Tools) -> Answers
     for note in unanswered.notes(counted):
         tools.progress.say(note)
     return Answers(answered(plan.prompts, responses), responses)
-
-
-def answered(prompts: Sequence[Prompt], responses: Responses) -> tuple[Prompt, ...]:
-    """The prompts with as many turns as every contender answered: a record may hold fewer."""
-    n_turns: dict[str, int] = {prompt.id: len(prompt.turns) for prompt in prompts}
-    for several in responses.values():
-        for response in several:
-            n_turns[response.prompt_id] = min(n_turns[response.prompt_id], len(response.turns))
-    return tuple(_first_turns(prompt, n_turns[prompt.id]) for prompt in prompts)
-
-
-def _first_turns(prompt: Prompt, n: int) -> Prompt:
-    reference = prompt.reference and prompt.reference[:n]
-    return dataclasses.replace(prompt, turns=prompt.turns[:n], reference=reference)
 
 
 def score(plan: ComparePlan, sides: Sequence[Contender], drawn: Answers, tools: Tools) -> Judgments:

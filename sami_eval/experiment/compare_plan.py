@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sami_eval.align.chain import existing
 from sami_eval.core.config import Config
 from sami_eval.core.errors import UsageError
-from sami_eval.core.types import Judge, Model, Order, Prompt
+from sami_eval.core.types import Judge, Model, Order, Prompt, Response
 from sami_eval.data import prompts, references
 from sami_eval.data.constitutions import read_constitution
 from sami_eval.experiment import questions
@@ -204,6 +204,22 @@ def _prompts(settings: CompareSettings, asked: list[Prompt]) -> tuple[list[Promp
     if settings.generate_with_principles is not None:
         shown = settings.generate_with_principles
     return asked, shown and any(prompt.principles for prompt in asked)
+
+
+def answered(
+    prompts: Sequence[Prompt], responses: Mapping[str, Sequence[Response]]
+) -> tuple[Prompt, ...]:
+    """The prompts with as many turns as every contender answered: a record may hold fewer."""
+    n_turns: dict[str, int] = {prompt.id: len(prompt.turns) for prompt in prompts}
+    for several in responses.values():
+        for response in several:
+            n_turns[response.prompt_id] = min(n_turns[response.prompt_id], len(response.turns))
+    return tuple(_first_turns(prompt, n_turns[prompt.id]) for prompt in prompts)
+
+
+def _first_turns(prompt: Prompt, n: int) -> Prompt:
+    reference = prompt.reference and prompt.reference[:n]
+    return dataclasses.replace(prompt, turns=prompt.turns[:n], reference=reference)
 
 
 def _generate_settings(

@@ -20,6 +20,7 @@ from sami_eval.core.stages import Stages
 from sami_eval.core.versions import versions
 from sami_eval.experiment import runs
 from sami_eval.experiment.envelope import Calls, Envelope, Kind, assembled
+from sami_eval.experiment.forecast import Forecast, as_it_is
 from sami_eval.experiment.plan import Plan, Settings, models_of, resolved
 from sami_eval.generate import seen
 from sami_eval.generate.contenders import Contender
@@ -71,6 +72,17 @@ class Experiment(Protocol[T_contra, P, A, S, D]):
 
     def estimate(self, plan: P, sides: Sequence[Contender], drawn: A, scores: S, /) -> Result:
         """What the scores say. Pure."""
+
+    def foresee(self, plan: P, sides: Sequence[Contender], ledger: Ledger, /) -> Forecast:
+        """What would be drawn and scored at most: counted, not asked."""
+
+
+def forecast(kind: Experiment[T, P, A, S, D], settings: T, config: Config) -> Forecast:
+    """What a run would do and cost at most. Raises UsageError as the run would."""
+    plan = kind.make_plan(settings, config, None)
+    sides = resolved(plan, as_it_is(plan))
+    with Ledger(config.ledger_path, read_only=True) as ledger:
+        return kind.foresee(plan, sides, ledger)
 
 
 def run(

@@ -7,16 +7,18 @@ samples, other k or a killed run ask only for the rest.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sami_eval.core.calls import Completion, Request, Sampling
+from sami_eval.core.progress import silent
 from sami_eval.core.types import Model
 from sami_eval.data import chat, gsm8k, unanswered
 from sami_eval.data.gsm8k import Problem
 from sami_eval.data.prompts import to_row
 from sami_eval.data.unanswered import answers_of
 from sami_eval.experiment.envelope import Calls
+from sami_eval.experiment.forecast import Bound, Forecast, bound_of
 from sami_eval.experiment.frame import Result
 from sami_eval.experiment.passk_document import (
     EXTRACTOR,
@@ -34,8 +36,11 @@ from sami_eval.generate.contenders import Contender
 from sami_eval.generate.kept import stored as stored_of
 from sami_eval.generate.standing import on_embedded
 from sami_eval.generate.tools import Tools
+from sami_eval.ledger.store import Ledger
 
 STAGES: Final = ("sampling", "statistics")
+FORECAST: Final = "sami-eval/passk-forecast/1"
+FIELDS: Final = ("name", "what", "base", "address", "calls", "stored", "cost_usd", "warnings")
 PROMPTS: Final = {
     "chat": "chat template",
     "completion": "Question/Answer text (no chat template)",
@@ -115,6 +120,51 @@ def _prompt(
     if name not in _TOKENS:
         _TOKENS[name] = tuple(form.tokenizer(text, add_special_tokens=False)["input_ids"])
     return messages, _TOKENS[name]
+
+
+def foresee(plan: PasskPlan, sides: Sequence[Contender], ledger: Ledger) -> Forecast:
+    """What a run that starts now draws at most."""
+    engines = Engines(plan.engine, silent())
+    split = f", split {plan.split}" if plan.split else ""
+    greedy = " and a greedy one" if plan.settings.greedy else ""
+    drawn = f"T {plan.temperature:g}, top_p {plan.top_p:g}, {len(plan.examples)} shots"
+    each = f"{plan.samples} samples a problem{greedy}, of up to {plan.max_tokens} tokens"
+    return Forecast(
+        (
+            ("task", f"{plan.task}: {len(plan.problems)} problems of {plan.source}{split}"),
+            ("sampling", drawn),
+            ("answers", each),
+        ),
+        {"contenders": tuple(_yet(model, plan, engines, ledger) for model in models_of(sides))},
+        {"contenders": "answers to draw"},
+        {
+            "schema": FORECAST,
+            "task": plan.task,
+            "problems": plan.source,
+            "split": plan.split,
+            "embedded": plan.embedded,
+            "n_problems": len(plan.problems),
+            "samples": plan.samples,
+            "greedy": plan.settings.greedy,
+            "shots": len(plan.examples),
+            "temperature": plan.temperature,
+            "top_p": plan.top_p,
+            "max_tokens": plan.max_tokens,
+        },
+        FIELDS,
+        plan.settings.max_cost,
+        plan.notes,
+    )
+
+
+def _yet(model: Model, plan: PasskPlan, engines: Engines, ledger: Ledger) -> Bound:
+    """The samples of one contender yet to be drawn."""
+    keyed = dict(by_key(requests_of(model, plan), engines))
+    stored = stored_of(keyed, ledger)
+    missing = [request for name, request in keyed.items() if name not in stored]
+    n_stored, url, prices = len(keyed) - len(missing), plan.client.base_url, plan.config.prices
+    found = bound_of(model, missing, n_stored, url, prices)
+    return replace(found, warnings=tuple(seen.warnings([model], plan.prompts)))
 
 
 def score(

@@ -29,10 +29,6 @@ class Settings(Protocol):
     def out(self) -> Path | None:
         """The run's folder, where one is named."""
 
-    @property
-    def max_cost(self) -> float | None:
-        """USD that no call may pass."""
-
 
 class Plan(Protocol):
     """Everything decided before anything is spent, as far as every kind decides it."""
@@ -52,10 +48,6 @@ class Plan(Protocol):
     @property
     def base_spec(self) -> str | None:
         """The base of recipes, as it was named."""
-
-    @property
-    def base(self) -> Model:
-        """The base of recipes."""
 
     @property
     def client(self) -> ClientSettings:
