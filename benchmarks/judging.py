@@ -21,7 +21,9 @@ from openai import AsyncOpenAI
 
 from sami_eval import judge
 from sami_eval.core import progress
+from sami_eval.core.config import Config
 from sami_eval.core.types import Prompt, Response
+from sami_eval.generate.tools import Tools
 from sami_eval.ledger.store import Ledger
 from sami_eval.server.client import ClientSettings
 
@@ -53,9 +55,7 @@ def ours(url: str, n_judgments: int) -> float:
             prompts,
             a,
             b,
-            ledger=ledger,
-            settings=settings,
-            progress=progress.silent(),
+            tools=Tools(Config(Path.cwd()), ledger, progress.silent(), settings),
         )
         seconds = time.perf_counter() - start
     assert len(verdicts) == n_judgments

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sami_eval.core.config import find_config
+from sami_eval.core.config import Config, find_config
 from sami_eval.core.errors import UsageError
 from sami_eval.core.progress import terminal
 from sami_eval.core.types import SERVED, Judge, Model, Prompt, Response, Verdict
 from sami_eval.data.answers import read_answers
 from sami_eval.experiment.tallies import by_question, fold
+from sami_eval.generate.tools import Tools
 from sami_eval.harness import asked
 from sami_eval.judge import judge_all, read_judge, replaced
 from sami_eval.judge.seats import seat
@@ -29,7 +30,7 @@ class BaselineJudge:
 
     judge: Judge
     client: ClientSettings
-    ledger: Path
+    config: Config
     baseline: Mapping[str, Response]
     at: Model | None = None
 
@@ -88,7 +89,7 @@ def baseline_judge(metadata: asked.Metadata, prompts: Sequence[Prompt]) -> Basel
             f"judge `{judge.name}` judges by principles, and question `{bare[0].id}` has none",
             "--metadata constitutions=FILE gives them; judge=quality needs none",
         )
-    return BaselineJudge(judge, client, config.ledger_path, read_recorded(path), at)
+    return BaselineJudge(judge, client, config, read_recorded(path), at)
 
 
 def check_baseline(against: BaselineJudge, prompts: Sequence[Prompt]) -> None:
@@ -114,15 +115,13 @@ def judged(
         recorded = against.baseline[prompt.id]
         other = f"{recorded.model} (baseline)" if recorded.model == name else recorded.model
         others.append(replace(recorded, model=other, turns=recorded.turns[: len(prompt.turns)]))
-    with Ledger(against.ledger) as ledger:
+    with Ledger(against.config.ledger_path) as ledger:
         return judge_all(
             against.judge,
             prompts,
             responses,
             others,
-            ledger=ledger,
-            settings=against.client,
-            progress=terminal(),
+            tools=Tools(against.config, ledger, terminal(), against.client),
             model=against.at,
         )
 

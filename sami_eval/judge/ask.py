@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from sami_eval.core.calls import Reply, Request
 from sami_eval.core.progress import Progress
 from sami_eval.core.types import Judge, Model, Order, Prompt, Response, Usage, Verdict, Winner
+from sami_eval.generate.tools import Tools
 from sami_eval.judge.local import ENGINES, complete_here
 from sami_eval.judge.requests import BOTH, Judgment, Turn, reply_key, stored_replies, to_ask, turns
 from sami_eval.judge.verdicts import Reading, read_reply
 from sami_eval.ledger.leases import Claim, share
-from sami_eval.ledger.store import Ledger
 from sami_eval.server import client, dialect
 from sami_eval.server.budget import total
 
@@ -58,9 +58,7 @@ def judge_all(
     orders: Sequence[Order] = BOTH,
     repeats: int = 1,
     *,
-    ledger: Ledger,
-    settings: client.ClientSettings,
-    progress: Progress,
+    tools: Tools,
     retry_unparsed: bool = False,
     model: Model | None = None,
     engines: Engines | None = None,
@@ -89,7 +87,7 @@ def judge_all(
     requests = todo.requests
 
     def stored(keys: Iterable[str]) -> dict[str, Reply]:
-        return stored_replies(judge, {k: requests[k] for k in keys}, ledger, retry_unparsed)
+        return stored_replies(judge, {k: requests[k] for k in keys}, tools.ledger, retry_unparsed)
 
     replies = stored(requests)
     missing = [k for k in requests if k not in replies]
@@ -100,9 +98,12 @@ def judge_all(
 
     def work(keys: Claim) -> None:
         these = {k: requests[k] for k in keys}
-        fresh.update(_ask(judge, these, ledger, settings, progress, engines, keys, unparsed))
+        if these and model is not None and model.engine == "local":
+            fresh.update(_ask_here(judge, these, tools, engines, unparsed))
+        else:
+            fresh.update(_ask_servers(judge, these, tools, keys.holds, unparsed))
 
-    share(missing, stored, work, ledger, progress)
+    share(missing, stored, work, tools.ledger, tools.progress)
     # What another run has stored in the meantime stays, and counts.
     replies |= fresh | stored(missing)
     if counted is not None:
@@ -122,30 +123,40 @@ def engines_of(judge: Judge, arguments: Mapping[str, str], progress: Progress) -
     return Engines(choice, progress)
 
 
-def _ask(
+def _ask_here(
     judge: Judge,
     missing: Mapping[str, Request],
-    ledger: Ledger,
-    settings: client.ClientSettings,
-    progress: Progress,
+    tools: Tools,
     engines: Engines | None,
-    mine: Claim,
+    unparsed: Callable[[str], bool],
+) -> dict[str, Reply]:
+    """Replies of a judge in this process to what is missing.
+
+    unparsed: whether a key's may take the place of a stored one, which gives no verdict.
+    """
+    with ExitStack() as opened:
+        loaded = engines or opened.enter_context(engines_of(judge, {}, tools.progress))
+        said = complete_here(list(missing.values()), loaded, tools.ledger, tools.progress)
+    replies = dict(zip(missing, said, strict=True))
+    for k, reply in replies.items():
+        tools.ledger.add_replies([(k, judge.name, reply)], replace=unparsed(k))
+    return replies
+
+
+def _ask_servers(
+    judge: Judge,
+    missing: Mapping[str, Request],
+    tools: Tools,
+    is_ours: Callable[[str], bool],
     unparsed: Callable[[str], bool],
 ) -> dict[str, Reply]:
     """Replies to what is missing, each stored the moment it arrives; a failed call is not kept.
 
-    unparsed: whether a key's may take the place of a stored one, which gives no verdict.
+    is_ours: whether a key is still this run's to ask for. unparsed: as `_ask_here` has it.
     """
-    keys = list(missing)
-    if missing and missing[keys[0]].model.engine == "local":
-        with ExitStack() as opened:
-            loaded = engines or opened.enter_context(engines_of(judge, {}, progress))
-            local = complete_here(list(missing.values()), loaded, ledger, progress)
-        for k, reply in zip(keys, local, strict=True):
-            ledger.add_replies([(k, judge.name, reply)], replace=unparsed(k))
-        return dict(zip(keys, local, strict=True))
+    keys, ledger = list(missing), tools.ledger
     replies: dict[str, Reply] = {}
-    with progress.track("judging", len(keys), settings.limits.budget.note) as advance:
+    with tools.progress.track("judging", len(keys), tools.client.limits.budget.note) as advance:
 
         def keep(position: int, reply: Reply) -> None:
             if not client.is_api_failure(reply):
@@ -158,9 +169,9 @@ def _ask(
             advance(1)
 
         def wanted(position: int) -> bool:
-            return mine.holds(keys[position])
+            return is_ours(keys[position])
 
-        client.complete_all(list(missing.values()), settings, keep, progress, wanted)
+        client.complete_all(list(missing.values()), tools.client, keep, tools.progress, wanted)
     return replies
 
 

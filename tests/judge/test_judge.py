@@ -11,10 +11,12 @@ import pytest
 
 from sami_eval import embedded
 from sami_eval.core.calls import Request, Sampling
+from sami_eval.core.config import Config
 from sami_eval.core.errors import SamiEvalError, UsageError
 from sami_eval.core.progress import silent
 from sami_eval.core.types import Judge, Model, Prompt, Response, Verdict
 from sami_eval.experiment.tallies import compare
+from sami_eval.generate.tools import Tools
 from sami_eval.judge import IDENTICAL, judge_all, judge_model, read_judge
 from sami_eval.judge.requests import reply_key
 from sami_eval.ledger.store import Ledger
@@ -70,9 +72,7 @@ def ask(
         prompts,
         *pair,
         repeats=repeats,
-        ledger=ledger,
-        settings=replace(quick, **settings),
-        progress=silent(),
+        tools=Tools(Config(Path.cwd()), ledger, silent(), replace(quick, **settings)),
         retry_unparsed=retry_unparsed,
     )
 

@@ -23,9 +23,11 @@ from pathlib import Path
 import pytest
 
 from sami_eval.core.calls import Reply
+from sami_eval.core.config import Config
 from sami_eval.core.progress import silent
 from sami_eval.core.types import Comparison, Estimate, Order, Prompt, Response, Verdict, Winner
 from sami_eval.experiment.tallies import compare
+from sami_eval.generate.tools import Tools
 from sami_eval.judge import BOTH, judge_all, read_judge, render
 from sami_eval.judge.verdicts import read_reply
 from sami_eval.ledger.store import Ledger
@@ -147,9 +149,7 @@ def test_the_server_says_what_its_reply_function_says(seed: int, tmp_path: Path)
             PROMPTS,
             a,
             b,
-            ledger=ledger,
-            settings=settings,
-            progress=silent(),
+            tools=Tools(Config(Path.cwd()), ledger, silent(), settings),
         )
     asked, drawn = compare(PROMPTS, a, b, verdicts, seed=seed), judged(known, seed)
     assert asked == drawn
