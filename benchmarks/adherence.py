@@ -27,6 +27,7 @@ from sami_eval.data.constitutions import read_constitution
 from sami_eval.embedded import rules
 from sami_eval.generate import EngineChoice, GenerateSettings, recipes, respond
 from sami_eval.generate.models import resolve
+from sami_eval.generate.tools import Tools
 from sami_eval.ledger.store import Ledger
 
 RESAMPLES = 2000
@@ -146,8 +147,7 @@ def main() -> None:
             embedded.prompts("alignment"),
             read_constitution(embedded.CONSTITUTION),
             ContrastSettings(sampling=EMBEDDED_SAMPLING, engine=HF),
-            ledger,
-            progress,
+            Tools(find_config(Path.cwd()), ledger, progress),
         )
         print(summarize(contrasts))
         print(f"{flags.split}: {len(prompts)} prompts, both turns, seeds {flags.seeds}")

@@ -12,6 +12,7 @@ from sami_eval.core.types import Contrast, Model
 from sami_eval.data.constitutions import read_constitution
 from sami_eval.generate import EngineChoice
 from sami_eval.generate.models import resolve_base
+from sami_eval.generate.tools import Tools
 from sami_eval.ledger.store import Ledger
 
 
@@ -26,8 +27,9 @@ def write(folder: Path, split: str, limit: int) -> list[Contrast]:
     )
     principles = read_constitution(embedded.CONSTITUTION)
     with Ledger(folder / "ledger.db") as ledger:
+        tools = Tools(Config(folder), ledger, silent())
         written = adapters.contrasts_of(
-            base(), embedded.prompts(split), principles, settings, ledger, silent()
+            base(), embedded.prompts(split), principles, settings, tools
         )
     return [contrast for contrast in written if contrast.rejected is None]
 

@@ -15,9 +15,9 @@ from sami_eval.align.contrast import Draft, draft, redraft, write_contrasts
 from sami_eval.align.filters import Filters
 from sami_eval.align.options import preset_name
 from sami_eval.align.origin import SAMPLING, filters_of
-from sami_eval.core.calls import Request, Sampling
+from sami_eval.core.calls import Completion, Request, Sampling
 from sami_eval.core.errors import UsageError
-from sami_eval.core.progress import Progress, silent
+from sami_eval.core.progress import silent
 from sami_eval.core.settings import Amount, Count, Temperature, TopP, check
 from sami_eval.core.shape import Within
 from sami_eval.core.types import Contrast, Model, Principle, Prompt
@@ -86,27 +86,25 @@ def contrasts_of(
     prompts: Sequence[Prompt],
     principles: Sequence[Principle],
     settings: ContrastSettings,
-    ledger: Ledger,
-    progress: Progress,
+    tools: Tools,
 ) -> list[Contrast]:
     """Contrasts written by a model; what the ledger holds is not generated again."""
     drafts = drafts_of(model, prompts, principles, settings)
-    return _written(drafts, model, settings.filters, settings.engine, ledger, progress)
+    return _written(drafts, model, settings.filters, settings.engine, tools)
 
 
 def rewritten(
     contrasts: Sequence[Contrast],
     model: Model,
     engine: EngineChoice,
-    ledger: Ledger,
-    progress: Progress,
+    tools: Tools,
 ) -> list[Contrast]:
     """The same prompts under the same constitutions, sampled and filtered as before, by a model."""
     from sami_eval.generate.formats import format_of
 
     form = format_of(model)
     drafts = redraft(contrasts, model, form.tokenizer, form.context)
-    return _written(drafts, model, filters_of(contrasts), engine, ledger, progress)
+    return _written(drafts, model, filters_of(contrasts), engine, tools)
 
 
 def _written(
@@ -114,18 +112,16 @@ def _written(
     model: Model,
     filters: Filters,
     engine: EngineChoice,
-    ledger: Ledger,
-    progress: Progress,
+    tools: Tools,
 ) -> list[Contrast]:
     from sami_eval.generate import Engines, complete
 
-    with Engines(engine, progress) as engines:
-        return write_contrasts(
-            drafts,
-            model,
-            lambda requests: complete(requests, ledger, engines, progress, "writing contrasts"),
-            filters,
-        )
+    with Engines(engine, tools.progress) as engines:
+
+        def write(requests: Sequence[Request]) -> list[Completion]:
+            return complete(requests, tools.ledger, engines, tools.progress, "writing contrasts")
+
+        return write_contrasts(drafts, model, write, filters)
 
 
 def yet_to_write(
@@ -152,8 +148,7 @@ def embedded_contrasts(model: Model, tools: Tools) -> list[Contrast]:
         read_constitution(embedded.CONSTITUTION),
         # Always by transformers, which can seed: the adapters are then the same for every engine.
         ContrastSettings(sampling=EMBEDDED_SAMPLING, engine=EngineChoice("hf")),
-        tools.ledger,
-        tools.progress,
+        tools,
     )
 
 

@@ -129,6 +129,7 @@ def contrast(
     from sami_eval.data.prompt_sets import Source
     from sami_eval.experiment.questions import WORLD
     from sami_eval.generate import EngineChoice, parse_arguments
+    from sami_eval.generate.tools import Tools
     from sami_eval.ledger.store import Ledger, atomic_write
     from sami_eval.server.budget import limits_of
     from sami_eval.server.client import ClientSettings
@@ -180,7 +181,8 @@ def contrast(
         print_dry_run(writer, world, client, drafts, stored, missing, config.prices, as_json)
         return
     with Ledger(config.ledger_path, say=shown.say) as ledger:
-        written = adapters.contrasts_of(writer, asked, rules, settings, ledger, shown)
+        tools = Tools(config, ledger, shown, client)
+        written = adapters.contrasts_of(writer, asked, rules, settings, tools)
     path = out or adapters.contrasts_path(writer, config.root)
     atomic_write(path, contrasts_to_jsonl(written))
     print_summary(written, chosen, path, as_json)

@@ -63,7 +63,7 @@ def run(
     from sami_eval.align.iterations import iterate
 
     def rewrite(part: Sequence[Contrast], writer: Model) -> list[Contrast]:
-        return adapters.rewritten(part, writer, engine, tools.ledger, tools.progress)
+        return adapters.rewritten(part, writer, engine, tools)
 
     given, by_base = _given(asked, setup.base, tools, rewrite)
     return iterate(recipe, given, setup, asked.n or 1, rewrite, out, changes, by_base)

@@ -20,6 +20,7 @@ from sami_eval.align.filters import Filters
 from sami_eval.core.config import Config
 from sami_eval.data.contrasts import contrasts_to_jsonl, read_contrasts
 from sami_eval.generate import card
+from sami_eval.generate.tools import Tools
 from sami_eval.ledger.store import Ledger
 from tests import ROOT
 from tests.align_models import there, weights
@@ -45,7 +46,8 @@ def folder(tmp_path, monkeypatch):
     with Ledger(Config(tmp_path).ledger_path) as ledger:
         principles = read_constitution(embedded.CONSTITUTION)
         prompts = embedded.prompts("alignment")
-        written = adapters.contrasts_of(embedded_base(), prompts, principles, how, ledger, silent())
+        tools = Tools(Config(tmp_path), ledger, silent())
+        written = adapters.contrasts_of(embedded_base(), prompts, principles, how, tools)
     Path("given.jsonl").write_text(contrasts_to_jsonl(written))
     return tmp_path
 

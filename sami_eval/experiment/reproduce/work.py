@@ -176,9 +176,7 @@ def _written(bench: Bench) -> tuple[Model, list[Contrast]]:
             ensure=adapters.ensure_in(tools),
         )[0]
         check_server(writer, settings.engine.client)
-        return writer, adapters.contrasts_of(
-            writer, prompts, principles, settings, ledger, bench.progress
-        )
+        return writer, adapters.contrasts_of(writer, prompts, principles, settings, tools)
 
 
 def _settings(asked: Asked, writing: Writing) -> adapters.ContrastSettings:
