@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Where the tests run in the background, SIGINT is ignored and every child would inherit that: the
@@ -18,3 +20,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Noisy machines: an example that takes long says nothing about what is tested.
 settings.register_profile("noisy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("noisy")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, and none of the keys and addresses of whoever runs the tests."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "SAMI_EVAL_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path

@@ -17,6 +17,7 @@ from sami_eval import cli
 from sami_eval.data.prompts import MTBENCH_CATEGORIES
 from tests.align.test_align_flags import write
 from tests.align_models import CONTRASTS, save_base
+from tests.records import write_rows
 from tests.test_readme import shown
 from tests.tiny_llama import save_adapter
 
@@ -163,7 +164,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def lines(path: str, *rows: dict[str, Any]) -> None:
     Path(path).parent.mkdir(exist_ok=True)
-    Path(path).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_rows(path, *rows)
 
 
 @pytest.fixture(autouse=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from sami_eval.embedded import word_problems
+from tests.records import write_rows
 
 
 def write_problems(path: Path, n: int = 20) -> Path:
@@ -15,5 +15,4 @@ def write_problems(path: Path, n: int = 20) -> Path:
         for prompt in word_problems("evaluation")[:n]
         if prompt.reference
     ]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
+    return write_rows(path, *rows)

@@ -18,10 +18,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
+def folder(folder: Path) -> Path:
     write(CONTRASTS)
-    return tmp_path
+    return folder
 
 
 def table(text: str) -> dict[str, str]:

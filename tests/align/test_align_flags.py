@@ -35,10 +35,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
+def folder(folder: Path) -> Path:
     write(CONTRASTS)
-    return tmp_path
+    return folder
 
 
 def write(contrasts: Iterable[Contrast], path: str = "contrasts.jsonl") -> None:

@@ -15,6 +15,7 @@ from sami_eval import cli
 from sami_eval.data.contrasts import read_contrasts
 from tests import ROOT
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
+from tests.records import write_rows
 
 CONSTITUTION = {
     "math.1": {
@@ -37,15 +38,12 @@ def speak(body: dict[str, object]) -> tuple[int, dict[str, str], bytes]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
+def folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(folder / "cache"))
     Path("math.json").write_text(json.dumps(CONSTITUTION))
     rows = [{"problem": f"What is {i} + 1?", "level": 1} for i in range(N_PROMPTS)]
-    Path("sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return tmp_path
+    write_rows("sums.jsonl", *rows)
+    return folder
 
 
 ASKED = ["contrast", "--prompts", "sums.jsonl", "--prompt-column", "problem", "--out", "c.jsonl"]

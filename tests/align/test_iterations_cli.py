@@ -25,6 +25,7 @@ from sami_eval.ledger.store import Ledger
 from tests import ROOT
 from tests.align_models import there, weights
 from tests.embedded_contrasts import base as embedded_base
+from tests.records import write_rows
 
 ASKED = ["align", "base+sami", "--contrasts", "given.jsonl", "--iterations", "2", "--steps", "2"]
 ASKED += ["--lr", "0.005"]
@@ -118,7 +119,7 @@ def test_constitutions_and_prompts_are_all_a_base_needs(folder, capsys):
         {"id": one.id, "category": one.category, "turns": one.turns}
         for one in embedded.prompts("alignment")[:4]
     ]
-    Path("p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_rows("p.jsonl", *rows)
     Path("own").symlink_to(embedded.BASE_DIR)
     asked = ["align", "sami", "--iterations", "2", "--steps", "2", "--preset", "embedded", "-q"]
     asked += ["--base", "own", "--constitutions", str(embedded.CONSTITUTION), "--prompts"]

@@ -43,12 +43,9 @@ class Says:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
+def folder(folder: Path) -> Path:
     Path("sami-eval.toml").write_text(PRICES)
-    return tmp_path
+    return folder
 
 
 ASKED = ["contrast", "--write-principles", "2", "--principle-writer", "openai:loopback", "-q"]

@@ -50,8 +50,7 @@ FLAGS = [(command, flag) for command, flag in numeric_flags() if command in GIVE
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
+def folder(folder: Path) -> Path:
     prompt = Prompt("1", "writing", ("Write.",))
     Path("q.jsonl").write_text('{"question_id": 1, "category": "writing", "turns": ["Write."]}\n')
     for model in "ab":
@@ -61,7 +60,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         prompt, ("Be brief.", "Be long."), (Response("1", "m", ("x",)), Response("1", "m", ("y",)))
     )
     Path("contrasts.jsonl").write_text(contrasts_to_jsonl([contrast]))
-    return tmp_path
+    return folder
 
 
 def test_the_walk_finds_the_flags() -> None:

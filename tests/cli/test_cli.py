@@ -14,16 +14,12 @@ import pytest
 
 from sami_eval import cli
 from tests.loopback_judge import Behaviour, LoopbackJudge
+from tests.records import write_rows
 
 QUESTIONS = [
     {"question_id": i, "category": c, "turns": [f"Say {i}.", "Again."]}
     for i, c in enumerate(["writing", "math"] * 10, 81)
 ]
-
-
-def write_rows(path: Path, rows: list[dict[str, object]]) -> str:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return str(path)
 
 
 def answers(model: str, strength: int) -> list[dict[str, object]]:
@@ -39,15 +35,11 @@ def answers(model: str, strength: int) -> list[dict[str, object]]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in, without keys or server addresses in the environment."""
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    write_rows(tmp_path / "q.jsonl", list(QUESTIONS))
-    write_rows(tmp_path / "strong.jsonl", answers("strong", 9))
-    write_rows(tmp_path / "weak.jsonl", answers("weak", 1))
-    return tmp_path
+def folder(folder: Path) -> Path:
+    write_rows(folder / "q.jsonl", *QUESTIONS)
+    write_rows(folder / "strong.jsonl", *answers("strong", 9))
+    write_rows(folder / "weak.jsonl", *answers("weak", 1))
+    return folder
 
 
 RECORDS = ["compare", "strong.jsonl", "weak.jsonl", "--prompts", "q.jsonl", "--judge", "quality"]

@@ -16,6 +16,7 @@ from sami_eval.core.terminal import report_error
 from sami_eval.generate import EngineChoice
 from tests.align.test_align_flags import write
 from tests.align_models import CONTRASTS, save_base
+from tests.records import write_rows
 
 AT = "http://127.0.0.1:9/v1"
 QUESTION = {"question_id": 1, "category": "writing", "turns": ["Why?"]}
@@ -49,19 +50,16 @@ ASKED = {
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Questions, problems, principles, contrasts and a model of one's own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     write(CONTRASTS)
-    Path("q.jsonl").write_text(json.dumps(QUESTION) + "\n")
+    write_rows("q.jsonl", QUESTION)
     Path("p.jsonl").write_text('{"question": "One and one?", "answer": "#### 2"}\n')
     Path("c.toml").write_text(PRINCIPLES)
-    row = {"prompt_id": "1", "model": "old", "turns": ["So."]}
-    Path("baseline.jsonl").write_text(json.dumps(row) + "\n")
+    write_rows("baseline.jsonl", {"prompt_id": "1", "model": "old", "turns": ["So."]})
     save_base(Path("own").absolute())
-    return tmp_path
+    return folder
 
 
 def lm_eval_model(*flags: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import pytest
 from sami_eval import cli, embedded
 from sami_eval.data.prompts import to_row
 from tests.align_models import save_base
+from tests.records import write_rows
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,8 @@ def test_no_seeds_are_proposed_for_what_has_none(
     asked = embedded.prompts("evaluation")[:4]
     for name in ("sft", "dpo"):  # records, whatever they are called
         rows = [{"prompt_id": one.id, "model": name, "turns": [name] * 2} for one in asked]
-        Path(f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    Path("q.jsonl").write_text("".join(json.dumps(to_row(one)) + "\n" for one in asked))
+        write_rows(f"{name}.jsonl", *rows)
+    write_rows("q.jsonl", *map(to_row, asked))
     given = ["compare", "sft.jsonl", "dpo.jsonl", "--prompts", "q.jsonl", "--judge", "rules", "-q"]
     assert cli.run(given) == 0
     out = capsys.readouterr().out

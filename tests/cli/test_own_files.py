@@ -12,6 +12,7 @@ from sami_eval import cli
 from sami_eval.judge import judge_files
 from tests.align.test_align_flags import write
 from tests.align_models import CONTRASTS, save_base
+from tests.records import write_rows
 
 COMPARE = ["compare", "base", "base", "--dry-run", "--json"]
 METHOD = '''"""Trains nothing."""
@@ -23,12 +24,10 @@ def train(contrasts, base, options, out, progress):
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
+def folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("OPENAI_API_KEY", "none")
-    row = {"question_id": 1, "category": "writing", "turns": ["Why?"]}
-    Path("q.jsonl").write_text(json.dumps(row) + "\n")
-    return tmp_path
+    write_rows("q.jsonl", {"question_id": 1, "category": "writing", "turns": ["Why?"]})
+    return folder
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pty
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,8 +13,9 @@ import pytest
 from sami_eval import cli
 from sami_eval.core import progress
 from tests.loopback_judge import Behaviour, LoopbackJudge
+from tests.processes import COMMAND
+from tests.records import write_records
 
-COMMAND = [sys.executable, "-c", "from sami_eval.cli import main; main()"]
 RECORDS = ["compare", "one.jsonl", "two.jsonl", "--prompts", "q.jsonl", "--judge", "quality"]
 JUDGE = ["--judge-model", "openai:loopback", "--concurrency", "4"]
 PRICE = '[prices."loopback"]\ninput = 2.0\noutput = 10.0\n'
@@ -25,16 +24,10 @@ N_CALLS = 80
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    asked = [{"question_id": i, "category": "x", "turns": [f"a{i}?", "b?"]} for i in range(20)]
-    Path("q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked))
-    for name in ("one", "two"):
-        rows = [{"prompt_id": str(i), "model": name, "turns": [name, name]} for i in range(20)]
-        Path(f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+def folder(folder: Path) -> Path:
+    write_records(folder, 20)
     Path("sami-eval.toml").write_text(PRICE)
-    return tmp_path
+    return folder
 
 
 def on_a_terminal(arguments: list[str]) -> tuple[int, str]:

@@ -14,6 +14,7 @@ import pytest
 from sami_eval import cli
 from tests import ROOT, SHARED
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
+from tests.records import write_rows
 
 CASES = SHARED / "cases" / "injections.jsonl"
 HOSTILE = (
@@ -24,21 +25,16 @@ ACTED_ON = re.compile(
 )
 
 
-def write(path: Path, *rows: dict[str, object]) -> str:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return str(path)
-
-
 def records(folder: Path, name: str, text: str, file: str | None = None) -> str:
     row: dict[str, object] = {"question_id": 81, "model_id": name, "choices": [{"turns": [text]}]}
-    return write(folder / f"{file or name}.jsonl", row)
+    return str(write_rows(folder / f"{file or name}.jsonl", row))
 
 
 def question(folder: Path) -> list[str]:
     row: dict[str, object] = {"id": 81, "category": "coding", "turns": ["Write."]}
     return [
         "--prompts",
-        write(folder / "q.jsonl", {**row, "reference": ["def f(x):\n    return x"]}),
+        str(write_rows(folder / "q.jsonl", {**row, "reference": ["def f(x):\n    return x"]})),
     ]
 
 
@@ -50,19 +46,13 @@ def judgments(folder: Path, text: str, name: str = "one") -> str:
         "g2_user_prompt": text, "g2_judgment": f"{text} error", "g1_winner": "error",
         "g2_winner": "model_2",
     }  # fmt: skip
-    return write(folder / "judged.jsonl", row)
+    return str(write_rows(folder / "judged.jsonl", row))
 
 
 def sami_eval(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[bytes]:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
     line = [sys.executable, "-m", "sami_eval", *words]
     return subprocess.run(line, cwd=folder, env=env, capture_output=True, timeout=120)
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def printed(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -9,13 +8,9 @@ from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Response
 from sami_eval.data.answers import read_answers, write_answers
 from tests import SHARED
+from tests.records import write_rows
 
 PAPER = SHARED / "data" / "paper"
-
-
-def write(path: Path, *rows: object) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
 
 
 def test_written_answers_are_read_back(tmp_path: Path) -> None:
@@ -35,7 +30,7 @@ def test_fastchat_answers_have_a_sample_a_choice(tmp_path: Path) -> None:
         "choices": [{"index": 0, "turns": ["a", "b"]}, {"index": 1, "turns": ["c", "d"]}],
         "tstamp": 1.5,
     }
-    assert read_answers(write(tmp_path / "m.jsonl", row)) == [
+    assert read_answers(write_rows(tmp_path / "m.jsonl", row)) == [
         Response("81", "vicuna", ("a", "b")),
         Response("81", "vicuna", ("c", "d"), sample=1),
     ]
@@ -75,7 +70,7 @@ def test_the_papers_own_files_are_read() -> None:
 )
 def test_a_bad_field_names_its_line(tmp_path: Path, row: object, message: str) -> None:
     good = {"prompt_id": "0", "model": "m", "turns": ["a"]}
-    path = write(tmp_path / "r.jsonl", good, row)
+    path = write_rows(tmp_path / "r.jsonl", good, row)
     with pytest.raises(UsageError) as caught:
         read_answers(path)
     assert message in caught.value.message
@@ -85,7 +80,7 @@ def test_a_bad_field_names_its_line(tmp_path: Path, row: object, message: str) -
 def test_a_question_answered_twice_is_refused(tmp_path: Path) -> None:
     row = {"prompt_id": "1", "model": "m", "turns": ["a"]}
     with pytest.raises(UsageError, match="answers question `1` twice"):
-        read_answers(write(tmp_path / "r.jsonl", row, row))
+        read_answers(write_rows(tmp_path / "r.jsonl", row, row))
 
 
 @pytest.mark.parametrize(

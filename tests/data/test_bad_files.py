@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
+from tests.records import write_rows
 from tests.spoilt import File, Way, text_of
 from tests.spoilt_files import FILES, PAPER, QUESTION
 
@@ -43,15 +44,13 @@ def without(row: Any, way: Way) -> Any:
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    Path("q.jsonl").write_text(json.dumps(QUESTION) + "\n")
+def folder(folder: Path) -> Path:
+    write_rows("q.jsonl", QUESTION)
     for model in "ab":
         row = {"prompt_id": "81", "model": model, "turns": [f"{model}: 2", "4"]}
-        Path(f"{model}.jsonl").write_text(json.dumps(row) + "\n")
+        write_rows(f"{model}.jsonl", row)
     Path("p2.json").write_text(json.dumps(PAPER))
-    return tmp_path
+    return folder
 
 
 def refused(file: File, capsys: pytest.CaptureFixture[str], anywhere: bool = False) -> str:

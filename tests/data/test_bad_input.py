@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
+from tests.records import write_rows
 
 QUESTION: dict[str, Any] = {
     "question_id": 81,
@@ -69,16 +70,11 @@ CASES = [
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    write("q.jsonl", QUESTION)
-    write("a.jsonl", OURS)
-    write("b.jsonl", {**OURS, "model": "other"})
-    return tmp_path
-
-
-def write(name: str, *rows: object) -> None:
-    Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+def folder(folder: Path) -> Path:
+    write_rows("q.jsonl", QUESTION)
+    write_rows("a.jsonl", OURS)
+    write_rows("b.jsonl", {**OURS, "model": "other"})
+    return folder
 
 
 def refused(capsys: pytest.CaptureFixture[str]) -> str:
@@ -104,7 +100,7 @@ def test_a_spoilt_field_is_named_with_its_file_and_line(
     other = {**good, **{key: 80 for key in ("question_id", "prompt_id") if key in good}}
     if "prompt_id" in other:
         other["prompt_id"] = "80"
-    write(name, other, {**good, field: bad})
+    write_rows(name, other, {**good, field: bad})
     error = refused(capsys)
     assert f"{name}:2" in error
     assert f"`{field}`" in error or "`turns`" in error
@@ -121,7 +117,7 @@ def test_a_spoilt_field_is_named_with_its_file_and_line(
 def test_a_missing_field_is_named_with_its_file_and_line(
     name: str, good: dict[str, Any], field: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(name, {key: value for key, value in good.items() if key != field})
+    write_rows(name, {key: value for key, value in good.items() if key != field})
     error = refused(capsys)
     assert f"{name}:1" in error
     assert f"`{field}`" in error
@@ -142,12 +138,12 @@ def test_a_broken_file_is_named(
 @pytest.mark.parametrize("name", ["q.jsonl", "a.jsonl"])
 def test_a_line_given_twice_is_named(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     row = json.loads(Path(name).read_text())
-    write(name, row, row)
+    write_rows(name, row, row)
     assert f"{name}:2" in refused(capsys)
 
 
 def test_answers_to_other_questions_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    write("a.jsonl", {**OURS, "prompt_id": "99"})
+    write_rows("a.jsonl", {**OURS, "prompt_id": "99"})
     error = refused(capsys)
     assert "answers 0 of 1 questions" in error
     assert "`81`" in error
@@ -156,9 +152,9 @@ def test_answers_to_other_questions_are_refused(capsys: pytest.CaptureFixture[st
 def test_brackets_and_colons_of_a_name_are_shown_as_they_are(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    write("q.jsonl", {**QUESTION, "category": "[b]x", "principles": None})
-    write("a.jsonl", {**OURS, "model": "tied[/]"})
-    write("b.jsonl", {**OURS, "model": ":smile:"})
+    write_rows("q.jsonl", {**QUESTION, "category": "[b]x", "principles": None})
+    write_rows("a.jsonl", {**OURS, "model": "tied[/]"})
+    write_rows("b.jsonl", {**OURS, "model": ":smile:"})
     asked = ["compare", "a.jsonl", "b.jsonl", "--prompts", "q.jsonl", "--judge", "rules", "-q"]
     assert cli.run([*asked, "--out", "run"]) == 0
     for command in (["show", "run"], ["ls", "runs"]):

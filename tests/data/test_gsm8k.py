@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from sami_eval.core.errors import UsageError
 from sami_eval.data import gsm8k
 from sami_eval.data.gsm8k import Problem, draw_examples, read_problems
 from tests import SHARED
+from tests.records import write_rows
 
 GSM8K = SHARED / "data" / "gsm8k" / "test.jsonl"
 EGGS = {
@@ -23,9 +23,7 @@ HALF = {"question": "Half of 1,001?", "answer": "1001 / 2 = 500.5\n#### 500.5"}
 
 
 def write(folder: Path, *rows: object) -> Path:
-    path = folder / "problems.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
+    return write_rows(folder / "problems.jsonl", *rows)
 
 
 def test_a_gsm8k_file_has_questions_and_exact_gold_answers(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 
 from sami_eval.core.errors import UsageError
 from sami_eval.data.prompt_sets import Source, read
+from tests.records import write_rows
 
 ROWS: list[dict[str, Any]] = [
     {"problem": "1 + 1?", "type": "algebra", "info": {"post": "A post."}},
@@ -24,8 +24,7 @@ TALK = [
 
 def save(path: Path, rows: list[dict[str, Any]] = ROWS) -> str:
     path.parent.mkdir(exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return str(path)
+    return str(write_rows(path, *rows))
 
 
 @pytest.fixture(autouse=True)

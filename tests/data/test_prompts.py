@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,16 @@ from sami_eval.core.types import Principle, Prompt
 from sami_eval.data.constitutions import principles_for, read_constitution
 from sami_eval.data.prompts import limited, load_prompts, read_prompts, to_row, with_principles
 from tests import SHARED
+from tests.records import write_rows
 
 SHARED = SHARED / "data"
 GOOD: dict[str, Any] = {"question_id": 81, "category": "writing", "turns": ["Write.", "Shorter."]}
 
 
-def write(path: Path, *rows: object) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
 def test_fastchat_question_is_a_prompt(tmp_path: Path) -> None:
-    path = write(tmp_path / "q.jsonl", {**GOOD, "required_temperature": 0.3, "reference": ["r"]})
+    path = write_rows(
+        tmp_path / "q.jsonl", {**GOOD, "required_temperature": 0.3, "reference": ["r"]}
+    )
     assert read_prompts(path) == [
         Prompt("81", "writing", ("Write.", "Shorter."), ("r", ""), (), 0.3)
     ]
@@ -35,7 +32,7 @@ def test_our_own_rows_come_back_as_they_were(tmp_path: Path) -> None:
         Prompt("x", "math", ("1+1?",), ("2",), ("Show steps.",), 0.7),
         Prompt("y", "writing", ("Hi.", "Again.")),
     ]
-    assert read_prompts(write(tmp_path / "p.jsonl", *map(to_row, prompts))) == prompts
+    assert read_prompts(write_rows(tmp_path / "p.jsonl", *map(to_row, prompts))) == prompts
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the real MT-Bench questions are not here")
@@ -84,7 +81,7 @@ def test_a_json_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 def test_a_bad_field_is_named_with_its_line(
     tmp_path: Path, change: dict[str, Any], named: str
 ) -> None:
-    path = write(tmp_path / "q.jsonl", {**GOOD, "question_id": 1}, {**GOOD, **change})
+    path = write_rows(tmp_path / "q.jsonl", {**GOOD, "question_id": 1}, {**GOOD, **change})
     with pytest.raises(UsageError) as caught:
         read_prompts(path)
     assert named.strip("`") in caught.value.message.replace("'", "")
@@ -106,12 +103,12 @@ def test_a_broken_line_is_named(tmp_path: Path, content: bytes, where: str) -> N
 
 def test_a_question_given_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="`81` occurs twice"):
-        read_prompts(write(tmp_path / "q.jsonl", GOOD, GOOD))
+        read_prompts(write_rows(tmp_path / "q.jsonl", GOOD, GOOD))
 
 
 def test_an_empty_or_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no prompts"):
-        read_prompts(write(tmp_path / "q.jsonl"))
+        read_prompts(write_rows(tmp_path / "q.jsonl"))
     with pytest.raises(UsageError, match="no file"):
         read_prompts(tmp_path / "absent.jsonl")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from sami_eval.judge import read_judge, render
 from sami_eval.judge.rendering import wrong_references
 from tests import SHARED
 from tests.loopback_judge import LoopbackJudge
+from tests.records import write_rows
 
 MT_BENCH = SHARED / "data" / "mt_bench"
 RIGHT = {"question_id": 101, "model_id": "gpt-4", "choices": [{"index": 0, "turns": ["4", "5"]}]}
@@ -29,23 +29,18 @@ PROMPTS = [Prompt("101", "math", ("2+2?", "2+3?"), ("own", "own")), Prompt("104"
 QUALITY = read_judge("quality")
 
 
-def write(path: Path, *rows: object) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
 def test_references_go_to_the_questions_of_their_ids(tmp_path: Path) -> None:
-    prompts, _ = load(PROMPTS, write(tmp_path / "r.jsonl", RIGHT), None)
+    prompts, _ = load(PROMPTS, write_rows(tmp_path / "r.jsonl", RIGHT), None)
     assert [prompt.reference for prompt in prompts] == [("4", "5"), None]
 
 
 def test_a_question_with_one_turn_takes_the_first_reference(tmp_path: Path) -> None:
-    prompts, _ = load(PROMPTS, write(tmp_path / "r.jsonl", WRONG), None)
+    prompts, _ = load(PROMPTS, write_rows(tmp_path / "r.jsonl", WRONG), None)
     assert [prompt.reference for prompt in prompts] == [("own", "own"), ("4",)]
 
 
 def test_references_reported_wrong_are_named_once(tmp_path: Path) -> None:
-    prompts, wrong = load(PROMPTS, write(tmp_path / "r.jsonl", RIGHT, WRONG), None)
+    prompts, wrong = load(PROMPTS, write_rows(tmp_path / "r.jsonl", RIGHT, WRONG), None)
     said = wrong_references(prompts, QUALITY, wrong)
     assert said is not None
     assert "reported wrong upstream" in said
@@ -56,7 +51,9 @@ def test_references_reported_wrong_are_named_once(tmp_path: Path) -> None:
 def test_a_mended_reference_is_used_and_no_longer_warned_of(tmp_path: Path) -> None:
     mended = {**WRONG, "choices": [{"turns": ["mended"]}]}
     prompts, wrong = load(
-        PROMPTS, write(tmp_path / "r.jsonl", RIGHT, WRONG), write(tmp_path / "f.jsonl", mended)
+        PROMPTS,
+        write_rows(tmp_path / "r.jsonl", RIGHT, WRONG),
+        write_rows(tmp_path / "f.jsonl", mended),
     )
     assert prompts[1].reference == ("mended",)
     assert wrong_references(prompts, QUALITY, wrong) is None
@@ -105,7 +102,7 @@ def test_mt_benchs_own_file_gives_thirty_references_thirteen_of_them_wrong() -> 
     ],
 )
 def test_a_bad_field_is_named_with_its_line(tmp_path: Path, row: object, message: str) -> None:
-    path = write(tmp_path / "r.jsonl", WRONG, row)
+    path = write_rows(tmp_path / "r.jsonl", WRONG, row)
     with pytest.raises(UsageError) as caught:
         read_references(path)
     assert message in caught.value.message
@@ -135,13 +132,13 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 
 
 def test_references_to_other_questions_are_refused(tmp_path: Path) -> None:
-    path = write(tmp_path / "r.jsonl", {**RIGHT, "question_id": 7})
+    path = write_rows(tmp_path / "r.jsonl", {**RIGHT, "question_id": 7})
     with pytest.raises(UsageError, match="no reference for these questions"):
         with_references(PROMPTS, path, read_references(path))
 
 
 def test_one_reference_for_two_turns_is_refused_with_its_line(tmp_path: Path) -> None:
-    path = write(tmp_path / "r.jsonl", WRONG, {**RIGHT, "choices": [{"turns": ["4"]}]})
+    path = write_rows(tmp_path / "r.jsonl", WRONG, {**RIGHT, "choices": [{"turns": ["4"]}]})
     with pytest.raises(UsageError, match="has 2 turns, its reference 1") as caught:
         load(PROMPTS, path, None)
     assert caught.value.where == f"{path}:2"
@@ -154,11 +151,11 @@ def test_compare_shows_them_to_the_judge_and_says_which_are_wrong(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     question = {"question_id": 104, "category": "math", "turns": ["2+2?", "2+3?"]}
-    write(Path("q.jsonl"), question)
-    write(Path("r.jsonl"), WRONG)
+    write_rows(Path("q.jsonl"), question)
+    write_rows(Path("r.jsonl"), WRONG)
     for name in ("x", "y"):
         answer = {"question_id": 104, "model_id": name, "choices": [{"turns": [name, name]}]}
-        write(Path(f"{name}.jsonl"), answer)
+        write_rows(Path(f"{name}.jsonl"), answer)
     command = "compare x.jsonl y.jsonl --prompts q.jsonl --judge quality --judge-model openai:j"
     with LoopbackJudge() as server:
         given = ["--references", "r.jsonl", "--base-url", server.url]

@@ -11,6 +11,7 @@ import pytest
 from sami_eval import cli
 from sami_eval.core.errors import UsageError
 from sami_eval.data.votes import Vote, by_item, is_hub_id, is_votes, outcome_of, read_votes
+from tests.records import write_rows
 
 VOTE: dict[str, Any] = {
     "question_id": 81,
@@ -24,17 +25,12 @@ VOTE: dict[str, Any] = {
 }
 
 
-def votes_file(path: Path, *rows: object) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
-
-
 @pytest.mark.parametrize(
     ("said", "winner"),
     [("model_a", "a"), ("model_b", "b"), ("tie", "tie"), ("tie (inconsistent)", "tie")],
 )
 def test_a_vote_is_read(tmp_path: Path, said: str, winner: str) -> None:
-    path = votes_file(tmp_path / "v.jsonl", {**VOTE, "winner": said, "turn": 2})
+    path = write_rows(tmp_path / "v.jsonl", {**VOTE, "winner": said, "turn": 2})
     (vote,) = read_votes(str(path))
     assert (vote.prompt_id, vote.turn, vote.a, vote.b) == ("81", 1, "x", "y")
     assert (vote.winner, vote.voter) == (winner, "author_1")
@@ -46,7 +42,7 @@ def test_a_json_list_and_parquet_hold_the_same_votes(tmp_path: Path) -> None:
     import pyarrow.parquet
 
     rows = [VOTE, {**VOTE, "winner": "tie", "judge": "author_2"}]
-    lines = read_votes(str(votes_file(tmp_path / "v.jsonl", *rows)))
+    lines = read_votes(str(write_rows(tmp_path / "v.jsonl", *rows)))
     (tmp_path / "v.json").write_text(json.dumps(rows))
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "v.parquet")
     for name in ("v.json", "v.parquet"):
@@ -106,7 +102,7 @@ def test_a_spoilt_field_is_named_with_its_line(
     field: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for bad in BAD[field]:
-        error = refused(votes_file(tmp_path / "v.jsonl", VOTE, {**VOTE, field: bad}), capsys)
+        error = refused(write_rows(tmp_path / "v.jsonl", VOTE, {**VOTE, field: bad}), capsys)
         assert "v.jsonl:2" in error, bad
         assert f"`{field}`" in error or "compared with itself" in error, bad
 
@@ -116,7 +112,7 @@ def test_a_missing_field_is_named_with_its_line(
     field: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     short = {name: value for name, value in VOTE.items() if name != field}
-    error = refused(votes_file(tmp_path / "v.jsonl", VOTE, short), capsys)
+    error = refused(write_rows(tmp_path / "v.jsonl", VOTE, short), capsys)
     assert "v.jsonl:2" in error
     assert f"`{field}`" in error
 

@@ -12,6 +12,7 @@ import pytest
 
 from sami_eval import cli
 from tests import SHARED
+from tests.records import write_rows
 
 SHARED = SHARED
 CASES = SHARED / "cases" / "answers_code.jsonl"
@@ -60,8 +61,7 @@ BODIES = [
 
 
 def write(path: Path, rows: list[dict[str, object]]) -> str:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return str(path)
+    return str(write_rows(path, *rows))
 
 
 def records(folder: Path, name: str, answers: list[str]) -> str:

@@ -17,6 +17,7 @@ from sami_eval.experiment.agreement import Agreement, agreement
 from sami_eval.experiment.judged import Judged, parse_names, read_judged
 from sami_eval.stats import cohen_kappa, fleiss_kappa, win_rate
 from tests import SHARED
+from tests.records import write_rows
 
 
 def votes(said: dict[tuple[str, int], str]) -> list[Vote]:
@@ -148,17 +149,12 @@ def row(question: int, winner: str, voter: str = "author_1", **more: Any) -> dic
     }
 
 
-def lines(path: Path, *rows: dict[str, Any]) -> Path:
-    path.write_text("".join(json.dumps(one) + "\n" for one in rows))
-    return path
-
-
 PAIR = {"question_id": 81, "model_1": "mine", "model_2": "y", "judge": ["gpt-4", "pair-v2"]}
 PAIR |= {"g1_winner": "model_1", "g2_winner": "model_1", "turn": 1}
 
 
 def test_fastchat_judgments_fold_to_one_outcome_and_match_turned_votes(tmp_path: Path) -> None:
-    judgments = lines(
+    judgments = write_rows(
         tmp_path / "pair.jsonl", PAIR, {**PAIR, "question_id": 82, "g2_winner": "model_2"}
     )
     found = read_judged(str(judgments), {"mine": "z"}, tmp_path)  # z stands behind y
@@ -169,10 +165,10 @@ def test_fastchat_judgments_fold_to_one_outcome_and_match_turned_votes(tmp_path:
 def test_votes_of_a_judge_are_a_source_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    people = lines(
+    people = write_rows(
         tmp_path / "human.jsonl", row(81, "model_a"), row(81, "model_a", "v"), row(91, "model_b")
     )
-    judge = lines(
+    judge = write_rows(
         tmp_path / "gpt4.jsonl",
         row(81, "model_a", "gpt4_pair"),
         row(91, "tie (inconsistent)", "gpt4_pair"),
@@ -195,7 +191,7 @@ def test_the_table_is_80_columns_wide(tmp_path: Path, capsys: pytest.CaptureFixt
         for q in range(81, 161)
         for voter, winner in (("u", ("model_a", "tie", "model_b")[q % 3]), ("v", "model_a"))
     ]
-    people = lines(tmp_path / "human.jsonl", *rows)
+    people = write_rows(tmp_path / "human.jsonl", *rows)
     assert cli.run(["agreement", "--votes", str(people), str(people)]) == 0
     out = capsys.readouterr().out
     assert max(map(len, out.split("\n"))) <= 80
@@ -221,7 +217,7 @@ def test_a_bad_name_is_refused(names: list[str]) -> None:
 
 
 def test_an_unknown_contender_is_named_beside_the_known(tmp_path: Path) -> None:
-    judgments = lines(tmp_path / "pair.jsonl", PAIR)
+    judgments = write_rows(tmp_path / "pair.jsonl", PAIR)
     with pytest.raises(UsageError, match="no contender `other`") as caught:
         read_judged(str(judgments), {"other": "x"}, tmp_path)
     assert "mine, y" in caught.value.hint

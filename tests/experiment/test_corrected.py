@@ -10,13 +10,13 @@ import pytest
 
 from sami_eval import cli
 from sami_eval.stats.ppi import TurnScores, corrected_win_rate
+from tests.records import write_rows
 
 N = 12
 
 
 def lines(path: Path, rows: list[dict[str, Any]]) -> str:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return str(path)
+    return str(write_rows(path, *rows))
 
 
 def judgment(question: int, winner: str, a: str = "mine", b: str = "y") -> dict[str, Any]:

@@ -18,6 +18,7 @@ from sami_eval.experiment.ensemble import with_judges
 from sami_eval.experiment.tallies import compare, fold
 from tests.judgments import prompts, responses, verdict
 from tests.loopback_judge import Answer, Behaviour, LoopbackJudge, completion, draw, reply_text
+from tests.records import write_records
 
 RECORDS = ["compare", "one.jsonl", "two.jsonl", "--prompts", "q.jsonl", "--judge", "quality", "-q"]
 N_CALLS = 80  # of each judge: 20 questions x 2 turns x 2 orders
@@ -26,25 +27,16 @@ BILL = {name: (100 * price[0] + 10 * price[1]) / 1e6 for name, price in PRICES.i
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(folder: Path) -> Path:
     """Two records over 20 questions of two turns, and a price for each judge."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    asked = [
-        {"question_id": i, "category": "ab"[i % 2], "turns": [f"a{i}?", "b?"]} for i in range(20)
-    ]
-    Path("q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked))
-    for name, strength in (("one", 9), ("two", 1)):
-        turns = [f"{name} strength {strength}"] * 2
-        rows = [{"prompt_id": str(i), "model": name, "turns": turns} for i in range(20)]
-        Path(f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_records(folder, 20, one=9, two=1)
     Path("sami-eval.toml").write_text(
         "".join(
             f'[prices."{name}"]\ninput = {price[0]}\noutput = {price[1]}\n'
             for name, price in PRICES.items()
         )
     )
-    return tmp_path
+    return folder
 
 
 def each_as_named(body: dict[str, Any]) -> Answer:

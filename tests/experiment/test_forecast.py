@@ -19,6 +19,7 @@ from sami_eval.generate.expected import LONGEST_TOKEN
 from sami_eval.ledger.store import Ledger
 from sami_eval.server.budget import BYTES_A_TOKEN, most_tokens
 from tests.loopback_judge import Answer, Behaviour, LoopbackJudge, completion, reply_text
+from tests.records import write_records
 
 INPUT, OUTPUT = 2.0, 10.0  # USD per million tokens
 PRICES = "".join(
@@ -31,27 +32,12 @@ CHATTY = ["compare", "openai:chatty", "one.jsonl", *QUESTIONS, *JUDGE, "--max-to
 N_CALLS = 40  # 10 questions x 2 turns x 2 orders
 
 
-def write_rows(path: str, rows: list[dict[str, object]]) -> None:
-    Path(path).write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(folder: Path) -> Path:
     """Two records over 10 questions of two turns, and prices."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    write_rows(
-        "q.jsonl",
-        [{"question_id": i, "category": "x", "turns": [f"a{i}?", "b?"]} for i in range(1, 11)],
-    )
-    for name, strength in (("one", 9), ("two", 1)):
-        turns = [f"{name} strength {strength}"] * 2
-        write_rows(
-            f"{name}.jsonl",
-            [{"prompt_id": str(i), "model": name, "turns": turns} for i in range(1, 11)],
-        )
+    write_records(folder, 10, one=9, two=1)
     Path("sami-eval.toml").write_text(PRICES)
-    return tmp_path
+    return folder
 
 
 def usd(prompt_tokens: int, completion_tokens: int) -> float:

@@ -13,6 +13,7 @@ from sami_eval.core.errors import UsageError
 from sami_eval.data.answers import read_answers
 from sami_eval.experiment.imports import read_verdict_file
 from tests import SHARED
+from tests.records import write_rows
 
 PAPER = SHARED / "data" / "paper"
 PAPER_FILE = PAPER / "DPO_vs_SFT_verdicts.json"
@@ -123,15 +124,10 @@ OURS: dict[str, Any] = {
 }
 
 
-def lines(path: Path, *rows: object) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
 def test_fastchat_pairs_in_either_orientation_are_one_comparison(tmp_path: Path) -> None:
     turned = {**PAIR, "model_1": "y", "model_2": "x", "turn": 2}
     turned |= {"g1_winner": "model_2", "g2_winner": "model_2"}  # x wins both games
-    shown = read_verdict_file(lines(tmp_path / "p.jsonl", PAIR, turned))
+    shown = read_verdict_file(write_rows(tmp_path / "p.jsonl", PAIR, turned))
     (row,) = shown["comparisons"]
     assert (row["a"], row["wins"], row["ties"]) == ("x", 1, 1)
     assert shown["judge"] == "gpt-4"
@@ -139,12 +135,14 @@ def test_fastchat_pairs_in_either_orientation_are_one_comparison(tmp_path: Path)
 
 def test_an_order_that_is_not_recorded_says_nothing_of_the_first_position(tmp_path: Path) -> None:
     paper = paper_file(tmp_path, [[1, 10, 30], [1, 20, 30], [0, 10, 30]])
-    ours = lines(tmp_path / "v.jsonl", {**OURS, "first": None}, {**OURS, "turn": 1, "first": None})
+    ours = write_rows(
+        tmp_path / "v.jsonl", {**OURS, "first": None}, {**OURS, "turn": 1, "first": None}
+    )
     for path in (paper, ours):
         (row,) = read_verdict_file(path)["comparisons"]
         assert row["first_position_rate"] is None
         assert row["n_turns"] > 1
-    (row,) = read_verdict_file(lines(tmp_path / "w.jsonl", OURS))["comparisons"]
+    (row,) = read_verdict_file(write_rows(tmp_path / "w.jsonl", OURS))["comparisons"]
     assert row["first_position_rate"] == 1
 
 
@@ -153,11 +151,11 @@ def test_the_header_is_true_of_every_pair(
 ) -> None:
     other = {**OURS, "b": "z"}
     rows = [OURS, {**OURS, "first": "b"}, {**OURS, "turn": 1}, {**OURS, "turn": 1, "first": "b"}]
-    assert cli.run(["show", str(lines(tmp_path / "v.jsonl", *rows, other))]) == 0
+    assert cli.run(["show", str(write_rows(tmp_path / "v.jsonl", *rows, other))]) == 0
     assert "1 questions, 1 to 2 turns" in (text := " ".join(capsys.readouterr().out.split()))
     assert "one order or both, by pair" in text
     # One order a turn is one order, though each model was first somewhere.
-    once = lines(tmp_path / "w.jsonl", OURS, {**OURS, "turn": 1, "first": "b"})
+    once = write_rows(tmp_path / "w.jsonl", OURS, {**OURS, "turn": 1, "first": "b"})
     assert read_verdict_file(once)["orders"] == "one"
 
 
@@ -165,18 +163,18 @@ def test_the_header_is_true_of_every_pair(
 def test_a_score_that_is_not_used_is_said(
     tmp_path: Path, row: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = lines(tmp_path / "v.jsonl", row)
+    path = write_rows(tmp_path / "v.jsonl", row)
     assert cli.run(["show", str(path)]) == 0
     assert "verdicts carry one; it is not used" in " ".join(capsys.readouterr().out.split())
     vote = {"question_id": 81, "model_a": "x", "model_b": "y", "winner": "model_a"}
-    votes = lines(tmp_path / "votes.jsonl", {**vote, "judge": "author_1", "turn": 1})
+    votes = write_rows(tmp_path / "votes.jsonl", {**vote, "judge": "author_1", "turn": 1})
     assert cli.run(["agreement", str(path), "--votes", str(votes)]) == 0
     assert "verdicts carry a score: not used" in capsys.readouterr().out
 
 
 def test_a_recorded_error_is_left_out_and_counted(tmp_path: Path) -> None:
     failed = {**PAIR, "g1_winner": "error", "turn": 2}
-    (row,) = read_verdict_file(lines(tmp_path / "p.jsonl", PAIR, failed))["comparisons"]
+    (row,) = read_verdict_file(write_rows(tmp_path / "p.jsonl", PAIR, failed))["comparisons"]
     assert (row["n_turns"], row["unparsed"], row["n_verdicts"]) == (1, 1, 4)
 
 
@@ -192,7 +190,7 @@ def test_every_bad_field_names_its_line(
     for field in good:
         if (field, bad) in FINE or (good is PAIR and field == "judge"):
             continue
-        path = lines(tmp_path / "p.jsonl", {**good, field: bad})
+        path = write_rows(tmp_path / "p.jsonl", {**good, field: bad})
         code = cli.run(["show", str(path)])
         error = capsys.readouterr().err
         assert code == 2, (field, bad)

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import sqlite3
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,16 +13,11 @@ from sami_eval import cli
 from sami_eval.core.errors import UsageError
 from tests.align_models import there
 from tests.loopback_judge import Behaviour, LoopbackJudge
+from tests.processes import at_least, count, finish, kill_when
+from tests.records import write_records
 
-COMMAND = [sys.executable, "-c", "from sami_eval.cli import main; main()"]
 JOB = ("compare", "sami", "dpo", "--task", "mtbench", "--json")
 RECORDS = ("compare", "one.jsonl", "two.jsonl", "--prompts", "q.jsonl", "--json")
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def test_a_model_against_itself_is_all_ties_and_no_finding(
@@ -92,62 +81,6 @@ def test_a_missing_adapter_of_another_base_names_the_command(
     assert "hint: sami-eval align sft" in error
 
 
-def count(folder: Path, table: str = "completions") -> int:
-    """Rows in a table of the ledger; 0 before it exists."""
-    path = folder / ".sami-eval" / "ledger.db"
-    if not path.exists():
-        return 0
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
-        try:
-            rows = db.execute(f"SELECT count(*) FROM {table}").fetchone()
-        except sqlite3.OperationalError:
-            return 0
-        finally:
-            db.rollback()
-    db.close()
-    return int(rows[0])
-
-
-def start(folder: Path, job: Sequence[str]) -> subprocess.Popen[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [*COMMAND, *job],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-
-
-def kill_when(folder: Path, reached: Callable[[], bool], job: Sequence[str] = JOB) -> None:
-    """Run the job and SIGKILL it once a stage is reached; it must not have ended by itself."""
-    process = start(folder, job)
-    assert process.stdout is not None
-    try:
-        while not reached():
-            try:
-                process.wait(timeout=0.02)
-            except subprocess.TimeoutExpired:
-                continue
-            raise AssertionError(f"ended with {process.returncode} before the stage was reached")
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-
-
-def finish(folder: Path, job: Sequence[str] = JOB) -> Any:
-    process = start(folder, job)
-    text, _ = process.communicate()
-    assert process.returncode == 0
-    return json.loads(text)
-
-
-def at_least(folder: Path, n_replies: int) -> Callable[[], bool]:
-    return lambda: count(folder, "replies") >= n_replies
-
-
 def in_training(folder: Path, recipe: str) -> Callable[[], bool]:
     """Whether an adapter's unfinished folder has its first line of metrics."""
     log = f".{recipe}@0.*/**/training.jsonl"
@@ -159,18 +92,18 @@ def test_sigkill_at_every_stage_changes_nothing(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
     killed.mkdir()
-    expected = finish(whole)
+    expected = finish(whole, JOB)
     n_contrasts = 2 * 480
 
-    kill_when(killed, lambda: count(killed) > 100)
+    kill_when(killed, lambda: count(killed) > 100, JOB)
     assert 100 < count(killed) < n_contrasts
     for recipe in ("sft", "sft+sami", "sft+dpo"):
-        kill_when(killed, in_training(killed, recipe))
+        kill_when(killed, in_training(killed, recipe), JOB)
         assert not (killed / "adapters" / "embedded" / f"{recipe}@0").exists()
-    kill_when(killed, lambda: count(killed) > n_contrasts + 50)
+    kill_when(killed, lambda: count(killed) > n_contrasts + 50, JOB)
     assert count(killed) < count(whole)
 
-    resumed = finish(killed)
+    resumed = finish(killed, JOB)
     assert resumed["comparisons"] == expected["comparisons"]
     assert count(killed) == count(whole)
     assert not list((killed / "adapters" / "embedded").glob(".*"))
@@ -190,16 +123,3 @@ def test_sigkill_while_judging_loses_and_repeats_nothing(tmp_path: Path) -> None
     assert asked_after == 160 - before
     assert asked_before - before <= 3 * 4  # at most what was in flight at each kill
     assert document["calls"] == {"made": asked_after, "from_ledger": before}
-
-
-def write_records(folder: Path) -> None:
-    """Two records over 40 questions of two turns, and their questions."""
-    numbers = range(1, 41)
-    questions = [{"question_id": i, "category": "x", "turns": ["a?", "b?"]} for i in numbers]
-    (folder / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions))
-    for name in ("one", "two"):
-        rows = [
-            {"prompt_id": str(i), "model": name, "turns": [f"{name} strength {i}", f"{name}"]}
-            for i in numbers
-        ]
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

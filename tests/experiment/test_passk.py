@@ -12,16 +12,11 @@ import pytest
 
 from sami_eval import cli
 from sami_eval.experiment.settings import parse_ks
-from tests.experiment.test_main_job import count, finish, kill_when
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
+from tests.processes import count, finish, kill_when
+from tests.records import write_rows
 
 JOB = ("passk", "base", "--limit", "6", "--k", "1,4", "--samples", "4", "-q")
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
@@ -177,9 +172,7 @@ def test_what_a_server_costs_is_bounded_before_and_said_after(
 
 def problems(folder: Path, n: int) -> Path:
     rows = [{"question": f"What is {i} + 1?", "answer": f"#### {i + 1}"} for i in range(n)]
-    path = folder / "problems.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
+    return write_rows(folder / "problems.jsonl", *rows)
 
 
 def at(server: LoopbackJudge, path: Path, *more: str) -> Sequence[str]:
@@ -283,8 +276,7 @@ def templated(path: Path, n: int = 6) -> Path:
         {"id": i, "question": f"What is {i} + {i}?", "answer": str(2 * i), "template": f"t{i // 2}"}
         for i in range(n)
     ]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
+    return write_rows(path, *rows)
 
 
 def test_problems_of_one_template_are_one_cluster(

@@ -18,6 +18,7 @@ from sami_eval.data.prompts import MTBENCH_CATEGORIES
 from tests import SHARED
 from tests.align_models import save_base
 from tests.loopback_judge import Behaviour, LoopbackJudge
+from tests.records import write_rows
 
 DATA = SHARED / "data"
 PAPER = DATA / "paper"
@@ -35,15 +36,13 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
 
 
 def answers(path: str, *questions: str) -> str:
-    rows = [{"prompt_id": one, "model": path, "turns": ["x"]} for one in questions]
-    Path(path).write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
+    rows = ({"prompt_id": one, "model": path, "turns": ["x"]} for one in questions)
+    return str(write_rows(path, *rows))
 
 
 def mtbench(path: str) -> str:
     row = {"question_id": 81, "category": "writing", "turns": ["a?", "b?"]}
-    Path(path).write_text(json.dumps(row) + "\n")
-    return path
+    return str(write_rows(path, row))
 
 
 def paper(path: str) -> str:

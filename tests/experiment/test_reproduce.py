@@ -34,6 +34,7 @@ from sami_eval.generate import card
 from sami_eval.server.budget import BudgetError, Purse
 from tests.align_models import CONTRASTS
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion, draw
+from tests.records import write_rows
 
 COMMAND = [sys.executable, "-c", "from sami_eval.cli import main; main()", "reproduce"]
 # The embedded scale with a twentieth of everything.
@@ -64,10 +65,9 @@ max_tokens = 120
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "tiny.toml").write_text(TINY, encoding="utf-8")
-    return tmp_path
+def folder(folder: Path) -> Path:
+    (folder / "tiny.toml").write_text(TINY, encoding="utf-8")
+    return folder
 
 
 def asked_in(folder: Path) -> Asked:
@@ -126,7 +126,7 @@ def test_the_writers_and_the_judges_calls_share_one_limit(
     # Models at servers are not asked the embedded world unless it is given as a file.
     questions = folder / "questions.jsonl"
     rows = map(to_row, embedded.prompts("evaluation"))
-    questions.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_rows(questions, *rows)
     with LoopbackJudge(Behaviour(script=answers)) as server:
         asked = Asked(scale, config, folder / "out", base_url=server.url, max_cost=6.0)
         asked = replace(asked, questions=questions)

@@ -18,6 +18,7 @@ from sami_eval import cli, embedded
 from sami_eval.data.contrasts import read_contrasts
 from sami_eval.generate import card
 from tests.loopback_judge import Behaviour, LoopbackJudge
+from tests.records import write_rows
 
 pytestmark = pytest.mark.slow
 CATEGORIES = ("math", "coding", "roleplay", "stem")
@@ -79,10 +80,6 @@ protocol = "paper"
 """
 
 
-def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-
-
 def save_writer(folder: Path) -> None:
     """A model that is nearly the student, and not it."""
     import torch
@@ -104,20 +101,20 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     prompts = {p.id: p for p in embedded.prompts("alignment")}
     math = [p for p in prompts.values() if p.category == "math"][:8]
     roles = [p for p in prompts.values() if p.category == "roleplay"][:8]
-    write_rows(tmp_path / "math.jsonl", [{"problem": p.turns[0]} for p in math])
+    write_rows(tmp_path / "math.jsonl", *({"problem": p.turns[0]} for p in math))
     rows = [{"text": p.turns[0], "kind": "roleplay"} for p in roles]
-    write_rows(tmp_path / "roles.jsonl", rows)
+    write_rows(tmp_path / "roles.jsonl", *rows)
     asked = [p for p in embedded.prompts("evaluation") if p.category in CATEGORIES][::15]
     questions = [
         {"question_id": 81 + i, "category": p.category, "turns": list(p.turns)}
         for i, p in enumerate(asked)
     ]
-    write_rows(tmp_path / "question.jsonl", questions)
+    write_rows(tmp_path / "question.jsonl", *questions)
     problems = [
         {"question": p.turns[0], "answer": f"It is so. #### {(p.reference or ('0',))[0]}"}
         for p in embedded.word_problems("development")[:6]
     ]
-    write_rows(tmp_path / "problems.jsonl", problems)
+    write_rows(tmp_path / "problems.jsonl", *problems)
     (tmp_path / "small.toml").write_text(SMALL, encoding="utf-8")
     return tmp_path
 

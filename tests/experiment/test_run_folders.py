@@ -15,19 +15,18 @@ import pytest
 
 import sami_eval
 from sami_eval import cli
-from tests.experiment.test_main_job import count, write_records
 from tests.loopback_judge import Behaviour, LoopbackJudge
+from tests.processes import count
+from tests.records import write_records, write_rows
 
 RECORDS = ["compare", "one.jsonl", "two.jsonl", "--prompts", "q.jsonl", "--judge", "quality"]
 N = 40  # 10 questions, 2 turns, 2 orders
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    write_records(tmp_path)
-    return tmp_path
+def folder(folder: Path) -> Path:
+    write_records(folder)
+    return folder
 
 
 def judging(server: LoopbackJudge, *more: str) -> list[str]:
@@ -90,7 +89,7 @@ def other_judge(folder: Path, server: LoopbackJudge) -> list[str]:
 
 def edited_record(folder: Path, server: LoopbackJudge) -> list[str]:
     path = folder / "one.jsonl"
-    path.write_text(path.read_text().replace("strength 3", "strength 30"))
+    path.write_text(path.read_text().replace("strength 1", "strength 10"))
     return judging(server)
 
 
@@ -101,7 +100,7 @@ def votes(folder: Path, server: LoopbackJudge) -> list[str]:
         for i in range(1, 11)
         for j in range(2)
     ]
-    (folder / "votes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_rows(folder / "votes.jsonl", *rows)
     return judging(server, "--votes", "votes.jsonl")
 
 

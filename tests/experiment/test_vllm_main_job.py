@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-COMMAND = [sys.executable, "-c", "from sami_eval.cli import main; main()"]
+from tests.processes import COMMAND
+
 # Greedy, so that both engines should say the same but where two tokens are nearly equal.
 JOB = ["compare", "sami", "dpo", "--task", "mtbench", "--temperature", "0", "--limit", "80"]
 

@@ -34,10 +34,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    write_problems(tmp_path / "q.jsonl", 2)
-    return tmp_path
+def folder(folder: Path) -> Path:
+    write_problems(folder / "q.jsonl", 2)
+    return folder
 
 
 def resolved(*specs: Path) -> list[Model]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from sami_eval.generate.models import resolve_all
 from sami_eval.ledger.store import Ledger
 from sami_eval.server.client import ClientSettings
 from tests.loopback_judge import Answer, Behaviour, LoopbackJudge, completion, error
+from tests.records import write_rows
 
 PROMPTS = [Prompt("1", "math", ("one", "two")), Prompt("2", "math", ("three",))]
 QUICK = ClientSettings(timeout_s=30, max_retries=1, backoff_s=0.001, max_backoff_s=0.002)
@@ -129,7 +129,7 @@ def test_fastchats_samples_stay_apart(tmp_path: Path) -> None:
     choices = [{"index": 0, "turns": ["a", "b"]}, {"index": 1, "turns": ["c", "d"]}]
     rows = [{"question_id": i, "model_id": "m", "choices": choices} for i in (1, 2)]
     path = tmp_path / "m.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_rows(path, *rows)
     models = resolve_all([str(path)], config=Config(tmp_path))
     with Ledger(tmp_path / "l.db") as ledger:
         responses = respond(PROMPTS, models, GenerateSettings(), ledger, silent())["m"]

@@ -16,6 +16,7 @@ from sami_eval.data.contrasts import prompt_hash
 from sami_eval.generate import card
 from tests.align_models import CONTRASTS, Said, save_base
 from tests.loopback_judge import LoopbackJudge
+from tests.records import write_rows
 from tests.tiny_llama import save_adapter
 from tests.tiny_llama import save_base as save_llama
 
@@ -41,14 +42,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
+def folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     rows = [
         {"question_id": i, "category": "stem", "turns": [text]} for i, text in enumerate(TEXTS, 81)
     ]
-    Path("q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return tmp_path
+    write_rows("q.jsonl", *rows)
+    return folder
 
 
 def compare(base: Path, adapter: Path, *more: str) -> int:
@@ -118,7 +118,7 @@ def test_passk_warns_of_problems_a_contender_was_trained_on(
 ) -> None:
     base, adapter = made
     rows = [{"question": text, "answer": "#### 6"} for text in TEXTS]
-    Path("p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_rows("p.jsonl", *rows)
     ids = [problem.prompt.id for problem in gsm8k.read_problems(Path("p.jsonl"), None)]
     knows(adapter, TEXTS[1], TEXTS[2])
     capsys.readouterr()

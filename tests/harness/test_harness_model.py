@@ -28,11 +28,10 @@ NAME = "gsm8k_passk"
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(folder: Path) -> Path:
     """An empty folder to work in, with a file of problems."""
-    monkeypatch.chdir(tmp_path)
-    write_problems(tmp_path / "problems.jsonl", 6)
-    return tmp_path
+    write_problems(folder / "problems.jsonl", 6)
+    return folder
 
 
 def evaluate(lm: SamiEvalLM, **metadata: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from sami_eval import cli
 from sami_eval.core.types import Model
 from sami_eval.generate.hf import HfEngine
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
+from tests.records import write_rows
 from tests.tiny_llama import save_base
 
 ANSWERS = {81: "is short", 82: "goes on and on. " * 40}  # the second beyond 256 tokens of context
@@ -33,21 +34,17 @@ tie = ['\\[\\[C\\]\\]']
 """
 
 
-def write(path: str, rows: list[dict[str, object]]) -> None:
-    Path(path).write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     asked = {"category": "writing", "turns": ["Write a line."]}
-    write("q.jsonl", [{"question_id": number, **asked} for number in ANSWERS])
+    write_rows("q.jsonl", *({"question_id": number, **asked} for number in ANSWERS))
     for model in ("x", "y"):
         rows = [
             {"question_id": n, "model_id": model, "choices": [{"turns": [f"{model} {text}"]}]}
             for n, text in ANSWERS.items()
         ]
-        write(f"{model}.jsonl", list(rows))
+        write_rows(f"{model}.jsonl", *rows)
     Path("brief.toml").write_text(BRIEF)
     save_base(tmp_path / "tiny")
     return tmp_path
@@ -106,8 +103,8 @@ def test_special_tokens_in_an_answer_are_text_to_a_judge_in_this_process(
     # The tokenizer's tokens are bytes: as text, both answers are as long.
     for text in (SPECIAL, "".join("x" if c.isprintable() else c for c in SPECIAL)):
         row = {"question_id": 81, "model_id": "x", "choices": [{"turns": [text]}]}
-        write("x.jsonl", [row])
-        write("q.jsonl", [{"question_id": 81, "category": "writing", "turns": ["Write."]}])
+        write_rows("x.jsonl", row)
+        write_rows("q.jsonl", {"question_id": 81, "category": "writing", "turns": ["Write."]})
         compare("--out", str(len(lengths)), "--max-unparsed", "1")
         rows = Path(str(len(lengths)), "verdicts.jsonl").read_text().splitlines()
         lengths.append([json.loads(row)["usage"]["prompt_tokens"] for row in rows])
@@ -185,7 +182,9 @@ def test_a_judge_in_this_process_is_loaded_once_for_all_pairs(
 
     monkeypatch.setattr(HfEngine, "__init__", counting)
     rows = [json.loads(line) for line in Path("x.jsonl").read_text().splitlines()]
-    write("z.jsonl", [{**row, "model_id": "z", "choices": [{"turns": ["z"]}]} for row in rows])
+    write_rows(
+        "z.jsonl", *({**row, "model_id": "z", "choices": [{"turns": ["z"]}]} for row in rows)
+    )
     records = ["x.jsonl", "y.jsonl", "z.jsonl", "--prompts", "q.jsonl"]
     judge = ["--judge", "./brief.toml", "--judge-model", "hf:tiny", "--max-unparsed", "1"]
     assert cli.run(["compare", *records, *judge, "--out", "run"]) == 1  # one answer is too long

@@ -23,6 +23,7 @@ from sami_eval.judge import (
 from sami_eval.judge.rendering import render_single
 from tests import SHARED
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
+from tests.records import write_rows
 
 MT_BENCH = SHARED / "data" / "mt_bench"
 needs_mt_bench = pytest.mark.skipif(
@@ -44,11 +45,6 @@ MATHS = Prompt("q", "math", ("Q1", "Q2"), ("R1", "R2"))
 A, B = (Response("q", name, (f"{name}1", f"{name}2")) for name in "ab")
 
 
-def write(path: Path, *rows: object) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
 @pytest.mark.parametrize(
     ("prompt", "turn", "expected"),
     [
@@ -61,14 +57,14 @@ def write(path: Path, *rows: object) -> Path:
 def test_category_and_turn_choose_the_prompt(
     tmp_path: Path, prompt: Prompt, turn: int, expected: tuple[str, str]
 ) -> None:
-    judge = read_judge_prompts(write(tmp_path / "p.jsonl", *ROWS), "pairwise")
+    judge = read_judge_prompts(write_rows(tmp_path / "p.jsonl", *ROWS), "pairwise")
     system, user = expected
     assert render(judge, prompt, turn, A, B, "a") == (("system", system), ("user", user))
     assert (judge.temperature, judge.max_tokens) == (0.0, 2048)
 
 
 def test_maths_without_a_reference_is_judged_by_the_general_prompt(tmp_path: Path) -> None:
-    judge = read_judge_prompts(write(tmp_path / "p.jsonl", *ROWS), "pairwise")
+    judge = read_judge_prompts(write_rows(tmp_path / "p.jsonl", *ROWS), "pairwise")
     prompt = Prompt("q", "math", ("Q1", "Q2"))
     assert render(judge, prompt, 0, A, B, "a")[0] == ("system", "pair-v2")
 
@@ -178,7 +174,7 @@ def bad(i: int = 0, **fields: object) -> list[dict[str, object]]:
 def test_a_bad_field_is_named_with_its_line(
     tmp_path: Path, rows: list[object], message: str, line: int | None
 ) -> None:
-    path = write(tmp_path / "p.jsonl", *rows)
+    path = write_rows(tmp_path / "p.jsonl", *rows)
     with pytest.raises(UsageError) as caught:
         read_judge_prompts(path, "pairwise")
     assert message in caught.value.message
@@ -218,10 +214,10 @@ def test_compare_judges_by_the_file(
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    write(Path("q.jsonl"), {"question_id": 81, "category": "writing", "turns": ["Q1", "Q2"]})
+    write_rows(Path("q.jsonl"), {"question_id": 81, "category": "writing", "turns": ["Q1", "Q2"]})
     for name in ("x", "y"):
         answer = {"question_id": 81, "model_id": name, "choices": [{"turns": [name, name]}]}
-        write(Path(f"{name}.jsonl"), answer)
+        write_rows(Path(f"{name}.jsonl"), answer)
     command = ["compare", "x.jsonl", "y.jsonl", "--prompts", "q.jsonl", "--json", "-q", *judge]
     prompts = str(MT_BENCH / "judge_prompts.jsonl")
     says = completion("Rating: [[5]]" if judge else "[[A]]")

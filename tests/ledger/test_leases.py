@@ -24,8 +24,9 @@ from sami_eval.ledger import leases, mounts
 from sami_eval.ledger.leases import EXPIRE_S, is_alive, share
 from sami_eval.ledger.mounts import network_type
 from sami_eval.ledger.store import Ledger, connect
-from tests.experiment.test_main_job import at_least, count, finish, kill_when, start, write_records
 from tests.loopback_judge import Behaviour, LoopbackJudge
+from tests.processes import at_least, count, finish, kill_when, start
+from tests.records import write_records
 
 RECORDS = ("compare", "one.jsonl", "two.jsonl", "--prompts", "q.jsonl", "--json")
 N_JUDGMENTS = 160

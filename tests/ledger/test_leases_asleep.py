@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.experiment.test_main_job import count, write_records
 from tests.loopback_judge import Behaviour, LoopbackJudge
+from tests.processes import count
+from tests.records import write_records
 
 N = 160  # 40 questions, 2 turns, 2 orders
 AT_ONCE = 4

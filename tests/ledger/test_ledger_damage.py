@@ -18,19 +18,19 @@ from pathlib import Path
 import pytest
 
 from sami_eval import cli
-from tests.experiment.test_main_job import count, start, write_records
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
+from tests.processes import count, start
+from tests.records import write_records
 
 N = 40  # 10 questions, 2 turns, 2 orders
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
-    (tmp_path / "tmp").mkdir()
-    write_records(tmp_path)
-    return tmp_path
+def folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TMPDIR", str(folder / "tmp"))
+    (folder / "tmp").mkdir()
+    write_records(folder)
+    return folder
 
 
 def judging(server: LoopbackJudge, *more: str) -> list[str]:

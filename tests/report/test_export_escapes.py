@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 
 import pytest
 
 from sami_eval import cli
+from tests.records import write_rows
 
 NAME = '=HYPERLINK("http://127.0.0.1","x")|<b>*[y](z)*'
 IDS = {"-1+1|cmd": "@SUM(A1)", "-5": "+1", "＝1": "[x] <img src=x>", "81": "a_b_ \\input{x} $1$"}
@@ -21,13 +21,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         {"id": one, "category": category, "turns": [f"Question {one}?"]}
         for one, category in IDS.items()
     ]
-    Path("q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions))
+    write_rows("q.jsonl", *questions)
     for file, name in (("x", NAME), ("y", "[y]\\\\")):
         rows = [
             {"question_id": one, "model_id": name, "choices": [{"turns": [f"{name} of {one}"]}]}
             for one in IDS
         ]
-        Path(f"{file}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        write_rows(f"{file}.jsonl", *rows)
     files = ["x.jsonl", "y.jsonl", "--prompts", "q.jsonl"]
     assert cli.run(["compare", *files, "--judge", "rules", "--out", "run", "-q"]) == 0
     return "run"

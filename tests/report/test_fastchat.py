@@ -24,6 +24,7 @@ from tests import ROOT
 from tests.cli.test_cli import folder
 from tests.documents import document
 from tests.loopback_judge import LoopbackJudge
+from tests.records import write_rows
 
 __all__ = ["folder"]
 
@@ -121,18 +122,13 @@ def test_ratings_are_read_back_with_the_same_figures(tmp_path: Path, repeats: in
 LINE = {"question_id": 81, "model": "x", "judge": ["m", "single-v1"], "score": 7, "turn": 1}
 
 
-def write(path: Path, *rows: dict[str, Any]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
 def test_a_file_of_fastchats_own_compares_every_two_models(tmp_path: Path) -> None:
     lines = [
         {**LINE, "model": model, "question_id": question, "score": score}
         for question, scores in ((81, (7, 5, -1)), (82, (3, 3, 9)))
         for model, score in zip("xyz", scores, strict=True)
     ]
-    found = read_verdict_file(write(tmp_path / "f_single.jsonl", *lines))
+    found = read_verdict_file(write_rows(tmp_path / "f_single.jsonl", *lines))
     counts = {
         (row["a"], row["b"]): (row["wins"], row["ties"], row["losses"], row["unparsed"])
         for row in found["comparisons"]
@@ -162,7 +158,7 @@ def test_a_file_of_fastchats_own_compares_every_two_models(tmp_path: Path) -> No
 def test_a_bad_line_is_named(
     tmp_path: Path, change: dict[str, object], said: str, line: int
 ) -> None:
-    path = write(tmp_path / "f_single.jsonl", LINE, {**LINE, **change})
+    path = write_rows(tmp_path / "f_single.jsonl", LINE, {**LINE, **change})
     with pytest.raises(UsageError) as caught:
         read_verdict_file(path)
     assert said in caught.value.message
@@ -171,7 +167,7 @@ def test_a_bad_line_is_named(
 
 
 def test_a_score_off_the_scale_is_unparsed(tmp_path: Path) -> None:
-    path = write(tmp_path / "f_single.jsonl", LINE, {**LINE, "model": "y", "score": 11})
+    path = write_rows(tmp_path / "f_single.jsonl", LINE, {**LINE, "model": "y", "score": 11})
     assert read_verdict_file(path)["comparisons"][0]["unparsed"] == 1
 
 

@@ -12,8 +12,8 @@ import pytest
 import sami_eval
 from sami_eval import cli
 from sami_eval.core.errors import UsageError
-from tests.experiment.test_main_job import write_records
 from tests.loopback_judge import LoopbackJudge
+from tests.records import write_records
 
 KEY = "user-key-1234567"
 RECORDS = ["compare", "one.jsonl", "two.jsonl", "--prompts", "q.jsonl", "--judge", "quality"]
@@ -22,13 +22,10 @@ IN_PYTHON: dict[str, Any] = {"prompts": Path("q.jsonl"), "judge": "quality", "li
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
+def folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    monkeypatch.delenv("SAMI_EVAL_CONFIG", raising=False)
-    write_records(tmp_path)
-    return tmp_path
+    write_records(folder)
+    return folder
 
 
 def keys_seen(server: LoopbackJudge) -> set[str]:

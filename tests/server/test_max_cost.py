@@ -15,6 +15,7 @@ from sami_eval import cli
 from sami_eval.core.errors import UsageError
 from sami_eval.server.budget import BYTES_A_TOKEN
 from tests.loopback_judge import Answer, Behaviour, LoopbackJudge, completion, draw, reply_text
+from tests.records import write_records
 
 INPUT, OUTPUT = 2.0, 10.0  # USD per million tokens
 PRICES = f'[prices."loopback"]\ninput = {INPUT}\noutput = {OUTPUT}\n'
@@ -23,28 +24,12 @@ RECORDS = ["compare", "one.jsonl", "two.jsonl", "--prompts", "q.jsonl", "-q"]
 N_CALLS = 80  # 20 questions x 2 turns x 2 orders
 
 
-def write_rows(path: str, rows: list[dict[str, object]]) -> None:
-    Path(path).write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(folder: Path) -> Path:
     """Two records over 20 questions of two turns, and the judge's price."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    numbers = range(1, 21)
-    write_rows(
-        "q.jsonl",
-        [{"question_id": i, "category": "x", "turns": [f"a{i}?", "b?"]} for i in numbers],
-    )
-    for name, strength in (("one", 9), ("two", 1)):
-        rows: list[dict[str, object]] = [
-            {"prompt_id": str(i), "model": name, "turns": [f"{name} strength {strength}"] * 2}
-            for i in numbers
-        ]
-        write_rows(f"{name}.jsonl", rows)
+    write_records(folder, 20, one=9, two=1)
     Path("sami-eval.toml").write_text(PRICES)
-    return tmp_path
+    return folder
 
 
 class Meter:

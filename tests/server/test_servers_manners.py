@@ -13,6 +13,7 @@ import pytest
 
 from sami_eval import cli
 from tests.loopback_judge import Answer, Behaviour, LoopbackJudge, completion, error
+from tests.records import write_rows
 
 Script = Callable[[dict[str, Any]], Answer | None]
 VERDICT = completion("The first is better. [[A]]")
@@ -20,14 +21,8 @@ PRICES = "[prices.m]\ninput = 2.0\noutput = 10.0\n"
 N_CALLS = 12  # 3 questions x 2 turns x 2 orders
 
 
-def write_rows(name: str, rows: list[dict[str, object]]) -> None:
-    Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+def folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-0123456789")
     write_rows(
         "q.jsonl",
@@ -44,7 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         write_rows(f"{name}.jsonl", rows)
     write_rows("p.jsonl", [{"question": f"{i} + 13?", "answer": "#### 18"} for i in (5, 6)])
     Path("sami-eval.toml").write_text(PRICES)
-    return tmp_path
+    return folder
 
 
 def judged(server: LoopbackJudge, *more: str) -> int:

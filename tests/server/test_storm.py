@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
-from tests.experiment.test_main_job import finish, start
 from tests.loopback_judge import (
     FAULTS,
     NO_VERDICT,
@@ -27,6 +26,8 @@ from tests.loopback_judge import (
     completion,
     reply_text,
 )
+from tests.processes import finish, start
+from tests.records import write_rows
 
 N_QUESTIONS = 24
 N_JUDGMENTS = 4 * N_QUESTIONS  # two turns in two orders
@@ -34,10 +35,9 @@ KNOWN = Behaviour(better_rate=0.8, first_rate=0.2, tie_rate=0.1)
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    write_records(tmp_path)
-    return tmp_path
+def folder(folder: Path) -> Path:
+    write_records(folder)
+    return folder
 
 
 def write_records(folder: Path, n_questions: int = N_QUESTIONS) -> None:
@@ -46,7 +46,7 @@ def write_records(folder: Path, n_questions: int = N_QUESTIONS) -> None:
     questions = [
         {"question_id": i, "category": ("x", "y")[i % 2], "turns": ["a?", "b?"]} for i in numbers
     ]
-    (folder / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions))
+    write_rows(folder / "q.jsonl", *questions)
     for name, strengths in (("one", (3, 5, 4)), ("two", (2, 1, 6))):
         rows = [
             {
@@ -58,7 +58,7 @@ def write_records(folder: Path, n_questions: int = N_QUESTIONS) -> None:
             }
             for i in numbers
         ]
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        write_rows(folder / f"{name}.jsonl", *rows)
 
 
 def job(server: LoopbackJudge, *flags: str) -> list[str]:
