@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+from collections.abc import Iterable
+from dataclasses import replace
 from glob import glob
 from pathlib import Path
+from typing import Any
 
+from sami_eval.align import find_methods, load_method
 from sami_eval.align.options import Options
-from sami_eval.core.progress import silent
+from sami_eval.core.progress import Progress, silent
 from sami_eval.core.types import Contrast, Model, Prompt, Response
 
 CHAT = (
@@ -95,6 +101,36 @@ def contrast(number: int, *texts: str, rejected: str | None = None) -> Contrast:
 CONTRASTS = [contrast(number) for number in range(6)]
 
 
+def few(**changes: object) -> dict[str, object]:
+    """What a person would ask for to have the least of a training."""
+    return {"steps": 2, "batch_size": 2, "max_fall": 10.0} | changes
+
+
+def fit(
+    method: str,
+    base: Model,
+    out: Path,
+    contrasts: Iterable[Contrast] = CONTRASTS,
+    progress: Progress | None = None,
+    **changes: Any,
+) -> Model:
+    """A quick training into a folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    train = load_method(find_methods(Path("none"))[method]).train
+    return train(contrasts, base, replace(QUICK, **changes), out, progress or silent())
+
+
+def log(trained: Model | Path) -> list[dict[str, Any]]:
+    """The rows of a training's log."""
+    folder = Path(trained.adapter or "") if isinstance(trained, Model) else trained
+    return [json.loads(line) for line in (folder / "training.jsonl").read_text().splitlines()]
+
+
+def losses(model: Model) -> list[float]:
+    """The loss of each step that was logged."""
+    return [row["loss"] for row in log(model)]
+
+
 class Said:
     """A progress that remembers what it was told."""
 
@@ -104,6 +140,30 @@ class Said:
 
     def say(self, text):
         self.lines.append(text)
+
+
+class Interrupting(Said):
+    """A user who presses Ctrl-C when so many steps are done."""
+
+    def __init__(self, after):
+        super().__init__()
+        self.left, self.track = after, self._track
+
+    @contextlib.contextmanager
+    def _track(self, description, total, note=None):
+        yield self._advance
+
+    def _advance(self, n):
+        self.left -= n
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+def same(a, b):
+    """Whether two adapters have the same weights to the bit."""
+    import torch
+
+    return all(torch.equal(weights(a)[name], weights(b)[name]) for name in weights(a))
 
 
 def weights(model):

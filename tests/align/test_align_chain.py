@@ -11,28 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from sami_eval.align import chain
 from sami_eval.core.errors import UsageError
 from sami_eval.data.contrasts import prompt_hash
 from sami_eval.generate import card
 from tests import ROOT
-from tests.align_models import CONTRASTS, Said, contrast, save_base, there, weights
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return save_base(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture
-def setup(base, tmp_path):
-    return chain.Setup(base, tmp_path / "adapters", 0, "embedded", Said())
-
-
-def few(steps=2):
-    return {"steps": steps, "batch_size": 2, "max_fall": 10.0}
+from tests.align_models import CONTRASTS, contrast, few, same, there, weights
 
 
 def align(recipe, setup, contrasts=CONTRASTS, **changes):
@@ -146,7 +131,7 @@ def test_a_killed_training_gives_the_same_adapter_when_run_again(setup, tmp_path
     assert list(setup.adapters.rglob("adapter_config.json")) == []
     again = align("base+sami", setup, steps=20)
     other = align("base+sami", replace(setup, adapters=tmp_path / "other"), steps=20)
-    assert all(torch.equal(weights(again)[name], weights(other)[name]) for name in weights(again))
+    assert same(again, other)
 
 
 def test_several_seeds_are_trained_one_at_a_time(setup):

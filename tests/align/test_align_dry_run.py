@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from sami_eval import cli
-from tests.align.test_align_flags import align, log, signed, weights, write
-from tests.align_models import CONTRASTS, contrast, save_base
+from sami_eval.core.types import Model
+from tests.align.test_align_flags import align, signed, weights, write
+from tests.align_models import CONTRASTS, contrast, log
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return save_base(tmp_path_factory.mktemp("models") / "tiny").base
+@pytest.fixture
+def base(base: Model) -> str:
+    return base.base
 
 
 @pytest.fixture

@@ -113,6 +113,16 @@ def gradient(model, total):
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 
+def off(model, encoded, kl=0.0, length_normalize=True, **ways):
+    """The distance of the fast way from the plain one; with a KL, to the disabled adapter."""
+    reference = {"reference": model.disable_adapter} if kl else {}
+    return distance(
+        model,
+        lambda: fast_objective(model, encoded, kl, length_normalize=length_normalize, **ways),
+        lambda: plain_objective(model, encoded, PAD, kl, length_normalize, **reference),
+    )
+
+
 def distance(model, fast, plain):
     """How far loss and gradient are from the plain ones, relative to their norms."""
     ours, theirs = gradient(model, fast()), gradient(model, plain())
@@ -130,14 +140,7 @@ def test_shared_rows_and_a_fused_head_are_exact(family, n, dtype, limit):
     model, encoded = network(family, dtype), contrasts(n)
     assert unsafe(model) is None
     assert plain_head(model) is not None
-    assert (
-        distance(
-            model,
-            lambda: fast_objective(model, encoded),
-            lambda: plain_objective(model, encoded, PAD),
-        )
-        < limit
-    )
+    assert off(model, encoded) < limit
 
 
 @pytest.mark.parametrize(("dtype", "limit"), LIMITS)
@@ -145,28 +148,14 @@ def test_shared_rows_and_a_fused_head_are_exact(family, n, dtype, limit):
 @pytest.mark.filterwarnings("ignore:.*fan_in_fan_out:UserWarning")
 def test_a_lora_and_its_kl_to_the_disabled_adapter_are_exact(family, dtype, limit):
     model, encoded = with_lora(network(family, dtype)), contrasts(3)
-    assert (
-        distance(
-            model,
-            lambda: fast_objective(model, encoded, kl=0.7, length_normalize=False),
-            lambda: plain_objective(model, encoded, PAD, 0.7, False, model.disable_adapter),
-        )
-        < limit
-    )
+    assert off(model, encoded, kl=0.7, length_normalize=False) < limit
 
 
 @pytest.mark.parametrize("share", [True, False])
 @pytest.mark.parametrize("fused", [True, False])
 def test_every_way_of_asking_gives_the_same(share, fused):
     model, encoded = with_lora(network("llama", torch.float64)), contrasts(4)
-    assert (
-        distance(
-            model,
-            lambda: fast_objective(model, encoded, kl=0.3, share=share, fused=fused),
-            lambda: plain_objective(model, encoded, PAD, 0.3, reference=model.disable_adapter),
-        )
-        < 1e-9
-    )
+    assert off(model, encoded, kl=0.3, share=share, fused=fused) < 1e-9
 
 
 def test_in_half_precision_the_fast_way_is_as_close_to_float32_as_the_plain_one():
@@ -194,14 +183,7 @@ def test_a_head_with_a_bias_is_exact_and_trained():
     head = torch.nn.Linear(32, VOCABULARY, dtype=torch.float64)
     model.set_output_embeddings(head)
     encoded = contrasts(2)
-    assert (
-        distance(
-            model,
-            lambda: fast_objective(model, encoded),
-            lambda: plain_objective(model, encoded, PAD),
-        )
-        < 1e-9
-    )
+    assert off(model, encoded) < 1e-9
     assert head.bias.grad.abs().sum() > 0
     assert "forward" not in head.__dict__
 
@@ -210,14 +192,7 @@ def test_a_head_with_a_bias_is_exact_and_trained():
 def test_the_width_of_a_tile_changes_nothing(tile, monkeypatch):
     monkeypatch.setattr("sami_eval.align.head.CPU_TILE", tile)
     model, encoded = with_lora(network("llama", torch.float64)), contrasts(2)
-    assert (
-        distance(
-            model,
-            lambda: fast_objective(model, encoded, kl=0.3),
-            lambda: plain_objective(model, encoded, PAD, 0.3, reference=model.disable_adapter),
-        )
-        < 1e-9
-    )
+    assert off(model, encoded, kl=0.3) < 1e-9
 
 
 def test_recomputed_activations_are_exact():
@@ -225,14 +200,7 @@ def test_recomputed_activations_are_exact():
     model.enable_input_require_grads()
     model.gradient_checkpointing_enable({"use_reentrant": False})
     model.train()
-    assert (
-        distance(
-            model,
-            lambda: fast_objective(model, encoded, kl=0.3),
-            lambda: plain_objective(model, encoded, PAD, 0.3, reference=model.disable_adapter),
-        )
-        < 1e-9
-    )
+    assert off(model, encoded, kl=0.3) < 1e-9
 
 
 def test_bf16_autocast_is_as_near_to_fp32_as_the_plain_way():
@@ -306,13 +274,8 @@ def test_an_unsafe_model_gets_plain_rows_and_is_told_why(family, changes, reason
     assert "prefix sharing is off" in said[0]
     assert reason in said[0]
     assert (
-        distance(
-            model,
-            lambda: fast_objective(model, encoded, share=False, fused=chosen.fused),
-            lambda: plain_objective(model, encoded, PAD),
-        )
-        < 5e-5  # a recurrent layer rounds by where its row starts
-    )
+        off(model, encoded, share=False, fused=chosen.fused) < 5e-5
+    )  # a recurrent layer rounds by where its row starts
     with pytest.raises(UsageError, match=reason) as caught:
         said_plan(model, encoded, "on")
     assert "--prefix-sharing auto" in caught.value.hint
@@ -331,19 +294,9 @@ def test_a_row_past_the_sliding_window_gets_plain_rows(family):
     assert not chosen.shares([short, long])
     assert "1 of 2 contrasts are longer than the attention window of 16 tokens" in said[0]
     for encoded in ([short], [long], [short, long]):
-        error = distance(
-            model,
-            lambda e=encoded: fast_objective(model, e, share=chosen.shares(e)),
-            lambda e=encoded: plain_objective(model, e, PAD),
-        )
-        assert error < 1e-9
+        assert off(model, encoded, share=chosen.shares(encoded)) < 1e-9
     # What the guard is there for: shared rows would be silently wrong.
-    wrong = distance(
-        model,
-        lambda: fast_objective(model, [long], share=True),
-        lambda: plain_objective(model, [long], PAD),
-    )
-    assert wrong > 1e-3
+    assert off(model, [long], share=True) > 1e-3
     with pytest.raises(UsageError, match="attention window"):
         said_plan(model, [short, long], "on")
 
@@ -357,14 +310,7 @@ def test_capped_logits_are_not_fused():
     model, encoded = network("gemma2", torch.float64, final_logit_softcapping=2.0), contrasts(2)
     chosen, said = said_plan(model, encoded)
     assert (chosen.share, chosen.fused, said) == (True, False, [])
-    assert (
-        distance(
-            model,
-            lambda: fast_objective(model, encoded, fused=chosen.fused),
-            lambda: plain_objective(model, encoded, PAD),
-        )
-        < 1e-9
-    )
+    assert off(model, encoded, fused=chosen.fused) < 1e-9
 
 
 def test_a_model_whose_rows_leak_is_found_by_trying():

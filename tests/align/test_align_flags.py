@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
-import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -24,14 +23,14 @@ from sami_eval.data.contrasts import contrasts_to_jsonl
 from sami_eval.generate import EngineChoice, Engines, card, complete, format_of
 from sami_eval.generate.models import resolve
 from sami_eval.ledger.store import Ledger
-from tests.align_models import CONTRASTS, contrast, save_base
+from tests.align_models import CONTRASTS, contrast, log, save_base
 
 QUICK = ("--steps", "2", "--batch-size", "2", "--accumulation", "1", "--lr", "5e-3", "--rank", "4")
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return save_base(tmp_path_factory.mktemp("models") / "tiny").base
+@pytest.fixture
+def base(base: Model) -> str:
+    return base.base
 
 
 @pytest.fixture
@@ -60,10 +59,6 @@ def known(folder: Path) -> dict[str, Any]:
     found = card.read(folder)
     assert found is not None
     return found
-
-
-def log(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "training.jsonl").read_text().splitlines()]
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:

@@ -11,14 +11,7 @@ from sami_eval.align.collate import encode_all
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Model
 from sami_eval.generate import format_of
-from tests.align.test_align_flags import log
-from tests.align_models import CONTRASTS, QUICK, Said, contrast, save_base, tokenizer
-from tests.generate.test_named_cases import fit
-
-
-@pytest.fixture(scope="module")
-def plain_base(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    return save_base(tmp_path_factory.mktemp("models") / "plain")
+from tests.align_models import CONTRASTS, QUICK, Said, contrast, fit, log, tokenizer
 
 
 @pytest.mark.parametrize("method", ["sft", "dpo", "sami"])
@@ -49,14 +42,14 @@ def test_contrasts_longer_than_the_bases_context_are_left_out_and_counted(
 
 @pytest.mark.parametrize("method", ["sft", "dpo"])
 def test_a_contrast_that_just_fits_is_trained_to_its_end(
-    method: str, plain_base: Model, tmp_path: Path
+    method: str, base: Model, tmp_path: Path
 ) -> None:
     one = contrast(1, "aaa", "c" * 40)
-    encoded = encode_all(format_of(plain_base).tokenizer, [one], QUICK)[0]
-    end = format_of(plain_base).tokenizer.eos_token_id
+    encoded = encode_all(format_of(base).tokenizer, [one], QUICK)[0]
+    end = format_of(base).tokenizer.eos_token_id
     assert [response[-1] for response in encoded.responses] == [end, end]
-    model = fit(method, plain_base, tmp_path / "out", [one], steps=1, max_length=encoded.longest)
+    model = fit(method, base, tmp_path / "out", [one], steps=1, max_length=encoded.longest)
     every = sum(map(len, (*encoded.prompts, *encoded.responses)))
     assert log(Path(model.adapter or ""))[0]["num_tokens"] == every * (1 + (method == "dpo"))
     with pytest.raises(UsageError, match="every contrast is longer"):
-        fit(method, plain_base, tmp_path / "no", [one], max_length=encoded.longest - 1)
+        fit(method, base, tmp_path / "no", [one], max_length=encoded.longest - 1)

@@ -6,42 +6,34 @@ import json
 import math
 import re
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from sami_eval.align import find_methods, load_method, loss, training
+from sami_eval.align import loss, training
 from sami_eval.align.collate import collate, encode
 from sami_eval.align.methods.sami import split
 from sami_eval.align.scores import objective
 from sami_eval.core.errors import SamiEvalError, UsageError
-from sami_eval.core.progress import silent
-from tests.align_models import CONTRASTS, QUICK, Said, contrast, save_base, weights
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return save_base(tmp_path_factory.mktemp("tiny"))
+from tests.align_models import (
+    CONTRASTS,
+    QUICK,
+    Said,
+    contrast,
+    fit,
+    log,
+    losses,
+    same,
+    save_base,
+    weights,
+)
 
 
 @pytest.fixture(scope="module")
 def sft(base, tmp_path_factory):
     """The base after a few steps of SFT: where chains start."""
     return fit("sft", base, tmp_path_factory.mktemp("sft"), steps=8)
-
-
-def fit(method, base, out, contrasts=CONTRASTS, progress=None, **changes):
-    file = find_methods(Path("none"))[method]
-    options = replace(QUICK, **changes)
-    out.mkdir(parents=True, exist_ok=True)
-    return load_method(file).train(contrasts, base, options, out, progress or silent())
-
-
-def log(model):
-    lines = (Path(model.adapter) / "training.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
 
 
 def load(model):
@@ -73,10 +65,8 @@ def test_the_same_seed_gives_the_same_weights(method, base, tmp_path):
     torch.manual_seed(99)  # what happened before does not matter
     again = fit(method, base, tmp_path / "b")
     other = fit(method, base, tmp_path / "c", seed=1)
-    assert all(torch.equal(weights(first)[name], weights(again)[name]) for name in weights(first))
-    assert not all(
-        torch.equal(weights(first)[name], weights(other)[name]) for name in weights(first)
-    )
+    assert same(first, again)
+    assert not same(first, other)
 
 
 @pytest.mark.parametrize("method", ["sft", "dpo", "sami"])
@@ -137,8 +127,7 @@ def test_samis_loss_is_the_mean_over_accumulated_batches(base, tmp_path):
 def test_recomputing_activations_changes_nothing(method, sft, tmp_path):
     stored = fit(method, sft, tmp_path / "stored")
     recomputed = fit(method, sft, tmp_path / "recomputed", checkpointing=True)
-    losses = [[row["loss"] for row in log(model)] for model in (stored, recomputed)]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert losses(stored) == pytest.approx(losses(recomputed), rel=1e-5)
 
 
 def test_sami_raises_the_information_bound(sft, tmp_path):
@@ -188,7 +177,7 @@ def test_held_out_contrasts_are_scored_and_never_trained_on(sft, tmp_path):
     model = fit("sami", sft, tmp_path / "all", steps=12, lr=1e-2, held_out=2)
     kept = [c for c in CONTRASTS if c.prompt.id not in names]
     alone = fit("sami", sft, tmp_path / "kept", kept, steps=12, lr=1e-2)
-    assert all(torch.equal(weights(model)[name], weights(alone)[name]) for name in weights(model))
+    assert same(model, alone)
     first, *_, last = log(model)
     out = [c for c in CONTRASTS if c.prompt.id in names]
     for row, of in ((first, sft), (last, model)):
@@ -275,8 +264,7 @@ def test_prefix_sharing_trains_the_same_adapter(sft, tmp_path):
     said = Said()
     shared = fit("sami", sft, tmp_path / "on", prefix_sharing="on", progress=said)
     plain = fit("sami", sft, tmp_path / "off", prefix_sharing="off", progress=said)
-    losses = [[row["loss"] for row in log(model)] for model in (shared, plain)]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert losses(shared) == pytest.approx(losses(plain), rel=1e-4)
     assert said.lines == []
 
 

@@ -14,8 +14,8 @@ import pytest
 from sami_eval import cli
 from sami_eval.align import align
 from sami_eval.data.contrasts import contrasts_to_jsonl
-from tests.align.test_align_resume import ENVIRONMENT, Interrupting, options, same
-from tests.align_models import CONTRASTS, Said, save_base, there, weights
+from tests.align.test_align_resume import ENVIRONMENT, options
+from tests.align_models import CONTRASTS, Interrupting, Said, same, there, weights
 
 # Another machine on one disk: another name, and kernel locks that it does not pass on.
 ELSEWHERE = """
@@ -26,11 +26,6 @@ fcntl.flock = lambda file, how: None
 from sami_eval.cli import main
 main()
 """
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return save_base(tmp_path_factory.mktemp("tiny"))
 
 
 def fit(base, out, progress=None, **changes):

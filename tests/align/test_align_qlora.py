@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sami_eval.align import find_methods, load_method
 from sami_eval.core.errors import UsageError
-from sami_eval.core.progress import silent
 from sami_eval.core.types import Model
-from tests.align_models import CONTRASTS, QUICK, save_base, weights
+from tests.align_models import fit, losses, save_base, weights
 
 HAS_BITSANDBYTES = importlib.util.find_spec("bitsandbytes") is not None
 needs_bitsandbytes = pytest.mark.skipif(
@@ -46,19 +43,6 @@ def rounded(base: Model, tmp_path_factory: pytest.TempPathFactory) -> Model:
     network.save_pretrained(folder)
     AutoTokenizer.from_pretrained(base.base).save_pretrained(folder)
     return replace(base, base=str(folder))
-
-
-def fit(method: str, base: Model, out: Path, **changes: object) -> Model:
-    file = find_methods(Path("none"))[method]
-    out.mkdir()
-    options = replace(QUICK, **changes)  # type: ignore[arg-type]
-    return load_method(file).train(CONTRASTS, base, options, out, silent())
-
-
-def losses(model: Model) -> list[float]:
-    assert model.adapter is not None
-    lines = (Path(model.adapter) / "training.jsonl").read_text().splitlines()
-    return [json.loads(line)["loss"] for line in lines]
 
 
 @needs_bitsandbytes

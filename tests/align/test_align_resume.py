@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
@@ -13,37 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from sami_eval.align import chain, checkpoints, find_methods, load_method
 from sami_eval.align.order import ByStep
 from sami_eval.core.progress import silent
 from tests import ROOT
-from tests.align_models import CONTRASTS, QUICK, Said, save_base, there, weights
+from tests.align_models import CONTRASTS, QUICK, Interrupting, Said, log, same, there
 
 STEPS = 12  # checkpoints after 5 and 10
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return save_base(tmp_path_factory.mktemp("tiny"))
-
-
-class Interrupting(Said):
-    """A user who presses Ctrl-C when so many steps are done."""
-
-    def __init__(self, after):
-        super().__init__()
-        self.left, self.track = after, self._track
-
-    @contextlib.contextmanager
-    def _track(self, description, total, note=None):
-        yield self._advance
-
-    def _advance(self, n):
-        self.left -= n
-        if not self.left:
-            raise KeyboardInterrupt
 
 
 def fit(method, base, out, progress=None):
@@ -53,13 +29,8 @@ def fit(method, base, out, progress=None):
     return load_method(file).train(CONTRASTS, base, options, out, progress or silent())
 
 
-def same(a, b):
-    return all(torch.equal(weights(a)[name], weights(b)[name]) for name in weights(a))
-
-
 def losses(model):
-    lines = (Path(model.adapter) / "training.jsonl").read_text().splitlines()
-    return [(row["step"], row["loss"]) for row in map(json.loads, lines)]
+    return [(row["step"], row["loss"]) for row in log(model)]
 
 
 @pytest.mark.parametrize("method", ["sft", "dpo", "sami"])

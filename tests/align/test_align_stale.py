@@ -12,7 +12,7 @@ from sami_eval.align import chain, options
 from sami_eval.core.types import Model
 from sami_eval.data.contrasts import contrasts_to_jsonl
 from sami_eval.generate import card
-from tests.align_models import CONTRASTS, Said, save_base
+from tests.align_models import CONTRASTS, Said
 
 PRESETS = """
 [default]
@@ -27,11 +27,6 @@ lr = {lr}
 [embedded.sami]
 max_fall = 10.0
 """
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    return save_base(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture

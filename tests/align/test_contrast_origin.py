@@ -12,23 +12,9 @@ from sami_eval.align.filters import Filters
 from sami_eval.align.origin import SAMPLING, filters_of, origin, sampling_of
 from sami_eval.core.calls import Sampling
 from sami_eval.core.errors import UsageError
-from tests.align_models import Said, contrast, save_base
+from tests.align_models import contrast, few
 
 GIVEN = [contrast(number) for number in range(8)]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return save_base(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture
-def setup(base, tmp_path):
-    return chain.Setup(base, tmp_path / "adapters", 0, "embedded", Said())
-
-
-def few():
-    return {"steps": 2, "batch_size": 2, "max_fall": 10.0}
 
 
 def with_ids(one, metadata):

@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
-from sami_eval.align import chain, checkpoints
+from sami_eval.align import checkpoints
 from sami_eval.align.filters import NEAR_PROMPT, Filters
 from sami_eval.align.iterations import iterate, n_finished, parts
 from sami_eval.align.origin import SAMPLING, origin
@@ -18,20 +17,10 @@ from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Response
 from sami_eval.data.contrasts import prompt_hash, read_contrasts
 from sami_eval.generate import card
-from tests.align.test_align_resume import STEPS, Interrupting
-from tests.align_models import Said, contrast, save_base, weights
+from tests.align.test_align_resume import STEPS
+from tests.align_models import Interrupting, contrast, few, same
 
 GIVEN = [contrast(number) for number in range(8)]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    return save_base(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture
-def setup(base, tmp_path):
-    return chain.Setup(base, tmp_path / "adapters", 0, "embedded", Said())
 
 
 class Writer:
@@ -56,10 +45,6 @@ class Writer:
 
 def never(given, model):
     raise AssertionError("contrasts were written again")
-
-
-def few(**changes):
-    return {"steps": 2, "batch_size": 2, "max_fall": 10.0} | changes
 
 
 def run(setup, n=2, rewrite=None, recipe="base+sami", given=GIVEN, out=None, **changes):
@@ -137,7 +122,7 @@ def test_ctrl_c_in_the_second_iteration_repeats_nothing(setup, tmp_path):
     assert n_finished("base+sami", GIVEN, setup, 2, None, few(steps=STEPS)) == 1
     resumed = run(setup, rewrite=never, steps=STEPS)
     assert any("goes on after step 5 of 12" in line for line in setup.progress.lines)
-    assert all(torch.equal(weights(whole)[name], weights(resumed)[name]) for name in weights(whole))
+    assert same(whole, resumed)
     assert not list(setup.adapters.rglob(checkpoints.FOLDER))
 
 

@@ -12,13 +12,12 @@ import pytest
 import torch
 
 from sami_eval import cli
-from sami_eval.align import find_methods, load_method
 from sami_eval.align.adapters import ContrastSettings, drafts_of
 from sami_eval.align.collate import encode
 from sami_eval.core.calls import Request, Sampling
 from sami_eval.core.config import Config
 from sami_eval.core.errors import SamiEvalError, UsageError
-from sami_eval.core.progress import Progress, silent
+from sami_eval.core.progress import silent
 from sami_eval.core.types import Model, Principle
 from sami_eval.data import chat
 from sami_eval.experiment import passk
@@ -26,8 +25,7 @@ from sami_eval.experiment.passk_plan import make_plan
 from sami_eval.experiment.settings import PasskSettings
 from sami_eval.generate import EngineChoice, Engines, complete, format_of
 from sami_eval.ledger.store import Ledger
-from tests.align.test_align_flags import log
-from tests.align_models import CHAT, CONTRASTS, QUICK, contrast, save_base, tokenizer
+from tests.align_models import CHAT, CONTRASTS, contrast, fit, losses, save_base, tokenizer
 
 # Gemma's way, and a template that does not look at other roles at all.
 REFUSES = "{% for m in messages %}{% if m['role'] == 'system' %}" + (
@@ -69,24 +67,6 @@ def dressed(folder: Path, template: str | None, adds_bos: bool = True) -> Model:
     (folder / "chat_template.jinja").unlink()
     words.save_pretrained(folder)
     return base
-
-
-def fit(
-    method: str,
-    base: Model,
-    out: Path,
-    contrasts: Any = CONTRASTS,
-    progress: Progress | None = None,
-    **changes: Any,
-) -> Model:
-    out.mkdir(parents=True)
-    options = replace(QUICK, **changes)
-    file = find_methods(Path("none"))[method]
-    return load_method(file).train(contrasts, base, options, out, progress or silent())
-
-
-def losses(model: Model) -> list[float]:
-    return [row["loss"] for row in log(Path(model.adapter or ""))]
 
 
 def said(models: Sequence[Model], ledger: Path, n: int = 16) -> list[tuple[int, ...]]:

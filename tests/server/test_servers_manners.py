@@ -26,18 +26,18 @@ def folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-0123456789")
     write_rows(
         "q.jsonl",
-        [
+        *(
             {"question_id": i, "category": "writing", "turns": [f"q{i}?", "and?"]}
-            for i in range(1, 4)
-        ],
+            for i in (1, 2, 3)
+        ),
     )
     for name in ("one", "two"):
         rows: list[dict[str, object]] = [
             {"prompt_id": str(i), "model": name, "turns": [f"{name} {i}", f"{name} again {i}"]}
             for i in range(1, 4)
         ]
-        write_rows(f"{name}.jsonl", rows)
-    write_rows("p.jsonl", [{"question": f"{i} + 13?", "answer": "#### 18"} for i in (5, 6)])
+        write_rows(f"{name}.jsonl", *rows)
+    write_rows("p.jsonl", *({"question": f"{i} + 13?", "answer": "#### 18"} for i in (5, 6)))
     Path("sami-eval.toml").write_text(PRICES)
     return folder
 
@@ -164,10 +164,11 @@ def test_the_words_of_a_conversation_that_a_refusal_repeats_name_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     turns = ["What do seed, temperature and max_tokens of 256 do to a model?"]
-    write_rows("q.jsonl", [{"question_id": i, "category": "x", "turns": turns} for i in (1, 2, 3)])
+    questions = [{"question_id": i, "category": "x", "turns": turns} for i in (1, 2, 3)]
+    write_rows("q.jsonl", *questions)
     for name in ("one", "two"):
         rows = [{"prompt_id": str(i), "model": name, "turns": [f"{name} {i}"]} for i in (1, 2, 3)]
-        write_rows(f"{name}.jsonl", rows)  # type: ignore[arg-type]
+        write_rows(f"{name}.jsonl", *rows)
 
     def script(asked: dict[str, Any]) -> Answer:
         return 400, {}, error("Sorry, not this: " + asked["messages"][-1]["content"])
@@ -709,7 +710,7 @@ def test_a_record_is_read_as_a_server_is(capsys: pytest.CaptureFixture[str]) -> 
         }
         for i in range(1, 4)
     ]
-    write_rows("one.jsonl", rows)
+    write_rows("one.jsonl", *rows)
     with LoopbackJudge(says(VERDICT)) as server:
         assert judged(server) == 1
     printed = capsys.readouterr()
@@ -724,7 +725,7 @@ def test_two_silences_are_no_tie(capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("one", "two"):
         write_rows(
             f"{name}.jsonl",
-            [{"prompt_id": str(i), "model": name, "turns": ["", ""]} for i in range(1, 4)],
+            *({"prompt_id": str(i), "model": name, "turns": ["", ""]} for i in range(1, 4)),
         )
     with LoopbackJudge(says(VERDICT)) as server:
         assert judged(server, "--json", "--max-unparsed", "1") == 0
@@ -736,10 +737,10 @@ def test_two_silences_are_no_tie(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_answer_too_long_for_the_judge_fails_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     write_rows(
         "one.jsonl",
-        [
+        *(
             {"prompt_id": str(i), "model": "one", "turns": ["w " * (900 if i == 1 else 1), "x"]}
             for i in range(1, 4)
-        ],
+        ),
     )
 
     def script(body: dict[str, Any]) -> Answer:
