@@ -9,10 +9,10 @@ from typing import Any
 
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Model
+from sami_eval.generate.peft_folder import CONFIG, read_adapter_config, weights_file
 
 FILE = "sami_eval.json"
 SCHEMA = "sami-eval/adapter/1"
-WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 LOG = "training.jsonl"
 # Ids of the prompts a method has trained on, where it left some out; gone once the card is written.
 TRAINED_ON = "trained_on.json"
@@ -55,7 +55,7 @@ def prompts_seen(model: Model) -> frozenset[str] | None:
 
 def is_checkpoint(folder: Path) -> bool:
     """Whether a trained link is a whole model and no adapter."""
-    return (folder / "config.json").is_file() and not (folder / "adapter_config.json").is_file()
+    return (folder / "config.json").is_file() and not (folder / CONFIG).is_file()
 
 
 def weights_hash(folder: Path) -> str:
@@ -63,11 +63,8 @@ def weights_hash(folder: Path) -> str:
 
     Raises UsageError where the folder holds no weights.
     """
-    weights = next((folder / name for name in WEIGHTS if (folder / name).exists()), None)
-    if weights is None:
-        raise UsageError(f"no adapter weights in `{folder}`", "train the adapter again")
-    digest = hashlib.sha256(weights.read_bytes())
-    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    digest = hashlib.sha256(weights_file(folder).read_bytes())
+    config = read_adapter_config(folder)
     shape = {name: config.get(name) for name in ("r", "lora_alpha", "use_rslora", "use_dora")}
     digest.update(json.dumps(shape, sort_keys=True).encode())
     return digest.hexdigest()

@@ -178,7 +178,7 @@ def max_rank(adapters: Sequence[Path]) -> int:
     """
     needed = 1
     for folder in adapters:
-        config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        config = peft_folder.read_adapter_config(folder)
         if config.get("peft_type", "LORA") != "LORA":
             raise _refused(folder, f"{config['peft_type']}, no LoRA")
         for field, meaning in UNSUPPORTED.items():
