@@ -45,38 +45,3 @@ def warn(document: PasskDocument) -> None:
 
     for line in warnings(document):
         print(line, file=sys.stderr)
-
-
-def show_passk(
-    folder: Path,
-    as_json: bool,
-    markdown: bool,
-    latex: bool,
-    csv: Path | None,
-    html: bool,
-    verbose: bool,
-) -> None:
-    """A finished run again, or exported."""
-    from sami_eval.cli.output import print_document, write
-    from sami_eval.core.records import read_lines
-    from sami_eval.data.prompts import read_prompts
-    from sami_eval.experiment import runs
-    from sami_eval.experiment.passk_document import read_passk
-    from sami_eval.report.formats.csv import csv as as_csv
-    from sami_eval.report.formats.latex import latex as in_latex
-    from sami_eval.report.formats.markdown import markdown as in_markdown
-    from sami_eval.report.passk import report, scores
-    from sami_eval.report.passk_page import PasskRun, passk_page
-
-    document = read_passk(folder / runs.PASSK)
-    samples = folder / "samples.jsonl"
-    rows = [row for _, row in read_lines(samples, "sami-eval ls runs")] if csv or html else []
-    if csv is not None:
-        write(csv, as_csv([[scores(document, rows)]]))
-    if html:
-        problems = read_prompts(folder / "problems.jsonl")
-        write(folder / runs.REPORT, passk_page(PasskRun(document, problems, rows)))
-    if markdown or latex:
-        sys.stdout.write((in_markdown if markdown else in_latex)(report(document)))
-    elif as_json or not (csv or html):
-        print_document(document, as_json, verbose)

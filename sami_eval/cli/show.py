@@ -5,80 +5,71 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from sami_eval.cli.flags import Json, Verbose
-from sami_eval.cli.passk import show_passk
 from sami_eval.core.flags import Flag, Group, VoteNames, Votes
 
 if TYPE_CHECKING:
-    from sami_eval.core.types import Verdict
     from sami_eval.experiment.document import Document
+    from sami_eval.report.finished import Finished
+    from sami_eval.report.table import Report
 
 
 def show(
     run: Annotated[
         str | None,
         Flag(
-            "Run folder or name, or a file of verdicts; default: latest run.",
+            "Run, reproduction, file of verdicts or --json; default: latest run.",
             Group.ASKED,
             positional=True,
         ),
     ] = None,
     as_json: Json = False,
     unparsed: Annotated[bool, Flag("List the judgments without a verdict.", Group.OUTPUT)] = False,
-    markdown: Annotated[bool, Flag("The table in Markdown.", Group.OUTPUT)] = False,
-    latex: Annotated[bool, Flag("The table in LaTeX (booktabs).", Group.OUTPUT)] = False,
-    csv: Annotated[Path | None, Flag("Write the scores of each question.", Group.OUTPUT)] = None,
+    markdown: Annotated[bool, Flag("The tables in Markdown.", Group.OUTPUT)] = False,
+    latex: Annotated[bool, Flag("The tables in LaTeX (booktabs).", Group.OUTPUT)] = False,
+    csv: Annotated[
+        Path | None, Flag("Write each question's scores, or the tables.", Group.OUTPUT)
+    ] = None,
     verdicts: Annotated[Path | None, Flag("Write every verdict, JSON lines.", Group.OUTPUT)] = None,
     fastchat: Annotated[
         Path | None,
         Flag("Write FastChat's model_judgment/ into this folder.", Group.OUTPUT, value="FOLDER"),
     ] = None,
     lm_eval: Annotated[Path | None, Flag("Write lm-eval's results JSON.", Group.OUTPUT)] = None,
-    html: Annotated[
-        bool, Flag("Write the run's report.html, and say where.", Group.OUTPUT)
-    ] = False,
+    html: Annotated[bool, Flag("Write the page report.html, and say where.", Group.OUTPUT)] = False,
     votes: Votes = None,
     names: VoteNames = (),
     verbose: Verbose = False,
 ) -> None:
-    """Print or export a finished run, or verdicts judged elsewhere; calls no model."""
+    """Print or export a finished result, or verdicts judged elsewhere; calls no model."""
     from sami_eval.cli.output import print_document, write
-    from sami_eval.core.config import find_config
-    from sami_eval.experiment import runs
-    from sami_eval.experiment.document import read_document
-    from sami_eval.experiment.envelope import dump
-    from sami_eval.report import comparison_exports as exports
-    from sami_eval.report.comparison import report
+    from sami_eval.report.finished import report_of
+    from sami_eval.report.formats.csv import csv as as_csv
     from sami_eval.report.formats.latex import latex as in_latex
     from sami_eval.report.formats.markdown import markdown as in_markdown
 
     _refuse_two(
         {"--json": as_json, "--unparsed": unparsed, "--markdown": markdown, "--latex": latex}
     )
-    if run is not None and Path(run).is_file():
-        _refuse_exports(run, [unparsed, csv, verdicts, fastchat, html])
-        folder, document = None, _read_file(Path(run))
-    else:
-        folder = runs.find_run(run, find_config(Path.cwd()).root)
-        if runs.is_passk(folder):
-            _refuse_of_passk(folder, [unparsed, verdicts, fastchat, lm_eval, votes])
-            show_passk(folder, as_json, markdown, latex, csv, html, verbose)
-            return
-        document = read_document(folder / runs.DOCUMENT)
-    if votes is not None:
-        document = _with_votes(document, folder or Path(run or ""), votes, names)
-    if lm_eval is not None:
-        write(lm_eval, dump(exports.lm_eval(document)))
-    if folder is not None and (csv or verdicts or fastchat):
-        _export(document, folder, csv, verdicts, fastchat)
-    if folder is not None and html:
-        _write_report(document, folder)
-    if unparsed and folder is not None:
-        _print_unparsed(folder)
+    document, place = _find(run)
+    of_verdicts = [unparsed, verdicts, fastchat, lm_eval, votes]
+    _refuse(document, place, of_verdicts, [unparsed, csv, verdicts, fastchat, html])
+    if document["schema"] == "sami-eval/comparison/1":
+        if votes is not None:
+            document = _with_votes(document, place, votes, names)
+        if verdicts or fastchat or lm_eval:
+            _export(document, place, verdicts, fastchat, lm_eval)
+    if csv is not None:
+        write(csv, as_csv(_scores(document, place)))
+    if html:
+        path = place / "report.html" if place.is_dir() else place.with_suffix(".html")
+        write(path, _page(document, place))
+    if unparsed:
+        _print_unparsed(place)
     elif markdown or latex:
-        sys.stdout.write((in_markdown if markdown else in_latex)(report(document)))
+        sys.stdout.write((in_markdown if markdown else in_latex)(report_of(document, verbose)))
     elif as_json or not (csv or verdicts or fastchat or lm_eval or html):
         print_document(document, as_json, verbose)
 
@@ -94,33 +85,42 @@ def _refuse_two(printed: dict[str, bool]) -> None:
         )
 
 
-def _refuse_exports(file: str, asked: list[object]) -> None:
-    from sami_eval.core.errors import UsageError
-
-    if any(asked):
-        raise UsageError(
-            f"`{file}` is a file of verdicts, not a run: it cannot be exported again",
-            "--json, --markdown, --latex and --lm-eval work for it too",
-        )
-
-
-def _refuse_of_passk(folder: Path, asked: list[object]) -> None:
-    from sami_eval.core.errors import UsageError
-
-    if any(asked):
-        raise UsageError(
-            f"`{folder}` holds pass@k figures: nothing was judged in it",
-            "--json, --csv FILE, --markdown, --latex and --html work for it",
-        )
-
-
-def _read_file(path: Path) -> Document:
-    """A run's own comparison.json, or verdicts that were judged elsewhere."""
+def _find(run: str | None) -> tuple[Finished, Path]:
+    """The document, and the folder or file that holds it."""
+    from sami_eval.core.config import find_config
     from sami_eval.experiment import runs
     from sami_eval.experiment.document import read_document
     from sami_eval.experiment.imports import read_verdict_file
+    from sami_eval.report.finished import finished_in, read_finished
 
-    return read_document(path) if path.name == runs.DOCUMENT else read_verdict_file(path)
+    if run is not None and (file := Path(run)).is_file():
+        found = read_document(file) if file.name == runs.DOCUMENT else read_finished(file)
+        return found or read_verdict_file(file), file
+    root = find_config(Path.cwd()).root
+    for folder in (Path(run), root / runs.REPRODUCTIONS / run) if run else ():
+        if (found := finished_in(folder)) is not None:
+            return found, folder
+    folder = runs.find_run(run, root)
+    return finished_in(folder) or read_document(folder / runs.DOCUMENT), folder
+
+
+def _refuse(
+    document: Finished, place: Path, of_verdicts: Sequence[object], of_files: Sequence[object]
+) -> None:
+    """What this kind of result lacks. of_verdicts, of_files: what needs them."""
+    from sami_eval.core.errors import UsageError
+
+    if document["schema"] != "sami-eval/comparison/1":
+        if any(of_verdicts):
+            raise UsageError(
+                f"`{place}` holds other figures: nothing was judged in it",
+                "--json, --csv FILE, --markdown, --latex and --html work for it",
+            )
+    elif not place.is_dir() and any(of_files):
+        raise UsageError(
+            f"`{place}` is a file of verdicts, not a run: it cannot be exported again",
+            "--json, --markdown, --latex and --lm-eval work for it too",
+        )
 
 
 def _with_votes(document: Document, source: Path, votes: str, names: Sequence[str]) -> Document:
@@ -140,44 +140,70 @@ def _with_votes(document: Document, source: Path, votes: str, names: Sequence[st
 
 def _export(
     document: Document,
-    folder: Path,
-    csv: Path | None,
+    place: Path,
     verdicts: Path | None,
     fastchat: Path | None,
+    lm_eval: Path | None,
 ) -> None:
+    """What other tools read of verdicts."""
     from sami_eval.cli.output import write
     from sami_eval.data.answers import read_answers
     from sami_eval.data.prompts import read_prompts
     from sami_eval.experiment import runs
+    from sami_eval.experiment.envelope import dump
     from sami_eval.report import comparison_exports as exports
     from sami_eval.report import fastchat as of_fastchat
-    from sami_eval.report.formats.csv import csv as as_csv
 
-    judged: list[Verdict] = runs.read_verdicts(folder)
-    prompts = read_prompts(folder / "prompts.jsonl")
-    if csv is not None:
-        category = {prompt.id: prompt.category for prompt in prompts}
-        write(csv, as_csv([[exports.scores(document, judged, category)]]))
+    if lm_eval is not None:
+        write(lm_eval, dump(exports.lm_eval(document)))
     if verdicts is not None:
-        write(verdicts, exports.verdict_lines(judged))
+        write(verdicts, exports.verdict_lines(runs.read_verdicts(place)))
     if fastchat is not None:
-        responses = read_answers(folder / "responses.jsonl")
+        judged, prompts = runs.read_verdicts(place), read_prompts(place / "prompts.jsonl")
+        responses = read_answers(place / "responses.jsonl")
         asked = of_fastchat.asked_with(document, prompts, responses)
         for name, rows in of_fastchat.files(document, judged, asked).items():
             write(fastchat / "model_judgment" / name, exports.json_lines(rows))
 
 
-def _write_report(document: Document, folder: Path) -> None:
-    from sami_eval.cli.output import write
+def _scores(document: Finished, place: Path) -> Report:
+    """The finest figures there are: of each question or problem of a run, else the tables."""
+    from sami_eval.data.prompts import read_prompts
+    from sami_eval.experiment import runs
+    from sami_eval.report import comparison_exports, passk
+    from sami_eval.report.finished import report_of
+
+    if document["schema"] == "sami-eval/comparison/1":
+        category = {one.id: one.category for one in read_prompts(place / "prompts.jsonl")}
+        return [[comparison_exports.scores(document, runs.read_verdicts(place), category)]]
+    if document["schema"] == "sami-eval/passk/1":
+        return [[passk.scores(document, _samples(place))]]
+    return report_of(document, verbose=True)
+
+
+def _samples(place: Path) -> list[dict[str, Any]]:
+    from sami_eval.core.records import read_lines
+
+    return [row for _, row in read_lines(place / "samples.jsonl", "sami-eval ls runs")]
+
+
+def _page(document: Finished, place: Path) -> str:
     from sami_eval.data.answers import read_answers
     from sami_eval.data.prompts import read_prompts
     from sami_eval.experiment import runs
-    from sami_eval.report.comparison_page import Run, comparison_page
+    from sami_eval.report import comparison_page, passk_page, report_page
 
-    prompts = read_prompts(folder / "prompts.jsonl")
-    responses = read_answers(folder / "responses.jsonl")
-    run = Run(document, prompts, responses, runs.read_verdicts(folder))
-    write(folder / runs.REPORT, comparison_page(run))
+    if document["schema"] == "sami-eval/comparison/1":
+        asked, answers = read_prompts(place / "prompts.jsonl"), place / "responses.jsonl"
+        judged = runs.read_verdicts(place)
+        run = comparison_page.Run(document, asked, read_answers(answers), judged)
+        return comparison_page.comparison_page(run)
+    if document["schema"] == "sami-eval/passk/1":
+        problems = read_prompts(place / "problems.jsonl")
+        return passk_page.passk_page(passk_page.PasskRun(document, problems, _samples(place)))
+    if document["schema"] == "sami-eval/agreement/1":
+        return report_page.agreement_page(document)
+    return report_page.reproduction_page(document)
 
 
 def _print_unparsed(folder: Path) -> None:

@@ -8,28 +8,40 @@ from __future__ import annotations
 
 from typing import Final, Literal, TypedDict
 
+from sami_eval.core.types import Winner
 from sami_eval.experiment.agreement import LABELS, Agreement, Figure, Raters, Row
+from sami_eval.experiment.envelope import Kind
 
 SCHEMA: Final = "sami-eval/agreement/1"
 
 
-class RatedRow(TypedDict, total=False):
-    """A figure with its n: agreement as a share, or kappa."""
+class RatedRow(TypedDict):
+    """The interval of a figure, and its n."""
 
-    agreement: float | None
-    kappa: float | None
     interval: list[float] | None
     n: int
     n_questions: int
 
 
+class AgreedRow(RatedRow):
+    """A share of what two raters say alike."""
+
+    agreement: float | None
+
+
+class BeyondChanceRow(RatedRow):
+    """Their kappa."""
+
+    kappa: float | None
+
+
 class RatersRow(TypedDict):
     """`agreement.Raters` in JSON."""
 
-    with_ties: RatedRow
-    without_ties: RatedRow
-    kappa: RatedRow
-    kappa_both_ways: RatedRow
+    with_ties: AgreedRow
+    without_ties: AgreedRow
+    kappa: BeyondChanceRow
+    kappa_both_ways: BeyondChanceRow
 
 
 class SidesRow(TypedDict):
@@ -38,6 +50,22 @@ class SidesRow(TypedDict):
     judge_with_people: RatersRow
     people: RatersRow
     judge_there: RatersRow
+
+
+class SaidRow(TypedDict):
+    """Votes of people, by what they say."""
+
+    a: int
+    tie: int
+    b: int
+
+
+class ConfusionRow(TypedDict):
+    """Votes by what the judge says, and then by what people do."""
+
+    a: SaidRow
+    tie: SaidRow
+    b: SaidRow
 
 
 class AgreementDocument(SidesRow):
@@ -58,7 +86,10 @@ class AgreementDocument(SidesRow):
     by_turn: dict[str, SidesRow]
     by_kind: dict[str, dict[str, SidesRow]]
     n_scores_unused: int
-    confusion: dict[str, dict[str, int]]
+    confusion: ConfusionRow
+
+
+KIND: Final = Kind("agreement.json", SCHEMA, AgreementDocument)
 
 
 def agreement_document(found: Agreement, votes: str, source: str) -> AgreementDocument:
@@ -83,11 +114,13 @@ def agreement_document(found: Agreement, votes: str, source: str) -> AgreementDo
             for kind, rows in found.by_kind.items()
         },
         "n_scores_unused": found.scores_unused,
-        "confusion": {
-            judge: {person: found.confusion.get((judge, person), 0) for person in LABELS}
-            for judge in LABELS
-        },
+        "confusion": {"a": _said(found, "a"), "tie": _said(found, "tie"), "b": _said(found, "b")},
     }
+
+
+def _said(found: Agreement, judge: Winner) -> SaidRow:
+    a, tie, b = (found.confusion.get((judge, person), 0) for person in LABELS)
+    return {"a": a, "tie": tie, "b": b}
 
 
 def _sides(row: Row) -> SidesRow:

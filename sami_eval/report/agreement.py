@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from sami_eval.report.figures import shorten
+from sami_eval.report.figures import interval_text, percent, shorten
 from sami_eval.report.table import (
     Block,
     Cell,
@@ -23,8 +23,9 @@ from sami_eval.report.table import (
 
 if TYPE_CHECKING:
     from sami_eval.experiment.agreement_document import (
+        AgreedRow,
         AgreementDocument,
-        RatedRow,
+        BeyondChanceRow,
         RatersRow,
         SidesRow,
     )
@@ -59,8 +60,9 @@ def title(document: AgreementDocument) -> str:
 
 def headline(document: AgreementDocument) -> str:
     """The figure that is asked for first."""
-    figure = _share(document["judge_with_people"]["with_ties"]).text
-    return f"the judge agrees with people on {figure} of votes"
+    figure = document["judge_with_people"]["with_ties"]
+    share = f"{percent(figure['agreement'])} [{interval_text(figure['interval'])}]"
+    return f"the judge says what people say on {share} of their votes"
 
 
 def _part(about: str, unit: str, rows: list[Row]) -> list[Block]:
@@ -98,11 +100,11 @@ def _row(name: Cell, raters: RatersRow) -> Row:
     return Row(cells, total=name is ALL)
 
 
-def _share(figure: RatedRow) -> Cell:
+def _share(figure: AgreedRow) -> Cell:
     return both(figure["agreement"], figure["interval"])
 
 
-def _kappa(figure: RatedRow) -> Cell:
+def _kappa(figure: BeyondChanceRow) -> Cell:
     value, ends = figure["kappa"], figure["interval"]
     if value is None or ends is None:
         return Cell("-", (None, None, None))
@@ -118,12 +120,13 @@ def _confusion(document: AgreementDocument) -> Table:
     """Votes by what the judge (rows) and people (columns) say of them."""
     a, b = document["a"] or "preferred", document["b"] or "other"
     names = {"a": text(a, 11), "tie": text("tie"), "b": text(b, 11)}
-    counts = document["confusion"]
-    rows = [
-        Row((names[judge], *map(count, of.values()), count(sum(of.values()))))
-        for judge, of in counts.items()
-    ]
-    sums = [sum(of[person] for of in counts.values()) for person in names]
+    found = document["confusion"]
+    counts = {
+        judge: [said["a"], said["tie"], said["b"]]
+        for judge, said in (("a", found["a"]), ("tie", found["tie"]), ("b", found["b"]))
+    }
+    rows = [Row((names[judge], *map(count, of), count(sum(of)))) for judge, of in counts.items()]
+    sums = [sum(of) for of in zip(*counts.values(), strict=True)]
     total = Row((ALL, *map(count, sums), count(sum(sums))), total=True)
     heads = [Column(one.text, one.short) for one in names.values()]
     sections = tuple(rows), (total,)

@@ -67,7 +67,7 @@ def report(document: Reproduction, verbose: bool = False) -> Report:
     paragraphs += [[_stages(document["stages"])]]
     paragraphs += [[said(COVERED, f"saved  {document['folder']}")]]
     if document["embedded"]:
-        paragraphs += [[said(caveat(document), style="italic")]]
+        paragraphs += [[said(f"{EMBEDDED}; {SIZES}", style="italic")]]
     return paragraphs
 
 
@@ -75,11 +75,6 @@ def title(document: Reproduction) -> str:
     """Which experiment, at which scale."""
     scale = f"scale {document['scale']} · seed {document['seed']}"
     return f"reproduce {document['experiment']} · {scale}"
-
-
-def caveat(document: Reproduction) -> str:
-    """What figures of the embedded base say, and what not."""
-    return f"{EMBEDDED}; {SIZES}" if document["embedded"] else ""
 
 
 def _bold(line: str) -> Lines:

@@ -6,8 +6,9 @@ points), intervals [low, high] at 95%, and null means "not known", or that the p
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, NotRequired, TypedDict
+from typing import Any, Final, Literal, TypedDict
 
+from sami_eval.experiment.envelope import Kind
 from sami_eval.experiment.passk_document import EstimateRow
 
 SCHEMA: Final = "sami-eval/reproduction/1"
@@ -23,7 +24,11 @@ class CategoryRow(TypedDict):
     n_turns: int
 
 
-class PairRow(TypedDict):
+class _PairMore(TypedDict, total=False):
+    published_range: list[float] | None
+
+
+class PairRow(_PairMore):
     """One pairing beside the published figure; p_adjusted by Holm over the three.
 
     published_digits: of a share, that the paper prints. published_range: where it says no more
@@ -34,7 +39,6 @@ class PairRow(TypedDict):
     b: str
     published: float | None
     published_digits: int
-    published_range: NotRequired[list[float] | None]
     win_rate: float | None
     interval: list[float] | None
     p_adjusted: float | None
@@ -122,3 +126,6 @@ class Reproduction(TypedDict):
     results: list[JudgedResult] | list[SampledResult]
     versions: dict[str, str]
     command: str
+
+
+KIND: Final = Kind("reproduction.json", SCHEMA, Reproduction)

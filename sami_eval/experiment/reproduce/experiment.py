@@ -15,13 +15,12 @@ from sami_eval.core.versions import versions
 from sami_eval.experiment.frame import shown
 from sami_eval.experiment.reproduce import gsm8k, mtbench
 from sami_eval.experiment.reproduce.checklist import Record, Stage, run_stages
-from sami_eval.experiment.reproduce.document import SCHEMA, Reproduction, StageRow
+from sami_eval.experiment.reproduce.document import KIND, SCHEMA, Reproduction, StageRow
 from sami_eval.experiment.reproduce.scale import EMBEDDED, Scale
 from sami_eval.experiment.reproduce.work import Asked
 from sami_eval.experiment.runs import REPRODUCTIONS, claim
 from sami_eval.ledger.store import atomic_write
 
-DOCUMENT: Final = "reproduction.json"
 EXPERIMENTS: Final[dict[str, ModuleType]] = {"mtbench": mtbench, "gsm8k": gsm8k}
 
 
@@ -56,7 +55,7 @@ def reproduce(
     document = _document(experiment, asked, list(records.values()), command)
     if launch.is_main():
         text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-        atomic_write(asked.folder / DOCUMENT, text)
+        atomic_write(asked.folder / KIND.file, text)
     return document
 
 

@@ -1,0 +1,58 @@
+"""The page of a result that has no parts of its own on it: its report as it is, in the frame."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from sami_eval.report import agreement, reproduction
+from sami_eval.report.html import Frame, page
+from sami_eval.report.table import Block, Facts, Lines, Report, Table
+
+if TYPE_CHECKING:
+    from sami_eval.experiment.agreement_document import AgreementDocument
+    from sami_eval.experiment.reproduce.document import Reproduction
+
+
+def agreement_page(document: AgreementDocument) -> str:
+    """A judge beside people."""
+    title, headline = agreement.title(document), agreement.headline(document)
+    source, votes = document["source"], document["votes"]
+    command = shlex.join(["sami-eval", "agreement", source, "--votes", votes])
+    provenance = [("judge", source), ("votes", votes)]
+    frame = Frame(title, headline, (), "", command, provenance)
+    return _page(agreement.report(document), frame)
+
+
+def reproduction_page(document: Reproduction) -> str:
+    """Ours beside the published figures."""
+    title, command = reproduction.title(document), document["command"] or "from Python"
+    packages = ", ".join(f"{name} {one}" for name, one in document["versions"].items())
+    made_of = {"folder": document["folder"], "base": document["base"]}
+    made_of |= {"seed": str(document["seed"]), "sami-eval and packages": packages}
+    frame = Frame(title, document["about"], (), "", command, list(made_of.items()))
+    return _page(reproduction.report(document, verbose=True), frame)
+
+
+def _page(report: Report, frame: Frame) -> str:
+    _, *paragraphs = report  # the first is the frame's
+    named = any(_is_name(block) for paragraph in paragraphs for block in paragraph)
+    parts = [list(_parts(paragraph, 3 if named else 2)) for paragraph in paragraphs]
+    return page(frame, "report.html.jinja", {"paragraphs": parts})
+
+
+def _is_name(block: Block) -> bool:
+    return isinstance(block, Lines) and block.exported and block.style == "bold"
+
+
+def _parts(paragraph: Sequence[Block], level: int) -> Iterator[tuple[str, Block]]:
+    """Blocks and what they are on a page. level: of the headings of tables."""
+    for block, below in zip_longest(paragraph, paragraph[1:]):
+        if _is_name(block):
+            yield "h2", block
+        elif isinstance(block, Lines) and isinstance(below, Table):
+            yield f"h{level}", block
+        else:
+            yield {Lines: "p", Facts: "facts", Table: "table"}[type(block)], block
