@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,8 @@ from sami_eval.align.method import refuse_unused as refuse_unused
 from sami_eval.align.method import running as running
 from sami_eval.core.errors import UsageError
 from sami_eval.core.progress import Progress, silent
-from sami_eval.core.settings import Amount, Face, check, made
+from sami_eval.core.settings import Face, made
+from sami_eval.core.training import AlignSettings
 from sami_eval.core.types import Contrast, Model
 from sami_eval.generate.recipes import ADAPTERS as ADAPTERS
 from sami_eval.generate.recipes import find_methods as find_methods
@@ -29,22 +29,6 @@ from sami_eval.generate.recipes import methods_in as methods_in
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class AlignSettings:
-    """What `align` was asked to do besides contrasts and base."""
-
-    recipe: str
-    out: Path | None
-    adapters: Path
-    seed: Amount
-    preset: str | None
-    changes: Mapping[str, Any]
-    resume: bool
-
-    def __post_init__(self) -> None:
-        check(self, hint="sami-eval align --help")
 
 
 def sami_loss(logps: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ from sami_eval.cli import (
     tasks,
 )
 from sami_eval.cli.flags import command
-from sami_eval.cli.help import Grouped
+from sami_eval.cli.help import Grouped, Listing
 from sami_eval.cli.numbers import check_numbers
 from sami_eval.core.errors import SamiEvalError, UsageError
 from sami_eval.core.terminal import report_error, shown_streams
@@ -52,6 +52,7 @@ DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPER
 app = typer.Typer(
     name="sami-eval",
     help="Did this adapter make the model better, or is it noise?",
+    cls=Listing,
     no_args_is_help=True,
     add_completion=True,
     rich_markup_mode=None,
@@ -60,7 +61,7 @@ app = typer.Typer(
 )
 app.command(cls=Grouped)(command(compare.compare))
 app.command(cls=Grouped)(command(passk.passk))
-app.command()(align.align)
+app.command(cls=Grouped)(command(align.align))
 app.command()(contrast.contrast)
 app.command(cls=Grouped)(command(show.show))
 app.command(cls=Grouped)(command(again.again))

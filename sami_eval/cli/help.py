@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from sami_eval.core.flags import Group
 
@@ -36,6 +36,18 @@ class Grouped(TyperCommand):
                         formatter.write(_folded(typed, text, formatter.width))
 
 
+class Listing(TyperGroup):
+    """A group whose `--help` lists its commands, each with its whole first sentence."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write a row for every command."""
+        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        with formatter.section("Commands"):
+            for name, one in commands.items():
+                text = ((one and one.help) or "").partition("\n\n")[0]
+                formatter.write(_folded(name, text, formatter.width, column=12))
+
+
 def _typed(parameter: Any) -> str:
     """A flag as it is typed, with what stands for its value."""
     if parameter.param_type_name == "argument":
@@ -45,12 +57,12 @@ def _typed(parameter: Any) -> str:
     return f"{names} {parameter.metavar}" if parameter.metavar else names
 
 
-def _folded(typed: str, text: str, width: int) -> str:
+def _folded(typed: str, text: str, width: int, column: int = COLUMN) -> str:
     lines = textwrap.wrap(
-        text, width - COLUMN - 2, break_long_words=False, break_on_hyphens=False
+        text, width - column - 2, break_long_words=False, break_on_hyphens=False
     ) or [""]
-    if len(typed) > COLUMN - 2:
+    if len(typed) > column - 2:
         lines.insert(0, "")
     first, *rest = lines
-    shown = [f"  {typed:<{COLUMN}}{first}", *(" " * (COLUMN + 2) + line for line in rest)]
+    shown = [f"  {typed:<{column}}{first}", *(" " * (column + 2) + line for line in rest)]
     return "".join(f"{line.rstrip()}\n" for line in shown)

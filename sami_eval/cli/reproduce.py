@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sami_eval.cli.flags import DryRun, Json, Quiet, Verbose, command
-from sami_eval.cli.help import Grouped
+from sami_eval.cli.help import Grouped, Listing
 from sami_eval.core.errors import UsageError
 from sami_eval.core.flags import Flag, Group
 from sami_eval.experiment.settings import MtbenchSettings, ReproduceSettings
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="The paper's experiments again, and an audit of what it published.",
+    cls=Listing,
     rich_markup_mode=None,
 )
 

@@ -22,8 +22,12 @@ class Group(StrEnum):
 
     COMPARED = "What is compared"
     ASKED = "What is asked"
+    TRAINED = "What is trained"
     PRINCIPLES = "Principles"
     SAMPLES = "Samples"
+    TRAINING = "Training"
+    LORA = "Weights"
+    METHOD = "Methods"
     MODEL = "Base and engine"
     JUDGE = "Judge"
     COUNTING = "Counting"

@@ -1,0 +1,138 @@
+"""What `sami-eval align` is asked to do, and every knob of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from sami_eval.core.flags import Base, Engine, EngineArgs, Flag, Group, Out
+from sami_eval.core.settings import Amount, Count, NotNegative, PartOfOne, Positive, check
+
+
+@dataclass(frozen=True, slots=True)
+class AlignSettings:
+    """What `sami-eval align` was asked to do, besides the knobs.
+
+    adapters, changes: from Python alone: the folder of adapters, and the knobs that were given.
+    """
+
+    recipe: Annotated[
+        str,
+        Flag("sft | dpo | sami | base+sami | sft+sami+dpo ...", Group.TRAINED, positional=True),
+    ]
+    contrasts: Annotated[
+        Path | None,
+        Flag("Contrasts JSONL. Default: the file beside the base's adapters.", Group.TRAINED),
+    ] = None
+    constitutions: Annotated[
+        Path | None, Flag("With --iterations and --prompts: principles.", Group.TRAINED)
+    ] = None
+    prompts: Annotated[
+        str | None,
+        Flag("With --iterations: prompts, dealt out to them.", Group.TRAINED, value="FILE|HUB-ID"),
+    ] = None
+    base: Base = None
+    out: Out = None
+    iterations: Annotated[
+        Count | None,
+        Flag(
+            "Train the last method K times, each on contrasts the model then writes anew.",
+            Group.TRAINED,
+            value="K",
+        ),
+    ] = None
+    seed: Annotated[Amount, Flag("Where the recipe names none.", Group.TRAINING)] = 0
+    preset: Annotated[
+        str | None, Flag("default | embedded | paper-mtbench | paper-math", Group.TRAINING)
+    ] = None
+    resume: Annotated[
+        bool,
+        Flag(
+            "Go on from the last checkpoint where this training was killed.",
+            Group.TRAINING,
+            names=("--resume/--no-resume",),
+        ),
+    ] = True
+    engine: Engine = None
+    engine_args: EngineArgs = ()
+    adapters: Path = Path("adapters")
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check(self, hint="sami-eval align --help")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Knobs of one training; a method ignores what it has no use for.
+
+    A preset says what is not given: on the command line a knob has no default of its own.
+    schedule: a name `transformers.get_scheduler` knows. batch_size: contrasts, not rows, a forward
+        pass. clip: largest gradient norm. warmup: share of the steps spent rising to lr.
+    length_normalize: SAMI compares mean (not summed) token log-probabilities.
+    train_eos: the end of a response is trained too, so that the model learns to stop.
+    max_length: longer contrasts, and those longer than the base's context, are left out, counted.
+    max_fall: SAMI stops once the log-probability of own responses has fallen by this many nats a
+        token below the reference: the sign of collapse.
+    prefix_sharing: SAMI reads a prompt once for all responses under it; "on" refuses to train where
+        that is not exact.
+    checkpointing: recompute activations instead of storing them.
+    device: "cpu", or "auto" for the GPU where there is one. threads: of the CPU, 0 leaves them
+        alone; a fixed number makes the weights independent of the machine's core count.
+    """
+
+    lr: Annotated[Positive, Flag("Peak learning rate of AdamW.", Group.TRAINING)] = 2e-4
+    schedule: str = "linear"
+    epochs: Annotated[Positive, Flag("Passes over the contrasts.", Group.TRAINING)] = 1.0
+    steps: Annotated[
+        Count | None, Flag("Optimiser steps, in the place of epochs.", Group.TRAINING)
+    ] = None
+    batch_size: Annotated[Count, Flag("Contrasts a batch.", Group.TRAINING)] = 4
+    accumulation: Annotated[Count, Flag("Batches a step.", Group.TRAINING)] = 1
+    clip: Positive = 1.0
+    warmup: PartOfOne = 0.1
+    weight_decay: NotNegative = 0.0
+    rank: Annotated[Count, Flag("LoRA rank.", Group.LORA)] = 16
+    alpha: Annotated[Count, Flag("LoRA alpha.", Group.LORA)] = 32
+    dropout: PartOfOne = 0.0
+    targets: Annotated[
+        str, Flag("all-linear, or module names with commas.", Group.LORA, value="NAMES")
+    ] = "all-linear"
+    beta: Annotated[NotNegative, Flag("DPO's weight of the reference.", Group.METHOD)] = 0.1
+    kl: Annotated[
+        NotNegative,
+        Flag("SAMI's weight of the KL divergence, per response token.", Group.METHOD),
+    ] = 0.1
+    length_normalize: bool = True
+    train_eos: bool = True
+    max_length: Annotated[Count, Flag("Tokens of a row.", Group.TRAINING)] = 2048
+    max_fall: float = 0.5
+    prefix_sharing: Annotated[
+        Literal["auto", "on", "off"],
+        Flag("SAMI: auto shares where it is exact, and says where not.", Group.METHOD),
+    ] = "auto"
+    held_out: Annotated[
+        Amount, Flag("Contrasts SAMI scores and never trains on.", Group.METHOD)
+    ] = 0
+    full: Annotated[
+        bool,
+        Flag("Train all weights: a checkpoint.", Group.LORA, names=("--full/--lora",)),
+    ] = False
+    qlora: Annotated[bool, Flag("LoRA on a 4-bit base; needs bitsandbytes.", Group.LORA)] = False
+    positives_only: Annotated[
+        bool,
+        Flag(
+            "SFT: under no antithesis, or under all.",
+            Group.METHOD,
+            names=("--positives-only/--all-responses",),
+        ),
+    ] = False
+    report_to: Annotated[str, Flag("Of transformers: tensorboard, wandb, ...", Group.TRAINING)] = (
+        "none"
+    )
+    checkpointing: bool = True
+    device: Literal["auto", "cpu"] = "auto"
+    threads: Amount = 0
+    seed: Amount = 0
