@@ -22,7 +22,7 @@ def base() -> Model:
 
 def write(folder: Path, split: str, limit: int) -> list[Contrast]:
     """Accepted contrasts of prompts drawn from a split."""
-    settings = adapters.ContrastSettings(
+    settings = adapters.ContrastPlan(
         limit=limit, sampling=adapters.EMBEDDED_SAMPLING, engine=EngineChoice("hf")
     )
     principles = read_constitution(embedded.CONSTITUTION)

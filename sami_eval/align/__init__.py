@@ -9,18 +9,18 @@ Layer 3: imports generate and below, never judge; experiments and all above may 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sami_eval.align.method import Method as Method
 from sami_eval.align.method import load_method as load_method
 from sami_eval.align.method import refuse_unused as refuse_unused
 from sami_eval.align.method import running as running
+from sami_eval.core.alignment import AlignSettings
 from sami_eval.core.errors import UsageError
 from sami_eval.core.progress import Progress, silent
 from sami_eval.core.settings import Face, made
-from sami_eval.core.training import AlignSettings
 from sami_eval.core.types import Contrast, Model
 from sami_eval.generate.recipes import ADAPTERS as ADAPTERS
 from sami_eval.generate.recipes import find_methods as find_methods

@@ -42,7 +42,7 @@ class _Drawing:
 
 
 @dataclass(frozen=True, slots=True)
-class ContrastSettings:
+class ContrastPlan:
     """How contrasts are written. n: constitutions a prompt; limit: prompts drawn at most."""
 
     n: Annotated[int, Within(least=2)] = 2
@@ -60,7 +60,7 @@ class ContrastSettings:
 
 
 def drafts_of(
-    model: Model, prompts: Sequence[Prompt], principles: Sequence[Principle], how: ContrastSettings
+    model: Model, prompts: Sequence[Prompt], principles: Sequence[Principle], how: ContrastPlan
 ) -> list[Draft]:
     """What a model is asked to write; nothing is generated."""
     from sami_eval.generate.formats import format_of
@@ -85,7 +85,7 @@ def contrasts_of(
     model: Model,
     prompts: Sequence[Prompt],
     principles: Sequence[Principle],
-    settings: ContrastSettings,
+    settings: ContrastPlan,
     tools: Tools,
 ) -> list[Contrast]:
     """Contrasts written by a model; what the ledger holds is not generated again."""
@@ -147,7 +147,7 @@ def embedded_contrasts(model: Model, tools: Tools) -> list[Contrast]:
         embedded.prompts("alignment"),
         read_constitution(embedded.CONSTITUTION),
         # Always by transformers, which can seed: the adapters are then the same for every engine.
-        ContrastSettings(sampling=EMBEDDED_SAMPLING, engine=EngineChoice("hf")),
+        ContrastPlan(sampling=EMBEDDED_SAMPLING, engine=EngineChoice("hf")),
         tools,
     )
 

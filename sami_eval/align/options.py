@@ -7,8 +7,8 @@ import tomllib
 from pathlib import Path
 
 from sami_eval.core import settings
+from sami_eval.core.alignment import Options as Options
 from sami_eval.core.errors import UsageError
-from sami_eval.core.training import Options as Options
 from sami_eval.core.types import Model
 
 HELP = "sami-eval align --help"

@@ -33,7 +33,6 @@ from sami_eval.cli import (
 )
 from sami_eval.cli.flags import command
 from sami_eval.cli.help import Grouped, Listing
-from sami_eval.cli.numbers import check_numbers
 from sami_eval.core.errors import SamiEvalError, UsageError
 from sami_eval.core.terminal import report_error, shown_streams
 from sami_eval.core.versions import __version__
@@ -62,7 +61,7 @@ app = typer.Typer(
 app.command(cls=Grouped)(command(compare.compare))
 app.command(cls=Grouped)(command(passk.passk))
 app.command(cls=Grouped)(command(align.align))
-app.command()(contrast.contrast)
+app.command(cls=Grouped)(command(contrast.contrast))
 app.command(cls=Grouped)(command(show.show))
 app.command(cls=Grouped)(command(again.again))
 app.command(cls=Grouped)(command(ls.ls))
@@ -87,9 +86,6 @@ def _root(
     ),
 ) -> None:
     """Did this adapter make the model better, or is it noise?"""
-
-
-check_numbers(app)
 
 
 def _verbose() -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from sami_eval.cli.flags import DryRun, Quiet
+from sami_eval.core.alignment import AlignSettings, Options
 from sami_eval.core.errors import UsageError
-from sami_eval.core.training import AlignSettings, Options
 
 if TYPE_CHECKING:
     from sami_eval.align.chain import Setup

@@ -25,6 +25,8 @@ class Group(StrEnum):
     TRAINED = "What is trained"
     PRINCIPLES = "Principles"
     SAMPLES = "Samples"
+    FILTERS = "Filters"
+    DRAFTS = "Principles to draft"
     TRAINING = "Training"
     LORA = "Weights"
     METHOD = "Methods"
@@ -54,6 +56,7 @@ class Flag:
     read: Callable[[str], object] | None = None
 
 
+Limit = Annotated[Count | None, Flag("Use only so many prompts.", Group.ASKED)]
 Base = Annotated[
     str | None,
     Flag("Base of recipes: hub id or folder. Default: the embedded tiny base.", Group.MODEL),

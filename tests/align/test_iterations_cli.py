@@ -40,7 +40,7 @@ def folder(tmp_path, monkeypatch):
     from sami_eval.data.constitutions import read_constitution
     from sami_eval.generate import EngineChoice
 
-    how = adapters.ContrastSettings(
+    how = adapters.ContrastPlan(
         limit=6, sampling=replace(adapters.EMBEDDED_SAMPLING, max_tokens=24),
         engine=EngineChoice("hf"), filters=Filters(finished=False),
     )  # fmt: skip

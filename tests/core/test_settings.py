@@ -26,7 +26,7 @@ FACES: dict[str, Callable[..., object]] = {
     "align": lambda seed=0, **given: sami_eval.align(
         "dpo" if "beta" in given else "sami", CONTRASTS, seed=seed, changes=given
     ),
-    "contrast": lambda **given: made(adapters.ContrastSettings, "contrast", given),
+    "contrast": lambda **given: made(adapters.ContrastPlan, "contrast", given),
 }
 NO_SETTING = {"max_unparsed", "iterations", "write_principles", "n"}
 
@@ -123,7 +123,7 @@ def test_the_sampling_of_contrasts_and_a_reproduction_are_checked_alike() -> Non
     from sami_eval.core.calls import Sampling
 
     with pytest.raises(UsageError, match="`temperature` is `3`"):
-        adapters.ContrastSettings(sampling=Sampling(temperature=3))
+        adapters.ContrastPlan(sampling=Sampling(temperature=3))
     with pytest.raises(UsageError, match="`scale` is"):
         work.Asked("laptop", None, Path("x"))  # type: ignore[arg-type]
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from sami_eval import cli
-from sami_eval.align.adapters import ContrastSettings, drafts_of
+from sami_eval.align.adapters import ContrastPlan, drafts_of
 from sami_eval.align.collate import encode
 from sami_eval.core.calls import Request, Sampling
 from sami_eval.core.config import Config
@@ -93,9 +93,7 @@ def test_contrasts_training_and_answers_see_one_prompt_with_at_most_one_bos(
         assert trained.count(words.bos_token_id) == expected.count("<bos>")
         assert encode(words, one).responses[i].count(words.bos_token_id) == 0
     principles = [Principle("p", ("writing",), "say a", "say aaa", "say bbb")]
-    (draft,) = drafts_of(
-        model, [one.prompt], principles, ContrastSettings(engine=EngineChoice("hf"))
-    )
+    (draft,) = drafts_of(model, [one.prompt], principles, ContrastPlan(engine=EngineChoice("hf")))
     for request, of in zip(draft.requests, draft.constitutions, strict=True):
         assert words.decode(request.token_ids) == expected.format(system=chat.insist(of.text))
         assert request.token_ids.count(words.bos_token_id) == expected.count("<bos>")

@@ -179,10 +179,10 @@ def _written(bench: Bench) -> tuple[Model, list[Contrast]]:
         return writer, adapters.contrasts_of(writer, prompts, principles, settings, tools)
 
 
-def _settings(asked: Asked, writing: Writing) -> adapters.ContrastSettings:
+def _settings(asked: Asked, writing: Writing) -> adapters.ContrastPlan:
     limits = limits_of(asked.config.prices, asked.max_cost, asked.rpm, asked.tpm, asked.purse)
     client = ClientSettings(asked.base_url, asked.concurrency, limits=limits)
-    return adapters.ContrastSettings(
+    return adapters.ContrastPlan(
         n=writing.n,
         sampling=Sampling(writing.temperature, writing.top_p, writing.max_tokens, seed=asked.seed),
         seed=asked.seed,

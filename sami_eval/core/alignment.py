@@ -1,4 +1,4 @@
-"""What `sami-eval align` is asked to do, and every knob of a training."""
+"""What `sami-eval contrast` and `align` are asked to do, and every knob of a training."""
 
 from __future__ import annotations
 
@@ -7,8 +7,125 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from sami_eval.core.flags import Base, Engine, EngineArgs, Flag, Group, Out
-from sami_eval.core.settings import Amount, Count, NotNegative, PartOfOne, Positive, check
+from sami_eval.core.flags import (
+    Base,
+    BaseUrl,
+    Concurrency,
+    Engine,
+    EngineArgs,
+    Flag,
+    Group,
+    Limit,
+    MaxCost,
+    Out,
+    Rpm,
+    Seed,
+    Tpm,
+)
+from sami_eval.core.settings import (
+    Amount,
+    Count,
+    NotNegative,
+    PartOfOne,
+    Positive,
+    Temperature,
+    TopP,
+    check,
+)
+from sami_eval.core.shape import Within
+
+
+@dataclass(frozen=True, slots=True)
+class ContrastSettings:
+    """What `sami-eval contrast` was asked to do."""
+
+    model: Annotated[
+        str,
+        Flag("Who writes the responses: any model `compare` takes.", Group.MODEL, value="MODEL"),
+    ] = "base"
+    constitutions: Annotated[
+        Path | None,
+        Flag("Our TOML or the paper's JSON. Default: the embedded.", Group.PRINCIPLES),
+    ] = None
+    prompts: Annotated[
+        str | None, Flag("Questions, or any data set.", Group.ASKED, value="FILE|HUB-ID")
+    ] = None
+    prompt_column: Annotated[
+        str | None, Flag("Of a data set, e.g. `problem` or `info.post`.", Group.ASKED)
+    ] = None
+    split: Annotated[str, Flag("Of a data set.", Group.ASKED)] = "train"
+    subset: Annotated[str | None, Flag("Of a data set: its configuration.", Group.ASKED)] = None
+    category: Annotated[str | None, Flag("Of every prompt of a data set.", Group.ASKED)] = None
+    category_column: Annotated[str | None, Flag("Of a data set.", Group.ASKED)] = None
+    base: Base = None
+    out: Annotated[
+        Path | None,
+        Flag("Default: contrasts.jsonl beside the base's adapters.", Group.OUTPUT),
+    ] = None
+    n: Annotated[int, Within(least=2), Flag("Constitutions a prompt.", Group.PRINCIPLES)] = 2
+    temperature: Annotated[Temperature, Flag("Of the responses.", Group.SAMPLES)] = 0.4
+    top_p: Annotated[TopP, Flag("Of the responses.", Group.SAMPLES)] = 0.9
+    max_tokens: Annotated[Count | None, Flag("Longest response.", Group.SAMPLES)] = None
+    stop: Annotated[
+        tuple[str, ...],
+        Flag("End a response at this text; may be given again.", Group.SAMPLES, value="TEXT"),
+    ] = ()
+    filters: Annotated[
+        str | None,
+        Flag("A preset: `paper-math`. The flags below win over it.", Group.FILTERS),
+    ] = None
+    finished: Annotated[
+        bool,
+        Flag(
+            "Reject what did not end by itself.", Group.FILTERS, names=("--finished/--unfinished",)
+        ),
+    ] = True
+    ban: Annotated[
+        tuple[str, ...],
+        Flag("Reject responses with this; may be given again.", Group.FILTERS, value="TEXT"),
+    ] = ()
+    min_characters: Annotated[int | None, Flag("Of the shortest response.", Group.FILTERS)] = None
+    min_ratio: Annotated[
+        float | None,
+        Flag("Longest over shortest response, characters, at least.", Group.FILTERS),
+    ] = None
+    max_ratio: Annotated[float | None, Flag("The same, at most.", Group.FILTERS)] = None
+    opening_distance: Annotated[
+        float | None,
+        Flag("Edit distance of openings above this share of the shorter response.", Group.FILTERS),
+    ] = None
+    near_duplicates: Annotated[
+        float | None,
+        Flag("Reject prompts and responses alike to this share.", Group.FILTERS),
+    ] = None
+    write_principles: Annotated[
+        Annotated[int, Within(least=1, most=50)] | None,
+        Flag("Have a model draft so many principles.", Group.DRAFTS),
+    ] = None
+    principle_writer: Annotated[
+        str | None,
+        Flag("Who drafts them: any model, e.g. openai:gpt-4o.", Group.DRAFTS, value="MODEL"),
+    ] = None
+    task_description: Annotated[
+        str | None,
+        Flag("The prompts they are for, in words.", Group.DRAFTS, value="TEXT|FILE"),
+    ] = None
+    principle_categories: Annotated[
+        str | None,
+        Flag("e.g. writing,math. Default: for every prompt.", Group.DRAFTS, value="NAME,..."),
+    ] = None
+    limit: Limit = None
+    seed: Seed = 0
+    engine: Engine = None
+    engine_args: EngineArgs = ()
+    base_url: BaseUrl = None
+    concurrency: Concurrency = 16
+    max_cost: MaxCost = None
+    rpm: Rpm = None
+    tpm: Tpm = None
+
+    def __post_init__(self) -> None:
+        check(self, hint="sami-eval contrast --help")
 
 
 @dataclass(frozen=True, slots=True)
