@@ -26,6 +26,10 @@ class Settings(Protocol):
         """Whether missing adapters of a base of the user's own are made, too."""
 
     @property
+    def base_url(self) -> str | None:
+        """The server that is asked, where one is named."""
+
+    @property
     def out(self) -> Path | None:
         """The run's folder, where one is named."""
 

@@ -40,6 +40,7 @@ class LengthSettings:
     contenders: tuple[str, ...]
     max_tokens: int = 8
     train: bool = False
+    base_url: str | None = None
     out: Path | None = None
 
 
