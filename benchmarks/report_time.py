@@ -13,7 +13,8 @@ import statistics
 import time
 
 from sami_eval.core.types import Prompt, Response, Verdict
-from sami_eval.experiment.document import Document, comparison_row, rank_rows
+from sami_eval.experiment.comparison_rows import comparison_row, rank_rows
+from sami_eval.experiment.document import Document
 from sami_eval.experiment.tallies import compare, correct_pairs, round_robin
 from sami_eval.report.comparison_page import Run, comparison_page
 from tests.documents import contender, document

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from sami_eval.experiment.document import (
-    SCHEMA,
-    ComparisonRow,
-    ContenderRow,
-    Document,
-    LengthRow,
-    TallyRow,
-)
+from sami_eval.experiment.comparison_rows import ComparisonRow, LengthRow, TallyRow
+from sami_eval.experiment.document import SCHEMA, ContenderRow, Document
 from sami_eval.report.table import Table
 
 

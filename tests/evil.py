@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sami_eval.core.types import Order, Prompt, Response, Verdict, Winner
-from sami_eval.experiment.document import Document, comparison_row
+from sami_eval.experiment.comparison_rows import comparison_row
+from sami_eval.experiment.document import Document
 from sami_eval.experiment.tallies import compare
 from sami_eval.report.comparison_page import Run
 from tests.documents import contender, document

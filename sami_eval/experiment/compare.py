@@ -16,9 +16,10 @@ from sami_eval.data.prompts import to_row
 from sami_eval.experiment.compare_forecast import foresee as foresee
 from sami_eval.experiment.compare_plan import ComparePlan, answered
 from sami_eval.experiment.compare_plan import make_plan as make_plan
+from sami_eval.experiment.comparison_rows import comparison_row, rank_rows
 from sami_eval.experiment.corrected import with_corrected
 from sami_eval.experiment.document import KIND as KIND
-from sami_eval.experiment.document import ContenderRow, JudgeRow, comparison_row, rank_rows
+from sami_eval.experiment.document import ContenderRow, JudgeRow
 from sami_eval.experiment.ensemble import with_judges
 from sami_eval.experiment.envelope import Calls
 from sami_eval.experiment.frame import Result

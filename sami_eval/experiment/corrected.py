@@ -9,9 +9,10 @@ from statistics import fmean
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Outcome, Response, Verdict
 from sami_eval.data.votes import Vote, by_item, pairs_text, read_votes, turned
-from sami_eval.experiment.document import ComparisonRow, CorrectedRow, Document, of_pair
+from sami_eval.experiment.comparison_rows import ComparisonRow, CorrectedRow
+from sami_eval.experiment.document import Document, of_pair
+from sami_eval.experiment.fold import POINTS, Rule, fold
 from sami_eval.experiment.judged import Names, check_names, parse_names
-from sami_eval.experiment.tallies import POINTS, Rule, fold
 
 Pair = tuple[str, str]
 Answers = Mapping[tuple[str, str], Sequence[str]]  # model, prompt id -> a text a turn

@@ -13,7 +13,8 @@ from dataclasses import replace
 from itertools import combinations
 
 from sami_eval.core.types import Comparison, Kappa, Outcome, Verdict
-from sami_eval.experiment.tallies import Rule, SeedOf, fold, tally
+from sami_eval.experiment.fold import Rule, SeedOf, fold
+from sami_eval.experiment.tallies import tally
 
 Said = dict[tuple[int, tuple[int, int]], str]  # turn and training seeds -> win, tie or loss
 

@@ -25,7 +25,8 @@ from sami_eval.core.types import Comparison, Order, Prompt, Response, Turn, Verd
 from sami_eval.core.versions import __version__
 from sami_eval.data.paper import FIRST_MTBENCH_ID
 from sami_eval.data.prompts import MTBENCH_CATEGORIES
-from sami_eval.experiment.document import KIND, ContenderRow, Document, comparison_row, rank_rows
+from sami_eval.experiment.comparison_rows import comparison_row, rank_rows
+from sami_eval.experiment.document import KIND, ContenderRow, Document
 from sami_eval.experiment.ensemble import with_judges
 from sami_eval.experiment.envelope import Envelope, assembled
 from sami_eval.experiment.runs import to_verdict

@@ -14,8 +14,8 @@ from sami_eval.data.prompts import MTBENCH_CATEGORIES, read_prompts
 from sami_eval.data.votes import Item, Vote
 from sami_eval.experiment import runs
 from sami_eval.experiment.document import read_document
+from sami_eval.experiment.fold import Rule, fold
 from sami_eval.experiment.imports import scores_unused, verdicts_in
-from sami_eval.experiment.tallies import Rule, fold
 
 HINT = "sami-eval agreement --votes FILE RUN, a run of sami-eval compare"
 Names = Mapping[str, str]  # a contender's name -> its name in the votes

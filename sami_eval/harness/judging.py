@@ -12,7 +12,7 @@ from sami_eval.core.errors import UsageError
 from sami_eval.core.progress import terminal
 from sami_eval.core.types import SERVED, Judge, Model, Prompt, Response, Verdict
 from sami_eval.data.answers import read_answers
-from sami_eval.experiment.tallies import by_question, fold
+from sami_eval.experiment.fold import by_question, fold
 from sami_eval.generate.tools import Tools
 from sami_eval.harness import asked
 from sami_eval.judge import judge_all, read_judge, replaced

@@ -30,7 +30,8 @@ from sami_eval.report.table import (
 )
 
 if TYPE_CHECKING:
-    from sami_eval.experiment.document import ComparisonRow, Document, RankRow, TallyRow
+    from sami_eval.experiment.comparison_rows import ComparisonRow, RankRow, TallyRow
+    from sami_eval.experiment.document import Document
 
 ORDERS = {"both": "both orders", "one": "one order", "mixed": "one order or both, by pair"}
 JUDGE_WIDTH = 22

@@ -18,8 +18,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sami_eval.core.types import Outcome, Verdict
-from sami_eval.experiment.document import ComparisonRow, Document, contender_of, of_pair
-from sami_eval.experiment.tallies import Rule, fold
+from sami_eval.experiment.comparison_rows import ComparisonRow
+from sami_eval.experiment.document import Document, contender_of, of_pair
+from sami_eval.experiment.fold import Rule, fold
 from sami_eval.report.table import Table, plain
 from sami_eval.stats.intervals import Z
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from sami_eval.experiment.document import caveat
+from sami_eval.experiment.comparison_rows import caveat
 from sami_eval.report import unanswered
 from sami_eval.report.every_run import answer_facts, unseen
 from sami_eval.report.figures import interval_text, percent, shorten
 from sami_eval.server.budget import dollars
 
 if TYPE_CHECKING:
-    from sami_eval.experiment.document import AgreementRow, ComparisonRow, Document, SeedsRow
+    from sami_eval.experiment.comparison_rows import AgreementRow, ComparisonRow, SeedsRow
+    from sami_eval.experiment.document import Document
 
 LABEL_WIDTH = 20
 Rows = Iterator[tuple[str, str]]

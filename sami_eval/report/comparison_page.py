@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from sami_eval.core.types import Prompt, Response, Verdict
 from sami_eval.experiment.document import Document
-from sami_eval.experiment.tallies import Rule
+from sami_eval.experiment.fold import Rule
 from sami_eval.report import comparison, comparison_words, figures, plots
 from sami_eval.report.comparison_facts import fact_rows
 from sami_eval.report.every_run import EMBEDDED

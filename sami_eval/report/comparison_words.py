@@ -11,7 +11,8 @@ from sami_eval.generate.recipes import BASE
 from sami_eval.report.figures import interval_text, p_text, percent
 
 if TYPE_CHECKING:
-    from sami_eval.experiment.document import ComparisonRow, ContenderRow, Document, SeedsRow
+    from sami_eval.experiment.comparison_rows import ComparisonRow, SeedsRow
+    from sami_eval.experiment.document import ContenderRow, Document
 
 
 def lines(document: Document) -> Iterator[str]:

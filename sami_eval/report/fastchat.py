@@ -14,10 +14,11 @@ from typing import Any
 
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Judge, Order, Prompt, Response, Verdict
-from sami_eval.experiment.document import ComparisonRow, Document, contender_of, of_pair
+from sami_eval.experiment.comparison_rows import ComparisonRow
+from sami_eval.experiment.document import Document, contender_of, of_pair
+from sami_eval.experiment.fold import majority
 from sami_eval.experiment.imports import ERROR, ONE_ORDER
 from sami_eval.experiment.singles import NO_RATING
-from sami_eval.experiment.tallies import majority
 from sami_eval.judge import BETWEEN, IDENTICAL, judge_prompts_kind, read_judge, read_judge_prompts
 from sami_eval.judge.requests import Turn, conversations
 from sami_eval.report.comparison_facts import model_of

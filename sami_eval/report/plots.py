@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from sami_eval.core.types import Response, Verdict
-from sami_eval.experiment.document import ComparisonRow, ContenderRow
+from sami_eval.experiment.comparison_rows import ComparisonRow
+from sami_eval.experiment.document import ContenderRow
+from sami_eval.experiment.fold import Rule, fold
 from sami_eval.experiment.passk_document import PasskContender
-from sami_eval.experiment.tallies import Rule, fold
 
 LOG = "training.jsonl"  # what align writes beside an adapter's weights
 # Name in the log, and what a reader calls it.

@@ -11,7 +11,7 @@ from typing import Any
 
 from sami_eval.core.types import Prompt, Response, Verdict
 from sami_eval.experiment.document import Document, of_pair
-from sami_eval.experiment.tallies import Rule, fold, majority
+from sami_eval.experiment.fold import Rule, fold, majority
 
 LONGER = 1.5  # one answer this many times as long as the other is marked
 

@@ -10,7 +10,8 @@ from sami_eval.data.unanswered import answers_of
 from sami_eval.report.figures import interval_text
 
 if TYPE_CHECKING:
-    from sami_eval.experiment.document import ComparisonRow, Document
+    from sami_eval.experiment.comparison_rows import ComparisonRow
+    from sami_eval.experiment.document import Document
 
 
 def n_too_long(document: Document) -> int:

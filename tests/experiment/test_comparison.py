@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Comparison, Estimate, Order, Verdict, Winner
-from sami_eval.experiment.document import comparison_row
+from sami_eval.experiment.comparison_rows import comparison_row
+from sami_eval.experiment.fold import fold
 from sami_eval.experiment.tallies import (
     compare,
     consistency,
     correct_pairs,
     first_position_rate,
-    fold,
     round_robin,
     self_agreement,
 )

@@ -15,7 +15,8 @@ from sami_eval import cli
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Prompt, Verdict, Winner
 from sami_eval.experiment.ensemble import with_judges
-from sami_eval.experiment.tallies import compare, fold
+from sami_eval.experiment.fold import fold
+from sami_eval.experiment.tallies import compare
 from tests.judgments import prompts, responses, verdict
 from tests.loopback_judge import Answer, Behaviour, LoopbackJudge, completion, draw, reply_text
 from tests.records import write_records

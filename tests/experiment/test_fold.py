@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sami_eval.core.types import Winner
-from sami_eval.experiment.tallies import fold
+from sami_eval.experiment.fold import fold
 from tests.judgments import both_orders, verdict
 
 

@@ -10,7 +10,7 @@ import pytest
 from sami_eval import cli
 from sami_eval.core.config import Config, find_config
 from sami_eval.core.types import Model, Order, Prompt, Response, Verdict, Winner
-from sami_eval.experiment.document import comparison_row
+from sami_eval.experiment.comparison_rows import comparison_row
 from sami_eval.experiment.tallies import compare
 from sami_eval.generate.contenders import Contender, contenders, games, seed_of
 from tests.documents import document

@@ -14,7 +14,8 @@ import pytest
 from sami_eval import cli
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Prompt, Verdict, Winner
-from sami_eval.experiment.document import Document, comparison_row
+from sami_eval.experiment.comparison_rows import comparison_row
+from sami_eval.experiment.document import Document
 from sami_eval.experiment.envelope import dump
 from sami_eval.experiment.imports import read_verdict_file
 from sami_eval.experiment.tallies import compare

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sami_eval.core.types import Winner
-from sami_eval.experiment.document import ComparisonRow, comparison_row
+from sami_eval.experiment.comparison_rows import ComparisonRow, comparison_row
 from sami_eval.experiment.tallies import compare
 from sami_eval.report.comparison import report
 from sami_eval.report.comparison_page import Run

@@ -20,7 +20,7 @@ from typing import Any
 
 from sami_eval.core.errors import UsageError
 from sami_eval.data.answers import read_answers
-from sami_eval.experiment.document import ComparisonRow, caveat
+from sami_eval.experiment.comparison_rows import ComparisonRow, caveat
 from sami_eval.experiment.imports import read_verdict_file
 
 FACTS = Path(__file__).parent / "published.toml"

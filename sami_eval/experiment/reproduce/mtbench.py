@@ -14,7 +14,8 @@ from sami_eval.core.config import Config
 from sami_eval.core.progress import Progress
 from sami_eval.experiment import compare
 from sami_eval.experiment.compare_plan import make_plan
-from sami_eval.experiment.document import ComparisonRow, Document, read_document
+from sami_eval.experiment.comparison_rows import ComparisonRow
+from sami_eval.experiment.document import Document, read_document
 from sami_eval.experiment.frame import run
 from sami_eval.experiment.plan import resolved
 from sami_eval.experiment.reproduce import work
