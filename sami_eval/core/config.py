@@ -26,11 +26,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from sami_eval.core import address
 from sami_eval.core.errors import UsageError
 from sami_eval.core.files import Toml, read_toml, shown
+from sami_eval.core.shape import MisfitError, Within, fit
 
 FILE_NAME = "sami-eval.toml"
 MODEL_FIELDS = ("base", "adapter", "revision", "engine", "chat_template", "base_url", "key")
@@ -42,14 +43,15 @@ CHOSEN = "SAMI_EVAL_CONFIG"  # names the file to read, wherever it lies and whoe
 # Words that mean something else in front of a colon.
 _TAKEN = ("openai", "azure", "anthropic", "gemini", "openrouter", "hf", "vllm", "http", "https")
 MOST_USD = 1e6  # a million tokens never cost more; a larger number is a slip
+PRICED = "write input = 2.5 and output = 10.0, in USD per million tokens"
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
     """USD per million tokens."""
 
-    input: float
-    output: float
+    input: Annotated[float, Within(least=0, most=MOST_USD)]
+    output: Annotated[float, Within(least=0, most=MOST_USD)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,16 +212,11 @@ def _check_server(file: Toml, row: Mapping[str, str], table: tuple[str, ...]) ->
 
 
 def _price(file: Toml, row: Any, table: tuple[str, ...]) -> Price:
-    hint = "write input = 2.5 and output = 10.0, in USD per million tokens"
-    name = ".".join(table)
-    if not isinstance(row, dict):
-        file.bad(table, f"`{name}` is {shown(row)}, not a table", hint)
-    _known(file, row, ("input", "output"), table)
-    usd = []
-    for key in ("input", "output"):
-        value = row.get(key)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if value is None or not number or not 0 <= value <= MOST_USD:
-            file.bad((*table, key), f"`{name}.{key}` is {shown(value)}", hint)
-        usd.append(float(value))
-    return Price(*usd)
+    if isinstance(row, dict):
+        _known(file, row, ("input", "output"), table)
+    try:
+        price = fit(row, Price)
+    except MisfitError as error:
+        names = (*table, *error.path)
+        file.bad(names, f"`{'.'.join(names)}` is {error.what}", PRICED)
+    return Price(float(price.input), float(price.output))

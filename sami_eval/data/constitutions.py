@@ -12,11 +12,14 @@ The math format names no categories: its principles are relevant for every promp
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Annotated
 
-from sami_eval.core.errors import UsageError
-from sami_eval.core.files import Toml, parse_json, read_text, read_toml, shown
+from sami_eval.core.errors import UsageError, shown
+from sami_eval.core.files import Toml, parse_json, read_text, read_toml
+from sami_eval.core.records import record
+from sami_eval.core.shape import Name, Text, Whole, is_name
 from sami_eval.core.types import Principle
 
 EXAMPLE = (
@@ -29,10 +32,31 @@ JSON_EXAMPLE = (
     '"paraphrases_antithesis": ["..."]}}'
 )
 EVERY = "*"
-_TEXTS = ("id", "weak", "strong", "antithesis")
-_BY_CATEGORY = ("weak", "strong", "antithesis", "relevant_for")
-_OF_PHRASINGS = ("definition", "paraphrases", "paraphrases_antithesis")
-_LISTS = ("relevant_for", "paraphrases", "paraphrases_antithesis")
+_Texts = Annotated[tuple[Text, ...], Whole("a list of texts", filled=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    id: Name
+    categories: Annotated[tuple[Name, ...], Whole("a list of names", filled=True)]
+    weak: Text
+    strong: Text
+    antithesis: Text
+
+
+@dataclass(frozen=True, slots=True)
+class _ByCategory:
+    weak: Text
+    strong: Text
+    antithesis: Text
+    relevant_for: _Texts
+
+
+@dataclass(frozen=True, slots=True)
+class _OfPhrasings:
+    definition: Text
+    paraphrases: _Texts
+    paraphrases_antithesis: _Texts
 
 
 def read_constitution(path: Path) -> tuple[Principle, ...]:
@@ -59,32 +83,14 @@ def read_constitution(path: Path) -> tuple[Principle, ...]:
     return tuple(principles.values())
 
 
-def _principle(row: Any, number: int, file: Toml) -> Principle:
-    if not isinstance(row, dict):
-        file.bad(("principle",), f"principle {number} is {shown(row)}, not a table", EXAMPLE)
+def _principle(row: object, number: int, file: Toml) -> Principle:
+    def where(field: str) -> str:
+        return file.where(("principle", field) if field else ("principle",), number)
 
-    def bad(field: str, said: str) -> NoReturn:
-        file.bad(("principle", field), f"principle {number}: {said}", EXAMPLE, number)
-
-    for field in row:
-        if field not in (*_TEXTS, "categories"):
-            bad(field, f"unknown field `{field}`")
-    texts = {}
-    for field in _TEXTS:
-        value = row.get(field)
-        if not isinstance(value, str) or not value.strip():
-            bad(field, f"`{field}` is {shown(value)}")
-        texts[field] = value.strip()
-    categories = row.get("categories")
-    if not isinstance(categories, list) or not categories or not all(map(_is_name, categories)):
-        bad("categories", f"`categories` is {shown(categories)}")
-    return Principle(
-        texts["id"], tuple(categories), texts["weak"], texts["strong"], texts["antithesis"]
-    )
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and value.strip() != ""
+    said = f"principle {number}: "
+    found = record(row, _Table, where, EXAMPLE, said)
+    weak, strong, antithesis = _stripped((found.weak, found.strong, found.antithesis))
+    return Principle(found.id.strip(), found.categories, weak, strong, antithesis)
 
 
 def _read_json(path: Path) -> tuple[Principle, ...]:
@@ -95,46 +101,36 @@ def _read_json(path: Path) -> tuple[Principle, ...]:
     return tuple(_json_principle(name, row, text, path) for name, row in data.items())
 
 
-def _json_principle(name: str, row: Any, text: str, path: Path) -> Principle:
-    def bad(said: str, field: str | None = None) -> NoReturn:
-        raise UsageError(
-            f"principle `{name}`: {said}", JSON_EXAMPLE, _line(text, name, field, path)
-        )
+def _json_principle(name: str, row: object, text: str, path: Path) -> Principle:
+    def where(field: str) -> str:
+        return _line(text, name, field, path)
 
-    if not name.strip():
-        bad("a principle needs a name")
-    if not isinstance(row, dict):
-        bad(f"{shown(row)} is not an object")
-    fields = _OF_PHRASINGS if row.keys() & set(_OF_PHRASINGS) else _BY_CATEGORY
-    for field in row:
-        if field not in fields:
-            bad(f"unknown field `{field}`", field)
-    values = {}
-    for field in fields:
-        values[field] = _texts(row.get(field), several=field in _LISTS)
-        if not values[field]:
-            bad(f"`{field}` is {shown(row.get(field))}", field)
-    if fields is _BY_CATEGORY:
-        weak, strong, antithesis, categories = (values[field] for field in fields)
+    said = f"principle `{name}`: "
+    if not is_name(name):
+        raise UsageError(f"principle {shown(name)} needs a name", JSON_EXAMPLE, where(""))
+    categories: tuple[str, ...] = (EVERY,)
+    if isinstance(row, dict) and row.keys() & _OfPhrasings.__dataclass_fields__.keys():
+        of = record(row, _OfPhrasings, where, JSON_EXAMPLE, said)
+        strong, antitheses = _stripped(of.paraphrases), _stripped(of.paraphrases_antithesis)
+        weak = of.definition
     else:
-        (weak, strong, antithesis), categories = (values[field] for field in fields), (EVERY,)
+        by = record(row, _ByCategory, where, JSON_EXAMPLE, said)
+        strong, antitheses = _stripped((by.strong,)), _stripped((by.antithesis,))
+        weak, categories = by.weak, _stripped(by.relevant_for)
     return Principle(
-        name, categories, weak[0], strong[0], antithesis[0], strong[1:], antithesis[1:]
+        name, categories, weak.strip(), strong[0], antitheses[0], strong[1:], antitheses[1:]
     )
 
 
-def _texts(value: object, several: bool) -> tuple[str, ...]:
-    """A text, or a list of several; empty for what is neither."""
-    listed = value if several and isinstance(value, list) else [] if several else [value]
-    texts = [one.strip() for one in listed if isinstance(one, str)]
-    return tuple(texts) if len(texts) == len(listed) and all(texts) else ()
+def _stripped(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(text.strip() for text in texts)
 
 
-def _line(text: str, name: str, field: str | None, path: Path) -> str:
+def _line(text: str, name: str, field: str, path: Path) -> str:
     """ "FILE:LINE" of a principle, or of one of its fields where it has that."""
     found = re.search(rf'"{re.escape(name)}"\s*:', text)
     start = found.end() if found else 0
-    if found and field is not None:
+    if found and field:
         end = text.find("}", start)
         inside = re.compile(rf'"{re.escape(field)}"\s*:').search(text, start, max(end, start))
         start = inside.start() if inside else start
