@@ -77,14 +77,23 @@ def judge_all(
     Raises UsageError where a response is missing or has too few turns.
     """
     if judge.kind == "rules":
-        every = list(turns(prompts, responses_a, responses_b))
-        return [
-            _by_rules(judge, turn, first) if turn.answered() else _nothing(judge, turn, first)
-            for turn in every
-            for first in orders
-        ]
-    todo = to_ask(judge, prompts, responses_a, responses_b, orders, repeats, model)
-    requests = todo.requests
+        every = turns(prompts, responses_a, responses_b)
+        return [_by_rules(judge, turn, first) for turn in every for first in orders]
+    docket = to_ask(judge, prompts, responses_a, responses_b, orders, repeats, model)
+    replies, fresh = _replies(judge, docket.requests, tools, retry_unparsed, engines)
+    if counted is not None:
+        counted.add(replies, fresh)
+    return [_verdict(judge, judgment, replies, fresh.keys()) for judgment in docket.judgments]
+
+
+def _replies(
+    judge: Judge,
+    requests: Mapping[str, Request],
+    tools: Tools,
+    retry_unparsed: bool,
+    engines: Engines | None,
+) -> tuple[dict[str, Reply], dict[str, Reply]]:
+    """Every reply by its key, and those of them that were asked for just now."""
 
     def stored(keys: Iterable[str]) -> dict[str, Reply]:
         return stored_replies(judge, {k: requests[k] for k in keys}, tools.ledger, retry_unparsed)
@@ -98,17 +107,14 @@ def judge_all(
 
     def work(keys: Claim) -> None:
         these = {k: requests[k] for k in keys}
-        if these and model is not None and model.engine == "local":
+        if any(request.model.engine == "local" for request in these.values()):
             fresh.update(_ask_here(judge, these, tools, engines, unparsed))
         else:
             fresh.update(_ask_servers(judge, these, tools, keys.holds, unparsed))
 
     share(missing, stored, work, tools.ledger, tools.progress)
     # What another run has stored in the meantime stays, and counts.
-    replies |= fresh | stored(missing)
-    if counted is not None:
-        counted.add(replies, fresh)
-    return [_verdict(judge, judgment, replies, fresh.keys()) for judgment in todo.judgments]
+    return replies | fresh | stored(missing), fresh
 
 
 def engines_of(judge: Judge, arguments: Mapping[str, str], progress: Progress) -> Engines:
@@ -247,6 +253,8 @@ def _sum(usages: Sequence[Usage]) -> Usage | None:
 def _by_rules(judge: Judge, turn: Turn, first: Order) -> Verdict:
     from sami_eval.embedded import rules
 
+    if not turn.answered():
+        return _nothing(judge, turn, first)
     winner, why = rules.compare(turn.prompt, turn.turn, turn.a, turn.b)
     names = judge.name, turn.a.model, turn.b.model
     return Verdict(turn.prompt.id, turn.turn, *names, first, 0, winner, text=why)
