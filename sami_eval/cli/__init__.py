@@ -6,6 +6,7 @@ Layer 6: imports all below; nothing but `python -m sami_eval` imports it.
 from __future__ import annotations
 
 import contextlib
+import copy
 import difflib
 import errno
 import logging
@@ -15,6 +16,7 @@ import sys
 from types import FrameType, TracebackType
 
 import typer
+from typer.models import CommandInfo
 
 from sami_eval.cli import (
     again,
@@ -31,7 +33,7 @@ from sami_eval.cli import (
     show,
     tasks,
 )
-from sami_eval.cli.flags import command
+from sami_eval.cli.flags import Command
 from sami_eval.cli.help import Grouped, Listing
 from sami_eval.core.errors import SamiEvalError, UsageError
 from sami_eval.core.terminal import report_error, shown_streams
@@ -58,18 +60,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.command(cls=Grouped)(command(compare.compare))
-app.command(cls=Grouped)(command(passk.passk))
-app.command(cls=Grouped)(command(align.align))
-app.command(cls=Grouped)(command(contrast.contrast))
-app.command(cls=Grouped)(command(show.show))
-app.command(cls=Grouped)(command(again.again))
-app.command(cls=Grouped)(command(ls.ls))
-app.command(cls=Grouped)(command(power.power))
-app.command(cls=Grouped)(command(agreement.agreement))
-app.command(cls=Grouped)(command(doctor.doctor))
+app.command(cls=Grouped)(Command(compare.compare))
+app.command(cls=Grouped)(Command(passk.passk))
+app.command(cls=Grouped)(Command(align.align))
+app.command(cls=Grouped)(Command(contrast.contrast))
+app.command(cls=Grouped)(Command(show.show))
+app.command(cls=Grouped)(Command(again.again))
+app.command(cls=Grouped)(Command(ls.ls))
+app.command(cls=Grouped)(Command(power.power))
+app.command(cls=Grouped)(Command(agreement.agreement))
+app.command(cls=Grouped)(Command(doctor.doctor))
 app.add_typer(reproduce.app, name="reproduce")
-app.command(cls=Grouped)(command(tasks.tasks))
+app.command(cls=Grouped)(Command(tasks.tasks))
 app.command("lm-eval", context_settings=lm_eval.SETTINGS)(lm_eval.lm_eval)
 
 
@@ -166,10 +168,34 @@ def run(arguments: list[str]) -> int:
         return _run(arguments)
 
 
+def _asked(whole: typer.Typer, arguments: list[str]) -> typer.Typer:
+    """The commands, those that nobody typed without their flags, which would cost a start time."""
+    if f"_{app.info.name}_COMPLETE".replace("-", "_").upper() in os.environ:
+        return whole  # a shell asks for the flags of a command that stands in a variable
+    asked = copy.copy(whole)
+    asked.registered_commands = [
+        one if (one.name or _name(one)) in arguments else _bare(one)
+        for one in whole.registered_commands
+    ]
+    asked.registered_groups = [copy.copy(one) for one in whole.registered_groups]
+    for one in asked.registered_groups:
+        if one.typer_instance is not None:
+            one.typer_instance = _asked(one.typer_instance, arguments)
+    return asked
+
+
+def _name(info: CommandInfo) -> str:
+    return getattr(info.callback, "__name__", "")
+
+
+def _bare(info: CommandInfo) -> CommandInfo:
+    return CommandInfo(info.name or _name(info), callback=lambda: None, help=info.callback.__doc__)
+
+
 def _run(arguments: list[str]) -> int:
     try:
         # Calling the app itself would put typer's excepthook in the place of ours.
-        program = typer.main.get_command(app)
+        program = typer.main.get_command(_asked(app, arguments))
         code = program.main(arguments or ["--help"], prog_name="sami-eval", standalone_mode=False)
         sys.stdout.flush()
     except SamiEvalError as error:

@@ -32,43 +32,54 @@ Verbose = Annotated[
 _FILE = Flag("Settings as TOML, by their names; a flag that is typed wins over it.", Group.OUTPUT)
 
 
-def command(run: Callable[..., None]) -> Callable[..., None]:
+class Command:
     """A function for typer that reads the flags of `run` and calls it.
 
     run: its parameters are settings classes; Annotated[Mapping, CLASS], which gets what was given
         of the class and nothing else; and single flags. Any other parameter is left alone.
+    What typer asks of a function is made when it asks: a start needs the flags of one command.
     """
-    settings = list(settings_of(run))
-    has_file = any(one.owner != one.name for one in settings)
-    if has_file:
-        settings.append(Setting("config", "config", Path | None, _FILE, None))
 
-    @functools.wraps(run)
-    def typed(context: typer.Context, **values: Any) -> None:
+    def __init__(self, run: Callable[..., None]) -> None:
+        self.run, self.__name__, self.__doc__ = run, run.__name__, run.__doc__
+
+    @functools.cached_property
+    def settings(self) -> list[Setting]:
+        """Every flag, `--config` among them where there are settings."""
+        found = list(settings_of(self.run))
+        has_file = any(one.owner != one.name for one in found)
+        if has_file:
+            found.append(Setting("config", "config", Path | None, _FILE, None))
+        return found
+
+    @functools.cached_property
+    def __signature__(self) -> inspect.Signature:
+        has_file = any(one.flag is _FILE for one in self.settings)
+        context = inspect.Parameter(
+            "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+        )
+        return inspect.Signature([context, *(_parameter(one, has_file) for one in self.settings)])
+
+    @property
+    def __annotations__(self) -> dict[str, Any]:  # type: ignore[override]
+        return {name: one.annotation for name, one in self.__signature__.parameters.items()}
+
+    def __call__(self, context: typer.Context, **values: Any) -> None:
+        """Run the command with what was typed, what a file says, and what is in the environment."""
         from sami_eval.cli.config import from_file
 
-        given, path = _given(context, settings, values), values.get("config")
+        given, path = _given(context, self.settings, values), values.get("config")
         name = context.command_path.partition(" ")[2]
-        said = from_file(path, name, settings) if path is not None else {}
+        said = from_file(path, name, self.settings) if path is not None else {}
         sources = {name: context.get_parameter_source(name) for name in given}
         typed = {name for name, source in sources.items() if getattr(source, "name", "") in TYPED}
         # A file that was named is meant; the environment is only there.
         found = {**given, **said, **{name: given[name] for name in typed}}
-        for one in settings:
-            if one.default is MISSING and one.name not in found:
-                raise UsageError(
-                    f"Missing argument '{one.name}'.", f"{context.command_path} --help"
-                )
-        run(**_arguments(run, settings, found))
-
-    parameters = [_parameter(one, has_file) for one in settings]
-    context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = [context.replace(annotation=typer.Context), *parameters]
-    typed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    typed.settings = settings  # type: ignore[attr-defined]
-    typed.__annotations__ = {one.name: one.annotation for one in parameters}
-    del typed.__wrapped__  # its signature is not this one's
-    return typed
+        missing = (one.name for one in self.settings if one.default is MISSING)
+        for name in missing:
+            if name not in found:
+                raise UsageError(f"Missing argument '{name}'.", f"{context.command_path} --help")
+        self.run(**_arguments(self.run, self.settings, found))
 
 
 def _given(

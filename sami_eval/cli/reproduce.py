@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sami_eval.cli.flags import DryRun, Json, Quiet, Verbose, command
+from sami_eval.cli.flags import Command, DryRun, Json, Quiet, Verbose
 from sami_eval.cli.help import Grouped, Listing
 from sami_eval.core.errors import UsageError
 from sami_eval.core.flags import Flag, Group
@@ -32,7 +32,7 @@ def _reproduce() -> None:
 
 
 @app.command(cls=Grouped)
-@command
+@Command
 def mtbench(
     settings: MtbenchSettings,
     dry_run: DryRun = False,
@@ -45,7 +45,7 @@ def mtbench(
 
 
 @app.command(cls=Grouped)
-@command
+@Command
 def gsm8k(
     settings: ReproduceSettings,
     dry_run: DryRun = False,
@@ -153,7 +153,7 @@ def _forecast(experiment: str, asked: Asked, as_json: bool) -> None:
 
 
 @app.command(cls=Grouped)
-@command
+@Command
 def audit(
     folder: Annotated[
         Path,
