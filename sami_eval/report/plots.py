@@ -38,18 +38,7 @@ def strip(
     """
     if row["seeds"] is not None:
         return None
-    unit = row["length"]["unit"]
-    sizes = {
-        (response.model, response.prompt_id, turn): size
-        for response in responses
-        for turn, size in enumerate(_sizes(response, unit))
-    }
-    points: dict[str, list[float]] = {"a": [], "tie": [], "b": []}
-    for outcome in fold(verdicts, rule):
-        of_a, of_b = (sizes.get((row[s], outcome.prompt_id, outcome.turn)) for s in ("a", "b"))
-        if of_a is not None and of_b is not None:
-            kind = "a" if outcome.score > 0.5 else "b" if outcome.score < 0.5 else "tie"
-            points[kind].append(of_a - of_b)
+    points, unit = _apart(row, responses, verdicts, rule), row["length"]["unit"]
     reach = max([abs(x) for several in points.values() for x in several], default=0) or 1
 
     def at(value: float) -> float:
@@ -72,6 +61,25 @@ def strip(
             for place, (kind, several) in enumerate(points.items())
         ],
     }
+
+
+def _apart(
+    row: ComparisonRow, responses: Sequence[Response], verdicts: Sequence[Verdict], rule: Rule
+) -> dict[str, list[float]]:
+    """How much longer a's answer is, turn by turn, by outcome."""
+    unit = row["length"]["unit"]
+    sizes = {
+        (response.model, response.prompt_id, turn): size
+        for response in responses
+        for turn, size in enumerate(_sizes(response, unit))
+    }
+    points: dict[str, list[float]] = {"a": [], "tie": [], "b": []}
+    for outcome in fold(verdicts, rule):
+        of_a, of_b = (sizes.get((row[s], outcome.prompt_id, outcome.turn)) for s in ("a", "b"))
+        if of_a is not None and of_b is not None:
+            kind = "a" if outcome.score > 0.5 else "b" if outcome.score < 0.5 else "tie"
+            points[kind].append(of_a - of_b)
+    return points
 
 
 def _sizes(response: Response, unit: str) -> list[float | None]:

@@ -190,7 +190,7 @@ def _stages(stages: Sequence[StageRow]) -> Table:
         for row in stages
     )
     total = Row((text("all"), _seconds(sum(row["seconds"] for row in stages)), EMPTY))
-    return Table(columns("stage", "seconds", came), (rows, (total,)), exported=False)
+    return Table(columns("stage", "seconds", came), (rows, (total,)), exported=False, name="stages")
 
 
 def _seconds(value: float) -> Cell:

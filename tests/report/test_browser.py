@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sami_eval.report.comparison_page import comparison_page as page
+from sami_eval.report.report_page import reproduction_page
 from tests.evil import TEXTS, evil_run
 from tests.report.test_html_report import small_run
 from tests.report.test_passk_html import folder as passk_folder
+from tests.report.test_reproduce_console import document as reproduction
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -182,5 +184,19 @@ def test_a_report_of_pass_at_k_opens_without_network_or_complaint(
     path = passk_folder / "report.html"
     show(browser, path)
     assert browser.find_element("id", "differences").text == "Paired differences"
+    assert complaints(browser) == []
+    assert requests(browser) == [f"file://{path}"]
+
+
+def test_a_page_of_tables_alone_opens_and_its_tables_are_reached_by_keys(
+    browser: Chrome, tmp_path: Path
+) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(reproduction_page(reproduction("mtbench", embedded=True)), encoding="utf-8")
+    show(browser, path)
+    names = [one.text for one in browser.find_elements("css selector", "h2")]
+    assert names == ["principles shown", "not shown", "Provenance"]
+    assert len(browser.find_elements("css selector", "svg .dot")) == 6
+    assert browser.execute_script(UNREACHABLE) == []
     assert complaints(browser) == []
     assert requests(browser) == [f"file://{path}"]
