@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Annotated, Any, TypedDict
 
 from sami_eval.core.errors import UsageError
-from sami_eval.core.files import read_toml
+from sami_eval.core.files import Toml, read_toml
+from sami_eval.core.settings import Temperature
+from sami_eval.core.shape import MisfitError, Whole, Within, fit
 from sami_eval.core.types import Judge
 from sami_eval.judge.logprobs import DEFAULT_TOKENS, MOST, default_patterns, word
 from sami_eval.judge.patterns import HINT, fault
 from sami_eval.judge.rendering import placeholders
 from sami_eval.ledger.store import key
 
+MOST_TOKENS = 10**6
 KINDS = ("pairwise", "single", "rules")
 VERDICTS = {"pairwise": ("a", "b", "tie"), "single": ("rating",)}
 _ABOUT = ("name", "description", "kind", "principles")
@@ -92,49 +94,74 @@ def _did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"did you mean `{close[0]}`?" if close else f"known: {', '.join(known)}"
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A judge file being checked: knows on which line a field stands."""
+_Words = Annotated[str, Whole("a text", filled=True)]
+_HINTS = {
+    "temperature": "a number from 0 to 2",
+    "max_tokens": f"a whole number from 1 to {MOST_TOKENS:,}",
+    "top_logprobs": f"a whole number from 1 to {MOST}",
+    **{name: f"write {name} = true or {name} = false" for name in ("principles", "logprobs")},
+    **{name: f'write {name} = "..."' for name in ("name", "description", "model", "system")},
+}
 
-    path: Path
-    text: str
 
-    def bad(self, field: str, message: str, hint: str = _EXPLAINED) -> NoReturn:
-        """Raise UsageError at the field's line."""
-        *table, name = field.split(".")
-        text = self.text
-        start = re.search(rf"^\s*\[\s*{table[0]}\s*\]", text, re.M) if table else None
-        at = start.end() if start else 0
-        quoted = rf"[\"']?{re.escape(name)}[\"']?"
-        found = re.compile(rf"^[ \t]*(?:{quoted}\s*=|\[\s*{quoted}\s*\])", re.M).search(text, at)
-        line = text.count("\n", 0, found.start()) + 1 if found else None
-        raise UsageError(message, hint, f"{self.path}:{line}" if line else str(self.path))
+class _Row(TypedDict, total=False):
+    """What a judge file says beside its tables."""
 
-    def known(self, row: Mapping[str, object], names: tuple[str, ...], table: str = "") -> None:
-        """Refuse a field that is none of the names."""
-        for name in row:
-            if name not in names:
-                field = f"{table}.{name}" if table else name
-                self.bad(field, f"unknown field `{field}`", _did_you_mean(name, names))
+    name: _Words
+    description: _Words
+    kind: _Words
+    principles: bool
+    model: _Words
+    temperature: Temperature
+    max_tokens: Annotated[int, Within(least=1, most=MOST_TOKENS)]
+    system: _Words
+    logprobs: bool
+    top_logprobs: Annotated[int, Within(least=1, most=MOST)]
 
 
 def _read(path: Path) -> Judge:
-    file, data = _load(path)
-    kind = _one_of(file, data, "kind", KINDS)
-    file.known(data, _ABOUT if kind == "rules" else (*_ABOUT, *_ASKED, *_WEIGHTED))
-    name = _text(file, data, "name", default=path.stem)
-    if name != path.stem:
-        file.bad("name", f"`{name}` lies in `{path.name}`", f'write name = "{path.stem}"')
+    if not path.exists():
+        raise UsageError(f"no judge file `{path}`", "sami-eval ls judges")
+    file = read_toml(path, _EXPLAINED)
+    row, kind = _row(file), _kind(file)
+    _check_known(file, file.data, _ABOUT if kind == "rules" else (*_ABOUT, *_ASKED, *_WEIGHTED))
+    if row.get("name", path.stem) != path.stem:
+        hint = f'write name = "{path.stem}"'
+        file.bad(("name",), f"`{row['name']}` lies in `{path.name}`", hint)
     about: dict[str, Any] = {
-        "name": name,
+        "name": path.stem,
         "kind": kind,
-        "description": _text(file, data, "description", default=""),
-        "principles": _flag(file, data, "principles"),
+        "description": row.get("description", ""),
+        "principles": row.get("principles", False),
         "source": str(path),
     }
     if kind == "rules":
-        return Judge(**_NOT_ASKED, **about, sha256=key("judge", kind, name))
-    return Judge(**about, **_asked(file, data, kind, about["principles"]))
+        return Judge(**_NOT_ASKED, **about, sha256=key("judge", kind, path.stem))
+    return Judge(**about, **_asked(file, row, kind, about["principles"]))
+
+
+def _row(file: Toml) -> _Row:
+    try:
+        return fit(file.data, _Row)
+    except MisfitError as error:
+        hint = _HINTS.get(error.name, _EXPLAINED)
+        file.bad(error.path, f"`{error.name}` is {error.what}", hint)
+
+
+def _kind(file: Toml) -> str:
+    kind = file.data.get("kind")
+    if kind not in KINDS:
+        said = "missing" if kind is None else f"`{kind}`"
+        file.bad(("kind",), f"`kind` is {said}", f"one of: {', '.join(KINDS)}")
+    return str(kind)
+
+
+def _check_known(file: Toml, row: Mapping[str, object], names: Sequence[str], *table: str) -> None:
+    """Refuse a field that is none of the names."""
+    for name in row:
+        if name not in names:
+            said = f"unknown field `{'.'.join((*table, name))}`"
+            file.bad((*table, name), said, _did_you_mean(name, names))
 
 
 _NOT_ASKED: dict[str, Any] = {
@@ -147,26 +174,18 @@ _NOT_ASKED: dict[str, Any] = {
 }
 
 
-def _load(path: Path) -> tuple[_File, dict[str, Any]]:
-    if not path.exists():
-        raise UsageError(f"no judge file `{path}`", "sami-eval ls judges")
-    file = read_toml(path, _EXPLAINED)
-    return _File(path, file.text), file.data
-
-
-def _asked(file: _File, data: Mapping[str, Any], kind: str, principles: bool) -> dict[str, Any]:
+def _asked(file: Toml, row: _Row, kind: str, principles: bool) -> dict[str, Any]:
     """The fields of a judge that is a language model."""
-    weighted = _weighted(file, data, kind)
-    system = _text(file, data, "system", default="").strip()
-    templates = _templates(file, data, kind, principles)
-    temperature = _number(file, data, "temperature", 0.0, 0, 2)
-    max_tokens = _whole(file, data, "max_tokens", 1 if weighted else 2048, 10**6)
+    weighted = _weighted(file, row, kind)
+    system, temperature = row.get("system", "").strip(), float(row.get("temperature", 0.0))
+    templates = _templates(file, kind, principles)
+    max_tokens = row.get("max_tokens", 1 if weighted else 2048)
     asked = (kind, system, templates, temperature, max_tokens)
     return {
-        "model": _text(file, data, "model", default="") or None,
+        "model": row.get("model"),
         "system": system,
         "templates": templates,
-        "patterns": _patterns(file, data, kind, weighted.get("tokens")),
+        "patterns": _patterns(file, kind, weighted.get("tokens")),
         "temperature": temperature,
         "max_tokens": max_tokens,
         "sha256": key("judge", *asked, *([weighted["top_logprobs"]] if weighted else ())),
@@ -174,80 +193,50 @@ def _asked(file: _File, data: Mapping[str, Any], kind: str, principles: bool) ->
     }
 
 
-def _weighted(file: _File, data: Mapping[str, Any], kind: str) -> dict[str, Any]:
+def _weighted(file: Toml, row: _Row, kind: str) -> dict[str, Any]:
     """The fields of a judge whose verdict is the probability of its token; empty for others."""
-    if not _flag(file, data, "logprobs"):
+    if not row.get("logprobs", False):
         for name in _WEIGHTED[1:]:
-            if name in data:
-                file.bad(name, f"`{name}` without `logprobs`", "write logprobs = true above it")
+            if name in file.data:
+                hint = "write logprobs = true above it"
+                file.bad((name,), f"`{name}` without `logprobs`", hint)
         return {}
     if kind != "pairwise":
-        file.bad("logprobs", f"`logprobs` for a judge of kind `{kind}`", "it compares: pairwise")
-    tokens = _tokens(file, data) if "tokens" in data else DEFAULT_TOKENS
-    return {"tokens": tokens, "top_logprobs": _whole(file, data, "top_logprobs", MOST, MOST)}
+        said = f"`logprobs` for a judge of kind `{kind}`"
+        file.bad(("logprobs",), said, "it compares: pairwise")
+    tokens = _tokens(file) if "tokens" in file.data else DEFAULT_TOKENS
+    return {"tokens": tokens, "top_logprobs": row.get("top_logprobs", MOST)}
 
 
-def _tokens(file: _File, data: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    table, hint = _table(file, data, "tokens"), 'write a = ["A"] and b = ["B"]'
-    file.known(table, ("a", "b"), "tokens")
+def _tokens(file: Toml) -> dict[str, tuple[str, ...]]:
+    table, hint = _table(file, "tokens"), 'write a = ["A"] and b = ["B"]'
+    _check_known(file, table, ("a", "b"), "tokens")
     found: dict[str, tuple[str, ...]] = {}
     for name in ("a", "b"):
-        field, value = f"tokens.{name}", table.get(name)
-        if value is None:
-            file.bad("tokens", f"`{field}` is missing", hint)
-        if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
-            file.bad(field, f"`{field}` is `{value!r}`", hint)
+        value = _texts(file, table, ("tokens", name), hint)
         for text in value:
             if not word(text) or word(text) in found.get("a", ()):
-                file.bad(field, f"`{text}` is no token of this verdict alone", hint)
+                said = f"`{text}` is no token of this verdict alone"
+                file.bad(("tokens", name), said, hint)
         found[name] = tuple(map(word, value))
     return found
 
 
-def _one_of(file: _File, row: Mapping[str, Any], name: str, known: tuple[str, ...]) -> str:
-    value = _text(file, row, name)
-    if value not in known:
-        file.bad(name, f"`{name}` is `{value}`", f"one of: {', '.join(known)}")
-    return value
-
-
-def _text(file: _File, row: Mapping[str, Any], name: str, default: str | None = None) -> str:
-    value = row.get(name, default)
+def _texts(file: Toml, table: Mapping[str, Any], at: tuple[str, str], hint: str) -> tuple[str, ...]:
+    """The list of texts a table has under a name."""
+    value, field = table.get(at[1]), ".".join(at)
     if value is None:
-        file.bad(name, f"`{name}` is missing")
-    if not isinstance(value, str) or (name in row and not value.strip()):
-        file.bad(name, f"`{name}` is `{value!r}`, not a text", f'write {name} = "..."')
-    return value
+        file.bad(at[:1], f"`{field}` is missing", hint)
+    if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
+        file.bad(at, f"`{field}` is `{value!r}`", hint)
+    return tuple(value)
 
 
-def _flag(file: _File, row: Mapping[str, Any], name: str) -> bool:
-    value = row.get(name, False)
-    if not isinstance(value, bool):
-        file.bad(name, f"`{name}` is `{value!r}`", f"write {name} = true or {name} = false")
-    return value
-
-
-def _number(
-    file: _File, row: Mapping[str, Any], name: str, default: float, low: float, high: float
-) -> float:
-    value = row.get(name, default)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not low <= value <= high:
-        file.bad(name, f"`{name}` is `{value!r}`", f"a number from {low} to {high}")
-    return float(value)
-
-
-def _whole(file: _File, row: Mapping[str, Any], name: str, default: int, high: int) -> int:
-    value = _number(file, row, name, default, 1, high)
-    if value != int(value):
-        file.bad(name, f"`{name}` is `{value}`", "a whole number")
-    return int(value)
-
-
-def _table(file: _File, row: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = row.get(name)
+def _table(file: Toml, name: str) -> Mapping[str, Any]:
+    value = file.data.get(name)
     if not isinstance(value, dict):
-        file.bad(name, f"`[{name}]` is missing" if value is None else f"`{name}` is no table")
+        said = f"`[{name}]` is missing" if value is None else f"`{name}` is no table"
+        file.bad((name,), said, _EXPLAINED)
     return value
 
 
@@ -265,32 +254,32 @@ def needed_placeholders(kind: str, principles: bool) -> dict[str, set[str]]:
     }
 
 
-def _templates(file: _File, data: Mapping[str, Any], kind: str, principles: bool) -> dict[str, str]:
+def _templates(file: Toml, kind: str, principles: bool) -> dict[str, str]:
     """The templates, each with the placeholders it cannot do without and no others."""
     needed = needed_placeholders(kind, principles)
-    table = _table(file, data, "templates")
-    file.known(table, tuple(needed), "templates")
+    table = _table(file, "templates")
+    _check_known(file, table, tuple(needed), "templates")
     for name in ("one", "two"):
         if name not in table:
-            file.bad("templates", f"`templates.{name}` is missing")
+            file.bad(("templates",), f"`templates.{name}` is missing", _EXPLAINED)
     return {name: _template(file, name, table[name], needed[name]) for name in table}
 
 
-def _template(file: _File, name: str, text: object, needed: set[str]) -> str:
-    field = f"templates.{name}"
+def _template(file: Toml, name: str, text: object, needed: set[str]) -> str:
+    at, field = ("templates", name), f"templates.{name}"
     if not isinstance(text, str):
-        file.bad(field, f"`{field}` is `{text!r}`, not a text")
+        file.bad(at, f"`{field}` is `{text!r}`, not a text", _EXPLAINED)
     found = placeholders(text)
     if missing := sorted(needed - found):
-        file.bad(field, f"`{field}` lacks `{{{missing[0]}}}`", "every answer must be shown")
+        file.bad(at, f"`{field}` lacks `{{{missing[0]}}}`", "every answer must be shown")
     if unknown := sorted(found - needed):
         hint = _did_you_mean(unknown[0], sorted(needed))
-        file.bad(field, f"`{field}` has an unknown `{{{unknown[0]}}}`", hint)
+        file.bad(at, f"`{field}` has an unknown `{{{unknown[0]}}}`", hint)
     return text.strip()
 
 
 def _patterns(
-    file: _File, data: Mapping[str, Any], kind: str, tokens: Mapping[str, tuple[str, ...]] | None
+    file: Toml, kind: str, tokens: Mapping[str, tuple[str, ...]] | None
 ) -> dict[str, tuple[str, ...]]:
     """The regular expressions of every verdict of this kind; a rating's has one group.
 
@@ -298,29 +287,24 @@ def _patterns(
         reply that is nothing but the token is a verdict besides.
     """
     bare = default_patterns(tokens or {})
-    if tokens and "patterns" not in data:
+    if tokens and "patterns" not in file.data:
         return bare
-    table = _table(file, data, "patterns")
-    file.known(table, VERDICTS[kind], "patterns")
+    table = _table(file, "patterns")
+    _check_known(file, table, VERDICTS[kind], "patterns")
     needed = [name for name in VERDICTS[kind] if name in table or not (tokens and name == "tie")]
     return {
-        name: _expressions(file, f"patterns.{name}", table.get(name), bool(tokens))
-        + bare.get(name, ())
-        for name in needed
+        name: _expressions(file, table, name, bool(tokens)) + bare.get(name, ()) for name in needed
     }
 
 
-def _expressions(file: _File, field: str, value: object, bare_letters: bool) -> tuple[str, ...]:
-    if value is None:
-        file.bad("patterns", f"`{field}` is missing")
-    if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
-        file.bad(field, f"`{field}` is `{value!r}`", "write a list of regular expressions")
-    rating = field == "patterns.rating"
-    for text in value:
-        if wrong := fault(text, bare_letters or rating):
-            file.bad(field, f"`{text}` {wrong}", HINT)
-        if rating and re.compile(text).groups != 1:
-            file.bad(
-                field, f"`{text}` has {re.compile(text).groups} groups", "one group: the number"
-            )
-    return tuple(value)
+def _expressions(
+    file: Toml, table: Mapping[str, Any], name: str, bare_letters: bool
+) -> tuple[str, ...]:
+    at = ("patterns", name)
+    texts = _texts(file, table, at, "write a list of regular expressions")
+    for text in texts:
+        if wrong := fault(text, bare_letters or name == "rating"):
+            file.bad(at, f"`{text}` {wrong}", HINT)
+        if name == "rating" and (n := re.compile(text).groups) != 1:
+            file.bad(at, f"`{text}` has {n} groups", "one group: the number")
+    return texts
