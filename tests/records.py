@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 
 def write_rows(path: Path | str, *rows: object) -> Path:
@@ -24,3 +25,17 @@ def write_records(folder: Path, n: int = 40, **strengths: int) -> None:
         turns = [f"{name} strength {strength}"] * 2
         rows = [{"prompt_id": str(i), "model": name, "turns": turns} for i in numbers]
         write_rows(folder / f"{name}.jsonl", *rows)
+
+
+def fastchat_pair(question: int = 81, winner: str = "model_1", **changes: Any) -> dict[str, Any]:
+    """A line of FastChat's judgments of pairs, with one winner in both games unless told."""
+    row = {"question_id": question, "model_1": "x", "model_2": "y", "judge": ["gpt-4", "pair-v2"]}
+    return {**row, "g1_winner": winner, "g2_winner": winner, "turn": 1, **changes}
+
+
+def vote(
+    question: int = 81, winner: str = "model_a", voter: str = "author_1", **changes: Any
+) -> dict[str, Any]:
+    """A line of people's votes."""
+    row = {"question_id": question, "model_a": "x", "model_b": "y", "winner": winner}
+    return {**row, "judge": voter, "turn": 1, **changes}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sami_eval.embedded import BASE_DIR
+from tests.records import fastchat_pair
 from tests.spoilt import NO_COUNT, NO_NUMBER, NO_TABLE, NO_TEXT, NO_TEXTS, File
 
 QUESTION = {"question_id": 81, "category": "math", "turns": ["1+1?", "And 2+2?"]}
@@ -107,15 +108,7 @@ VERDICT = {
     "usage": {"prompt_tokens": 1, "completion_tokens": 1},
     "from_ledger": False,
 }
-PAIR = {
-    "question_id": 81,
-    "model_1": "x",
-    "model_2": "y",
-    "g1_winner": "model_1",
-    "g2_winner": "model_2",
-    "judge": ["gpt-4", "pair-v2"],
-    "turn": 1,
-}
+PAIR = fastchat_pair(g2_winner="model_2")
 FILES = [
     File(
         "r.jsonl",

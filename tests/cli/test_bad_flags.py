@@ -78,8 +78,9 @@ BAD = [
 
 @pytest.mark.parametrize(("command", "flag", "bad"), BAD)
 def test_a_flag_without_a_number_for_it_is_named_with_its_value(
-    command: str, flag: str, bad: str, capsys: pytest.CaptureFixture[str]
+    folder: Path, command: str, flag: str, bad: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    before = sorted(folder.rglob("*"))
     given = [one for one in GIVEN[command] if not one.startswith(flag)]
     assert cli.run([command, *given, f"{flag}={bad}"]) == 2
     captured = capsys.readouterr()
@@ -88,7 +89,7 @@ def test_a_flag_without_a_number_for_it_is_named_with_its_value(
     assert "hint: " in captured.err
     assert flag in captured.err or f"`{flag[2:].replace('-', '_')}`" in captured.err
     assert "Traceback" not in captured.err
-    assert not Path("runs").exists()
+    assert sorted(folder.rglob("*")) == before
 
 
 @pytest.mark.parametrize(("command", "flag"), FLAGS)
@@ -131,21 +132,17 @@ def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_an_empty_text_is_no_leave_to_take_the_default(
-    typed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    typed: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`--base "$NOT_SET"` asked the embedded base, and an empty address OpenAI's."""
-    monkeypatch.chdir(tmp_path)
-    flag, before = typed.split()[-1], sorted(tmp_path.iterdir())
+    flag, before = typed.split()[-1], sorted(folder.iterdir())
     assert cli.run([*typed.split(), ""]) == 2
     error, _, hint = capsys.readouterr().err.strip().splitlines()
     assert error == f"error: `{flag}` is empty"
     assert hint.startswith("hint: ")
-    assert sorted(tmp_path.iterdir()) == before
+    assert sorted(folder.iterdir()) == before
 
 
-def test_an_empty_text_from_python_is_no_default_either(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_an_empty_text_from_python_is_no_default_either() -> None:
     with pytest.raises(UsageError, match="setting `base` is empty"):
         sami_eval.compare("base", "sft", base="")

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sami_eval import cli
 from sami_eval.core.errors import UsageError
 from sami_eval.data.votes import Vote, by_item, is_hub_id, is_votes, outcome_of, read_votes
-from tests.records import write_rows
+from tests.records import vote, write_rows
 
-VOTE: dict[str, Any] = {
-    "question_id": 81,
-    "model_a": "x",
-    "model_b": "y",
-    "winner": "model_a",
-    "judge": "author_1",
-    "conversation_a": [{"role": "user", "content": "?"}],
-    "conversation_b": [{"role": "user", "content": "?"}],
-    "turn": 1,
-}
+ASKED = [{"role": "user", "content": "?"}]
+VOTE = vote(conversation_a=ASKED, conversation_b=ASKED)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,7 +16,7 @@ from sami_eval.experiment.agreement import Agreement, agreement
 from sami_eval.experiment.judged import Judged, parse_names, read_judged
 from sami_eval.stats import cohen_kappa, fleiss_kappa, win_rate
 from tests import SHARED
-from tests.records import write_rows
+from tests.records import fastchat_pair, vote, write_rows
 
 
 def votes(said: dict[tuple[str, int], str]) -> list[Vote]:
@@ -128,29 +127,16 @@ def test_the_order_of_models_changes_nothing() -> None:
         new = dict(zip(names, order, strict=True))
         moved = [Vote(v.prompt_id, 0, new[v.a], new[v.b], v.winner, v.voter) for v in people]
         outcomes: dict[Item, Winner] = {}
-        for old, vote in zip(people, moved, strict=True):
-            same = new[old.item[2]] == vote.item[2]
-            outcomes[vote.item] = judge[old.item] if same else "b"
+        for old, cast in zip(people, moved, strict=True):
+            same = new[old.item[2]] == cast.item[2]
+            outcomes[cast.item] = judge[old.item] if same else "b"
         results.append(agreement(Judged("j", outcomes, (), {}), moved))
     assert len({result.total.judge.kappa.estimate.value for result in results}) == 1
     assert all(result.confusion == results[0].confusion for result in results)
     assert results[0].a is None
 
 
-def row(question: int, winner: str, voter: str = "author_1", **more: Any) -> dict[str, Any]:
-    return {
-        "question_id": question,
-        "model_a": "x",
-        "model_b": "y",
-        "winner": winner,
-        "judge": voter,
-        "turn": 1,
-        **more,
-    }
-
-
-PAIR = {"question_id": 81, "model_1": "mine", "model_2": "y", "judge": ["gpt-4", "pair-v2"]}
-PAIR |= {"g1_winner": "model_1", "g2_winner": "model_1", "turn": 1}
+PAIR = fastchat_pair(model_1="mine")
 
 
 def test_fastchat_judgments_fold_to_one_outcome_and_match_turned_votes(tmp_path: Path) -> None:
@@ -166,12 +152,12 @@ def test_votes_of_a_judge_are_a_source_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     people = write_rows(
-        tmp_path / "human.jsonl", row(81, "model_a"), row(81, "model_a", "v"), row(91, "model_b")
+        tmp_path / "human.jsonl", vote(81, "model_a"), vote(81, "model_a", "v"), vote(91, "model_b")
     )
     judge = write_rows(
         tmp_path / "gpt4.jsonl",
-        row(81, "model_a", "gpt4_pair"),
-        row(91, "tie (inconsistent)", "gpt4_pair"),
+        vote(81, "model_a", "gpt4_pair"),
+        vote(91, "tie (inconsistent)", "gpt4_pair"),
     )
     assert cli.run(["agreement", "--votes", str(people), str(judge), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -187,7 +173,7 @@ def test_votes_of_a_judge_are_a_source_too(
 
 def test_the_table_is_80_columns_wide(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [
-        row(q, winner, voter)
+        vote(q, winner, voter)
         for q in range(81, 161)
         for voter, winner in (("u", ("model_a", "tie", "model_b")[q % 3]), ("v", "model_a"))
     ]

@@ -10,7 +10,8 @@ import pytest
 
 from sami_eval import cli
 from sami_eval.stats.ppi import TurnScores, corrected_win_rate
-from tests.records import write_rows
+from tests import records
+from tests.records import fastchat_pair, write_rows
 
 N = 12
 
@@ -20,26 +21,11 @@ def lines(path: Path, rows: list[dict[str, Any]]) -> str:
 
 
 def judgment(question: int, winner: str, a: str = "mine", b: str = "y") -> dict[str, Any]:
-    return {
-        "question_id": question,
-        "model_1": a,
-        "model_2": b,
-        "judge": ["gpt-4", "pair-v2"],
-        "g1_winner": winner,
-        "g2_winner": winner,
-        "turn": 1,
-    }
+    return fastchat_pair(question, winner, model_1=a, model_2=b)
 
 
 def vote(question: int, winner: str, voter: str = "author_1") -> dict[str, Any]:
-    return {
-        "question_id": question,
-        "model_a": "y",
-        "model_b": "x",
-        "winner": winner,
-        "judge": voter,
-        "turn": 1,
-    }
+    return records.vote(question, winner, voter, model_a="y", model_b="x")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from sami_eval.core.errors import UsageError
 from sami_eval.data.answers import read_answers
 from sami_eval.experiment.imports import read_verdict_file
 from tests import SHARED
-from tests.records import write_rows
+from tests.records import fastchat_pair, write_rows
 
 PAPER = SHARED / "data" / "paper"
 PAPER_FILE = PAPER / "DPO_vs_SFT_verdicts.json"
@@ -103,15 +103,7 @@ def test_a_broken_paper_file_is_refused(
     assert "Traceback" not in error
 
 
-PAIR: dict[str, Any] = {
-    "question_id": 81,
-    "model_1": "x",
-    "model_2": "y",
-    "g1_winner": "model_1",
-    "g2_winner": "model_2",
-    "judge": ["gpt-4", "pair-v2"],
-    "turn": 1,
-}
+PAIR = fastchat_pair(g2_winner="model_2")
 OURS: dict[str, Any] = {
     "prompt_id": "81",
     "turn": 0,

@@ -17,7 +17,7 @@ import sami_eval
 from sami_eval import cli
 from tests.loopback_judge import Behaviour, LoopbackJudge
 from tests.processes import count
-from tests.records import write_records, write_rows
+from tests.records import vote, write_records, write_rows
 
 RECORDS = ["compare", "one.jsonl", "two.jsonl", "--prompts", "q.jsonl", "--judge", "quality"]
 N = 40  # 10 questions, 2 turns, 2 orders
@@ -95,8 +95,7 @@ def edited_record(folder: Path, server: LoopbackJudge) -> list[str]:
 
 def votes(folder: Path, server: LoopbackJudge) -> list[str]:
     rows = [
-        {"question_id": i, "model_a": "one", "model_b": "two", "winner": "model_a", "turn": 1}
-        | {"judge": f"person {j}"}
+        vote(i, "model_a", f"person {j}", model_a="one", model_b="two")
         for i in range(1, 11)
         for j in range(2)
     ]

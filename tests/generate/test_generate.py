@@ -34,10 +34,15 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[Model]:
     return resolve_all([str(path) for path in (base, *adapters)], config=Config(root))
 
 
-def requests_for(model: Model, sampling: Sampling, texts: Sequence[str] = TEXTS) -> list[Request]:
+def requests_for(
+    model: Model, sampling: Sampling, texts: Sequence[str] = TEXTS, top_logprobs: int = 0
+) -> list[Request]:
     form = format_of(model)
     asked = [(("user", text),) for text in texts]
-    return [Request(model, messages, form.render(messages), sampling) for messages in asked]
+    return [
+        Request(model, messages, form.render(messages), sampling, top_logprobs=top_logprobs)
+        for messages in asked
+    ]
 
 
 def run(requests: Sequence[Request], ledger: Path, **arguments: str) -> list[Completion]:

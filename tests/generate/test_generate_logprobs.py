@@ -6,15 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from sami_eval import generate
-from sami_eval.core.calls import Completion, Request, Sampling
+from sami_eval.core.calls import Sampling
 from sami_eval.core.config import Config
-from sami_eval.core.progress import silent
 from sami_eval.core.types import Model
-from sami_eval.generate import EngineChoice, Engines, format_of
+from sami_eval.generate import format_of
 from sami_eval.generate.engine import request_key
 from sami_eval.generate.models import resolve_all
-from sami_eval.ledger.store import Ledger
+from tests.generate.test_generate import requests_for, run
 from tests.tiny_llama import save_base
 
 TEXTS = ("Hi", "Tell me about bees.", "One two three four five six seven")
@@ -26,26 +24,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return resolve_all([str(save_base(root / "base"))], config=Config(root))[0]
 
 
-def requests_for(model: Model, sampling: Sampling, top_logprobs: int) -> list[Request]:
-    form = format_of(model)
-    asked = [(("user", text),) for text in TEXTS]
-    return [
-        Request(model, messages, form.render(messages), sampling, top_logprobs=top_logprobs)
-        for messages in asked
-    ]
-
-
-def run(requests: list[Request], ledger: Path) -> list[Completion]:
-    with Ledger(ledger) as opened, Engines(EngineChoice("hf"), silent()) as engines:
-        return generate.complete(requests, opened, engines, silent())
-
-
 @pytest.mark.parametrize("temperature", [0.0, 1.5])
 def test_they_are_those_of_a_forward_pass(model: Model, tmp_path: Path, temperature: float) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
-    requests = requests_for(model, Sampling(temperature, max_tokens=4), top_logprobs=3)
+    requests = requests_for(model, Sampling(temperature, max_tokens=4), TEXTS, top_logprobs=3)
     completions = run(requests, tmp_path / "ledger.db")
     assert run(requests, tmp_path / "ledger.db") == completions  # stored as they are
     network, tokenizer = (
@@ -70,7 +54,7 @@ def test_they_are_those_of_a_forward_pass(model: Model, tmp_path: Path, temperat
 
 
 def test_asking_for_them_changes_no_text_and_keeps_older_keys(model: Model, tmp_path: Path) -> None:
-    bare, asked = (requests_for(model, Sampling(max_tokens=6), n) for n in (0, 5))
+    bare, asked = (requests_for(model, Sampling(max_tokens=6), TEXTS, n) for n in (0, 5))
     texts = [[c.text for c in run(rs, tmp_path / "ledger.db")] for rs in (bare, asked)]
     assert texts[0] == texts[1]
     assert all(c.token_logps == () for c in run(bare, tmp_path / "ledger.db"))

@@ -19,6 +19,7 @@ import pytest
 from sami_eval import cli
 from sami_eval.embedded import BASE_DIR
 from tests import ROOT
+from tests.records import write_rows
 
 READY_WITHIN_S = 240
 NO_VERDICT = {"no verdict", "truncated", "empty", "refused", "too long for the judge"}
@@ -65,25 +66,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 process.wait()
 
 
-def write(path: str, rows: list[dict[str, object]]) -> None:
-    Path(path).write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
 def write_records() -> None:
     """Two questions, answers to them, and a judge whose replies are short."""
     numbers = (81, 82)
     asked = {"category": "writing", "turns": ["Write a line.", "Another."]}
-    write("q.jsonl", [{"question_id": number, **asked} for number in numbers])
+    write_rows("q.jsonl", *({"question_id": number, **asked} for number in numbers))
     for model in ("x", "y"):
         # The second question's answers are longer than the judge's context.
         texts = {81: f"{model} is short", 82: f"{model} goes on and on. " * 2000}
-        write(
-            f"{model}.jsonl",
-            [
-                {"question_id": n, "model_id": model, "choices": [{"turns": [texts[n]] * 2}]}
-                for n in numbers
-            ],
-        )
+        rows = [
+            {"question_id": n, "model_id": model, "choices": [{"turns": [texts[n]] * 2}]}
+            for n in numbers
+        ]
+        write_rows(f"{model}.jsonl", *rows)
     # Room for a reply: quality's own 2,048 tokens would leave the prompt too little.
     text = (ROOT / "judges" / "quality.toml").read_text(encoding="utf-8")
     Path("brief.toml").write_text(
@@ -93,14 +88,8 @@ def write_records() -> None:
 
 @pytest.mark.vllm
 def test_a_tiny_served_judge_ends_with_reasons_and_code_1(
-    server: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    server: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
     write_records()
     command = ["compare", "x.jsonl", "y.jsonl", "--prompts", "q.jsonl", "--judge", "./brief.toml"]
     given = ["--judge-model", "openai:embedded", "--base-url", server, "--json", "--out", "run"]
@@ -118,20 +107,14 @@ def test_a_tiny_served_judge_ends_with_reasons_and_code_1(
 
 @pytest.mark.vllm
 def test_a_served_judge_tells_its_probabilities(
-    server: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    server: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
     asked = {"category": "writing", "turns": ["Write a line."]}
-    write("q.jsonl", [{"question_id": number, **asked} for number in (81, 82, 83)])
+    write_rows("q.jsonl", *({"question_id": number, **asked} for number in (81, 82, 83)))
     for model in ("x", "y"):
         answers = [{"choices": [{"turns": [f"{model} is {n} short"]}]} for n in (81, 82, 83)]
         ids = [{"question_id": n, "model_id": model} for n in (81, 82, 83)]
-        write(f"{model}.jsonl", [{**i, **answer} for i, answer in zip(ids, answers, strict=True)])
+        write_rows(f"{model}.jsonl", *(i | answer for i, answer in zip(ids, answers, strict=True)))
     # What a small model may begin with, in two halves.
     Path("halves.toml").write_text(
         'name = "halves"\nkind = "pairwise"\nlogprobs = true\n'
@@ -151,9 +134,8 @@ def test_a_served_judge_tells_its_probabilities(
 
 @pytest.mark.vllm
 def test_a_tiny_judge_in_this_process_ends_with_reasons_and_code_1(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     write_records()
     judge = ["--judge", "./brief.toml", "--judge-model", f"vllm:{BASE_DIR}", "--engine", "vllm"]
     asked = ["compare", "x.jsonl", "y.jsonl", "--prompts", "q.jsonl", *judge, "--json"]

@@ -165,8 +165,7 @@ def test_answers_without_usage_are_an_unknown_cost_and_count_whole_against_the_l
         assert len(server.calls) < N_CALLS
 
 
-@pytest.mark.parametrize("flag", ["max-cost", "rpm", "tpm"])
-@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "0", "-1", "x"])
+@pytest.mark.parametrize(("flag", "value"), [("max-cost", "nan"), ("rpm", "0"), ("tpm", "x")])
 def test_a_limit_that_is_none_is_wrong_usage(
     folder: Path, capsys: pytest.CaptureFixture[str], flag: str, value: str
 ) -> None:

@@ -147,16 +147,18 @@ def test_importing_the_package_imports_no_numpy() -> None:
 
 
 @pytest.mark.slow
-def test_coverage_and_false_positives_hold_in_simulation() -> None:
-    script = ROOT / "benchmarks" / "coverage.py"
-    run = subprocess.run(
-        [sys.executable, str(script), "--replicates", "8000"],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+@pytest.mark.parametrize(
+    ("script", "size", "n_cells"),
+    [("coverage.py", ["--replicates", "8000"], 108), ("ppi_coverage.py", ["--voted", "30"], 112)],
+    ids=["plain", "corrected by people"],
+)
+def test_coverage_false_positives_and_width_hold_in_simulation(
+    script: str, size: list[str], n_cells: int
+) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / script), *size]
+    run = subprocess.run(command, check=False, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "108 of 108 cells pass" in run.stdout
+    assert f"{n_cells} of {n_cells} cells pass" in run.stdout
 
 
 @pytest.mark.parametrize("sharpness", [0.3, 1.0, 4.0])

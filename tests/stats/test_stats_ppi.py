@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +13,6 @@ from hypothesis import strategies as st
 from sami_eval.core.types import Estimate
 from sami_eval.stats import win_rate
 from sami_eval.stats.ppi import Sums, TurnScores, corrected_win_rate, prediction_powered
-from tests import ROOT
 
 HALVES = st.sampled_from((0.0, 0.5, 1.0))
 TURNS = st.lists(
@@ -201,16 +198,3 @@ def test_weight_and_variance_are_those_of_a_search_over_weights(seed: int) -> No
     n = sum(any(y is not None for _, y in row) for row in rows)
     by_hand = variance_by_derivatives(rows, float(weight)) * n / (n - 1)
     assert float(variance) == pytest.approx(by_hand, rel=1e-5)
-
-
-@pytest.mark.slow
-def test_coverage_and_width_hold_in_simulation() -> None:
-    script = ROOT / "benchmarks" / "ppi_coverage.py"
-    run = subprocess.run(
-        [sys.executable, str(script), "--voted", "30"],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert "112 of 112 cells pass" in run.stdout
