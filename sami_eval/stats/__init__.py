@@ -44,6 +44,7 @@ _HOME = {
     "holm": "tests",
     "sign_flip_p": "tests",
 }
+__all__ = [*_HOME]
 
 
 def __getattr__(name: str) -> object:
