@@ -13,7 +13,6 @@ from sami_eval.core.errors import UsageError
 
 if TYPE_CHECKING:
     from sami_eval.align.chain import Setup
-    from sami_eval.cli.iterations import Asked
     from sami_eval.core.config import Config
     from sami_eval.core.types import Contrast, Model
 
@@ -35,12 +34,9 @@ def align(
     from sami_eval.generate import models, parse_arguments, recipes
     from sami_eval.generate.loading import TRUST
 
-    asked = several.Asked(
-        settings.iterations, settings.contrasts, settings.constitutions, settings.prompts
-    )
     # A model's own code may be allowed for training alone; any other setting is of generation.
     arguments = [name for name in parse_arguments(settings.engine_args) if name != TRUST]
-    iterate = several.check(asked, settings.engine or arguments)
+    iterate = several.check(settings, settings.engine or arguments)
     config = find_config(Path.cwd())
     shown = progress.terminal(quiet or not launch.is_main())
     model = models.resolve_base(settings.base or config.defaults.get("base"), config)
@@ -53,7 +49,7 @@ def align(
     options = change(read_preset(preset, chain[-1], seed), **changes)
     setup = Setup(model, config.root / ADAPTERS, seed, settings.preset, shown, settings.resume)
     job = _Job(settings, plain, chain[-1], config, setup, options, changes, dry_run)
-    trained = _iterate(job, asked) if iterate else _train(job)
+    trained = _iterate(job) if iterate else _train(job)
     if trained is not None and launch.is_main():
         print(trained.adapter or trained.base)
 
@@ -76,7 +72,7 @@ class _Job:
     dry_run: bool
 
 
-def _iterate(job: _Job, asked: Asked) -> Model | None:
+def _iterate(job: _Job) -> Model | None:
     """The last iteration's model; None where only a description was asked for."""
     from sami_eval.align.options import preset_name
     from sami_eval.cli import iterations as several
@@ -93,10 +89,9 @@ def _iterate(job: _Job, asked: Asked) -> Model | None:
         tools = Tools(config, ledger, setup.progress)
         if job.dry_run:
             _print_base(job)
-            rest = (job.options, settings.out, job.changes)
-            print(several.describe(settings.recipe, asked, setup, tools, *rest))
+            print(several.describe(settings, job.changes, setup, tools, job.options))
             return None
-        return several.run(settings.recipe, asked, setup, tools, choice, settings.out, job.changes)
+        return several.run(settings, job.changes, setup, tools, choice)
 
 
 def _print_base(job: _Job) -> None:

@@ -46,21 +46,10 @@ def contrast(
     client = ClientSettings(settings.base_url, settings.concurrency, limits=limits)
     engine = settings.engine or config.defaults.get("engine", "auto")
     choice = EngineChoice(engine, parse_arguments(settings.engine_args), client)
-    drafting = principles.Asked(
-        settings.write_principles,
-        settings.principle_writer,
-        settings.task_description,
-        settings.principle_categories,
-    )
-    foreign: dict[str, object] = {
-        "--constitutions": settings.constitutions,
-        "--prompts": settings.prompts,
-    }
-    if principles.check(drafting, foreign):
+    if principles.check(settings):
         sampling = _drafts_sampling(settings)
         writer = _writer(settings.principle_writer or "", settings.base, config, client)
-        out = settings.out
-        principles.write(drafting, writer, sampling, choice, config, shown, out, dry_run, as_json)
+        principles.write(settings, writer, sampling, choice, config, shown, dry_run, as_json)
         return
     _write(settings, choice, config, shown, dry_run, as_json)
 

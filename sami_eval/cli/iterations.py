@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sami_eval.core.errors import UsageError
 
 if TYPE_CHECKING:
     from sami_eval.align.chain import Setup
-    from sami_eval.align.options import Options
+    from sami_eval.core.alignment import AlignSettings, Options
     from sami_eval.core.types import Contrast, Model
     from sami_eval.generate import EngineChoice
     from sami_eval.generate.tools import Tools
@@ -19,28 +17,21 @@ if TYPE_CHECKING:
 EXAMPLE = "sami-eval align sami --iterations 3 --constitutions FILE --prompts FILE"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the flags say. Prompts and constitutions: of contrasts, else of the two files."""
+def check(settings: AlignSettings, engine: object) -> bool:
+    """Whether there are iterations. Raises UsageError for flags that do not go together.
 
-    n: int | None
-    contrasts: Path | None = None
-    constitutions: Path | None = None
-    prompts: str | None = None
-
-
-def check(asked: Asked, engine: object) -> bool:
-    """Whether there are iterations. Raises UsageError for flags that do not go together."""
-    files = {"--constitutions": asked.constitutions, "--prompts": asked.prompts}
+    engine: what is said of the one that writes.
+    """
+    files = {"--constitutions": settings.constitutions, "--prompts": settings.prompts}
     given = [flag for flag, value in files.items() if value is not None]
-    if asked.n is None:
+    if settings.iterations is None:
         for flag in [*given, *(["--engine"] if engine else [])]:
             raise UsageError(
                 f"`{flag}` without `--iterations`: nothing is generated",
                 "sami-eval contrast, then align --contrasts",
             )
         return False
-    if given and asked.contrasts is not None:
+    if given and settings.contrasts is not None:
         raise UsageError(f"`--contrasts` and `{given[0]}`: which prompts?", EXAMPLE)
     if len(given) == 1:
         raise UsageError(
@@ -50,13 +41,11 @@ def check(asked: Asked, engine: object) -> bool:
 
 
 def run(
-    recipe: str,
-    asked: Asked,
+    settings: AlignSettings,
+    changes: Mapping[str, object],
     setup: Setup,
     tools: Tools,
     engine: EngineChoice,
-    out: Path | None,
-    changes: Mapping[str, object],
 ) -> Model:
     """Every iteration that is not finished yet; the last one's adapter."""
     from sami_eval.align import adapters
@@ -65,12 +54,13 @@ def run(
     def rewrite(part: Sequence[Contrast], writer: Model) -> list[Contrast]:
         return adapters.rewritten(part, writer, engine, tools)
 
-    given, by_base = _given(asked, setup.base, tools, rewrite)
-    return iterate(recipe, given, setup, asked.n or 1, rewrite, out, changes, by_base)
+    given, by_base = _given(settings, setup.base, tools, rewrite)
+    n, out = settings.iterations or 1, settings.out
+    return iterate(settings.recipe, given, setup, n, rewrite, out, changes, by_base)
 
 
 def _given(
-    asked: Asked,
+    settings: AlignSettings,
     base: Model,
     tools: Tools,
     rewrite: Callable[[Sequence[Contrast], Model], list[Contrast]],
@@ -80,18 +70,20 @@ def _given(
     from sami_eval.align.options import preset_name
     from sami_eval.data.contrasts import read_contrasts
 
-    if asked.contrasts is None and (asked.prompts or preset_name(base) == "embedded"):
-        given = _unanswered(asked)
-        if asked.prompts:
+    if settings.contrasts is None and (settings.prompts or preset_name(base) == "embedded"):
+        given = _unanswered(settings)
+        if settings.prompts:
             return given, lambda: rewrite(given, base)
         return given, lambda: adapters.contrasts_for(base, tools)
     read = (
-        read_contrasts(asked.contrasts) if asked.contrasts else adapters.contrasts_for(base, tools)
+        read_contrasts(settings.contrasts)
+        if settings.contrasts
+        else adapters.contrasts_for(base, tools)
     )
     return read, lambda: read
 
 
-def _unanswered(asked: Asked) -> list[Contrast]:
+def _unanswered(settings: AlignSettings) -> list[Contrast]:
     from sami_eval import embedded
     from sami_eval.align import adapters
     from sami_eval.align.contrast import unanswered
@@ -99,32 +91,31 @@ def _unanswered(asked: Asked) -> list[Contrast]:
     from sami_eval.data.constitutions import read_constitution
     from sami_eval.data.prompt_sets import Source, read
 
-    if asked.constitutions is None or asked.prompts is None:
+    if settings.constitutions is None or settings.prompts is None:
         principles, sampling = read_constitution(embedded.CONSTITUTION), adapters.EMBEDDED_SAMPLING
         return unanswered(embedded.prompts("alignment"), principles, sampling=sampling)
-    principles = read_constitution(asked.constitutions)
-    return unanswered(read(Source(asked.prompts))[0], principles, sampling=SAMPLING)
+    principles = read_constitution(settings.constitutions)
+    return unanswered(read(Source(settings.prompts))[0], principles, sampling=SAMPLING)
 
 
 def describe(
-    recipe: str,
-    asked: Asked,
+    settings: AlignSettings,
+    changes: Mapping[str, object],
     setup: Setup,
     tools: Tools,
     options: Options,
-    out: Path | None,
-    changes: Mapping[str, object],
 ) -> str:
     """What `run` would do; nothing is generated or trained."""
     from sami_eval.align.chain import MissingLink
     from sami_eval.align.iterations import n_finished, parts
     from sami_eval.align.origin import sampling_of
 
-    given, _ = _given(asked, setup.base, tools, lambda part, writer: [])
-    n, several = asked.n or 1, parts(given, asked.n or 1)
+    given, _ = _given(settings, setup.base, tools, lambda part, writer: [])
+    recipe, n = settings.recipe, settings.iterations or 1
+    several = parts(given, n)
     n_done, by_base = 0, []
     try:
-        n_done = n_finished(recipe, given, setup, n, out, changes)
+        n_done = n_finished(recipe, given, setup, n, settings.out, changes)
     except MissingLink:
         by_base = [] if given[0].responses else given  # to train the earlier link on
     left = [*by_base, *(contrast for part in several[n_done:] for contrast in part)]

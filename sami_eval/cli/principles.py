@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sami_eval.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from sami_eval.core.alignment import ContrastSettings
     from sami_eval.core.calls import Completion, Request, Sampling
     from sami_eval.core.config import Config
     from sami_eval.core.progress import Progress
@@ -20,27 +20,17 @@ OUT = Path("constitution.toml")
 SCHEMA = "sami-eval/principles/1"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the flags say. task: text or file. categories: with commas between them."""
-
-    n: int | None
-    writer: str | None
-    task: str | None
-    categories: str | None = None
-
-
-def check(asked: Asked, given: dict[str, object]) -> bool:
-    """Whether principles are to be written. given: flags that belong to writing contrasts.
+def check(settings: ContrastSettings) -> bool:
+    """Whether principles are to be written.
 
     Raises UsageError for flags that do not go together.
     """
     flags = {
-        "--principle-writer": asked.writer,
-        "--task-description": asked.task,
-        "--principle-categories": asked.categories,
+        "--principle-writer": settings.principle_writer,
+        "--task-description": settings.task_description,
+        "--principle-categories": settings.principle_categories,
     }
-    if asked.n is None:
+    if settings.write_principles is None:
         alone = next((flag for flag, value in flags.items() if value is not None), None)
         if alone is not None:
             raise UsageError(
@@ -51,6 +41,7 @@ def check(asked: Asked, given: dict[str, object]) -> bool:
         if not (flags[flag] or "").strip():
             example = "openai:gpt-4o" if "writer" in flag else '"summaries of forum posts"'
             raise UsageError(f"`--write-principles` without `{flag}`", f"e.g. {flag} {example}")
+    given = {"--constitutions": settings.constitutions, "--prompts": settings.prompts}
     foreign = next((flag for flag, value in given.items() if value), None)
     if foreign is not None:
         raise UsageError(
@@ -61,13 +52,12 @@ def check(asked: Asked, given: dict[str, object]) -> bool:
 
 
 def write(
-    asked: Asked,
+    settings: ContrastSettings,
     writer: Model,
     sampling: Sampling,
     choice: EngineChoice,
     config: Config,
     progress: Progress,
-    out: Path | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -77,8 +67,12 @@ def write(
     from sami_eval.generate import Engines, complete
     from sami_eval.ledger.store import Ledger, atomic_write
 
-    out, n, task = out or OUT, asked.n or 0, _task(asked.task or "")
-    categories = [name.strip() for name in asked.categories.split(",")] if asked.categories else []
+    out, n, task = (
+        settings.out or OUT,
+        settings.write_principles or 0,
+        _task(settings.task_description or ""),
+    )
+    categories = _categories(settings)
     messages = principle_writer.render(task, n, categories)
     _refuse(out)
     request = principle_writer.request(writer, messages, sampling)
@@ -96,6 +90,11 @@ def write(
     atomic_write(out, principle_writer.to_toml(principles, writer.name, task))
     cost = choice.client.limits.budget.spent_usd
     _print(principles, writer, cost, bool(stored), out, as_json)
+
+
+def _categories(settings: ContrastSettings) -> list[str]:
+    given = settings.principle_categories
+    return [name.strip() for name in given.split(",")] if given else []
 
 
 def _task(text: str) -> str:
