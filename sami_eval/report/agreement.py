@@ -5,21 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
+from sami_eval.report import cell
 from sami_eval.report.figures import interval_text, percent, shorten
-from sami_eval.report.table import (
-    Block,
-    Cell,
-    Column,
-    Lines,
-    Report,
-    Row,
-    Table,
-    both,
-    columns,
-    count,
-    said,
-    text,
-)
+from sami_eval.report.table import Block, Cell, Column, Lines, Report, Row, Table, columns, said
 
 if TYPE_CHECKING:
     from sami_eval.experiment.agreement_document import (
@@ -33,7 +21,7 @@ if TYPE_CHECKING:
 Side = Literal["judge_with_people", "people", "judge_there"]
 CEILING = "people with each other on the same turns: the ceiling"
 THERE = "the judge with people on those turns alone, which have several voters"
-ALL = text("all")
+ALL = cell.text("all")
 
 
 def report(document: AgreementDocument) -> Report:
@@ -78,9 +66,9 @@ def _rows(document: AgreementDocument, side: Side) -> Iterator[Row]:
 
 def _groups(document: AgreementDocument) -> Iterator[tuple[Cell, SidesRow]]:
     for category, row in document["by_category"].items():
-        yield text(category, 16), row
+        yield cell.text(category, 16), row
     for turn, row in document["by_turn"].items():
-        yield text(f"turn {turn}"), row
+        yield cell.text(f"turn {turn}"), row
     for kind, rows in document["by_kind"].items():
         for turn, row in rows.items():
             name = f"{kind}, turn {turn}"
@@ -91,9 +79,9 @@ def _groups(document: AgreementDocument) -> Iterator[tuple[Cell, SidesRow]]:
 def _row(name: Cell, raters: RatersRow) -> Row:
     cells = (
         name,
-        count(raters["with_ties"]["n"]),
+        cell.count(raters["with_ties"]["n"]),
         _share(raters["with_ties"]),
-        count(raters["without_ties"]["n"]),
+        cell.count(raters["without_ties"]["n"]),
         _share(raters["without_ties"]),
         _kappa(raters["kappa"]),
     )
@@ -101,7 +89,7 @@ def _row(name: Cell, raters: RatersRow) -> Row:
 
 
 def _share(figure: AgreedRow) -> Cell:
-    return both(figure["agreement"], figure["interval"])
+    return cell.both(figure["agreement"], figure["interval"])
 
 
 def _kappa(figure: BeyondChanceRow) -> Cell:
@@ -119,15 +107,18 @@ def _two(value: float) -> str:
 def _confusion(document: AgreementDocument) -> Table:
     """Votes by what the judge (rows) and people (columns) say of them."""
     a, b = document["a"] or "preferred", document["b"] or "other"
-    names = {"a": text(a, 11), "tie": text("tie"), "b": text(b, 11)}
+    names = {"a": cell.text(a, 11), "tie": cell.text("tie"), "b": cell.text(b, 11)}
     found = document["confusion"]
     counts = {
         judge: [said["a"], said["tie"], said["b"]]
         for judge, said in (("a", found["a"]), ("tie", found["tie"]), ("b", found["b"]))
     }
-    rows = [Row((names[judge], *map(count, of), count(sum(of)))) for judge, of in counts.items()]
+    rows = [
+        Row((names[judge], *map(cell.count, of), cell.count(sum(of))))
+        for judge, of in counts.items()
+    ]
     sums = [sum(of) for of in zip(*counts.values(), strict=True)]
-    total = Row((ALL, *map(count, sums), count(sum(sums))), total=True)
+    total = Row((ALL, *map(cell.count, sums), cell.count(sum(sums))), total=True)
     heads = [Column(one.text, one.short) for one in names.values()]
     sections = tuple(rows), (total,)
     return Table(columns("judge \\ people", *heads, "all"), sections, name="who says what")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from sami_eval.report import comparison_words, unanswered
+from sami_eval.report import cell, comparison_words, unanswered
 from sami_eval.report.comparison_facts import fact_rows, model_of
 from sami_eval.report.every_run import ending
 from sami_eval.report.figures import p_text, shorten
@@ -20,13 +20,7 @@ from sami_eval.report.table import (
     Row,
     Table,
     columns,
-    count,
-    interval,
-    p_value,
-    pair,
     said,
-    share,
-    text,
 )
 
 if TYPE_CHECKING:
@@ -80,12 +74,13 @@ def categories(row: ComparisonRow) -> Table:
     """One pair, category by category; below, all of them, and that corrected by votes."""
     a, b = (Column(row[side], shorten(row[side])) for side in ("a", "b"))
     parts = tuple(
-        _tally(text(name, 12), one, one["p_adjusted"]) for name, one in row["by_category"].items()
+        _tally(cell.text(name, 12), one, one["p_adjusted"])
+        for name, one in row["by_category"].items()
     )
-    whole = _tally(text("all"), row, row["p_value"], total=True)
+    whole = _tally(cell.text("all"), row, row["p_value"], total=True)
     return Table(
         columns("category", "turns", a, "tie", b, "win rate", "95% CI", "p"),
-        (parts, (whole, *_by_votes(row, text("by votes")))),
+        (parts, (whole, *_by_votes(row, cell.text("by votes")))),
         plot=RATES,
     )
 
@@ -95,7 +90,7 @@ def pairs(document: Document) -> Table:
     turns = Column("turns", wide=True)
     rows = []
     for row in document["comparisons"]:
-        names = pair(row["a"], row["b"])
+        names = cell.pair(row["a"], row["b"])
         rows.append(_tally(names, row, row["p_adjusted"]))
         corrected = f"{names.text} by votes"
         rows += _by_votes(row, Cell(corrected, (corrected,), "  by votes"))
@@ -104,17 +99,17 @@ def pairs(document: Document) -> Table:
 
 
 def _tally(name: Cell, row: TallyRow, p: float | None, total: bool = False) -> Row:
-    counts = (count(row["n_turns"]), count(row["wins"]), count(row["ties"]), count(row["losses"]))
-    rate = share(row["win_rate"]), interval(row["interval"])
-    return Row((name, *counts, *rate, p_value(p)), row["significant"], total)
+    counts = map(cell.count, (row["n_turns"], row["wins"], row["ties"], row["losses"]))
+    rate = cell.share(row["win_rate"]), cell.interval(row["interval"])
+    return Row((name, *counts, *rate, cell.p_value(p)), row["significant"], total)
 
 
 def _by_votes(row: ComparisonRow, name: Cell) -> Iterator[Row]:
     """The win rate corrected by people's votes, and on how many turns; or none."""
     found = row["corrected"]
     if found is not None:
-        rate = share(found["win_rate"]), interval(found["interval"])
-        yield Row((name, count(found["n_turns"]), EMPTY, EMPTY, EMPTY, *rate, EMPTY))
+        rate = cell.share(found["win_rate"]), cell.interval(found["interval"])
+        yield Row((name, cell.count(found["n_turns"]), EMPTY, EMPTY, EMPTY, *rate, EMPTY))
 
 
 def judges(document: Document) -> Table:
@@ -122,7 +117,7 @@ def judges(document: Document) -> Table:
     several = len(document["comparisons"]) > 1
     rows: list[Row] = []
     for row in document["comparisons"]:
-        names = pair(row["a"], row["b"])
+        names = cell.pair(row["a"], row["b"])
         if several and row["judges"]:
             rows.append(Row((names, *[EMPTY] * 7), heading=True))
         for one in row["judges"]:
@@ -154,12 +149,12 @@ def _rank(row: RankRow) -> Row:
     strength, ends = row["strength"], row["interval"]
     told = "-" if ends is None else "[{:+.2f}, {:+.2f}]".format(*ends)
     cells = (
-        count(row["rank"]),
-        text(row["model"], 20),
+        cell.count(row["rank"]),
+        cell.text(row["model"], 20),
         Cell("-" if strength is None else f"{strength:+.2f}", (strength,)),
         Cell(told, (None, None) if ends is None else tuple(ends)),
     )
-    return Row((*cells, text(_ahead(row))))
+    return Row((*cells, cell.text(_ahead(row))))
 
 
 def _ahead(row: RankRow) -> str:
@@ -180,7 +175,7 @@ def matrix(document: Document) -> Table:
         found[row["b"], row["a"]] = _starred(None if rate is None else 1 - rate, star)
     unknown = Cell("-", (None,))
     lines = [
-        Row((text(a), *(EMPTY if a == b else found.get((a, b), unknown) for b in names)))
+        Row((cell.text(a), *(EMPTY if a == b else found.get((a, b), unknown) for b in names)))
         for a in names
     ]
     return Table(
@@ -189,5 +184,5 @@ def matrix(document: Document) -> Table:
 
 
 def _starred(rate: float | None, star: str) -> Cell:
-    cell = share(rate)
-    return Cell(cell.text + star, cell.values)
+    known = cell.share(rate)
+    return Cell(known.text + star, known.values)

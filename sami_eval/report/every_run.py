@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sami_eval.data.unanswered import answers_of
+from sami_eval.report import cell
 from sami_eval.report.figures import shorten
-from sami_eval.report.table import Cell, Row, Table, columns, said, text
+from sami_eval.report.table import Cell, Row, Table, columns, said
 from sami_eval.server.budget import dollars
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def _stages(seconds_of: Mapping[str, float], memory_mb: Mapping[str, float]) -> 
     for stage, seconds in seconds_of.items():
         memory = memory_mb.get(stage)
         peak = Cell("-" if memory is None else f"{memory:,.0f} MB", (memory,))
-        rows.append(Row((text(stage), Cell(f"{seconds:.1f}", (seconds,)), peak)))
+        rows.append(Row((cell.text(stage), Cell(f"{seconds:.1f}", (seconds,)), peak)))
     return Table(columns("stage", "seconds", "peak memory"), (tuple(rows),), exported=False)
 
 

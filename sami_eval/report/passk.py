@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sami_eval.data import unanswered
 from sami_eval.data.unanswered import answers_of
-from sami_eval.report import figures
+from sami_eval.report import cell, figures
 from sami_eval.report.every_run import answer_facts, ending, unseen
 from sami_eval.report.passk_curve import curve
 from sami_eval.report.table import (
@@ -21,17 +21,8 @@ from sami_eval.report.table import (
     Row,
     Table,
     columns,
-    count,
-    interval,
-    many,
-    p_value,
-    pair,
     plain,
-    points,
-    points_interval,
     said,
-    share,
-    text,
 )
 from sami_eval.server.budget import dollars
 from sami_eval.stats.passk import pass_at_k
@@ -113,7 +104,7 @@ def tables(document: PasskDocument) -> list[Table]:
 def figures_table(document: PasskDocument) -> Table:
     """Every contender at every k."""
     rows = [
-        Row((_name(row), text(k), *_cells(row["pass_at_k"][k]), *_cells(row["maj_at_k"][k])))
+        Row((_name(row), cell.text(k), *_cells(row["pass_at_k"][k]), *_cells(row["maj_at_k"][k])))
         for row in document["contenders"]
         for k in map(str, document["ks"])
     ]
@@ -122,11 +113,11 @@ def figures_table(document: PasskDocument) -> Table:
 
 
 def _name(row: PasskContender) -> Cell:
-    return text(row["name"], NAME_WIDTH)
+    return cell.text(row["name"], NAME_WIDTH)
 
 
 def _cells(row: EstimateRow) -> tuple[Cell, Cell]:
-    return share(row["value"]), interval(row["interval"])
+    return cell.share(row["value"]), cell.interval(row["interval"])
 
 
 def _samples(document: PasskDocument) -> Table:
@@ -150,12 +141,12 @@ def differences_table(document: PasskDocument) -> Table:
     rows = [
         Row(
             (
-                pair(row["a"], row["b"], "−"),
-                count(row["k"]),
-                points(row["value"]),
-                points_interval(row["interval"]),
-                p_value(row["p_adjusted"]),
-                many(row["problems_needed"]),
+                cell.pair(row["a"], row["b"], "−"),
+                cell.count(row["k"]),
+                cell.points(row["value"]),
+                cell.points_interval(row["interval"]),
+                cell.p_value(row["p_adjusted"]),
+                cell.many(row["problems_needed"]),
             ),
             row["significant"],
         )
@@ -231,7 +222,9 @@ AS_IN_THE_PAPER = "as in the paper: any of the first k samples, answer = last ru
 def _as_in_the_paper(document: PasskDocument) -> Table:
     """The figures as the paper counted them."""
     rows = [
-        Row((_name(row), text(k), share(row["any_of_k"][k]), *_cells(row["pass_at_k"][k])))
+        Row(
+            (_name(row), cell.text(k), cell.share(row["any_of_k"][k]), *_cells(row["pass_at_k"][k]))
+        )
         for row in document["contenders"]
         for k in map(str, document["ks"])
     ]

@@ -18,6 +18,7 @@ from sami_eval.experiment.reproduce.document import (
 from sami_eval.experiment.reproduce.expect import Asks, Need
 from sami_eval.experiment.reproduce.scale import Scale
 from sami_eval.experiment.tallies import SIGNIFICANT
+from sami_eval.report import cell
 from sami_eval.report.every_run import EMBEDDED
 from sami_eval.report.figures import p_text
 from sami_eval.report.table import (
@@ -30,17 +31,8 @@ from sami_eval.report.table import (
     Report,
     Row,
     Table,
-    both,
     columns,
-    count,
-    interval,
-    many,
-    p_value,
-    points,
-    points_interval,
     said,
-    share,
-    text,
 )
 from sami_eval.server.budget import dollars
 
@@ -98,13 +90,13 @@ def _pairs(result: JudgedResult) -> Table:
     for pair in result["pairs"]:
         needed = None if pair["significant"] else pair["questions_needed"] or None
         cells = (
-            text(f"{pair['a']} : {pair['b']}"),
+            cell.text(f"{pair['a']} : {pair['b']}"),
             _published(pair),
-            share(pair["win_rate"]),
-            interval(pair["interval"]),
-            p_value(pair["p_adjusted"]),
-            share(pair["ties"] / pair["n_turns"] if pair["n_turns"] else None),
-            many(needed, unknown=""),
+            cell.share(pair["win_rate"]),
+            cell.interval(pair["interval"]),
+            cell.p_value(pair["p_adjusted"]),
+            cell.share(pair["ties"] / pair["n_turns"] if pair["n_turns"] else None),
+            cell.many(needed, unknown=""),
         )
         rows.append(Row(cells, pair["significant"]))
     heads = columns("pair", "published", "ours", "95% CI", "p (Holm)", "ties", "needed")
@@ -123,7 +115,7 @@ def _categories(pairs: Sequence[PairRow]) -> Iterator[Block]:
     about = "win rate by category; * where significant after Holm"
     yield Lines((about,), exported=True)
     rows = [
-        Row((text(name), *(_category(pair["by_category"].get(name)) for pair in pairs)))
+        Row((cell.text(name), *(_category(pair["by_category"].get(name)) for pair in pairs)))
         for name in pairs[0]["by_category"]
     ]
     names = (f"{pair['a']} : {pair['b']}" for pair in pairs)
@@ -139,7 +131,7 @@ def _categories(pairs: Sequence[PairRow]) -> Iterator[Block]:
 def _category(row: CategoryRow | None) -> Cell:
     if row is None:
         return Cell("-", (None, None, None))
-    rate, ends = share(row["win_rate"]), interval(row["interval"])
+    rate, ends = cell.share(row["win_rate"]), cell.interval(row["interval"])
     star = "*" if row["significant"] else ""
     full = f"{rate.text} {ends.text}{star}"
     return Cell(full, rate.values + ends.values, f"{rate.text} {ends.text:>11}{star or ' '}")
@@ -157,7 +149,7 @@ def _sampled(row: SampledResult) -> Paragraphs:
 
 def _rates(result: SampledResult) -> Table:
     rows = [
-        Row((text(name), *(both(one["value"], one["interval"]) for one in of.values())))
+        Row((cell.text(name), *(cell.both(one["value"], one["interval"]) for one in of.values())))
         for name, of in result["pass_at_k"].items()
     ]
     ks = next(iter(result["pass_at_k"].values()))
@@ -170,12 +162,12 @@ def _gains(about: str, result: SampledResult, scored: bool) -> list[Block]:
     for gain in result["gains"]:
         one = gain["as_scored"] if scored else gain
         cells = (
-            text(f"{gain['a']} − {gain['b']}"),
-            count(gain["k"]),
-            points(gain["published"]),
-            points(one["gain"]),
-            points_interval(one["interval"]),
-            p_value(gain["as_scored"]["p_value"] if scored else gain["p_adjusted"]),
+            cell.text(f"{gain['a']} − {gain['b']}"),
+            cell.count(gain["k"]),
+            cell.points(gain["published"]),
+            cell.points(one["gain"]),
+            cell.points_interval(one["interval"]),
+            cell.p_value(gain["as_scored"]["p_value"] if scored else gain["p_adjusted"]),
         )
         rows.append(Row(cells, gain["significant"] and not scored))
     pair = Column("of − over", left=True, once=True)
@@ -186,10 +178,10 @@ def _gains(about: str, result: SampledResult, scored: bool) -> list[Block]:
 def _stages(stages: Sequence[StageRow]) -> Table:
     came = Column("what came of it", left=True, folds=True)
     rows = tuple(
-        Row((text(row["name"]), _seconds(row["seconds"]), text(facts_text(row["facts"]))))
+        Row((cell.text(row["name"]), _seconds(row["seconds"]), cell.text(facts_text(row["facts"]))))
         for row in stages
     )
-    total = Row((text("all"), _seconds(sum(row["seconds"] for row in stages)), EMPTY))
+    total = Row((cell.text("all"), _seconds(sum(row["seconds"] for row in stages)), EMPTY))
     return Table(columns("stage", "seconds", came), (rows, (total,)), exported=False, name="stages")
 
 
@@ -204,8 +196,8 @@ def forecast(experiment: str, scale: Scale, found: Sequence[Need], asked: Asks) 
     heads = columns("stage", "calls", "", "tokens in", "out", "time", "cost")
     costs = [need.cost_usd for need in found]
     whole = None if None in costs else sum(cost for cost in costs if cost)
-    time = text(duration(sum(need.seconds for need in found)))
-    total = Row((text("all"), EMPTY, EMPTY, EMPTY, EMPTY, time, _cost(whole)))
+    time = cell.text(duration(sum(need.seconds for need in found)))
+    total = Row((cell.text("all"), EMPTY, EMPTY, EMPTY, EMPTY, time, _cost(whole)))
     return [
         [
             said(f"reproduce {experiment} · scale {scale.name} · {scale.about}", style="bold"),
@@ -218,8 +210,11 @@ def forecast(experiment: str, scale: Scale, found: Sequence[Need], asked: Asks) 
 
 
 def _need(need: Need) -> Row:
-    amounts = many(need.calls), text(need.unit), many(need.tokens_in), many(need.tokens_out)
-    return Row((text(need.stage), *amounts, text(duration(need.seconds)), _cost(need.cost_usd)))
+    calls, took = cell.many(need.calls), cell.text(duration(need.seconds))
+    tokens = map(cell.many, (need.tokens_in, need.tokens_out))
+    return Row(
+        (cell.text(need.stage), calls, cell.text(need.unit), *tokens, took, _cost(need.cost_usd))
+    )
 
 
 def _judged_by(asked: Asks) -> str:

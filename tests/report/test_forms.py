@@ -18,12 +18,13 @@ from sami_eval.experiment.agreement import agreement
 from sami_eval.experiment.agreement_document import AgreementDocument, agreement_document
 from sami_eval.experiment.envelope import dump
 from sami_eval.experiment.judged import Judged
+from sami_eval.report import cell
 from sami_eval.report.finished import Finished, report_of
 from sami_eval.report.formats.console import render
 from sami_eval.report.formats.csv import csv as as_csv
 from sami_eval.report.formats.latex import latex
 from sami_eval.report.formats.markdown import markdown
-from sami_eval.report.table import Column, Lines, Report, Row, Table, columns, count, interval, text
+from sami_eval.report.table import Column, Lines, Report, Row, Table, columns
 from tests.report.test_console import PAIR, THREE
 from tests.report.test_html_report import Seen
 from tests.report.test_passk_console import FOUR
@@ -83,10 +84,22 @@ def test_csv_holds_every_figure_of_a_table_in_full(found: Finished) -> None:
 TABLE = Table(
     columns(Column("name", left=True, once=True), "n", Column("95% CI"), Column("more", wide=True)),
     (
-        (Row((text("a name too long", 8), count(1), interval([0.1, 0.25]), count(7))),),
         (
-            Row((text("same"), count(2), interval(None), count(8)), significant=True),
-            Row((text("same"), count(3), interval([0, 1]), count(9))),
+            Row(
+                (
+                    cell.text("a name too long", 8),
+                    cell.count(1),
+                    cell.interval([0.1, 0.25]),
+                    cell.count(7),
+                )
+            ),
+        ),
+        (
+            Row(
+                (cell.text("same"), cell.count(2), cell.interval(None), cell.count(8)),
+                significant=True,
+            ),
+            Row((cell.text("same"), cell.count(3), cell.interval([0, 1]), cell.count(9))),
         ),
     ),
 )
