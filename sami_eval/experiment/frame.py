@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from sami_eval.align.adapters import ensure_in
+from sami_eval.align.chain import existing
 from sami_eval.core.config import Config
 from sami_eval.core.progress import Progress
 from sami_eval.core.stages import Stages
@@ -75,6 +76,20 @@ class Experiment(Protocol[T_contra, P, A, S, D]):
 
     def foresee(self, plan: P, sides: Sequence[Contender], ledger: Ledger, /) -> Forecast:
         """What would be drawn and scored at most: counted, not asked."""
+
+
+def draw(
+    kind: Experiment[T, P, A, S, D],
+    settings: T,
+    config: Config,
+    progress: Progress,
+    purse: Purse | None = None,
+) -> A:
+    """What a run draws, into the ledger alone; no adapter is trained for it."""
+    plan = kind.make_plan(settings, config, purse)
+    with Ledger(config.ledger_path, say=progress.say) as ledger:
+        sides = resolved(plan, existing(config))
+        return kind.draw(plan, sides, Tools(config, ledger, progress, plan.client))
 
 
 def forecast(kind: Experiment[T, P, A, S, D], settings: T, config: Config) -> Forecast:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +11,7 @@ from sami_eval.align import launch
 from sami_eval.core.config import Config
 from sami_eval.core.progress import Progress
 from sami_eval.core.versions import versions
+from sami_eval.experiment.envelope import dump
 from sami_eval.experiment.frame import shown
 from sami_eval.experiment.reproduce import gsm8k, mtbench
 from sami_eval.experiment.reproduce.checklist import Record, Stage, run_stages
@@ -54,8 +54,7 @@ def reproduce(
         return None
     document = _document(experiment, asked, list(records.values()), command)
     if launch.is_main():
-        text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-        atomic_write(asked.folder / KIND.file, text)
+        atomic_write(asked.folder / KIND.file, dump(document))
     return document
 
 

@@ -15,7 +15,6 @@ from sami_eval.core.progress import Progress
 from sami_eval.core.records import read_lines
 from sami_eval.data.gsm8k import read_problems
 from sami_eval.experiment import passk
-from sami_eval.experiment.frame import run
 from sami_eval.experiment.passk_document import KIND, read_passk
 from sami_eval.experiment.passk_plan import make_plan
 from sami_eval.experiment.reproduce import work
@@ -89,18 +88,8 @@ def check(asked: Asked) -> None:
 def sample_all(asked: Asked, config: Config, progress: Progress, command: str) -> Facts:
     """Every way of sampling as a run of its own."""
     drawn = 0
-    for how in asked.scale.gsm8k.sampling:
-        progress.say(f"sampling: {how.name}")
-        settings = settings_of(asked, how)
-        document = run(
-            passk,
-            settings,
-            config,
-            progress,
-            command=command,
-            purse=asked.purse,
-            replace=True,
-        )
+    ways = {how.name: settings_of(asked, how) for how in asked.scale.gsm8k.sampling}
+    for document in work.run_each(passk, "sampling", ways, asked, config, progress, command):
         drawn += document["n_problems"] * document["samples"] * len(document["contenders"])
     return {"samples": drawn}
 

@@ -9,15 +9,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sami_eval.align.chain import existing
 from sami_eval.core.config import Config
 from sami_eval.core.progress import Progress
 from sami_eval.experiment import compare
 from sami_eval.experiment.compare_plan import make_plan
 from sami_eval.experiment.comparison_rows import ComparisonRow
 from sami_eval.experiment.document import Document, read_document
-from sami_eval.experiment.frame import run
-from sami_eval.experiment.plan import resolved
+from sami_eval.experiment.frame import draw
 from sami_eval.experiment.reproduce import work
 from sami_eval.experiment.reproduce.audit import DIGITS, published
 from sami_eval.experiment.reproduce.beside import words
@@ -28,8 +26,6 @@ from sami_eval.experiment.reproduce.work import Asked, Bench
 from sami_eval.experiment.runs import DOCUMENT
 from sami_eval.experiment.settings import CompareSettings
 from sami_eval.generate.recipes import BASE
-from sami_eval.generate.tools import Tools
-from sami_eval.ledger.store import Ledger
 
 RECIPES = {"sft": "sft", "dpo": "sft+dpo", "sami": "sft+sami"}
 # In the paper's names, and in the order of its pairings.
@@ -109,10 +105,7 @@ def respond_all(asked: Asked, config: Config, progress: Progress) -> Facts:
         if how.principles_shown in seen:
             continue
         seen.add(how.principles_shown)
-        plan = make_plan(settings_of(asked, how), config, asked.purse)
-        with Ledger(config.ledger_path, say=progress.say) as ledger:
-            sides = resolved(plan, existing(config))
-            drawn = compare.draw(plan, sides, Tools(config, ledger, progress))
+        drawn = draw(compare, settings_of(asked, how), config, progress, asked.purse)
         for response in (one for each in drawn.responses.values() for one in each):
             answers += len(response.turns)
             tokens += sum(n or 0 for n in response.n_tokens)
@@ -122,17 +115,8 @@ def respond_all(asked: Asked, config: Config, progress: Progress) -> Facts:
 def judge_all(asked: Asked, config: Config, progress: Progress, command: str) -> Facts:
     """Every way of judging as a run of its own; with all before it they stay below --max-cost."""
     before, turns = asked.purse.spent_usd, 0
-    for how in asked.scale.mtbench.judging:
-        progress.say(f"judging: {how.name}")
-        document = run(
-            compare,
-            settings_of(asked, how),
-            config,
-            progress,
-            command=command,
-            purse=asked.purse,
-            replace=True,
-        )
+    ways = {how.name: settings_of(asked, how) for how in asked.scale.mtbench.judging}
+    for document in work.run_each(compare, "judging", ways, asked, config, progress, command):
         turns += sum(row["n_turns"] for row in document["comparisons"])
     spent = asked.purse.spent_usd - before
     return {"turns judged": turns, "USD": round(spent, 2)} if spent else {"turns judged": turns}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from sami_eval.core.types import Contrast, Model, Principle, Prompt
 from sami_eval.data import prompt_sets
 from sami_eval.data.constitutions import principles_for, read_constitution
 from sami_eval.data.contrasts import contrasts_to_jsonl, read_contrasts
+from sami_eval.experiment.frame import A, D, Experiment, P, S, T, run
 from sami_eval.experiment.plan import check_server
 from sami_eval.experiment.reproduce.checklist import Facts, Stage
 from sami_eval.experiment.reproduce.scale import (
@@ -263,6 +264,23 @@ def _metrics(folder: Path) -> Facts:
     """What the card says of the training's end."""
     last = ((card.read(folder) or {}).get("metrics") or {}).get("last", {})
     return {"steps": last.get("step"), "loss": round(last["loss"], 3)} if "loss" in last else {}
+
+
+def run_each(
+    kind: Experiment[T, P, A, S, D],
+    doing: str,
+    ways: Mapping[str, T],
+    asked: Asked,
+    config: Config,
+    progress: Progress,
+    command: str,
+) -> Iterator[D]:
+    """Every way as a run of its own; all that the reproduction asks stays below one limit."""
+    for name, settings in ways.items():
+        progress.say(f"{doing}: {name}")
+        yield run(
+            kind, settings, config, progress, command=command, purse=asked.purse, replace=True
+        )
 
 
 def trained_models(bench: Bench, recipes_by_name: Mapping[str, str]) -> dict[str, dict[str, str]]:
