@@ -47,7 +47,7 @@ class Raters:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Sides:
     """The judge with people, and people with each other: the ceiling.
 
     there: the judge with people on the items of the ceiling alone, those with several voters.
@@ -76,11 +76,11 @@ class Agreement:
     n_pairs: int
     n_voters: int
     left_out: int
-    total: Row
-    by_category: Mapping[str, Row]
-    by_turn: Mapping[str, Row]
+    total: Sides
+    by_category: Mapping[str, Sides]
+    by_turn: Mapping[str, Sides]
     confusion: Mapping[Said, int]
-    by_kind: Mapping[str, Mapping[str, Row]] = field(default_factory=dict)
+    by_kind: Mapping[str, Mapping[str, Sides]] = field(default_factory=dict)
     scores_unused: int = 0
 
 
@@ -123,7 +123,7 @@ def agreement(judged: Judged, votes: Sequence[Vote]) -> Agreement:
     )
 
 
-def _by_kind(judged: Judged, votes: Sequence[Vote]) -> dict[str, Mapping[str, Row]]:
+def _by_kind(judged: Judged, votes: Sequence[Vote]) -> dict[str, Mapping[str, Sides]]:
     """Rows by turn of each kind of voter, by the name before its number; none for one kind."""
     kinds: dict[str, list[Vote]] = defaultdict(list)
     for vote in votes:
@@ -184,7 +184,7 @@ def _by_turn(rated: Sequence[_Rated]) -> dict[str, list[_Rated]]:
     return dict(groups)
 
 
-def _row(rated: Sequence[_Rated]) -> Row:
+def _row(rated: Sequence[_Rated]) -> Sides:
     from sami_eval.stats import fleiss_estimate
 
     ceiling = [one for one in rated if len(one.people) > 1]
@@ -196,7 +196,7 @@ def _row(rated: Sequence[_Rated]) -> Row:
     kappas = [
         _figure(fleiss_estimate(labels), several) for labels in (several, _both_ways(several))
     ]
-    return Row(_judge(rated), Raters(*_shares(people), *kappas), _judge(ceiling))
+    return Sides(_judge(rated), Raters(*_shares(people), *kappas), _judge(ceiling))
 
 
 def _judge(rated: Sequence[_Rated]) -> Raters:

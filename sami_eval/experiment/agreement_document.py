@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, Literal, TypedDict
 
 from sami_eval.core.types import Winner
-from sami_eval.experiment.agreement import LABELS, Agreement, Figure, Raters, Row
+from sami_eval.experiment.agreement import LABELS, Agreement, Figure, Raters, Sides
 from sami_eval.experiment.envelope import Kind
 
 SCHEMA: Final = "sami-eval/agreement/1"
@@ -45,7 +45,7 @@ class RatersRow(TypedDict):
 
 
 class SidesRow(TypedDict):
-    """`agreement.Row` in JSON."""
+    """`agreement.Sides` in JSON."""
 
     judge_with_people: RatersRow
     people: RatersRow
@@ -123,7 +123,7 @@ def _said(found: Agreement, judge: Winner) -> SaidRow:
     return {"a": a, "tie": tie, "b": b}
 
 
-def _sides(row: Row) -> SidesRow:
+def _sides(row: Sides) -> SidesRow:
     return {
         "judge_with_people": _raters(row.judge),
         "people": _raters(row.people),

@@ -22,7 +22,7 @@ from sami_eval.experiment.reproduce.scale import (
     Expected,
     MtBench,
     Scale,
-    Training,
+    Trainings,
     Writing,
 )
 from sami_eval.generate.standing import EMBEDDED as THE_BASE
@@ -112,7 +112,7 @@ def accepted(writing: Writing, share: float) -> int:
 
 
 def _training(
-    recipes: Mapping[str, str], writing: Writing, training: Training, expected: Expected, name: str
+    recipes: Mapping[str, str], writing: Writing, training: Trainings, expected: Expected, name: str
 ) -> Iterator[Need]:
     n = accepted(writing, expected.accepted[name])
     for stage, recipe in recipes.items():

@@ -22,7 +22,7 @@ from sami_eval.experiment.reproduce.audit import published
 from sami_eval.experiment.reproduce.beside import words
 from sami_eval.experiment.reproduce.checklist import Facts, Stage
 from sami_eval.experiment.reproduce.document import GainRow, SampledResult
-from sami_eval.experiment.reproduce.scale import Sampling, base_spec
+from sami_eval.experiment.reproduce.scale import PasskSampling, base_spec
 from sami_eval.experiment.reproduce.work import Asked, Bench
 from sami_eval.experiment.samples import Attempts, as_paper_scored, attempts
 from sami_eval.experiment.settings import PasskSettings
@@ -55,7 +55,7 @@ def stages(asked: Asked, progress: Progress, command: str) -> list[Stage]:
     return [*work.stages(place, RECIPES), samples]
 
 
-def settings_of(asked: Asked, how: Sampling) -> PasskSettings:
+def settings_of(asked: Asked, how: PasskSampling) -> PasskSettings:
     """What `passk` is asked for one way of sampling."""
     of = asked.scale.gsm8k
     return PasskSettings(
@@ -99,7 +99,7 @@ def result(asked: Asked) -> list[SampledResult]:
     return [_sampled(asked, how) for how in asked.scale.gsm8k.sampling]
 
 
-def _sampled(asked: Asked, how: Sampling) -> SampledResult:
+def _sampled(asked: Asked, how: PasskSampling) -> SampledResult:
     folder = asked.run(how.name)
     document = read_passk(folder / KIND.file)
     tried = read_attempts(folder)

@@ -69,7 +69,7 @@ class Writing:
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
+class Trainings:
     """preset: of `align/presets.toml`. changes: method -> fields of Options that differ from it."""
 
     preset: str
@@ -98,14 +98,14 @@ class MtBench:
 
     base: str
     contrasts: Writing
-    training: Training
+    training: Trainings
     judging: tuple[Judging, ...]
     questions: int
     max_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
+class PasskSampling:
     """One pass@k run. protocol: "default" or "paper", its prompt, temperature, top_p and split."""
 
     name: str
@@ -121,8 +121,8 @@ class Gsm8k:
 
     base: str
     contrasts: Writing
-    training: Training
-    sampling: tuple[Sampling, ...]
+    training: Trainings
+    sampling: tuple[PasskSampling, ...]
     ks: tuple[int, ...]
 
 
@@ -246,7 +246,7 @@ def _check_expected(expected: Expected, file: Toml) -> None:
                 _bad(file, f"expected.{name}", f"without `{one}`")
 
 
-def _check_experiment(name: str, writing: Writing, training: Training, file: Toml) -> None:
+def _check_experiment(name: str, writing: Writing, training: Trainings, file: Toml) -> None:
     from sami_eval.align.options import change, preset
 
     if not writing.sets:

@@ -27,7 +27,7 @@ from sami_eval.experiment.reproduce.scale import (
     EMBEDDED,
     PromptSet,
     Scale,
-    Training,
+    Trainings,
     Writing,
     base_spec,
     constitution_file,
@@ -94,7 +94,7 @@ class Bench:
     asked: Asked
     base: str
     writing: Writing
-    training: Training
+    training: Trainings
     progress: Progress
 
     @property
