@@ -8,9 +8,10 @@ from __future__ import annotations
 import dataclasses
 import math
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import repeat
 from typing import (
     Annotated,
     Any,
@@ -147,8 +148,8 @@ def _reader(kind: Any, build: bool) -> Read:
     if origin in (list, tuple, Sequence):
         make = (list if origin is list else tuple) if build else None
         if origin is tuple and parts[-1] is not Ellipsis:
-            return _places([_reader(part, build) for part in parts], make)
-        return _items(_reader(parts[0], build), make)
+            return _items([_reader(part, build) for part in parts], len(parts), make)
+        return _items(repeat(_reader(parts[0], build)), None, make)
     if origin in (dict, Mapping):
         return _mapping(_reader(parts[1], build), build)
     if is_typeddict(kind) or dataclasses.is_dataclass(kind):
@@ -223,34 +224,21 @@ def _union(several: Sequence[Read], optional: bool) -> Read:
     return one_of
 
 
-def _items(read: Read, make: Callable[[list[Any]], Any] | None) -> Read:
+def _items(reads: Iterable[Read], n: int | None, make: Callable[[list[Any]], Any] | None) -> Read:
+    """Of a list, each value read by its own; n: so many of them."""
+
     def items(value: Any) -> Any:
-        if not isinstance(value, list | tuple):
+        if not isinstance(value, list | tuple) or n not in (None, len(value)):
             raise MisfitError(value)
         found: list[Any] = []
         try:
-            for one in value:
+            for one, read in zip(value, reads, strict=False):
                 found.append(read(one))
         except MisfitError as error:
             raise error.inside(len(found)) from None
         return make(found) if make else value
 
     return items
-
-
-def _places(several: Sequence[Read], make: Callable[[list[Any]], Any] | None) -> Read:
-    def places(value: Any) -> Any:
-        if not isinstance(value, list | tuple) or len(value) != len(several):
-            raise MisfitError(value)
-        found: list[Any] = []
-        try:
-            for read, one in zip(several, value, strict=True):
-                found.append(read(one))
-        except MisfitError as error:
-            raise error.inside(len(found)) from None
-        return make(found) if make else value
-
-    return places
 
 
 def _mapping(read: Read, build: bool) -> Read:

@@ -140,6 +140,7 @@ class _PairRow(TypedDict):
 def _fastchat(row: dict[str, Any], where: str, sides: set[tuple[str, str]]) -> list[Verdict]:
     """Both orders' verdicts of a line; the first line of two models says which is a."""
     pair = record(row, _PairRow, where, PAIR_HINT)
+    question, turn = pair["question_id"], pair["turn"] - 1
     one, other = pair["model_1"], pair["model_2"]
     if one == other:
         raise UsageError(f"`{one}` is compared with itself", PAIR_HINT, where)
@@ -160,19 +161,7 @@ def _fastchat(row: dict[str, Any], where: str, sides: set[tuple[str, str]]) -> l
         winner: Any = winner_of.get(said, None if said == ERROR else "tie")
         first: Order = "a" if shown_first == a else "b"
         reason = "recorded as an error" if winner is None else None
-        judged = Verdict(
-            pair["question_id"],
-            pair["turn"] - 1,
-            name,
-            a,
-            b,
-            first,
-            0,
-            winner,
-            _score(row),
-            reason,
-            text,
-        )
+        judged = Verdict(question, turn, name, a, b, first, 0, winner, _score(row), reason, text)
         verdicts.append(judged)
     return verdicts
 
