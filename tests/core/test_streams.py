@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from sami_eval import cli
+from sami_eval.data.contrasts import contrasts_to_jsonl
 from tests import ROOT, SHARED
+from tests.align_models import CONTRASTS
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
 from tests.records import write_rows
 
@@ -188,7 +190,8 @@ LONG = "n" * 300
         ["compare", "x.jsonl", "y.jsonl", "--prompts", f"{LONG}.jsonl"],
         ["compare", "x.jsonl", "y.jsonl", "--prompts", "q.jsonl", "--judge", "rules",
          "--out", LONG],
-        ["compare", "base", "sft", "--base", LONG, "--dry-run"], ["align", "sft", "--out", LONG],
+        ["compare", "base", "sft", "--base", LONG, "--dry-run"],
+        ["align", "sft", "--contrasts", "c.jsonl", "--out", LONG],
         ["contrast", "--prompts", LONG], ["contrast", "--constitutions", LONG],
         ["show", "x/" * 3000], ["compare", "base", "sft", "--judge-model", f"hf:{LONG}"],
     ],
@@ -199,6 +202,7 @@ def test_a_name_that_is_too_long_is_one_line(
     question(folder)
     records(folder, "x", "a")
     records(folder, "y", "b")
+    (folder / "c.jsonl").write_text(contrasts_to_jsonl(CONTRASTS))
     assert "error: " in printed(capsys, words)
 
 
