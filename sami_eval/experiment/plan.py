@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from sami_eval.core import address
 from sami_eval.core.config import Config
 from sami_eval.core.types import SERVED, Model, Prompt
 from sami_eval.generate import models
@@ -115,9 +116,12 @@ def fields_of(settings: Any, leaving: Collection[str] = ()) -> dict[str, object]
 
 def settings_row(settings: Any, chosen: Mapping[str, object]) -> dict[str, object]:
     """Settings in JSON, with what was chosen where they leave the choice."""
+    row = {**dataclasses.asdict(settings), **chosen}
+    if row.get("base_url"):  # an address that nobody is asked at was never checked
+        row["base_url"] = address.shown(row["base_url"])
     return {
         name: str(value) if isinstance(value, Path) else value
-        for name, value in {**dataclasses.asdict(settings), **chosen}.items()
+        for name, value in row.items()
         if name != "max_unparsed"  # of the exit code alone
     }
 

@@ -151,6 +151,18 @@ def test_an_address_that_holds_a_secret_is_refused_and_not_shown(
     assert not any(b"hunter22" in path.read_bytes() for path in files)
 
 
+def test_an_exported_secret_is_kept_in_no_file_where_nobody_is_asked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://me:hunter22@127.0.0.1:9/v1?token=hunter22")
+    records = ["compare", "one.jsonl", "two.jsonl", "--prompts", "q.jsonl", "--judge", "rules"]
+    assert cli.run([*records, "--json"]) in (0, 1)
+    assert '"base_url": "http://***@127.0.0.1:9/v1?***"' in capsys.readouterr().out
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert files
+    assert not any(b"hunter22" in path.read_bytes() for path in files)
+
+
 def test_a_key_that_stands_in_the_file_itself_is_refused_and_not_shown(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
