@@ -13,7 +13,8 @@ from sami_eval.experiment.reproduce import document as reproduction
 from tests import ROOT
 
 PAGE = ROOT / "docs" / "formats.md"
-NAMED = set(re.findall(r"`([^`]+)`", PAGE.read_text(encoding="utf-8")))
+PROSE = re.sub(r"^```.*?^```$", "", PAGE.read_text(encoding="utf-8"), flags=re.S | re.M)
+NAMED = set(re.findall(r"`([^`]+)`", PROSE))
 TABLES = (
     document.Document,
     document.ContenderRow,

@@ -57,6 +57,7 @@ def format_of(model: Model) -> Format:
         model.chat_template,
         model.tokenizer,
         trusts_code(),
+        model.fingerprint,
     )
 
 
@@ -97,6 +98,7 @@ def _format(
     chat_template: str | None,
     words: str | None,
     trusting: bool,
+    fingerprint: str,  # a relative path, or a folder written anew, may mean another model by now
 ) -> Format:
     if adapter is not None:  # what can be told without torch is told before anything is asked
         peft_folder.check_init(Path(adapter))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +14,11 @@ from sami_eval.core.config import Config
 from sami_eval.core.errors import SamiEvalError, UsageError
 from sami_eval.core.progress import silent
 from sami_eval.core.types import Model, Prompt
+from sami_eval.embedded import BASE_DIR
 from sami_eval.generate import EngineChoice, Engines, GenerateSettings, format_of, respond
 from sami_eval.generate.complete import cut
 from sami_eval.generate.engine import Done, Engine
-from sami_eval.generate.models import resolve_all
+from sami_eval.generate.models import resolve_all, resolve_base
 from sami_eval.generate.text import completion_from_ids, first_stop
 from sami_eval.ledger.store import Ledger
 from tests.tiny_llama import byte_tokenizer, save_adapter, save_base
@@ -323,3 +326,18 @@ def test_an_adapter_that_does_not_fit_is_refused(models: list[Model], tmp_path: 
     forced = replace(models[0], adapter=str(adapter), fingerprint="forced")
     with pytest.raises(SamiEvalError, match="does not fit its base"):
         run(requests_for(forced, GREEDY), tmp_path / "l.db")
+
+
+def test_a_relative_name_means_what_lies_there_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contexts = []
+    for context in (128, 256):
+        place = tmp_path / str(context)
+        shutil.copytree(BASE_DIR, place / "own")
+        stated = json.loads((place / "own/config.json").read_text())
+        stated["max_position_embeddings"] = context
+        (place / "own/config.json").write_text(json.dumps(stated))
+        monkeypatch.chdir(place)
+        contexts.append(format_of(resolve_base("own", Config(place))).context)
+    assert contexts == [128, 256]
