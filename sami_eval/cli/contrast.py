@@ -37,18 +37,13 @@ def contrast(
     from sami_eval.cli import principles
     from sami_eval.core import progress
     from sami_eval.core.config import find_config
-    from sami_eval.generate import EngineChoice, parse_arguments
-    from sami_eval.server.budget import limits_of
-    from sami_eval.server.client import ClientSettings
+    from sami_eval.generate import chosen_engine
 
     config, shown = find_config(Path.cwd()), progress.terminal(quiet)
-    limits = limits_of(config.prices, settings.max_cost, settings.rpm, settings.tpm)
-    client = ClientSettings(settings.base_url, settings.concurrency, limits=limits)
-    engine = settings.engine or config.defaults.get("engine", "auto")
-    choice = EngineChoice(engine, parse_arguments(settings.engine_args), client)
+    choice = chosen_engine(settings, config)
     if principles.check(settings):
         sampling = _drafts_sampling(settings)
-        writer = _writer(settings.principle_writer or "", settings.base, config, client)
+        writer = _writer(settings.principle_writer or "", settings.base, config, choice.client)
         principles.write(settings, writer, sampling, choice, config, shown, dry_run, as_json)
         return
     _write(settings, choice, config, shown, dry_run, as_json)

@@ -64,28 +64,15 @@ def _asked(experiment: str, settings: ReproduceSettings) -> Asked:
     from sami_eval.experiment.reproduce.work import Asked
 
     config, scale = _below_scale(find_config(Path.cwd())), read_scale(settings.scale)
-    model = settings.judge_model if isinstance(settings, MtbenchSettings) else None
-    if model and {how.judge for how in scale.mtbench.judging} == {"rules"}:
+    settings = replace(settings, engine=settings.engine or config.defaults.get("engine"))
+    folder = settings.out or folder_of(experiment, scale, settings.seed, config)
+    asked = Asked(scale, config, folder, settings)
+    if asked.judge_model and {how.judge for how in scale.mtbench.judging} == {"rules"}:
         raise UsageError(
-            f"`--judge-model {model}`: a program judges at scale `{scale.name}`",
+            f"`--judge-model {asked.judge_model}`: a program judges at scale `{scale.name}`",
             'leave it out, or name a scale of your own with judge = "principles": --scale FILE',
         )
-    return Asked(
-        scale,
-        config,
-        settings.out or folder_of(experiment, scale, settings.seed, config),
-        settings.seed,
-        settings.constitutions,
-        settings.prompts,
-        model,
-        settings.base_url,
-        settings.engine or config.defaults.get("engine"),
-        settings.engine_args,
-        settings.concurrency,
-        settings.max_cost,
-        settings.rpm,
-        settings.tpm,
-    )
+    return asked
 
 
 def _below_scale(config: Config) -> Config:
@@ -134,7 +121,7 @@ def _forecast(experiment: str, asked: Asked, as_json: bool) -> None:
 
     scale = asked.scale
     found = needs(experiment, scale, asked.config, asked.judge_model)
-    of = asks(experiment, scale, asked.config, asked.questions, asked.judge_model)
+    of = asks(experiment, scale, asked.config, asked.settings.prompts, asked.judge_model)
     if as_json:
         print_json(
             {

@@ -18,12 +18,12 @@ from sami_eval.experiment import questions
 from sami_eval.experiment.corrected import People, read_people
 from sami_eval.experiment.plan import check_server, fields_of, identities, models_of, resolve
 from sami_eval.experiment.settings import CompareSettings
-from sami_eval.generate import EngineChoice, GenerateSettings, models, parse_arguments, standing
+from sami_eval.generate import EngineChoice, GenerateSettings, chosen_engine, models, standing
 from sami_eval.generate.contenders import Contender, pairs
 from sami_eval.judge.rendering import wrong_references
 from sami_eval.judge.seats import JudgeChoice, Seat, take_seats
 from sami_eval.ledger.store import key
-from sami_eval.server.budget import Purse, limits_of
+from sami_eval.server.budget import Purse
 from sami_eval.server.client import ClientSettings
 
 MAX_TOKENS = 1024  # MT-Bench's limit for an answer
@@ -54,9 +54,13 @@ class ComparePlan:
     judge: Judge
     seats: tuple[Seat, ...]
     generate: GenerateSettings
-    client: ClientSettings
     notes: tuple[str, ...]
     people: People | None = None
+
+    @property
+    def client(self) -> ClientSettings:
+        """How servers are asked, and what that may cost."""
+        return self.generate.engine.client
 
     @property
     def orders(self) -> tuple[Order, ...]:
@@ -112,12 +116,8 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
     _check_pair(settings.contenders)
     base_spec = settings.base or config.defaults.get("base")
     base = models.resolve_base(base_spec, config)
-    client = ClientSettings(
-        base_url=settings.base_url,
-        concurrency=settings.concurrency,
-        timeout_s=settings.timeout,
-        limits=limits_of(config.prices, settings.max_cost, settings.rpm, settings.tpm, purse),
-    )
+    engine = chosen_engine(settings, config, purse, settings.timeout)
+    client = engine.client
     # A name that means nothing is said before questions are fetched or an adapter is trained.
     sides = resolve(settings.contenders, base_spec, client, config, lambda spec, base: base)
     named = models_of(sides)
@@ -143,8 +143,7 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
         shown,
         judge,
         seats,
-        _generate_settings(settings, config, found.embedded, shown, client),
-        client,
+        _generate_settings(settings, found.embedded, shown, engine),
         (*passed_over, *found.notes, *notes, *(one for one in said if one)),
         _people(settings, sides, asked),
     )
@@ -223,7 +222,7 @@ def _first_turns(prompt: Prompt, n: int) -> Prompt:
 
 
 def _generate_settings(
-    settings: CompareSettings, config: Config, embedded: bool, shown: bool, client: ClientSettings
+    settings: CompareSettings, embedded: bool, shown: bool, engine: EngineChoice
 ) -> GenerateSettings:
     default_tokens = EMBEDDED_MAX_TOKENS if embedded else MAX_TOKENS
     return GenerateSettings(
@@ -231,9 +230,5 @@ def _generate_settings(
         temperature=settings.temperature,
         seed=settings.seed,
         with_principles=shown,
-        engine=EngineChoice(
-            settings.engine or config.defaults.get("engine", "auto"),
-            parse_arguments(settings.engine_args),
-            client,
-        ),
+        engine=engine,
     )

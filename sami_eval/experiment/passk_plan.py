@@ -14,10 +14,10 @@ from sami_eval.data.gsm8k import EMBEDDED, HUB_ID, Problem
 from sami_eval.experiment.plan import fields_of, identities, models_of, resolve
 from sami_eval.experiment.runs import slug
 from sami_eval.experiment.settings import PasskSettings
-from sami_eval.generate import EngineChoice, models, parse_arguments, standing
+from sami_eval.generate import EngineChoice, chosen_engine, models, standing
 from sami_eval.generate.contenders import Contender
 from sami_eval.ledger.store import key
-from sami_eval.server.budget import Purse, limits_of
+from sami_eval.server.budget import Purse
 from sami_eval.server.client import ClientSettings
 
 TASK = "gsm8k"
@@ -50,8 +50,12 @@ class PasskPlan:
     top_p: float
     max_tokens: int
     engine: EngineChoice
-    client: ClientSettings
     notes: tuple[str, ...] = ()
+
+    @property
+    def client(self) -> ClientSettings:
+        """How servers are asked, and what that may cost."""
+        return self.engine.client
 
     @property
     def task(self) -> str:
@@ -110,11 +114,8 @@ def make_plan(settings: PasskSettings, config: Config, purse: Purse | None = Non
     temperature, top_p = _drawing(settings, samples)
     base_spec = settings.base or config.defaults.get("base")
     base = models.resolve_base(base_spec, config)
-    client = ClientSettings(
-        base_url=settings.base_url,
-        concurrency=settings.concurrency,
-        limits=limits_of(config.prices, settings.max_cost, settings.rpm, settings.tpm, purse),
-    )
+    engine = chosen_engine(settings, config, purse)
+    client = engine.client
     # A name that means nothing is said before problems are fetched or an adapter is trained.
     sides = resolve(settings.contenders, base_spec, client, config, lambda spec, base: base)
     named = models_of(sides)
@@ -123,7 +124,6 @@ def make_plan(settings: PasskSettings, config: Config, purse: Purse | None = Non
     source, split = _source(settings, embedded)
     found = gsm8k.read_problems(settings.prompts or source, split, settings.cluster)
     problems = gsm8k.limited(found, settings.limit)
-    name = settings.engine or config.defaults.get("engine", "auto")
     return PasskPlan(
         settings,
         config,
@@ -138,8 +138,7 @@ def make_plan(settings: PasskSettings, config: Config, purse: Purse | None = Non
         temperature,
         top_p,
         settings.max_tokens or (EMBEDDED_MAX_TOKENS if embedded else MAX_TOKENS),
-        EngineChoice(name, parse_arguments(settings.engine_args), client),
-        client,
+        engine,
         tuple(filter(None, [standing.difference(named, client.base_url)])),
     )
 

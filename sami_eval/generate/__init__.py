@@ -4,7 +4,13 @@ Layer 2: imports data, ledger, server, embedded and below; judge, align and all 
 """
 
 from sami_eval.generate.complete import complete
-from sami_eval.generate.engine import Engine, EngineChoice, parse_arguments, request_key
+from sami_eval.generate.engine import (
+    Engine,
+    EngineChoice,
+    chosen_engine,
+    parse_arguments,
+    request_key,
+)
 from sami_eval.generate.engines import Engines
 from sami_eval.generate.formats import Format, format_of
 from sami_eval.generate.respond import GenerateSettings, respond, temperature_of
@@ -15,6 +21,7 @@ __all__ = [
     "Engines",
     "Format",
     "GenerateSettings",
+    "chosen_engine",
     "complete",
     "format_of",
     "parse_arguments",

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Protocol
 
 from sami_eval.core.calls import Completion, Request
-from sami_eval.core.config import ENGINES
+from sami_eval.core.config import ENGINES, Config
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import SERVED, Model
 from sami_eval.generate.loading import trust
 from sami_eval.generate.peft_folder import shares_network
 from sami_eval.ledger.store import key
-from sami_eval.server.client import ClientSettings
+from sami_eval.server.budget import Purse, limits_of
+from sami_eval.server.client import TIMEOUT_S, ClientSettings
 
 Done = Callable[[Sequence[tuple[int, Completion]]], None]
 
@@ -57,6 +58,54 @@ class EngineChoice:
                 f"unknown engine `{self.name}`",
                 f"known: {', '.join(ENGINES)}; a server is a model `openai:NAME`",
             )
+
+
+class EngineSettings(Protocol):
+    """What a command was asked of who generates and of servers, as far as every one is asked it."""
+
+    @property
+    def engine(self) -> str | None:
+        """Its name, where one is named."""
+
+    @property
+    def engine_args(self) -> tuple[str, ...]:
+        """KEY=VALUE, passed to it."""
+
+    @property
+    def base_url(self) -> str | None:
+        """The server that is asked, where one is named."""
+
+    @property
+    def concurrency(self) -> int:
+        """Requests in flight at once."""
+
+    @property
+    def max_cost(self) -> float | None:
+        """USD that no call may pass."""
+
+    @property
+    def rpm(self) -> float | None:
+        """Requests a minute at most."""
+
+    @property
+    def tpm(self) -> float | None:
+        """Tokens a minute at most."""
+
+
+def chosen_engine(
+    settings: EngineSettings,
+    config: Config,
+    purse: Purse | None = None,
+    timeout_s: float = TIMEOUT_S,
+) -> EngineChoice:
+    """The engine that is asked for, else the config's; its client asks below the limits.
+
+    purse: of runs that stay below one `max_cost` together. timeout_s: for one attempt at a call.
+    """
+    limits = limits_of(config.prices, settings.max_cost, settings.rpm, settings.tpm, purse)
+    client = ClientSettings(settings.base_url, settings.concurrency, timeout_s, limits=limits)
+    name = settings.engine or config.defaults.get("engine", "auto")
+    return EngineChoice(name, parse_arguments(settings.engine_args), client)
 
 
 def parse_arguments(pairs: Sequence[str]) -> dict[str, str]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 API_FAILURE = "API failure"  # opens the `failure` of a reply that is worth asking for again
 
+TIMEOUT_S = 300.0
 _TEMPORARY = (408, 409, 429)
 # A key is for the address it was given for: nothing is sent on to where that points.
 _WHERE_ASKED: RequestOptions = {"follow_redirects": False}
@@ -52,7 +53,7 @@ class ClientSettings:
 
     base_url: str | None = None
     concurrency: int = 16
-    timeout_s: float = 300.0
+    timeout_s: float = TIMEOUT_S
     max_retries: int = 6
     backoff_s: float = 0.5
     max_backoff_s: float = 30.0

@@ -18,6 +18,7 @@ from sami_eval.core.progress import Progress
 from sami_eval.core.types import Model, Usage
 from sami_eval.server import endpoint
 from sami_eval.server.attempt import API_FAILURE, Adapted, Connections, Temporary
+from sami_eval.server.attempt import TIMEOUT_S as TIMEOUT_S
 from sami_eval.server.attempt import ClientSettings as ClientSettings
 from sami_eval.server.budget import BudgetError
 from sami_eval.server.endpoint import masked

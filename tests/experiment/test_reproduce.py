@@ -30,6 +30,7 @@ from sami_eval.experiment.reproduce.checklist import FILE
 from sami_eval.experiment.reproduce.scale import read_scale
 from sami_eval.experiment.reproduce.work import Asked, kept, trained_models, write_contrasts
 from sami_eval.experiment.runs import DOCUMENT
+from sami_eval.experiment.settings import MtbenchSettings
 from sami_eval.generate import card
 from sami_eval.server.budget import BudgetError, Purse
 from tests.align_models import CONTRASTS
@@ -128,8 +129,8 @@ def test_the_writers_and_the_judges_calls_share_one_limit(
     rows = map(to_row, embedded.prompts("evaluation"))
     write_rows(questions, *rows)
     with LoopbackJudge(Behaviour(script=answers)) as server:
-        asked = Asked(scale, config, folder / "out", base_url=server.url, max_cost=6.0)
-        asked = replace(asked, questions=questions)
+        settings = MtbenchSettings(prompts=questions, base_url=server.url, max_cost=6.0)
+        asked = Asked(scale, config, folder / "out", settings)
         mtbench.check(asked)
         write_contrasts(mtbench.bench(asked, silent()))
         assert asked.purse.spent_usd == pytest.approx(4.8) == pytest.approx(0.1 * server.n_calls)
@@ -194,7 +195,7 @@ def test_a_constitution_without_principles_for_the_prompts_is_named(folder: Path
         'weak = "w"\nstrong = "s"\nantithesis = "t"\n'
     )
     (folder / "mine.toml").write_text(text)
-    asked = replace(asked_in(folder), constitutions=folder / "mine.toml")
+    asked = replace(asked_in(folder), settings=MtbenchSettings(constitutions=folder / "mine.toml"))
     with pytest.raises(UsageError, match="no principle is for the category") as caught:
         write_contrasts(mtbench.bench(asked, silent()))
     assert caught.value.where == str(folder / "mine.toml")

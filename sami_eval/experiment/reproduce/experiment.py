@@ -68,7 +68,7 @@ def _document(experiment: str, asked: Asked, records: list[Record], command: str
         "about": scale.about,
         "base": of.base,
         "embedded": of.base == EMBEDDED,
-        "seed": asked.seed,
+        "seed": asked.settings.seed,
         "folder": shown(asked.folder, asked.config),
         "stages": [cast(StageRow, asdict(record)) for record in records],
         "results": EXPERIMENTS[experiment].result(asked),

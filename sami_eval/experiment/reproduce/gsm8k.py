@@ -64,18 +64,18 @@ def settings_of(asked: Asked, how: PasskSampling) -> PasskSettings:
         samples=how.samples,
         max_tokens=how.max_tokens,
         limit=how.problems,
-        prompts=asked.questions,
+        prompts=asked.settings.prompts,
         protocol=how.protocol,
         base=base_spec(of.base),
-        base_url=asked.base_url,
-        engine=asked.engine,
-        engine_args=asked.engine_args,
-        seed=asked.seed,
+        base_url=asked.settings.base_url,
+        engine=asked.settings.engine,
+        engine_args=asked.settings.engine_args,
+        seed=asked.settings.seed,
         out=asked.run(how.name),
-        concurrency=asked.concurrency,
-        max_cost=asked.max_cost,
-        rpm=asked.rpm,
-        tpm=asked.tpm,
+        concurrency=asked.settings.concurrency,
+        max_cost=asked.settings.max_cost,
+        rpm=asked.settings.rpm,
+        tpm=asked.settings.tpm,
     )
 
 
@@ -110,7 +110,7 @@ def _sampled(asked: Asked, how: PasskSampling) -> SampledResult:
         "n_problems": document["n_problems"],
         "samples": document["samples"],
         "pass_at_k": {row["name"]: row["pass_at_k"] for row in document["contenders"]},
-        "gains": _gains(tried, ks, asked.seed),
+        "gains": _gains(tried, ks, asked.settings.seed),
     }
 
 

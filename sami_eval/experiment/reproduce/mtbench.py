@@ -66,27 +66,27 @@ def settings_of(asked: Asked, how: Judging) -> CompareSettings:
     of = asked.scale.mtbench
     constitution = {"own": None, "none": "none"}.get(how.constitution, how.constitution)
     if constitution not in (None, "none"):
-        constitution = str(asked.constitutions or constitution_file(how.constitution))
+        constitution = str(asked.settings.constitutions or constitution_file(how.constitution))
     return CompareSettings(
         tuple(CONTENDERS),
         task="mtbench",
-        prompts=asked.questions,
+        prompts=asked.settings.prompts,
         constitutions=constitution,
         generate_with_principles=how.principles_shown,
         base=base_spec(of.base),
         judge=how.judge,
         judge_model=(asked.judge_model or how.judge_model) if how.judge != "rules" else None,
-        base_url=asked.base_url,
-        engine=asked.engine,
-        engine_args=asked.engine_args,
+        base_url=asked.settings.base_url,
+        engine=asked.settings.engine,
+        engine_args=asked.settings.engine_args,
         max_tokens=of.max_tokens,
         limit=of.questions,
-        seed=asked.seed,
+        seed=asked.settings.seed,
         out=asked.run(how.name),
-        concurrency=asked.concurrency,
-        max_cost=asked.max_cost,
-        rpm=asked.rpm,
-        tpm=asked.tpm,
+        concurrency=asked.settings.concurrency,
+        max_cost=asked.settings.max_cost,
+        rpm=asked.settings.rpm,
+        tpm=asked.settings.tpm,
     )
 
 

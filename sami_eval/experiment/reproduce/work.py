@@ -15,7 +15,7 @@ from sami_eval.core.config import Config
 from sami_eval.core.errors import SamiEvalError, UsageError
 from sami_eval.core.files import read_text
 from sami_eval.core.progress import Progress
-from sami_eval.core.settings import Amount, Count, check
+from sami_eval.core.settings import check
 from sami_eval.core.types import Contrast, Model, Principle, Prompt
 from sami_eval.data import prompt_sets
 from sami_eval.data.constitutions import principles_for, read_constitution
@@ -33,38 +33,26 @@ from sami_eval.experiment.reproduce.scale import (
     constitution_file,
 )
 from sami_eval.experiment.runs import slug
-from sami_eval.generate import EngineChoice, card, models, parse_arguments, recipes
+from sami_eval.experiment.settings import MtbenchSettings, ReproduceSettings
+from sami_eval.generate import card, chosen_engine, models, recipes
 from sami_eval.generate.tools import Tools
 from sami_eval.ledger.store import Ledger, atomic_write
-from sami_eval.server.budget import Purse, limits_of
-from sami_eval.server.client import ClientSettings
+from sami_eval.server.budget import Purse
 
 CONTRASTS = "contrasts"
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What `sami-eval reproduce` was asked besides the scale.
+    """What `sami-eval reproduce` was asked, its scale read.
 
-    folder: of the reproduction. constitutions: a file in the place of the scale's constitution.
-    questions: MT-Bench's, or GSM8K's problems, as a file. judge_model: in the place of the scale's.
-    purse: all stages' calls, below one max_cost.
+    folder: of the reproduction. purse: all stages' calls, below one max_cost.
     """
 
     scale: Scale
     config: Config
     folder: Path
-    seed: Amount = 0
-    constitutions: Path | None = None
-    questions: Path | None = None
-    judge_model: str | None = None
-    base_url: str | None = None
-    engine: str | None = None
-    engine_args: tuple[str, ...] = ()
-    concurrency: Count = 16
-    max_cost: float | None = None
-    rpm: float | None = None
-    tpm: float | None = None
+    settings: ReproduceSettings = field(default_factory=ReproduceSettings)
     purse: Purse = field(default_factory=Purse)
 
     def __post_init__(self) -> None:
@@ -80,11 +68,16 @@ class Asked:
         return self.runs / slug(name)
 
     @property
-    def settings(self) -> tuple[object, ...]:
+    def judge_model(self) -> str | None:
+        """What judges in the place of the scale's, where anything is judged."""
+        return self.settings.judge_model if isinstance(self.settings, MtbenchSettings) else None
+
+    @property
+    def deciding(self) -> tuple[object, ...]:
         """What every stage depends on."""
-        files = (self.constitutions, self.questions)
+        files = (self.settings.constitutions, self.settings.prompts)
         given = [read_text(path, "name a file that is there") if path else None for path in files]
-        return (self.seed, *given, self.engine, self.engine_args)
+        return (self.settings.seed, *given, self.settings.engine, self.settings.engine_args)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +101,7 @@ class Bench:
 
     def adapter(self, recipe: str) -> Path:
         """Where the adapter, or checkpoint, of a recipe lies."""
-        return chain.folder(_parsed(recipe), self.model(), self.adapters, self.asked.seed)
+        return chain.folder(_parsed(recipe), self.model(), self.adapters, self.asked.settings.seed)
 
     def contrasts(self) -> Path:
         """Where the contrasts lie."""
@@ -125,7 +118,7 @@ def stages(bench: Bench, recipes_by_name: Mapping[str, str]) -> list[Stage]:
     writes = Stage(
         CONTRASTS,
         f"`{writing.writer}` answers under contrasting constitutions",
-        (asked.settings, bench.model().fingerprint, writing),
+        (asked.deciding, bench.model().fingerprint, writing),
         (asked.folder / ADAPTERS,),
         lambda: write_contrasts(bench),
     )
@@ -165,7 +158,7 @@ def write_contrasts(bench: Bench) -> Facts:
 def _written(bench: Bench) -> tuple[Model, list[Contrast]]:
     """The writer and all its contrasts."""
     asked, writing = bench.asked, bench.writing
-    prompts = gather(writing.sets, asked.seed)
+    prompts = gather(writing.sets, asked.settings.seed)
     principles, settings = _principles(bench, prompts), _settings(asked, writing)
     with Ledger(asked.config.ledger_path, say=bench.progress.say) as ledger:
         tools = Tools(asked.config, ledger, bench.progress)
@@ -173,7 +166,7 @@ def _written(bench: Bench) -> tuple[Model, list[Contrast]]:
             writing.writer,
             base_spec(bench.base),
             config=asked.config,
-            base_url=asked.base_url,
+            base_url=asked.settings.base_url,
             ensure=adapters.ensure_in(tools),
         )[0]
         check_server(writer, settings.engine.client)
@@ -181,13 +174,12 @@ def _written(bench: Bench) -> tuple[Model, list[Contrast]]:
 
 
 def _settings(asked: Asked, writing: Writing) -> adapters.ContrastPlan:
-    limits = limits_of(asked.config.prices, asked.max_cost, asked.rpm, asked.tpm, asked.purse)
-    client = ClientSettings(asked.base_url, asked.concurrency, limits=limits)
+    seed = asked.settings.seed
     return adapters.ContrastPlan(
         n=writing.n,
-        sampling=Sampling(writing.temperature, writing.top_p, writing.max_tokens, seed=asked.seed),
-        seed=asked.seed,
-        engine=EngineChoice(asked.engine or "auto", parse_arguments(asked.engine_args), client),
+        sampling=Sampling(writing.temperature, writing.top_p, writing.max_tokens, seed=seed),
+        seed=seed,
+        engine=chosen_engine(asked.settings, asked.config, asked.purse),
         filters=writing.filters,
     )
 
@@ -211,7 +203,7 @@ def _principles(bench: Bench, prompts: Sequence[Prompt]) -> tuple[Principle, ...
     """The scale's principles, or those of `--constitutions`; every category has enough of them."""
     writing = bench.writing
     named = embedded.CONSTITUTION if writing.constitution == EMBEDDED else None
-    path = bench.asked.constitutions or named or constitution_file(writing.constitution)
+    path = bench.asked.settings.constitutions or named or constitution_file(writing.constitution)
     every = read_constitution(path)
     principles = tuple(one for one in every if not writing.only or one.id in writing.only)
     for category in sorted({prompt.category for prompt in prompts}):
@@ -252,7 +244,7 @@ def train(bench: Bench, recipe: str) -> Facts:
         read_contrasts(bench.contrasts()),
         bench.model(),
         adapters=bench.adapters,
-        seed=asked.seed,
+        seed=asked.settings.seed,
         preset=bench.training.preset,
         changes=dict(bench.training.changes.get(method, {})),
         progress=bench.progress,
