@@ -48,6 +48,10 @@ PROMPTS: Final = {
 }
 
 
+# Token ids by the tokenizer's path and the text. Of one run: a path may mean another in the next.
+Tokens = dict[tuple[str, str], tuple[int, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Samples:
     """What was drawn. completions: in the order of `requests_of`, contender after contender.
@@ -64,7 +68,8 @@ def draw(plan: PasskPlan, sides: Sequence[Contender], tools: Tools) -> Samples:
     """Every sample of every contender, in one engine."""
     found = models_of(sides)
     with Engines(plan.engine, tools.progress) as engines:
-        requests = [request for model in found for request in requests_of(model, plan)]
+        tokens = Tokens()
+        requests = [request for model in found for request in requests_of(model, plan, tokens)]
         keys = dict(by_key(requests, engines))
         stored = len(stored_of(keys, tools.ledger))
         completions = complete(requests, tools.ledger, engines, tools.progress, "sampling")
@@ -82,12 +87,15 @@ def style_of(model: Model, plan: PasskPlan) -> str:
     return "chat" if form.template or form.tokenizer.chat_template else "completion"
 
 
-def requests_of(model: Model, plan: PasskPlan) -> list[Request]:
-    """A contender's requests: all samples of a problem side by side, greedy attempts behind."""
+def requests_of(model: Model, plan: PasskPlan, tokens: Tokens) -> list[Request]:
+    """A contender's requests: all samples of a problem side by side, greedy attempts behind.
+
+    tokens: of the run's texts so far; each is tokenised once a tokenizer.
+    """
     style = style_of(model, plan)
     stop = {"completion": gsm8k.COMPLETION_STOP, "paper": gsm8k.PAPER_STOP}.get(style, ())
     drawn = Sampling(plan.temperature, plan.top_p, plan.max_tokens, stop, plan.settings.seed)
-    prompts = [_prompt(model, problem, plan, style) for problem in plan.problems]
+    prompts = [_prompt(model, problem, plan, style, tokens) for problem in plan.problems]
     requests = [
         Request(model, messages, ids, drawn, sample)
         for messages, ids in prompts
@@ -99,13 +107,10 @@ def requests_of(model: Model, plan: PasskPlan) -> list[Request]:
     return requests
 
 
-_TOKENS: dict[tuple[str, str], tuple[int, ...]] = {}
-
-
 def _prompt(
-    model: Model, problem: Problem, plan: PasskPlan, style: str
+    model: Model, problem: Problem, plan: PasskPlan, style: str, tokens: Tokens
 ) -> tuple[chat.Messages, tuple[int, ...]]:
-    """A problem as messages and token ids; each text is tokenised once a tokenizer."""
+    """A problem as messages and token ids."""
     messages = gsm8k.messages(problem, plan.examples)
     if model.engine != "local":
         return messages, ()
@@ -117,14 +122,14 @@ def _prompt(
         text = (form.tokenizer.bos_token or "") + write(problem, plan.examples)
         messages = (("user", text),)
     name = (str(form.tokenizer.name_or_path), text)
-    if name not in _TOKENS:
-        _TOKENS[name] = tuple(form.tokenizer(text, add_special_tokens=False)["input_ids"])
-    return messages, _TOKENS[name]
+    if name not in tokens:
+        tokens[name] = tuple(form.tokenizer(text, add_special_tokens=False)["input_ids"])
+    return messages, tokens[name]
 
 
 def foresee(plan: PasskPlan, sides: Sequence[Contender], ledger: Ledger) -> Forecast:
     """What a run that starts now draws at most."""
-    engines = Engines(plan.engine, silent())
+    engines, tokens = Engines(plan.engine, silent()), Tokens()
     split = f", split {plan.split}" if plan.split else ""
     greedy = " and a greedy one" if plan.settings.greedy else ""
     drawn = f"T {plan.temperature:g}, top_p {plan.top_p:g}, {len(plan.examples)} shots"
@@ -135,7 +140,7 @@ def foresee(plan: PasskPlan, sides: Sequence[Contender], ledger: Ledger) -> Fore
             ("sampling", drawn),
             ("answers", each),
         ),
-        {"contenders": tuple(_yet(model, plan, engines, ledger) for model in models_of(sides))},
+        {"contenders": tuple(_yet(one, plan, engines, tokens, ledger) for one in models_of(sides))},
         {"contenders": "answers to draw"},
         {
             "schema": FORECAST,
@@ -157,9 +162,9 @@ def foresee(plan: PasskPlan, sides: Sequence[Contender], ledger: Ledger) -> Fore
     )
 
 
-def _yet(model: Model, plan: PasskPlan, engines: Engines, ledger: Ledger) -> Bound:
+def _yet(model: Model, plan: PasskPlan, engines: Engines, tokens: Tokens, ledger: Ledger) -> Bound:
     """The samples of one contender yet to be drawn."""
-    keyed = dict(by_key(requests_of(model, plan), engines))
+    keyed = dict(by_key(requests_of(model, plan, tokens), engines))
     stored = stored_of(keyed, ledger)
     missing = [request for name, request in keyed.items() if name not in stored]
     n_stored, url, prices = len(keyed) - len(missing), plan.client.base_url, plan.config.prices

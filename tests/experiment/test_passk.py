@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +14,11 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
+from sami_eval.embedded import BASE_DIR
 from sami_eval.experiment.settings import parse_ks
+from tests import ROOT
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
-from tests.processes import count, finish, kill_when
+from tests.processes import COMMAND, count, finish, kill_when
 from tests.records import write_rows
 
 JOB = ("passk", "base", "--limit", "6", "--k", "1,4", "--samples", "4", "-q")
@@ -312,3 +317,32 @@ def test_a_cluster_that_is_none_is_one_clear_line(
     error = capsys.readouterr().err
     assert said in error
     assert "hint:" in error
+
+
+def test_a_relative_base_is_asked_in_the_words_of_the_one_that_lies_there_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ["passk", "own", "--prompts", "p.jsonl", "--k", "1", "--samples", "1", "-q"]
+    asked += ["--temperature", "0", "--no-greedy", "--json", "--out", "run"]
+    numbered = (2, 35, 41, 68, 97)
+    problems = [{"question": f"What is {n} + {n}?", "answer": f"#### {n + n}"} for n in numbered]
+    for name in ("first", "second"):
+        place = tmp_path / name
+        shutil.copytree(BASE_DIR, place / "own")
+        write_rows(place / "p.jsonl", *problems)
+    # The second's tokenizer calls digits by other numbers.
+    tokenizer = tmp_path / "second/own/tokenizer.json"
+    stated = json.loads(tokenizer.read_text())
+    vocabulary = stated["model"]["vocab"]
+    numbers = [vocabulary[digit] for digit in "0123456789"]
+    vocabulary |= dict(zip("0123456789", numbers[1:] + numbers[:1], strict=True))
+    tokenizer.write_text(json.dumps(stated))
+    shutil.copytree(tmp_path / "second", tmp_path / "alone")
+    for name in ("first", "second"):
+        monkeypatch.chdir(tmp_path / name)
+        assert cli.run(asked) == 0
+    place = {**os.environ, "PYTHONPATH": str(ROOT)}
+    whole = [*COMMAND, *asked]
+    subprocess.run(whole, cwd=tmp_path / "alone", check=True, capture_output=True, env=place)
+    said = [(tmp_path / name / "run/samples.jsonl").read_text() for name in ("alone", "second")]
+    assert said[0] == said[1]
