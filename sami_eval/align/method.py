@@ -6,7 +6,6 @@ import ast
 import importlib
 import importlib.util
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -16,11 +15,9 @@ from sami_eval.align import launch
 from sami_eval.align.options import Options
 from sami_eval.core.errors import UsageError
 from sami_eval.core.progress import Progress
+from sami_eval.core.source import parsed
 from sami_eval.core.types import Contrast, Model
 from sami_eval.generate.recipes import BUNDLED
-
-# Two threads that parse at once break each other's before Python 3.12 (python/cpython#106905).
-_PARSING = threading.Lock()
 
 
 class Method(Protocol):
@@ -60,9 +57,7 @@ def refuse_unused(changes: Mapping[str, object], file: Path) -> None:
 
 def _unused(file: Path) -> tuple[str, ...]:
     try:
-        text = file.read_text(encoding="utf-8")
-        with _PARSING:
-            body = ast.parse(text).body
+        body = parsed(file.read_text(encoding="utf-8")).body
     except (OSError, SyntaxError, UnicodeDecodeError):
         return ()  # loading it says what is wrong
     for one in body:

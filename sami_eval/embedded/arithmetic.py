@@ -12,6 +12,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from sami_eval.core.source import parsed
+
 Value = int | float | str
 TRIALS: tuple[Value, ...] = (0, 1, 3, 7, 20, "", "ab", "river")
 MOST_SOURCE, MOST_NODES, MOST_LITERAL = 600, 30, 1000
@@ -83,7 +85,7 @@ def read_function(source: str) -> Function | None:
     try:
         with warnings.catch_warnings():  # on a stranger's odd escapes
             warnings.simplefilter("ignore")
-            (function,) = ast.parse(source).body
+            (function,) = parsed(source).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two: nested deeply
         return None
     match function:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sami_eval.core.errors import UsageError
+from sami_eval.core.source import parsed
 
 BASE = "base"
 FIRST = "sft"
@@ -54,7 +55,7 @@ def listing(folder: Path = OWN) -> list[tuple[str, str, str]]:
     rows = []
     for name, file in find_methods(folder).items():
         try:
-            text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+            text = ast.get_docstring(parsed(file.read_text(encoding="utf-8"))) or ""
         except (OSError, SyntaxError, UnicodeDecodeError) as error:
             text = f"cannot be read: {error}"
         rows.append((name, text.partition("\n")[0], str(file)))
