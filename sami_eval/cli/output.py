@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sami_eval.core import address
 from sami_eval.core.terminal import Paper, console, in_ascii, is_utf, trusted
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from sami_eval.report.finished import Finished
 
 PLAIN_WIDTH = 80
+_ADDRESS = re.compile(r"(?:--base-url=)?https?://\S+\Z")
 
 
 def print_rich(shown: RenderableType) -> None:
@@ -34,10 +37,11 @@ def print_rich(shown: RenderableType) -> None:
 
 
 def typed_command() -> str:
-    """What was typed, without the keys."""
+    """What was typed, without the keys and what may be a secret in an address."""
     from sami_eval.server import endpoint
 
-    return endpoint.masked(shlex.join(["sami-eval", *sys.argv[1:]]))
+    typed = [address.shown(one) if _ADDRESS.match(one) else one for one in sys.argv[1:]]
+    return endpoint.masked(shlex.join(["sami-eval", *typed]))
 
 
 def print_document(document: Finished, as_json: bool, verbose: bool = False) -> None:

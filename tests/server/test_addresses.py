@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -151,11 +152,17 @@ def test_an_address_that_holds_a_secret_is_refused_and_not_shown(
     assert not any(b"hunter22" in path.read_bytes() for path in files)
 
 
-def test_an_exported_secret_is_kept_in_no_file_where_nobody_is_asked(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("way", ["exported", "typed", "typed as one"])
+def test_a_secret_is_kept_in_no_file_where_nobody_is_asked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], way: str
 ) -> None:
-    monkeypatch.setenv("OPENAI_BASE_URL", "http://me:hunter22@127.0.0.1:9/v1?token=hunter22")
+    url = "http://me:hunter22/x@127.0.0.1:9/v1?token=hunter22"
     records = ["compare", "one.jsonl", "two.jsonl", "--prompts", "q.jsonl", "--judge", "rules"]
+    if way == "exported":
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+    else:
+        records += ["--base-url", url] if way == "typed" else [f"--base-url={url}"]
+    monkeypatch.setattr(sys, "argv", ["sami-eval", *records])
     assert cli.run([*records, "--json"]) in (0, 1)
     assert '"base_url": "http://***@127.0.0.1:9/v1?***"' in capsys.readouterr().out
     files = [path for path in folder.rglob("*") if path.is_file()]
