@@ -28,38 +28,32 @@ def again(
 ) -> None:
     """Do a finished run again as it was asked for; what is stored costs nothing."""
     from sami_eval.core.config import find_config
-    from sami_eval.experiment import runs
+    from sami_eval.experiment import document, passk_document, runs
+    from sami_eval.experiment.envelope import Kind, read
 
     folder = runs.find_run(run, find_config(Path.cwd()).root)
-    typed, file = _typed(folder), (folder / runs.SETTINGS).absolute()
+    is_passk = runs.is_passk(folder)
+    kind: Kind[Any] = passk_document.KIND if is_passk else document.KIND
+    typed = read(kind, folder / kind.file)["command"]  # it makes the same again; "" from Python
+    file = (folder / runs.SETTINGS).absolute()
     if not file.is_file():
         hint = f"what was typed for it: {typed}" if typed else "sami-eval ls runs"
         raise UsageError(f"`{folder}` was made before runs kept their settings", hint)
-    if runs.is_passk(folder):
-        passk(PasskSettings(**_settings(file, passk)), dry_run, as_json, quiet, verbose, typed)
+    how = (dry_run, as_json, quiet, verbose, typed)
+    if is_passk:
+        passk(PasskSettings(**_settings(file, passk)), *how)
     else:
-        compare(
-            CompareSettings(**_settings(file, compare)), dry_run, as_json, quiet, verbose, typed
-        )
-
-
-def _typed(folder: Path) -> str:
-    """The command that made a run: it makes the same again. "" for a run made from Python."""
-    from sami_eval.experiment import document, passk_document, runs
-    from sami_eval.experiment.envelope import read
-
-    if runs.is_passk(folder):
-        return read(passk_document.KIND, folder / runs.PASSK)["command"]
-    return read(document.KIND, folder / runs.DOCUMENT)["command"]
+        compare(CompareSettings(**_settings(file, compare)), *how)
 
 
 def _settings(file: Path, command: Callable[..., None]) -> dict[str, Any]:
     """What a run's file says, from the folder where it was asked for, so that paths lead there."""
-    from sami_eval.cli.config import from_file
+    from sami_eval.cli.config import from_toml
     from sami_eval.core.files import read_toml
 
-    said = from_file(file, command.__name__, list(settings_of(command)))
-    folder = read_toml(file, "sami-eval ls runs").data.get("folder")
+    stated = read_toml(file, "sami-eval ls runs")
+    said = from_toml(stated, command.__name__, list(settings_of(command)))
+    folder = stated.data.get("folder")
     if isinstance(folder, str) and os.path.isdir(folder):
         os.chdir(folder)
     return said

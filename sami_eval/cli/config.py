@@ -14,13 +14,21 @@ from sami_eval.core.shape import misfit
 
 
 def from_file(path: Path, command: str, settings: Sequence[Setting]) -> dict[str, object]:
-    """What a file says, by the names of the settings.
+    """What a file says, by the names of the settings (`from_toml`)."""
+    return from_toml(read_toml(path, _help(command)), command, settings)
+
+
+def _help(command: str) -> str:
+    return f"sami-eval {command} --help"
+
+
+def from_toml(file: Toml, command: str, settings: Sequence[Setting]) -> dict[str, object]:
+    """What a file that was read says, by the names of the settings.
 
     Paths in it count from the current folder, as typed ones do. Raises UsageError for a name that
     is no setting of the command, and for a value that does not fit.
     """
-    hint = f"sami-eval {command} --help"
-    file = read_toml(path, hint)
+    hint = _help(command)
     known = {name: one for one in settings for name in _names(one) if one.name != "config"}
     found: dict[str, object] = {}
     for key, value in file.data.items():

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from sami_eval.experiment import agreement_document, document, passk_document
-from sami_eval.experiment.envelope import read
+from sami_eval.experiment.envelope import Kind, read
 from sami_eval.experiment.reproduce import document as reproduction_document
 
 if TYPE_CHECKING:
@@ -43,14 +43,20 @@ def report_of(found: Finished, verbose: bool = False) -> Report:
     return reproduction.report(found, verbose)
 
 
+# Those whose document lies in a folder of its own; an agreement is a file that somebody kept.
+_IN_FOLDERS: tuple[Kind[Any], ...] = (
+    document.KIND,
+    passk_document.KIND,
+    reproduction_document.KIND,
+)
+_KINDS = {kind.schema: kind for kind in (*_IN_FOLDERS, agreement_document.KIND)}
+
+
 def finished_in(folder: Path) -> Finished | None:
     """The document of a finished run; None where there is none. Raises UsageError if spoilt."""
-    if (path := folder / document.KIND.file).is_file():
-        return document.read_document(path)
-    if (path := folder / passk_document.KIND.file).is_file():
-        return passk_document.read_passk(path)
-    if (path := folder / reproduction_document.KIND.file).is_file():
-        return read(reproduction_document.KIND, path)
+    for kind in _IN_FOLDERS:
+        if (path := folder / kind.file).is_file():
+            return cast(Finished, read(kind, path))
     return None
 
 
@@ -60,13 +66,6 @@ def read_finished(path: Path) -> Finished | None:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return None  # whoever reads it as something else says what is wrong
-    match data.get("schema") if isinstance(data, dict) else None:
-        case document.SCHEMA:
-            return document.read_document(path)
-        case passk_document.SCHEMA:
-            return passk_document.read_passk(path)
-        case agreement_document.SCHEMA:
-            return read(agreement_document.KIND, path)
-        case reproduction_document.SCHEMA:
-            return read(reproduction_document.KIND, path)
-    return None
+    schema = data.get("schema") if isinstance(data, dict) else None
+    kind = _KINDS.get(schema) if isinstance(schema, str) else None
+    return None if kind is None else cast(Finished, read(kind, path))
