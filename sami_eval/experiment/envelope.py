@@ -29,10 +29,9 @@ class Calls(_CallsMore):
     from_ledger: int
 
 
-class Envelope(TypedDict):
+class Took(TypedDict):
     """Of which run a document is, and what that took."""
 
-    settings_key: str
     run: str
     date: str
     calls: Calls
@@ -42,6 +41,12 @@ class Envelope(TypedDict):
     memory_mb: dict[str, float]
     versions: dict[str, str]
     command: str
+
+
+class Envelope(Took):
+    """All that a document has whatever its kind. settings_key: of the run (`Plan.key`)."""
+
+    settings_key: str
 
 
 def _as_it_is(document: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypedDict
 
 from sami_eval.core.types import Estimate, Model
 from sami_eval.data.unanswered import AnswersMore
-from sami_eval.experiment.envelope import Calls, Kind, read
+from sami_eval.experiment.envelope import Kind, Took, read
 from sami_eval.experiment.samples import Figures, Paired
 from sami_eval.experiment.tallies import SIGNIFICANT
 
@@ -62,9 +62,7 @@ class DifferenceRow(TypedDict):
     detectable: float
 
 
-class PasskDocument(TypedDict):
-    """Everything a table or a reviewer needs."""
-
+class _Measured(TypedDict):
     schema: Literal["sami-eval/passk/1"]
     task: str
     n_problems: int
@@ -75,15 +73,10 @@ class PasskDocument(TypedDict):
     embedded: bool
     contenders: list[PasskContender]
     differences: list[DifferenceRow]
-    run: str
-    date: str
-    calls: Calls
-    cost_usd: float | None
-    cost_unseen_usd: float
-    seconds: dict[str, float]
-    memory_mb: dict[str, float]
-    versions: dict[str, str]
-    command: str
+
+
+class PasskDocument(_Measured, Took):
+    """Everything a table or a reviewer needs."""
 
 
 def estimate_row(estimate: Estimate) -> EstimateRow:
