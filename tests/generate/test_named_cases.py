@@ -108,7 +108,7 @@ def test_passk_asks_with_one_bos(kind: str, protocol: Any, tmp_path: Path) -> No
         (model.base,), ks=(1,), samples=1, prompts=tmp_path / "p.jsonl", protocol=protocol
     )
     plan = make_plan(settings, Config(tmp_path))
-    requests = passk.requests_of(model, plan)
+    requests = passk.requests_of(model, plan, passk.Tokens())
     bos = format_of(model).tokenizer.bos_token_id
     assert {(one.token_ids[0], one.token_ids.count(bos)) for one in requests} == {(bos, 1)}
 
