@@ -70,6 +70,9 @@ ROWS: dict[str, tuple[str, str | None, str] | None] = {
         "quality: judge at http://127.0.0.1:8000/v1",
         "at http://127.0.0.1:8000/v1",
     ),
+    "compare base sft sami --task mtbench --limit 40 --out FOLDER/runs/embedded": (
+        *(WORLD, "rules", TOY),
+    ),
     # passk
     "passk base sft base+sami sami --k 1,10,32": ("embedded, evaluation", PROGRAM, TOY),
     "passk out/sft out/sami --base meta-llama/Llama-3.1-8B --k 1,10,32": (GSM8K, PROGRAM, LLAMA),
