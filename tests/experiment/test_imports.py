@@ -12,7 +12,7 @@ from sami_eval import cli
 from sami_eval.core.errors import UsageError
 from sami_eval.data.answers import read_answers
 from sami_eval.experiment.imports import read_verdict_file
-from tests import SHARED
+from tests import ROOT, SHARED
 from tests.records import fastchat_pair, write_rows
 
 PAPER = SHARED / "data" / "paper"
@@ -46,8 +46,9 @@ def test_the_papers_verdicts_say_what_the_paper_could_not() -> None:
     assert [round(100 * end) for end in row["interval"]] == [47, 67]
     assert row["p_value"] == pytest.approx(0.2, abs=0.01)
     assert not row["significant"]
-    # Ties modelled as they are; 346 if each were half a coin flip.
-    assert row["questions_needed"] == 334
+    assert row["questions_needed"] == 334  # ties modelled as they are
+    said = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+    assert "57.5% [47.0, 67.4], p = .20, not\n  significant; 334 questions needed" in said
     assert len(row["by_category"]) == 8
 
 
