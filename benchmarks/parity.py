@@ -23,6 +23,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmarks import published as of
+from benchmarks import published_answers as answers
 from benchmarks.published import Row
 from sami_eval.core.errors import UsageError
 
@@ -55,8 +56,17 @@ SOURCES = (
     Source("FastChat's judgments", (of.JUDGMENTS,), of.JUDGMENTS_AT, "none stated", of.judgments),
     Source("FastChat's program", (of.PROGRAM,), of.FASTCHAT_AT, "Apache-2.0", _nothing),
     Source("the paper's verdicts", (of.PAPER,), of.PAPER_AT, "none stated", of.paper),
-    Source("GSM8K's test problems", (of.TEST,), of.GSM8K_AT, "MIT", of.gold_answers),
-    Source("GSM8K's labelled solutions", (of.SOLVED,), of.GSM8K_AT, "MIT", of.labels),
+    Source("GSM8K's test problems", (answers.TEST,), answers.GSM8K_AT, "MIT", answers.gold_answers),
+    Source(
+        "GSM8K's labelled solutions", (answers.SOLVED,), answers.GSM8K_AT, "MIT", answers.labels
+    ),
+    Source(
+        "EvalPerf's results",
+        (answers.EVALPERF,),
+        answers.EVALPERF_AT,
+        "none stated",
+        answers.evalperf,
+    ),
 )
 
 

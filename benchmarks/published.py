@@ -1,4 +1,4 @@
-"""Figures that others published, and ours of the same files: the readers of parity.py.
+"""Figures that others published of judgments, and ours of the same files: readers of parity.py.
 
 Each takes the folder of downloads and yields a row a figure. Raises UsageError for a bad file.
 """
@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,7 +21,6 @@ from typing import Any, NamedTuple, TypedDict
 from sami_eval.core.errors import UsageError
 from sami_eval.core.records import read_lines, read_list, record
 from sami_eval.core.types import Verdict, Winner
-from sami_eval.data.gsm8k import read_problems
 from sami_eval.data.votes import read_votes
 from sami_eval.experiment import runs
 from sami_eval.experiment.agreement import agreement
@@ -32,7 +31,6 @@ from sami_eval.experiment.judged import read_judged
 from sami_eval.experiment.reproduce.audit import audit, rate_text
 from sami_eval.report import fastchat
 from sami_eval.report.comparison_exports import json_lines
-from sami_eval.stats.extract import extract_answer
 from sami_eval.stats.intervals import cluster_variance, totals, win_rate
 
 CLOSE = 1e-6  # points: files carry ten digits of a preference, the leaderboard all of them
@@ -42,7 +40,6 @@ RUNS_AT = "sami-eval compare A B --out FOLDER/runs/NAME"
 JUDGMENTS_AT = "https://huggingface.co/spaces/lmsys/mt-bench, data/mt_bench/model_judgment"
 FASTCHAT_AT = "git clone https://github.com/lm-sys/FastChat"
 PAPER_AT = "git clone --depth 1 https://github.com/SohamGovande/sami-extension"
-GSM8K_AT = "git clone https://github.com/openai/grade-school-math"
 
 # What of it is read, inside the folder of downloads.
 VOTES = ("mt_bench_human_judgments/**/human[-.]*", "mt_bench_human_judgments/**/gpt4_pair[-.]*")
@@ -53,8 +50,6 @@ RUNS = f"runs/*/{runs.DOCUMENT}"
 JUDGMENTS = "model_judgment/*_pair.jsonl"
 PROGRAM = "FastChat/fastchat/llm_judge/show_result.py"
 PAPER = "sami-extension/**/*vs*.json"
-TEST = "grade-school-math/**/test.jsonl"
-SOLVED = "grade-school-math/**/example_model_solutions.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,51 +288,3 @@ def paper(folder: Path) -> Iterator[Row]:
         why = "" if found.attainable else f", and no run of {found.row['n_turns']} can give it"
         note = "" if found.explains else f"{pair}: {reported} is not what the file gives{why}"
         yield Row(name, f"{pair}, as reported", reported, printed, found.explains or None, note)
-
-
-# --- GSM8K: gold answers, and solutions of four models that OpenAI labelled ---
-
-
-class _Solution(TypedDict):
-    solution: str
-    is_correct: bool
-
-
-def gold_answers(folder: Path) -> Iterator[Row]:
-    path = next(folder.glob(TEST))
-    given = [_number(row["answer"], "####", where) for where, row in _problems(path, "answer")]
-    ours = [problem.gold for problem in read_problems(path)]
-    read = [extract_answer(row["answer"]) for _, row in _problems(path, "answer")]
-    same = sum(x == y == z for x, y, z in zip(given, ours, read, strict=True))
-    yield _share("gold answers, test split", same, len(given))
-
-
-def labels(folder: Path) -> Iterator[Row]:
-    path = next(folder.glob(SOLVED))
-    same: Counter[bool] = Counter()
-    for where, row in _problems(path, "ground_truth"):
-        gold = _number(row["ground_truth"], "A:", where)
-        solved = [value for value in row.values() if isinstance(value, dict)]
-        for one in (record(value, _Solution, where, GSM8K_AT) for value in solved):
-            same[(extract_answer(one["solution"]) == gold) is one["is_correct"]] += 1
-    yield _share("labels of four models", same[True], same.total())
-
-
-def _share(figure: str, same: int, n: int) -> Row:
-    return Row("GSM8K", figure, f"{n:,}", f"{same:,} the same", same == n > 0)
-
-
-def _problems(path: Path, field: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for where, row in read_lines(path, GSM8K_AT):
-        if not isinstance(row.get(field), str):
-            raise UsageError(f"`{field}` is `{row.get(field)!r}`", GSM8K_AT, where)
-        yield where, row
-
-
-def _number(text: str, marker: str, where: str) -> Fraction:
-    """What stands behind the last marker, read without our extractor."""
-    said = text.rpartition(marker)[2].strip().replace(",", "")
-    try:
-        return Fraction(said)
-    except ValueError:
-        raise UsageError(f"no number behind `{marker}`", GSM8K_AT, where) from None

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from benchmarks import published
+from benchmarks import published_answers as answers
 from benchmarks.parity import SOURCES, main
 from tests import ROOT, SHARED
 from tests.cli.test_cli import folder, judged
@@ -227,11 +228,50 @@ def test_gold_answers_are_read_without_our_extractor(
 ) -> None:
     place = tmp_path / "grade-school-math"
     place.mkdir()
-    answers = ("1 + 1 = <<1+1=2>>2\n#### 2", "All of it.\n#### 2,125", "#### -3")
-    write_rows(place / "test.jsonl", *({"question": f"{a}?", "answer": a} for a in answers))
+    solved = ("1 + 1 = <<1+1=2>>2\n#### 2", "All of it.\n#### 2,125", "#### -3")
+    write_rows(place / "test.jsonl", *({"question": f"{a}?", "answer": a} for a in solved))
     assert measured(tmp_path, capsys)[1]["gold answers, test split"]["ours"] == "3 the same"
     write_rows(place / "test.jsonl", {"question": "?", "answer": "#### two"})
     assert main([str(tmp_path)]) == 2
+
+
+@pytest.mark.parametrize(
+    ("shares", "mean", "code"),
+    [
+        ((75.0, 50.0), 62.5, 0),  # 6 and 4 of 8 samples
+        ((75.0, 50.0), 62.6, 1),
+        ((76.0, 50.0), 63.0, 1),  # 6.08 of 8 samples
+    ],
+)
+def test_pass_at_1_of_evalperf_is_our_estimate(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    shares: tuple[float, float],
+    mean: float,
+    code: int,
+) -> None:
+    place = tmp_path / answers.EVALPERF.replace("*", "org--m_vllm_temp_1.0")
+    place.parent.mkdir(parents=True)
+    tasks = {
+        f"HumanEval/{i}": {"dps": None, "dps_norm": None, "pass@1": share, "profiled": []}
+        for i, share in enumerate(shares)
+    }
+    results = {"config": {"n_samples": 8}, "summary": {"dps": 80.7, "pass@1": mean}, "eval": tasks}
+    place.write_text(json.dumps(results), encoding="utf-8")
+    found, rows = measured(tmp_path, capsys)
+    assert found == code
+    assert rows["pass@1"]["ours"] == f"{1 - code} the same"
+    assert ("org--m, pass@1" in rows) is bool(code)
+
+
+def test_results_of_another_kind_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / answers.EVALPERF.replace("*", "m")
+    place.parent.mkdir(parents=True)
+    place.write_text('{"config": {}}', encoding="utf-8")
+    assert main([str(tmp_path)]) == 2
+    assert "no results of EvalPerf" in capsys.readouterr().err
 
 
 def test_what_is_not_given_is_said_with_its_address(
