@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
 from sami_eval.core.errors import UsageError
-from sami_eval.core.records import read_lines, read_list, record
+from sami_eval.core.records import read_list, read_records, record
 from sami_eval.core.types import Verdict, Winner
 from sami_eval.data.votes import read_votes
 from sami_eval.experiment import runs
@@ -243,10 +243,17 @@ def _sum(several: Sequence[Standing]) -> Standing:
     return Standing(int(wins), int(losses), int(ties), weighed / (wins + losses + ties))
 
 
+class _Pair(TypedDict):
+    model_1: str
+    model_2: str
+    g1_winner: str
+    g2_winner: str
+
+
 def by_rule(path: Path) -> dict[str, Standing]:
     """FastChat's rule: an error drops the line, the same model twice wins, all else is a tie."""
     games: dict[str, list[Standing]] = defaultdict(list)
-    for _, row in read_lines(path, "a file of FastChat's model_judgment/"):
+    for _, row in read_records(path, _Pair, "a file of FastChat's model_judgment/"):
         winners = {row["g1_winner"], row["g2_winner"]}
         if "error" in winners:
             continue

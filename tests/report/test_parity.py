@@ -159,6 +159,17 @@ def test_fastchats_judgments_count_as_fastchat_counts_them(
     assert rows["gpt-4: z"]["ours"] == "1/0/0 100.00%"
 
 
+def test_ratings_among_the_pairs_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model_judgment").mkdir()
+    path = tmp_path / "model_judgment" / "gpt-4_pair.jsonl"
+    rated = {"question_id": 81, "judge": ["gpt-4", "single-v1"], "turn": 1}
+    write_rows(path, *({**rated, "model": name, "score": 7} for name in "xy"))
+    assert main([str(tmp_path)]) == 2
+    assert f"{path}:1" in capsys.readouterr().err
+
+
 def program(folder: Path, *lines: str) -> None:
     """A show_result.py that prints a table as FastChat's does, of a file that must be there."""
     path = folder / published.PROGRAM
