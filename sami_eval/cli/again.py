@@ -48,8 +48,8 @@ def again(
 
 def _settings(file: Path, command: Callable[..., None]) -> dict[str, Any]:
     """What a run's file says, from the folder where it was asked for, so that paths lead there."""
-    from sami_eval.cli.config import from_toml
     from sami_eval.core.files import read_toml
+    from sami_eval.core.settings_file import from_toml
 
     stated = read_toml(file, "sami-eval ls runs")
     said = from_toml(stated, command.__name__, list(settings_of(command)))

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
-from sami_eval.cli.settings import Setting, settings_class, settings_of
+from sami_eval.cli.settings import settings_class, settings_of
 from sami_eval.core.errors import UsageError
-from sami_eval.core.flags import Flag, Group
+from sami_eval.core.flags import Flag, Group, Setting
 from sami_eval.core.settings import alternatives, converted
 from sami_eval.core.shape import Within
 
@@ -66,7 +66,7 @@ class Command:
 
     def __call__(self, context: typer.Context, **values: Any) -> None:
         """Run the command with what was typed, what a file says, and what is in the environment."""
-        from sami_eval.cli.config import from_file
+        from sami_eval.core.settings_file import from_file
 
         given, path = _given(context, self.settings, values), values.get("config")
         name = context.command_path.partition(" ")[2]

@@ -8,11 +8,12 @@ of a run's settings.toml; and an argument of the Python face. Flags of several c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 from sami_eval.core.settings import Amount, Count
 
@@ -54,6 +55,42 @@ class Flag:
     positional: bool = False
     envvar: str | None = None
     read: Callable[[str], object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One flag, and what it sets: a field of the parameter `owner`, or the parameter itself."""
+
+    owner: str
+    name: str
+    kind: Any
+    flag: Flag
+    default: object
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """As it is typed."""
+        return self.flag.names or (f"--{self.name.replace('_', '-')}",)
+
+    @property
+    def typed_name(self) -> str:
+        """How an error calls it."""
+        return max(self.names, key=len).partition("/")[0]
+
+
+def flags_of(owner: str, settings: Any, whole: bool = True) -> Iterator[Setting]:
+    """The settings of a class. whole: a field that is not given has its default."""
+    hints = get_type_hints(settings, include_extras=True)
+    for field in dataclasses.fields(settings):
+        kind = hints[field.name]
+        if (flag := flag_of(kind)) is not None:
+            yield Setting(owner, field.name, kind, flag, field.default if whole else None)
+
+
+def flag_of(kind: Any) -> Flag | None:
+    """The flag that a type is annotated with."""
+    found = (one for one in getattr(kind, "__metadata__", ()) if isinstance(one, Flag))
+    return next(found, None)
 
 
 Limit = Annotated[Count | None, Flag("Use only so many prompts.", Group.ASKED)]

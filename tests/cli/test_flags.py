@@ -15,10 +15,10 @@ import pytest
 from sami_eval import cli
 from sami_eval.cli import settings as of_commands
 from sami_eval.cli.compare import compare
-from sami_eval.cli.config import from_file
 from sami_eval.cli.passk import passk
 from sami_eval.core.flags import Group
 from sami_eval.core.settings import to_toml
+from sami_eval.core.settings_file import from_file
 from sami_eval.core.types import Response
 from sami_eval.experiment.settings import CompareSettings, PasskSettings
 

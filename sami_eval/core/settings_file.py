@@ -1,16 +1,26 @@
-"""`--config run.toml`: a command's settings from a file, every value checked where it stands."""
+"""Settings from a TOML file: every value checked where it stands, by the fields of their class.
+
+`--config run.toml`, a run's settings.toml and the steps of a reproduction are read alike.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn, Protocol
 
-from sami_eval.cli.settings import Setting
-from sami_eval.core.errors import UsageError
 from sami_eval.core.files import Toml, read_toml
+from sami_eval.core.flags import Setting
 from sami_eval.core.settings import ABOUT, alternatives, converted, expected
 from sami_eval.core.shape import misfit
+
+
+class Stated(Protocol):
+    """What knows on which line of a file a setting stands."""
+
+    def bad(self, names: Sequence[str], message: str, hint: str, /) -> NoReturn:
+        """Raise UsageError at that line."""
 
 
 def from_file(path: Path, command: str, settings: Sequence[Setting]) -> dict[str, object]:
@@ -28,20 +38,30 @@ def from_toml(file: Toml, command: str, settings: Sequence[Setting]) -> dict[str
     Paths in it count from the current folder, as typed ones do. Raises UsageError for a name that
     is no setting of the command, and for a value that does not fit.
     """
+    said = file.data.get("command", command)
+    if said != command:
+        message = f"these are settings of `{said}`, not of `{command}`"
+        file.bad(("command",), message, f"sami-eval {said} --config {file.path}")
+    own = {key: value for key, value in file.data.items() if key not in ABOUT}
+    return from_table(own, file, command, settings)
+
+
+def from_table(
+    table: Mapping[str, object], stated: Stated, command: str, settings: Sequence[Setting]
+) -> dict[str, object]:
+    """What a table says, by the names of the settings. stated: whose error a bad value is."""
     hint = _help(command)
     known = {name: one for one in settings for name in _names(one) if one.name != "config"}
     found: dict[str, object] = {}
-    for key, value in file.data.items():
-        if key in ABOUT:
-            _check_about(file, key, value, command)
-        elif key not in known:
+    for key, value in table.items():
+        if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             meant = f"perhaps `{near[0]}`; {hint} lists them" if near else f"{hint} lists them"
-            file.bad((key,), f"{command} has no setting `{key}`", meant)
+            stated.bad((key,), f"{command} has no setting `{key}`", meant)
         elif known[key].name in found:
-            file.bad((key,), f"`{key}` is given twice, under two names", "remove one")
+            stated.bad((key,), f"`{key}` is given twice, under two names", "remove one")
         else:
-            found[known[key].name] = _value(file, key, value, known[key], hint)
+            found[known[key].name] = _value(stated, key, value, known[key], hint)
     return found
 
 
@@ -51,13 +71,7 @@ def _names(setting: Setting) -> set[str]:
     return names if setting.owner != setting.name else set()
 
 
-def _check_about(file: Toml, key: str, value: object, command: str) -> None:
-    if key == "command" and value != command:
-        message = f"these are settings of `{value}`, not of `{command}`"
-        file.bad((key,), message, f"sami-eval {value} --config {file.path}")
-
-
-def _value(file: Toml, key: str, value: object, setting: Setting, hint: str) -> object:
+def _value(stated: Stated, key: str, value: object, setting: Setting, hint: str) -> object:
     if setting.flag.read is not None and isinstance(value, str):
         return setting.flag.read(value)
     kinds = alternatives(setting.kind)
@@ -66,7 +80,7 @@ def _value(file: Toml, key: str, value: object, setting: Setting, hint: str) -> 
     fitted = converted(value, setting.kind)
     wrong = misfit(fitted, setting.kind)
     if wrong is not None:
-        file.bad((key,), f"`{key}` is {wrong[1]}; it is {expected(setting.kind)}", hint)
+        stated.bad((key,), f"`{key}` is {wrong[1]}; it is {expected(setting.kind)}", hint)
     if any(one == "" for one in (fitted if isinstance(fitted, list | tuple) else (fitted,))):
-        raise UsageError(f"`{key}` is empty", f"or leave {key} out", file.where((key,)))
+        stated.bad((key,), f"`{key}` is empty", f"or leave {key} out")
     return fitted
