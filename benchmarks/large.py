@@ -38,38 +38,46 @@ like = "embedded"
 about = "random weights: times and memory"
 [mtbench]
 base = "BASE"
-questions = {QUESTIONS}
+[mtbench.align]
+preset = "default"
+changes = {{ steps = {STEPS} }}
+[mtbench.compare]
+limit = {QUESTIONS}
 max_tokens = 64
-[mtbench.contrasts]
+[[mtbench.steps]]
+name = "contrasts"
 sets = [{{ source = "prompts.jsonl", column = "text", category_column = "kind" }}]
 prompts = {PROMPTS}
 max_tokens = {ANSWER}
 filters = {{ finished = false }}
-[mtbench.training]
-preset = "default"
-[mtbench.training.changes]
-sft = {{ steps = {STEPS} }}
-dpo = {{ steps = {STEPS} }}
-sami = {{ steps = {STEPS} }}
-[[mtbench.judging]]
-name = "principles shown, judged by one letter"
+[[mtbench.steps]]
+name = "shown"
+title = "principles shown, judged by one letter"
 judge = "choice"
 judge_model = "hf:BASE"
-principles_shown = true
+[[mtbench.steps]]
+name = "hidden"
+skip = true
+[[mtbench.steps]]
+name = "plain"
+skip = true
 [gsm8k]
 base = "BASE"
-[gsm8k.contrasts]
+[gsm8k.align]
+preset = "default"
+changes = {{ steps = {STEPS} }}
+[[gsm8k.steps]]
+name = "contrasts"
 sets = [{{ source = "prompts.jsonl", column = "text", category = "math" }}]
 prompts = {PROMPTS}
 max_tokens = {ANSWER}
 filters = {{ finished = false, min_characters = 1, min_ratio = 1.0, opening = 0.001 }}
-[gsm8k.training]
-preset = "default"
-changes = {{ sft = {{ steps = {STEPS} }}, sami = {{ steps = {STEPS} }} }}
-[[gsm8k.sampling]]
+[[gsm8k.steps]]
+name = "sft"
+changes = {{ positives_only = false }}
+[[gsm8k.steps]]
 name = "samples"
-problems = {QUESTIONS}
-samples = 32
+limit = {QUESTIONS}
 max_tokens = 64
 """
 

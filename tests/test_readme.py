@@ -19,6 +19,7 @@ from sami_eval import cli
 from sami_eval.align import listing
 from sami_eval.core.config import read_config
 from sami_eval.data.constitutions import read_constitution
+from sami_eval.experiment.reproduce.scale import read_scale
 from sami_eval.judge import read_judge
 from tests import ROOT
 
@@ -169,6 +170,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "judges/strict.toml": lambda path: read_judge(str(path)),
     "sami-eval.toml": read_config,
     "constitution.toml": read_constitution,
+    "mine.toml": lambda path: read_scale(str(path)),
 }
 
 

@@ -61,13 +61,14 @@ def _asked(experiment: str, settings: ReproduceSettings) -> Asked:
     from sami_eval.core.config import find_config
     from sami_eval.experiment.reproduce.experiment import folder_of
     from sami_eval.experiment.reproduce.scale import read_scale
+    from sami_eval.experiment.reproduce.trial import by_program
     from sami_eval.experiment.reproduce.work import Asked
 
     config, scale = _below_scale(find_config(Path.cwd())), read_scale(settings.scale)
     settings = replace(settings, engine=settings.engine or config.defaults.get("engine"))
     folder = settings.out or folder_of(experiment, scale, settings.seed, config)
-    asked = Asked(scale, config, folder, settings)
-    if asked.judge_model and {how.judge for how in scale.mtbench.judging} == {"rules"}:
+    asked = Asked(scale, experiment, config, folder, settings)
+    if asked.judge_model and all(by_program(one.settings) for one in asked.course.trials):
         raise UsageError(
             f"`--judge-model {asked.judge_model}`: a program judges at scale `{scale.name}`",
             'leave it out, or name a scale of your own with judge = "principles": --scale FILE',
@@ -97,29 +98,23 @@ def _run(
 
     asked = _asked(experiment, settings)
     if dry_run:
-        _forecast(experiment, asked, as_json)
+        _forecast(asked, as_json)
         return
     shown = progress.terminal(quiet or not launch.is_main())
-    document = reproduce(
-        experiment,
-        asked,
-        shown,
-        start=settings.start,
-        only=settings.only,
-        command=typed_command(),
-    )
+    start, only = settings.start, settings.only
+    document = reproduce(asked, shown, start=start, only=only, command=typed_command())
     if document is not None and launch.is_main():
         print_document(document, as_json, verbose)
 
 
-def _forecast(experiment: str, asked: Asked, as_json: bool) -> None:
+def _forecast(asked: Asked, as_json: bool) -> None:
     from sami_eval.cli.output import print_json, print_rich
     from sami_eval.experiment.reproduce.document import FORECAST
     from sami_eval.experiment.reproduce.expect import asks, needs, to_row
     from sami_eval.report.formats.console import render
     from sami_eval.report.reproduction import forecast
 
-    scale = asked.scale
+    scale, experiment = asked.scale, asked.experiment
     found = needs(experiment, scale, asked.config, asked.judge_model)
     of = asks(experiment, scale, asked.config, asked.settings.prompts, asked.judge_model)
     if as_json:

@@ -80,14 +80,18 @@ def read_json(path: Path, hint: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Toml:
-    """A TOML file and what it holds; knows on which line a field stands."""
+    """A TOML file and what it holds; knows on which line a field stands.
+
+    line: where it begins, of a table that is looked at as a file of its own.
+    """
 
     path: Path
     text: str
     data: dict[str, Any]
+    line: int | None = None
 
     def where(self, names: Sequence[str], number: int = 1) -> str:
-        """ "FILE:LINE" of a field by its tables' names, the file where it is not to be found.
+        """ "FILE:LINE" of a field by its tables' names, the file's where it is not to be found.
 
         number: which one of several [[tables]] of that name.
         """
@@ -95,7 +99,7 @@ class Toml:
         at = _end_of_header(self.text, tables, number) if tables else 0
         if at is None:  # its table has no header of its own; the field may be a table that has
             at = _end_of_header(self.text, names, number)
-            return str(self.path) if at is None else self._at(at)
+            return self._whole if at is None else self._at(at)
         body = self.text[at:]
         following = re.search(r"^[ \t]*\[", body, re.M)
         own = body[: following.start()] if following else body
@@ -103,8 +107,29 @@ class Toml:
         if field is None:  # missing, or a table itself
             start = _end_of_header(self.text, names, number)
             start = at if start is None and tables else start
-            return str(self.path) if start is None else self._at(start)
+            return self._whole if start is None else self._at(start)
         return self._at(at + field.start())
+
+    def table(self, names: Sequence[str], data: dict[str, Any], number: int = 1) -> Toml:
+        """A table as a file of its own, its fields' lines still counted in this one.
+
+        number: which one of several [[tables]] of that name. data: what it holds.
+        """
+        begin = _end_of_header(self.text, names, number)
+        if begin is None:  # written in one line, as a value
+            line = self.where(names).removeprefix(f"{self.path}:")
+            return Toml(self.path, "", data, int(line) if line.isdigit() else self.line)
+        dotted = r"[ \t]*\.[ \t]*".join(map(_quoted, names))
+        body = self.text[begin:]
+        ends = re.search(rf"^[ \t]*\[(?!\[?[ \t]*{dotted}[ \t]*\.)", body, re.M)
+        own = body[: ends.start()] if ends else body
+        own = re.sub(rf"^([ \t]*\[{{1,2}}[ \t]*){dotted}[ \t]*\.", r"\1", own, flags=re.M)
+        n_lines = self.text.count("\n", 0, begin)
+        return Toml(self.path, "\n" * n_lines + own, data, n_lines + 1)
+
+    @property
+    def _whole(self) -> str:
+        return f"{self.path}:{self.line}" if self.line else str(self.path)
 
     def _at(self, position: int) -> str:
         return f"{self.path}:{self.text.count(chr(10), 0, position) + 1}"

@@ -52,10 +52,10 @@ def report(document: Reproduction, verbose: bool = False) -> Report:
     about = Lines((document["about"],), exported=True)
     paragraphs: list[list[Block]] = [[_bold(title(document)), about]]
     for i, row in enumerate(document["results"]):
-        if document["experiment"] == "mtbench":
+        if "pairs" in row:
             paragraphs += _judged(cast(JudgedResult, row), verbose or i == 0)
         else:
-            paragraphs += _sampled(cast(SampledResult, row))
+            paragraphs += _sampled(row)
     paragraphs += [[_stages(document["stages"])]]
     paragraphs += [[said(COVERED, f"saved  {document['folder']}")]]
     if document["embedded"]:
@@ -141,6 +141,8 @@ def _sampled(row: SampledResult) -> Paragraphs:
     n = f"{row['n_problems']:,} problems · {row['samples']} samples each · run {row['run']}"
     yield [_bold(row["name"]), Lines((n,), exported=True)]
     yield [_rates(row)]
+    if not row["gains"]:
+        return
     yield _gains("gains in percentage points, on the same problems", row, scored=False)
     yield _gains("as the paper scored: right if any of the first k samples is", row, scored=True)
     words = (f"{one['a']} − {one['b']}, k = {one['k']}  {one['words']}" for one in row["gains"])
@@ -191,8 +193,7 @@ def _seconds(value: float) -> Cell:
 
 def forecast(experiment: str, scale: Scale, found: Sequence[Need], asked: Asks) -> Report:
     """What --dry-run prints."""
-    of = scale.mtbench if experiment == "mtbench" else scale.gsm8k
-    preset = of.training.preset
+    writers, presets = ", ".join(asked.writers), ", ".join(asked.presets)
     heads = columns("stage", "calls", "", "tokens in", "out", "time", "cost")
     costs = [need.cost_usd for need in found]
     whole = None if None in costs else sum(cost for cost in costs if cost)
@@ -201,7 +202,7 @@ def forecast(experiment: str, scale: Scale, found: Sequence[Need], asked: Asks) 
     return [
         [
             said(f"reproduce {experiment} · scale {scale.name} · {scale.about}", style="bold"),
-            said(f"base {asked.base} · contrasts by {of.contrasts.writer} · training {preset}"),
+            said(f"base {asked.base} · contrasts by {writers} · training {presets}"),
             said(f"questions of {asked.questions} · {_judged_by(asked)}"),
             said(f"reckoned for {scale.expected.device}; a rough estimate, no bound"),
         ],

@@ -31,11 +31,8 @@ antithesis = "Be long."
 SCALE = """
 like = "embedded"
 about = "its judge is named elsewhere"
-[[mtbench.judging]]
-name = "one"
+[mtbench.compare]
 judge = "quality"
-principles_shown = false
-published = false
 """
 ASKED = {
     "compare": ["compare", "base", "base", "--prompts", "q.jsonl"],

@@ -125,7 +125,7 @@ def test_the_sampling_of_contrasts_and_a_reproduction_are_checked_alike() -> Non
     with pytest.raises(UsageError, match="`temperature` is `3`"):
         adapters.ContrastPlan(sampling=Sampling(temperature=3))
     with pytest.raises(UsageError, match="`scale` is"):
-        work.Asked("laptop", None, Path("x"))  # type: ignore[arg-type]
+        work.Asked("laptop", "mtbench", None, Path("x"))  # type: ignore[arg-type]
 
 
 def test_paths_as_texts_and_lists_for_tuples_are_fine(

@@ -9,26 +9,28 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from sami_eval import cli, embedded
 from sami_eval.core.config import Config, Price
-from sami_eval.core.errors import UsageError
+from sami_eval.core.errors import KeyMissingError, UsageError
 from sami_eval.core.progress import silent
 from sami_eval.data.answers import read_answers
 from sami_eval.data.contrasts import read_contrasts
 from sami_eval.data.prompts import to_row
 from sami_eval.embedded import BASE_DIR
 from sami_eval.experiment.document import read_document
-from sami_eval.experiment.reproduce import gsm8k, mtbench
-from sami_eval.experiment.reproduce.checklist import FILE
+from sami_eval.experiment.reproduce.checklist import FILE, Facts
+from sami_eval.experiment.reproduce.experiment import stages_of
 from sami_eval.experiment.reproduce.scale import read_scale
-from sami_eval.experiment.reproduce.work import Asked, kept, trained_models, write_contrasts
+from sami_eval.experiment.reproduce.step import Step, Writing
+from sami_eval.experiment.reproduce.trial import check, models_of
+from sami_eval.experiment.reproduce.work import Asked, Bench, kept, write_contrasts
 from sami_eval.experiment.runs import DOCUMENT
 from sami_eval.experiment.settings import MtbenchSettings
 from sami_eval.generate import card
@@ -42,26 +44,24 @@ COMMAND = [sys.executable, "-c", "from sami_eval.cli import main; main()", "repr
 TINY = """
 like = "embedded"
 about = "a twentieth of the embedded scale"
-[mtbench]
-questions = 12
-[mtbench.contrasts]
+[mtbench.align]
+changes = { steps = 6 }
+[mtbench.compare]
+limit = 12
+[[mtbench.steps]]
+name = "contrasts"
 sets = [{ source = "embedded", limit = 24 }]
-[mtbench.training.changes]
-sft = { steps = 6 }
-dpo = { steps = 6 }
-sami = { steps = 6 }
-[gsm8k]
-ks = [1, 4]
-[gsm8k.contrasts]
+[gsm8k.align]
+changes = { steps = 6 }
+[[gsm8k.steps]]
+name = "contrasts"
 sets = [{ source = "embedded", category = "math", limit = 12 }]
-[gsm8k.training.changes]
-sft = { steps = 6, positives_only = true }
-sami = { steps = 6 }
-[[gsm8k.sampling]]
-name = "eight samples"
-problems = 20
+[[gsm8k.steps]]
+name = "samples"
+title = "eight samples"
+ks = [1, 4]
+limit = 20
 samples = 8
-max_tokens = 120
 """
 
 
@@ -71,9 +71,21 @@ def folder(folder: Path) -> Path:
     return folder
 
 
-def asked_in(folder: Path) -> Asked:
+def asked_in(folder: Path, experiment: str = "mtbench") -> Asked:
     config = Config(root=folder)
-    return Asked(read_scale(str(folder / "tiny.toml")), config, folder / "out")
+    return Asked(read_scale(str(folder / "tiny.toml")), experiment, config, folder / "out")
+
+
+def wrote(asked: Asked) -> tuple[Facts, Bench]:
+    """What writing an experiment's contrasts gives, and where."""
+    bench = Bench(asked, silent())
+    return write_contrasts(bench, asked.course.writings[0]), bench
+
+
+def changed(asked: Asked, change: Callable[[Step], Step]) -> Asked:
+    """The same with other steps."""
+    course = replace(asked.course, steps=tuple(map(change, asked.course.steps)))
+    return replace(asked, scale=replace(asked.scale, mtbench=course))
 
 
 def test_a_dry_run_reads_and_writes_nothing(
@@ -101,56 +113,86 @@ def test_contrasts_of_another_writer_are_learnt_as_words(folder: Path) -> None:
     # The writer is an adapter here; its tokens need not be the base's, so none are kept.
     asked = asked_in(folder)
     untrained_adapter(folder / "writer")
-    writing = replace(asked.scale.mtbench.contrasts, writer=str(folder / "writer"))
-    place = replace(mtbench.bench(asked, silent()), writing=writing)
-    facts = write_contrasts(place)
-    written = read_contrasts(place.contrasts())
+
+    def by_another(step: Step) -> Step:
+        by = isinstance(step.of, Writing) and replace(step.of, writer=str(folder / "writer"))
+        return replace(step, of=by or step.of)
+
+    facts, bench = wrote(changed(asked, by_another))
+    written = read_contrasts(bench.contrasts())
     assert facts["prompts"] == len(written) == 24
     assert not any(one.token_ids for contrast in written for one in contrast.responses)
     assert not any("fingerprint" in contrast.metadata for contrast in written)
-    own = replace(mtbench.bench(asked, silent()), asked=replace(asked, folder=folder / "own"))
-    write_contrasts(own)
+    _, own = wrote(replace(asked, folder=folder / "own"))
     assert all(one.token_ids for c in read_contrasts(own.contrasts()) for one in c.responses)
+
+
+HOSTED = """
+[[mtbench.steps]]
+name = "shown"
+judge = "principles"
+judge_model = "openai:hosted"
+[[mtbench.steps]]
+name = "hidden"
+skip = true
+[[mtbench.steps]]
+name = "plain"
+skip = true
+"""
+AT_SERVER = {"sft+sami": "openai:SAMI", "sft+dpo": "openai:DPO", "sft": "openai:SFT"}
 
 
 def test_the_writers_and_the_judges_calls_share_one_limit(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "none")
-    names = ("hosted", *mtbench.CONTENDERS)
+    served = ("hosted", "SAMI", "DPO", "SFT")
     # Ten cents an answer.
-    config = Config(root=folder, prices={name: Price(1000.0, 0.0) for name in names})
-    scale = read_scale(str(folder / "tiny.toml"))
-    writing = replace(scale.mtbench.contrasts, writer="openai:hosted")
-    judging = (replace(scale.mtbench.judging[0], judge="principles", judge_model="openai:hosted"),)
-    scale = replace(scale, mtbench=replace(scale.mtbench, contrasts=writing, judging=judging))
+    config = Config(root=folder, prices={name: Price(1000.0, 0.0) for name in served})
+    text = TINY.replace('name = "contrasts"\n', 'name = "contrasts"\nwriter = "openai:hosted"\n', 1)
+    (folder / "tiny.toml").write_text(text + HOSTED)
     # Models at servers are not asked the embedded world unless it is given as a file.
     questions = folder / "questions.jsonl"
     rows = map(to_row, embedded.prompts("evaluation"))
     write_rows(questions, *rows)
     with LoopbackJudge(Behaviour(script=answers)) as server:
         settings = MtbenchSettings(prompts=questions, base_url=server.url, max_cost=6.0)
-        asked = Asked(scale, config, folder / "out", settings)
-        mtbench.check(asked)
-        write_contrasts(mtbench.bench(asked, silent()))
+        asked = replace(asked_in(folder), config=config, settings=settings)
+        check(asked)
+        wrote(asked)
         assert asked.purse.spent_usd == pytest.approx(4.8) == pytest.approx(0.1 * server.n_calls)
-        several = replace(config, models={name: {"base": f"openai:{name}"} for name in names[1:]})
+        # What would be trained answers at the server, too.
+        monkeypatch.setattr(Bench, "named", lambda bench, recipe: {"base": AT_SERVER[recipe]})
+        (judging,) = (one for one in stages_of(Bench(asked, silent())) if one.name == "shown")
         with pytest.raises(BudgetError, match=r"stopped at \$6\.00: .* pass `--max-cost 6`"):
-            mtbench.judge_all(asked, several, silent(), "")
+            judging.run()
         assert 0.1 * server.n_calls <= 6.0
         # Nothing stored is paid for again, and the next command has a limit of its own.
         again = replace(asked, purse=Purse())
-        write_contrasts(mtbench.bench(again, silent()))
+        wrote(again)
         assert again.purse.spent_usd == 0.0
+
+
+def test_answers_are_drawn_without_the_judges_key(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setattr(Bench, "named", lambda bench, recipe: {"base": str(BASE_DIR)})
+    (folder / "tiny.toml").write_text(TINY.replace("limit = 12", "limit = 2") + HOSTED)
+    bench = Bench(asked_in(folder), silent())
+    stages = {stage.name: stage for stage in stages_of(bench)}
+    assert stages["responses"].run()["answers"] == 3 * 2 * 2  # models, questions, turns
+    with pytest.raises(KeyMissingError):
+        stages["shown"].run()
 
 
 def test_a_writer_of_mathematics_stays_below_the_limit_too(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "none")
-    hosted = TINY.replace("[gsm8k.contrasts]", '[gsm8k.contrasts]\nwriter = "openai:hosted"')
-    loose = "[gsm8k.contrasts.filters]\nmin_ratio = 1.0\nopening = 0.01\n"
-    (folder / "hosted.toml").write_text(hosted + loose)
+    loose = 'writer = "openai:hosted"\nfilters = { min_ratio = 1.0, opening = 0.01 }\n'
+    at = '[[gsm8k.steps]]\nname = "contrasts"\n'
+    (folder / "hosted.toml").write_text(TINY.replace(at, at + loose))
     # Ten cents an answer, 24 of them.
     (folder / "sami-eval.toml").write_text("[prices]\nhosted = { input = 1000.0, output = 0.0 }\n")
     asked = ["reproduce", "gsm8k", "--scale", "hosted.toml", "--only", "contrasts", "-q"]
@@ -169,17 +211,18 @@ def answers(body: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
     return 200, {}, completion(f"I would say {draw(json.dumps(body)):.9f}.")
 
 
-@pytest.mark.parametrize("experiment", [mtbench, gsm8k])
-def test_from_takes_away_what_a_training_has_made(folder: Path, experiment: ModuleType) -> None:
-    asked = asked_in(folder)
-    place = experiment.bench(asked, silent())
-    made = {stage.name: stage.made for stage in experiment.stages(asked, silent(), "")}
-    folders = trained_models(place, experiment.RECIPES)
-    assert folders
-    for stage, known in folders.items():
-        (trained,) = known.values()
-        assert [path.resolve() for path in made[stage]] == [Path(trained)]
-    assert place.contrasts().is_relative_to(made["contrasts"][0])
+@pytest.mark.parametrize("experiment", ["mtbench", "gsm8k"])
+def test_from_takes_away_what_a_step_has_made(folder: Path, experiment: str) -> None:
+    bench = Bench(asked_in(folder, experiment), silent())
+    course, made = bench.asked.course, {one.name: one.made for one in stages_of(bench)}
+    links = [made[step.name] for step in course.steps if step.do == "align"]
+    for trial in course.trials:
+        rows = models_of(bench, trial.contenders).values()
+        trained = {Path(path) for row in rows for path in row.values()}
+        assert trained == {path.resolve() for paths in links for path in paths}
+    assert bench.contrasts().is_relative_to(made["contrasts"][0])
+    last = course.steps[-1]
+    assert [path.parent.name for path in made[last.name]] == ["runs"]
 
 
 def test_only_so_many_accepted_contrasts_are_kept() -> None:
@@ -197,7 +240,7 @@ def test_a_constitution_without_principles_for_the_prompts_is_named(folder: Path
     (folder / "mine.toml").write_text(text)
     asked = replace(asked_in(folder), settings=MtbenchSettings(constitutions=folder / "mine.toml"))
     with pytest.raises(UsageError, match="no principle is for the category") as caught:
-        write_contrasts(mtbench.bench(asked, silent()))
+        wrote(asked)
     assert caught.value.where == str(folder / "mine.toml")
 
 
@@ -206,7 +249,7 @@ def test_a_constitution_without_principles_for_the_prompts_is_named(folder: Path
     [
         (["--scale", "huge"], "no scale `huge`"),
         (["--from", "baking"], "`--from baking`: no such stage"),
-        (["--only", "judging"], "stage `judging` needs `contrasts`, which is not done"),
+        (["--only", "shown"], "stage `shown` needs `contrasts`, which is not done"),
         (["--constitutions", "none.toml"], "no file `none.toml`"),
         (["--judge-model", "openai:x"], "`--judge-model openai:x`: a program judges"),
     ],
@@ -241,7 +284,7 @@ def test_what_the_last_stage_would_refuse_is_refused_before_the_first(
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     (folder / "bad.jsonl").write_text('{"question": ""}\n')
-    judged = '[[mtbench.judging]]\nname = "one"\njudge = "principles"\nprinciples_shown = true\n'
+    judged = '[mtbench.compare]\njudge = "principles"\n'
     (folder / "judged.toml").write_text(f'like = "embedded"\n{judged}')
     assert cli.run(["reproduce", *flags]) == code
     error = capsys.readouterr().err
@@ -266,7 +309,7 @@ def figures(document: dict[str, Any]) -> list[dict[str, Any]]:
 def test_mtbench_end_to_end_agrees_with_its_own_runs(folder: Path) -> None:
     document = run_all(folder, "mtbench")
     assert [row["name"] for row in document["stages"]] == [
-        "contrasts", "sft", "dpo", "sami", "responses", "judging",
+        "contrasts", "sft", "dpo", "sami", "responses", "shown", "hidden", "plain",
     ]  # fmt: skip
     assert len(document["results"]) == 3
     for result in document["results"]:
@@ -332,6 +375,9 @@ def test_gsm8k_end_to_end_agrees_with_its_samples(folder: Path) -> None:
     assert published == pytest.approx([0.032, None, 0.011, None, 0.0, None])
 
 
+JUDGED = ("shown", "hidden", "plain")
+
+
 def kill_in(folder: Path, experiment: str, stage: str) -> None:
     """Start the experiment, and SIGKILL it and its children a moment into a stage."""
     command = [*COMMAND, experiment, "--scale", "tiny.toml"]
@@ -345,7 +391,7 @@ def kill_in(folder: Path, experiment: str, stage: str) -> None:
                 break
         else:
             pytest.fail(f"stage {stage} never began")
-        time.sleep(0.0 if stage == "judging" else 0.4)  # a program judges all of it in 0.3 s
+        time.sleep(0.0 if stage in JUDGED else 0.4)  # a program judges all of it in 0.3 s
         assert process.poll() is None, f"ended before it could be killed in {stage}"
     finally:
         os.killpg(process.pid, signal.SIGKILL)
@@ -357,7 +403,7 @@ def kill_in(folder: Path, experiment: str, stage: str) -> None:
 @pytest.mark.parametrize(
     ("experiment", "stages"),
     [
-        ("mtbench", ("contrasts", "sft", "dpo", "sami", "responses", "judging")),
+        ("mtbench", ("contrasts", "sft", "dpo", "sami", "responses", *JUDGED)),
         ("gsm8k", ("contrasts", "sft", "sami", "sft+sami", "samples")),
     ],
 )

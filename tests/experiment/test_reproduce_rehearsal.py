@@ -27,56 +27,59 @@ like = "paper"
 about = "a rehearsal"
 [mtbench]
 base = "student"
-questions = 6
+[mtbench.align]
+changes = { accumulation = 4, lr = 1e-3 }
+[mtbench.compare]
+limit = 6
 max_tokens = 40
-[mtbench.contrasts]
+[[mtbench.steps]]
+name = "contrasts"
 writer = "writer"
 max_tokens = 40
-[[mtbench.contrasts.sets]]
+[[mtbench.steps.sets]]
 source = "math.jsonl"
 column = "problem"
 category = "math"
 limit = 6
-[[mtbench.contrasts.sets]]
+[[mtbench.steps.sets]]
 source = "roles.jsonl"
 category_column = "kind"
 column = "text"
 limit = 6
-[mtbench.contrasts.filters]
+[mtbench.steps.filters]
 finished = false
-[mtbench.training.changes]
-sft = { accumulation = 4, lr = 1e-3 }
-dpo = { accumulation = 4, lr = 1e-3 }
-sami = { accumulation = 4, lr = 1e-3 }
 [gsm8k]
 base = "student"
+[gsm8k.align]
+changes = { accumulation = 4 }
+[gsm8k.passk]
 ks = [1, 2]
-[gsm8k.contrasts]
+samples = 3
+max_tokens = 40
+[[gsm8k.steps]]
+name = "contrasts"
 max_tokens = 40
 keep = 5
-[[gsm8k.contrasts.sets]]
+[[gsm8k.steps.sets]]
 source = "math.jsonl"
 column = "problem"
 category = "math"
-[gsm8k.contrasts.filters]
+[gsm8k.steps.filters]
 finished = false
 min_characters = 1
 min_ratio = 1.0
 opening = 0.01
-[gsm8k.training.changes]
-sft = { accumulation = 4, positives_only = false }
-sami = { accumulation = 4 }
-[[gsm8k.sampling]]
-name = "ours"
-problems = 5
-samples = 3
-max_tokens = 40
-[[gsm8k.sampling]]
-name = "theirs"
-problems = 5
-samples = 3
-max_tokens = 40
-protocol = "paper"
+[[gsm8k.steps]]
+name = "sft"
+changes = { positives_only = false }
+[[gsm8k.steps]]
+name = "samples"
+title = "ours"
+limit = 5
+[[gsm8k.steps]]
+name = "as-paper"
+title = "theirs"
+limit = 5
 """
 
 

@@ -155,7 +155,7 @@ def _save(folder: Path, records: Mapping[str, Record]) -> None:
 
 
 def _do(stage: Stage, wanted: str, progress: Progress) -> Record:
-    progress.say(f"▸ {stage.name:<12}{stage.title}")
+    progress.say(f"▸ {stage.name:<11} {stage.title}")
     begun = time.monotonic()
     facts = dict(stage.run())
     date = datetime.datetime.now().isoformat(timespec="seconds")
@@ -165,8 +165,8 @@ def _do(stage: Stage, wanted: str, progress: Progress) -> Record:
 def line(stage: Stage, record: Record | None) -> str:
     """A stage as the checklist shows it: done, how long it took, what came of it."""
     if record is None:
-        return f"· {stage.name:<12}{stage.title}"
-    return f"✓ {stage.name:<12}{record.seconds:>7.1f} s  {facts_text(record.facts)}"
+        return f"· {stage.name:<11} {stage.title}"
+    return f"✓ {stage.name:<11} {record.seconds:>7.1f} s  {facts_text(record.facts)}"
 
 
 def facts_text(facts: Facts) -> str:

@@ -55,7 +55,7 @@ class PairRow(_PairMore):
 
 
 class JudgedResult(TypedDict):
-    """One way of judging."""
+    """A run of `compare`."""
 
     name: str
     run: str
@@ -91,7 +91,7 @@ class GainRow(TypedDict):
 
 
 class SampledResult(TypedDict):
-    """One way of sampling. pass_at_k: model -> k as a text -> estimate."""
+    """A run of `passk`. pass_at_k: model -> k as a text -> estimate."""
 
     name: str
     run: str
@@ -112,7 +112,7 @@ class StageRow(TypedDict):
 
 
 class Reproduction(TypedDict):
-    """Everything a table or a reviewer needs; results by the experiment's kind."""
+    """Everything a table or a reviewer needs; a result a run."""
 
     schema: Literal["sami-eval/reproduction/1"]
     experiment: str
@@ -123,7 +123,7 @@ class Reproduction(TypedDict):
     seed: int
     folder: str
     stages: list[StageRow]
-    results: list[JudgedResult] | list[SampledResult]
+    results: list[JudgedResult | SampledResult]
     versions: dict[str, str]
     command: str
 

@@ -5,31 +5,27 @@ Plain arithmetic, so that a person can check it by hand (docs/reproduce.md does)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sami_eval.align.options import Options, change, preset
+from sami_eval.align.options import Options
 from sami_eval.core.config import Config, Price
 from sami_eval.data.gsm8k import HUB_ID
 from sami_eval.data.prompts import MTBENCH_HUB_ID
+from sami_eval.experiment.passk_plan import N_SAMPLES
 from sami_eval.experiment.questions import WORLD
-from sami_eval.experiment.reproduce.gsm8k import RECIPES as MATH_RECIPES
-from sami_eval.experiment.reproduce.mtbench import CONTENDERS, RECIPES
-from sami_eval.experiment.reproduce.scale import (
-    EMBEDDED,
-    Expected,
-    MtBench,
-    Scale,
-    Trainings,
-    Writing,
-)
+from sami_eval.experiment.reproduce.scale import EMBEDDED, Course, Expected, Scale
+from sami_eval.experiment.reproduce.step import Aligning, Step, Trial, Writing
+from sami_eval.experiment.reproduce.trial import by_program
+from sami_eval.experiment.settings import CompareSettings, PasskSettings
 from sami_eval.generate.standing import EMBEDDED as THE_BASE
 from sami_eval.judge import IN_PROCESS
 from sami_eval.server.endpoint import at_server
 
-PAIRS, TURNS, ORDERS = 3, 2, 2
+TURNS = 2
 SERVED_A_SECOND = 1.6  # sixteen calls at a time, some ten seconds each
 
 
@@ -55,6 +51,8 @@ class Asks:
 
     base: str
     questions: str
+    writers: tuple[str, ...]
+    presets: tuple[str, ...]
     judges: tuple[str, ...]
 
 
@@ -62,35 +60,74 @@ def asks(
     experiment: str, scale: Scale, config: Config, file: Path | None, judge: str | None
 ) -> Asks:
     """Base, questions and judges of an experiment; file, judge: in the place of the scale's."""
-    of = scale.mtbench if experiment == "mtbench" else scale.gsm8k
-    hub = MTBENCH_HUB_ID if experiment == "mtbench" else HUB_ID
-    usual = WORLD if of.base == EMBEDDED else hub
-    judges = []
-    for how in scale.mtbench.judging if experiment == "mtbench" else ():
-        model = judge or how.judge_model or config.defaults.get("judge-model")
-        asked = model and how.judge != "rules"
-        judges.append(f"{how.judge} ({model})" if asked else how.judge)
-    base = THE_BASE if of.base == EMBEDDED else of.base
-    return Asks(base, str(file or usual), tuple(dict.fromkeys(judges)))
+    course, judges = scale.course(experiment), []
+    for trial in course.trials:
+        if isinstance(trial.settings, CompareSettings):
+            named = trial.settings.judge or "its judge"
+            models = _judge_models(trial, config, judge)
+            judges.append(f"{named} ({', '.join(models)})" if models else named)
+    return Asks(
+        THE_BASE if course.base == EMBEDDED else course.base,
+        ", ".join(dict.fromkeys(_questions(course, trial, file) for trial in course.trials)),
+        tuple(dict.fromkeys(one.writer for one in course.writings)),
+        tuple(dict.fromkeys(one.preset for one in course.alignings)),
+        tuple(dict.fromkeys(judges)),
+    )
+
+
+def _questions(course: Course, trial: Trial, file: Path | None) -> str:
+    """Where a trial's questions come from."""
+    hub = MTBENCH_HUB_ID if isinstance(trial.settings, CompareSettings) else HUB_ID
+    return str(file or trial.settings.prompts or (WORLD if course.base == EMBEDDED else hub))
+
+
+def _judge_models(trial: Trial, config: Config, judge: str | None) -> tuple[str, ...]:
+    """What judges a comparison; empty where a program does, or where no model is named."""
+    if not isinstance(trial.settings, CompareSettings) or by_program(trial.settings):
+        return ()
+    named = judge or trial.settings.judge_model or config.defaults.get("judge-model")
+    return (named,) if isinstance(named, str) else tuple(named or ())
 
 
 def needs(experiment: str, scale: Scale, config: Config, judge: str | None) -> list[Need]:
-    """The needs of every stage of an experiment. judge: a model in the place of the scale's."""
-    if experiment == "mtbench":
-        of = scale.mtbench
-        trained = _training(RECIPES, of.contrasts, of.training, scale.expected, experiment)
-        tail = [_responses(of, scale.expected), _judging(of, scale, config, judge)]
-        return [_contrasts(of.contrasts, scale, config), *trained, *tail]
-    math = scale.gsm8k
-    trained = _training(MATH_RECIPES, math.contrasts, math.training, scale.expected, experiment)
-    return [_contrasts(math.contrasts, scale, config), *trained, _samples(scale)]
+    """What every step of an experiment needs. judge: a model in the place of the scale's."""
+    course = scale.course(experiment)
+    share = scale.expected.accepted[experiment]
+    n = sum(accepted(writing, share) for writing in course.writings)
+    found: list[Need] = []
+    drawn: set[object] = set()
+    for i, step in enumerate(course.steps):
+        if isinstance(step.of, Writing):
+            found.append(_contrasts(step.name, step.of, scale, config))
+        elif isinstance(step.of, Aligning):
+            found.append(_training(step.name, step.of, course, n, scale.expected))
+        else:
+            new = _undrawn(course, i, drawn)
+            if new or step.of is None:
+                found.append(_answers(step.name, new, scale.expected))
+            if step.do == "compare" and not (new and _by_program(step)):
+                found.append(_judging(step, scale, config, judge))
+    return found
 
 
-def _contrasts(writing: Writing, scale: Scale, config: Config) -> Need:
+def _by_program(step: Step) -> bool:
+    return isinstance(step.of, Trial) and by_program(step.of.settings)
+
+
+def _undrawn(course: Course, i: int, drawn: set[object]) -> list[Trial]:
+    """The trials whose answers the i-th step is the first to draw."""
+    step = course.steps[i]
+    asked = [step.of] if isinstance(step.of, Trial) else course.answered_at(i)
+    new = {one.answers: one for one in reversed(asked) if one.answers not in drawn}
+    drawn.update(new)
+    return list(new.values())
+
+
+def _contrasts(name: str, writing: Writing, scale: Scale, config: Config) -> Need:
     expected, calls = scale.expected, writing.prompts * writing.n
     asked = calls * (expected.prompt_tokens + expected.constitution_tokens)
     written = calls * expected.contrast_tokens
-    need = _generated("contrasts", calls, "responses", asked, written, expected)
+    need = _generated(name, calls, "responses", asked, written, expected)
     served = at_server(writing.writer, config)
     if served is None:
         return need
@@ -111,17 +148,11 @@ def accepted(writing: Writing, share: float) -> int:
     return n if writing.keep is None else min(n, writing.keep)
 
 
-def _training(
-    recipes: Mapping[str, str], writing: Writing, training: Trainings, expected: Expected, name: str
-) -> Iterator[Need]:
-    n = accepted(writing, expected.accepted[name])
-    for stage, recipe in recipes.items():
-        method = recipe.rpartition("+")[2]
-        options = change(preset(training.preset, method), **training.changes.get(method, {}))
-        steps, passes = _steps(options, n)
-        read = round(n * passes * _row_tokens(method, writing.n, options, expected))
-        seconds = expected.start_s + read / expected.trained[method]
-        yield Need(stage, steps, "steps", read, 0, seconds)
+def _training(name: str, aligning: Aligning, course: Course, n: int, expected: Expected) -> Need:
+    method, options, each = aligning.parsed.chain[-1], aligning.options, course.writings[0].n
+    steps, passes = _steps(options, n)
+    read = round(n * passes * _row_tokens(method, each, options, expected))
+    return Need(name, steps, "steps", read, 0, expected.start_s + read / expected.trained[method])
 
 
 def _steps(options: Options, n: int) -> tuple[int, float]:
@@ -143,33 +174,40 @@ def _row_tokens(method: str, n: int, options: Options, expected: Expected) -> in
     return n * (prompt + n * response)
 
 
-def _responses(of: MtBench, expected: Expected) -> Need:
-    shown = {how.principles_shown for how in of.judging}
-    calls = len(shown) * len(CONTENDERS) * of.questions * TURNS
-    # The second turn reads the first question and answer again.
-    asked = calls * expected.question_tokens + calls // 2 * (
-        expected.question_tokens + expected.answer_tokens
-    )
-    return _generated(
-        "responses", calls, "answers", asked, calls * expected.answer_tokens, expected
-    )
+def _answers(name: str, trials: Sequence[Trial], expected: Expected) -> Need:
+    """All that these trials' contenders say."""
+    calls = asked = written = 0
+    for trial in trials:
+        n = len(trial.contenders) * trial.n
+        if isinstance(trial.settings, PasskSettings):
+            several = N_SAMPLES if trial.settings.samples is None else trial.settings.samples
+            n *= several + trial.settings.greedy
+            asked += n * expected.question_tokens
+            written += n * expected.sample_tokens
+        else:
+            n *= TURNS
+            # The second turn reads the first question and answer again.
+            asked += n * expected.question_tokens
+            asked += n // 2 * (expected.question_tokens + expected.answer_tokens)
+            written += n * expected.answer_tokens
+        calls += n
+    return _generated(name, calls, "answers", asked, written, expected)
 
 
-def _judging(of: MtBench, scale: Scale, config: Config, judge: str | None) -> Need:
-    calls = read = 0
+def _judging(step: Step, scale: Scale, config: Config, judge: str | None) -> Need:
+    trial = step.of
+    assert isinstance(trial, Trial)
+    assert isinstance(trial.settings, CompareSettings)
+    orders = 2 if trial.settings.orders == "both" else 1
+    n = math.comb(len(trial.contenders), 2) * trial.n * TURNS * orders * trial.settings.repeats
+    models = () if by_program(trial.settings) else _judge_models(trial, config, judge) or ("",)
+    tokens, written = n * _judged_tokens(scale.expected), n * scale.expected.reply_tokens
     cost: float | None = 0.0
-    for how in of.judging:
-        if how.judge == "rules":
-            continue
-        n = PAIRS * of.questions * TURNS * ORDERS
-        tokens = n * _judged_tokens(scale.expected)
-        calls, read = calls + n, read + round(tokens)
-        model = judge or how.judge_model or ""
+    for model in models:
         if model.partition(":")[0] not in IN_PROCESS:
-            price = _price(at_server(model, config), scale, config)
-            cost = _add(cost, price, tokens, n * scale.expected.reply_tokens)
-    written = calls * scale.expected.reply_tokens
-    return Need("judging", calls, "calls", read, written, calls / SERVED_A_SECOND, cost)
+            cost = _add(cost, _price(at_server(model, config), scale, config), tokens, written)
+    calls, read, said = (round(one * len(models)) for one in (n, tokens, written))
+    return Need(step.name, calls, "calls", read, said, calls / SERVED_A_SECOND, cost)
 
 
 def _judged_tokens(expected: Expected) -> float:
@@ -190,17 +228,6 @@ def _add(cost: float | None, price: Price | None, read: float, written: float) -
     if cost is None or price is None:
         return None
     return cost + (read * price.input + written * price.output) / 1e6
-
-
-def _samples(scale: Scale) -> Need:
-    of, expected = scale.gsm8k, scale.expected
-    contenders = len(MATH_RECIPES) + 1
-    # With the greedy attempt that is drawn beside the samples.
-    calls = sum(contenders * how.problems * (how.samples + 1) for how in of.sampling)
-    written = calls * expected.sample_tokens
-    return _generated(
-        "samples", calls, "answers", calls * expected.question_tokens, written, expected
-    )
 
 
 def to_row(need: Need) -> dict[str, Any]:

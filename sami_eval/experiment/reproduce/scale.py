@@ -1,152 +1,104 @@
 """A scale: everything a reproduction depends on, as a TOML file with a source for every number.
 
 The folder `scales/` beside this file is the registry; `--scale FILE` takes any other. A file that
-says `like = "embedded"` holds only what differs from that scale.
+says `like = "embedded"` holds only what differs from that scale: a step of the same name differs
+in the fields that it says, one of a new name comes last, and one that says `skip = true` is gone.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
-from sami_eval.align.filters import Filters
-from sami_eval.align.filters import check as check_filters
 from sami_eval.core.config import Price
 from sami_eval.core.errors import UsageError
-from sami_eval.core.files import Toml, read_toml
-from sami_eval.core.shape import MisfitError, fit
+from sami_eval.core.files import Toml, read_toml, shown
+from sami_eval.core.settings import Amount, NotNegative, Positive
+from sami_eval.core.shape import MisfitError, Within, fit, is_name
+from sami_eval.experiment.reproduce.step import (
+    HINT,
+    KINDS,
+    Aligning,
+    Place,
+    Step,
+    Trial,
+    Writing,
+    read_step,
+)
+from sami_eval.experiment.runs import slug
+from sami_eval.generate.recipes import find_methods, parse
 
 HERE = Path(__file__).parent
 SCALES = HERE / "scales"
 CONSTITUTIONS = HERE / "constitutions"
 EMBEDDED = "embedded"  # as a base, a set of prompts or a constitution: the embedded world's
-METHODS = ("sft", "dpo", "sami")  # what the paper trains by
-MAY_BE_ZERO = ("temperature", "judge_tokens", "reply_tokens", "start_s", "input", "output")
-HINT = 'see sami_eval/experiment/reproduce/scales/embedded.toml, or write like = "embedded"'
+EXPERIMENTS: Final = ("mtbench", "gsm8k")  # each a table of the file
+WHOLE = ("contenders",)  # a table that is one value: another takes its place
+# What an experiment was made of before it was made of steps.
+OLD = {
+    "questions": "limit, under [{0}.compare] or of a step",
+    "max_tokens": "max_tokens, under [{0}.compare] or of a step",
+    "ks": "ks, under [{0}.passk] or of a step",
+    "contrasts": '[[{0}.steps]] with do = "contrast"',
+    "training": 'preset under [{0}.align], and changes of each [[{0}.steps]] with do = "align"',
+    "judging": '[[{0}.steps]] with do = "compare"',
+    "sampling": '[[{0}.steps]] with do = "passk"',
+}
+Tokens = Annotated[int, Within(least=1)]
+PartOrAll = Annotated[float, Within(above=0, most=1)]
 
 
 @dataclass(frozen=True, slots=True)
-class PromptSet:
-    """Prompts to write contrasts on, as `prompt_sets.Source` takes them.
-
-    source: a hub id, a file, or "embedded". category: of all of them. limit: drawn at most.
-    """
-
-    source: str
-    column: str | None = None
-    category: str | None = None
-    category_column: str | None = None
-    split: str = "train"
-    subset: str | None = None
-    limit: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Writing:
-    """How contrasts are written.
-
-    writer: any model `compare` takes. constitution: a file, a name in `constitutions/`, or
-        "embedded". only: ids of its principles to use; empty is all. n: constitutions a prompt.
-    prompts: how many there are in all; for --dry-run, before they are read. keep: contrasts kept
-        at most.
-    """
-
-    writer: str
-    constitution: str
-    sets: tuple[PromptSet, ...]
-    temperature: float
-    top_p: float
-    max_tokens: int
-    prompts: int
-    only: tuple[str, ...] = ()
-    n: int = 2
-    keep: int | None = None
-    filters: Filters = field(default_factory=Filters)
-
-
-@dataclass(frozen=True, slots=True)
-class Trainings:
-    """preset: of `align/presets.toml`. changes: method -> fields of Options that differ from it."""
-
-    preset: str
-    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Judging:
-    """One round robin of the three models on MT-Bench.
-
-    principles_shown: to the models. constitution: of the questions, a file or a name; "own" is
-        what they carry, "none" takes it away. published: the paper judged like this.
-    """
-
-    name: str
-    judge: str
-    principles_shown: bool
-    constitution: str = "own"
-    judge_model: str | None = None
-    published: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class MtBench:
-    """The first experiment. questions: how many of MT-Bench's, each of two turns."""
+class Course:
+    """An experiment of the paper: its base, and its steps in order."""
 
     base: str
-    contrasts: Writing
-    training: Trainings
-    judging: tuple[Judging, ...]
-    questions: int
-    max_tokens: int
+    steps: tuple[Step, ...]
 
+    @property
+    def writings(self) -> list[Writing]:
+        """How contrasts are written; one, where they are."""
+        return [step.of for step in self.steps if isinstance(step.of, Writing)]
 
-@dataclass(frozen=True, slots=True)
-class PasskSampling:
-    """One pass@k run. protocol: "default" or "paper", its prompt, temperature, top_p and split."""
+    @property
+    def alignings(self) -> list[Aligning]:
+        """Every training."""
+        return [step.of for step in self.steps if isinstance(step.of, Aligning)]
 
-    name: str
-    problems: int
-    samples: int
-    protocol: Literal["default", "paper"] = "default"
-    max_tokens: int | None = None
+    @property
+    def trials(self) -> list[Trial]:
+        """Every run of `compare` or `passk`."""
+        return [step.of for step in self.steps if isinstance(step.of, Trial)]
 
-
-@dataclass(frozen=True, slots=True)
-class Gsm8k:
-    """The second experiment. ks: attempts."""
-
-    base: str
-    contrasts: Writing
-    training: Trainings
-    sampling: tuple[PasskSampling, ...]
-    ks: tuple[int, ...]
+    def answered_at(self, i: int) -> list[Trial]:
+        """The comparisons behind the i-th step, whose answers an `answer` draws."""
+        behind = [step for step in self.steps[i:] if step.do == "compare"]
+        return [step.of for step in behind if isinstance(step.of, Trial)]
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
     """What --dry-run reckons with; a run depends on none of it. Tokens are means.
 
-    accepted: share of contrasts that pass the filters. generated: tokens a second.
+    accepted: share of contrasts that pass the filters, by experiment. generated: tokens a second.
     trained: tokens of its rows a second, by method; DPO reads its reference in that time, too.
     """
 
     device: str
-    prompt_tokens: int
-    constitution_tokens: int
-    contrast_tokens: int
-    accepted: Mapping[str, float]
-    question_tokens: int
-    answer_tokens: int
-    sample_tokens: int
-    judge_tokens: int
-    reply_tokens: int
-    generated: float
-    trained: Mapping[str, float]
-    start_s: float
+    prompt_tokens: Tokens
+    constitution_tokens: Tokens
+    contrast_tokens: Tokens
+    accepted: Mapping[str, PartOrAll]
+    question_tokens: Tokens
+    answer_tokens: Tokens
+    sample_tokens: Tokens
+    judge_tokens: Amount
+    reply_tokens: Amount
+    generated: Positive
+    trained: Mapping[str, Positive]
+    start_s: NotNegative
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +107,15 @@ class Scale:
 
     name: str
     about: str
-    mtbench: MtBench
-    gsm8k: Gsm8k
+    mtbench: Course
+    gsm8k: Course
     expected: Expected
     prices: Mapping[str, Price] = field(default_factory=dict)
+
+    def course(self, experiment: str) -> Course:
+        """The experiment of this name."""
+        found: Course = getattr(self, experiment)
+        return found
 
 
 def listing() -> dict[str, Path]:
@@ -173,15 +130,14 @@ def read_scale(spec: str) -> Scale:
         raise UsageError(f"no scale `{spec}`", f"known: {', '.join(listing())}, or a TOML file")
     file = read_toml(path, HINT)
     row = {"name": path.stem, **_merged(file)}
+    for name in EXPERIMENTS:
+        if isinstance(row.get(name), dict):
+            row[name] = _course(name, row[name], file)
     try:
         scale = fit(row, Scale)
     except MisfitError as error:
-        _bad(file, error.name, error.what)
-    _check_numbers(row, file, ())
-    for name, of in (("mtbench", scale.mtbench), ("gsm8k", scale.gsm8k)):
-        _check_experiment(name, of.contrasts, of.training, file)
-    _check_runs(scale, file)
-    _check_expected(scale.expected, file)
+        _bad(file, error.path, error.what)
+    _check_expected(scale, file)
     return scale
 
 
@@ -189,6 +145,8 @@ def _merged(file: Toml) -> dict[str, Any]:
     """The file's values over those of the scale it is like."""
     like = file.data.get("like")
     own = {name: value for name, value in file.data.items() if name != "like"}
+    for name in EXPERIMENTS:
+        _check_table(name, own.get(name), file)
     if like is None:
         return own
     if like not in listing():
@@ -196,77 +154,121 @@ def _merged(file: Toml) -> dict[str, Any]:
     return _over(_merged(read_toml(listing()[like], HINT)), own)
 
 
+def _check_table(name: str, table: object, file: Toml) -> None:
+    """Refuse a field that no experiment has, and steps that are not told apart by their names."""
+    for key, value in table.items() if isinstance(table, dict) else ():
+        if key in OLD:
+            file.bad((name, key), f"`{name}.{key}` is no more", f"write {OLD[key].format(name)}")
+        if key not in ("base", "steps", *KINDS):
+            _bad(file, (name, key), "no field here")
+        if key in KINDS and not isinstance(value, dict):
+            _bad(file, (name, key), shown(value))
+    steps = table.get("steps", []) if isinstance(table, dict) else []
+    if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+        _bad(file, (name, "steps"), shown(steps))
+    names = [step.get("name") for step in steps]
+    for i, found in enumerate(names):
+        if not is_name(found) or found in names[:i]:
+            said = "another's, too" if found in names[:i] else "its name"
+            where = file.table((name, "steps"), steps[i], i + 1).where(("name",))
+            raise UsageError(f"step {i + 1}: `name` is {shown(found)}, {said}", HINT, where)
+
+
 def _over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(below)
     for name, value in above.items():
-        both = isinstance(value, dict) and isinstance(below.get(name), dict)
-        merged[name] = _over(below[name], value) if both else value
+        old = below.get(name)
+        if isinstance(value, dict) and isinstance(old, dict) and name not in WHOLE:
+            merged[name] = _over(old, value)
+        elif name == "steps" and isinstance(old, list):
+            merged[name] = list(_over(_by_name(old), _by_name(value)).values())
+        else:
+            merged[name] = value
     return merged
 
 
-def _bad(file: Toml, name: str, what: str) -> NoReturn:
-    file.bad(
-        tuple(part for part in name.split(".") if not part.isdigit()), f"`{name}` is {what}", HINT
-    )
+def _by_name(steps: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {step["name"]: step for step in steps}
 
 
-def _check_numbers(value: Any, file: Toml, names: tuple[str, ...]) -> None:
-    """Refuse a number that could never be meant; options and filters have checks of their own."""
-    if isinstance(value, dict | list):
-        inside = value.items() if isinstance(value, dict) else ((None, one) for one in value)
-        for name, one in inside:
-            if name not in ("changes", "filters"):
-                _check_numbers(one, file, (*names, name) if name else names)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        name = names[-1]
-        low = 2 if name == "n" else 0 if name in MAY_BE_ZERO else math.ulp(0.0)
-        high = 1 if name == "top_p" or "accepted" in names else math.inf
-        if not low <= value <= high:
-            file.bad(names, f"`{'.'.join(names)}` is `{value}`", HINT)
+def _bad(file: Toml, path: Sequence[str], what: str) -> NoReturn:
+    names = [part for part in path if not part.isdigit()]
+    file.bad(names, f"`{'.'.join(path)}` is {what}", HINT)
 
 
-def _check_runs(scale: Scale, file: Toml) -> None:
-    """Every run has a name of its own, and as many samples as attempts are asked for."""
-    most = max(scale.gsm8k.ks, default=0)
-    for table, runs in (("mtbench", scale.mtbench.judging), ("gsm8k", scale.gsm8k.sampling)):
-        names = [run.name for run in runs]
-        field = "judging" if table == "mtbench" else "sampling"
-        if not names or len(set(names)) < len(names):
-            file.bad((table, field), f"`{table}.{field}` needs runs, each with its own name", HINT)
-    for run in scale.gsm8k.sampling:
-        if not most or run.samples < most:
-            said = f"`{run.name}` draws {run.samples} samples for up to {most} attempts"
-            file.bad(("gsm8k", "ks"), said, "as many `samples` as the most of `ks`, or more")
+def _course(name: str, row: Mapping[str, Any], file: Toml) -> Course:
+    base = row.get("base")
+    if not is_name(base):
+        _bad(file, (name, "base"), "missing" if base is None else shown(base))
+    steps, places = [], []
+    for step in row.get("steps", []):
+        every = _over(dict(row.get(str(step.get("do")), {})), step)
+        place, skip = _place(name, every, file), every.pop("skip", False)
+        if not isinstance(skip, bool):
+            place.bad(("skip",), f"`skip` is {shown(skip)}", "write skip = true")
+        if not skip:
+            places.append(place)
+            steps.append(read_step(every, place))
+    course = Course(str(base), tuple(steps))
+    if not course.trials:
+        _bad(file, (name, "steps"), "without a step that compares or samples")
+    _check_order(course, places)
+    return course
 
 
-def _check_expected(expected: Expected, file: Toml) -> None:
-    for name, needed in (("accepted", ("mtbench", "gsm8k")), ("trained", METHODS)):
+def _place(name: str, step: Mapping[str, Any], file: Toml) -> Place:
+    """Where this file, if any, says what a step is."""
+    own = file.data.get(name, {})
+    several = own.get("steps", []) if isinstance(own, dict) else []
+    tables = [
+        file.table((name, "steps"), one, i + 1)
+        for i, one in enumerate(several)
+        if one["name"] == step["name"]
+    ]
+    do = str(step.get("do"))
+    if isinstance(own, dict) and do in own:
+        tables.append(file.table((name, do), own[do]))
+    return Place(step["name"], (*tables, Toml(file.path, "", {})))
+
+
+def _check_order(course: Course, places: Sequence[Place]) -> None:
+    """What a step needs was made by one before it, and every run has a folder of its own."""
+    made: set[str] = {"base"}
+    folders: set[str] = set()
+    for step, place in zip(course.steps, places, strict=True):
+        if isinstance(step.of, Writing):
+            if "contrasts" in made:
+                place.bad(("do",), "contrasts are written already")
+            made.add("contrasts")
+        else:
+            for field_name, what in _needs(step):
+                if what not in made:
+                    place.bad((field_name,), f"needs `{what}`, which no step before it makes")
+        if isinstance(step.of, Aligning):
+            made.add(step.of.parsed.name)
+        if isinstance(step.of, Trial):
+            if slug(step.of.title) in folders:
+                place.bad(("title",), f"`title` is `{step.of.title}`, another's, too")
+            folders.add(slug(step.of.title))
+
+
+def _needs(step: Step) -> Iterator[tuple[str, str]]:
+    """What a step needs to be there, and the field that says so."""
+    if isinstance(step.of, Aligning):
+        yield "do", "contrasts"
+        yield from (("recipe", link.name) for link in step.of.parsed.links()[:-1])
+    if isinstance(step.of, Trial):
+        for recipe in step.of.contenders.values():
+            yield "contenders", parse(recipe, find_methods()).name
+
+
+def _check_expected(scale: Scale, file: Toml) -> None:
+    several = map(scale.course, EXPERIMENTS)
+    methods = {one.parsed.chain[-1] for course in several for one in course.alignings}
+    for name, needed in (("accepted", EXPERIMENTS), ("trained", sorted(methods))):
         for one in needed:
-            if one not in getattr(expected, name):
-                _bad(file, f"expected.{name}", f"without `{one}`")
-
-
-def _check_experiment(name: str, writing: Writing, training: Trainings, file: Toml) -> None:
-    from sami_eval.align.options import change, preset
-
-    if not writing.sets:
-        _bad(file, f"{name}.contrasts.sets", "empty")
-    with _at(file, name, "contrasts", "filters"):
-        check_filters(writing.filters)
-    for method in METHODS:
-        with _at(file, name, "training", "preset"):
-            options = preset(training.preset, method)
-        with _at(file, name, "training", "changes", method):
-            change(options, **training.changes.get(method, {}))
-
-
-@contextmanager
-def _at(file: Toml, *names: str) -> Iterator[None]:
-    """Errors of others' checks, at a field's line."""
-    try:
-        yield
-    except UsageError as error:
-        raise UsageError(error.message, error.hint, file.where(names)) from None
+            if one not in getattr(scale.expected, name):
+                _bad(file, ("expected", name), f"without `{one}`")
 
 
 def base_spec(base: str) -> str | None:

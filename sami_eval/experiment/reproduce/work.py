@@ -1,8 +1,8 @@
-"""What both experiments do alike: contrasts are written, adapters are trained, models are named."""
+"""What steps are done with, and those that make models: contrasts written, adapters trained."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,36 +20,34 @@ from sami_eval.core.types import Contrast, Model, Principle, Prompt
 from sami_eval.data import prompt_sets
 from sami_eval.data.constitutions import principles_for, read_constitution
 from sami_eval.data.contrasts import contrasts_to_jsonl, read_contrasts
-from sami_eval.experiment.frame import A, D, Experiment, P, S, T, run
 from sami_eval.experiment.plan import check_server
 from sami_eval.experiment.reproduce.checklist import Facts, Stage
 from sami_eval.experiment.reproduce.scale import (
     EMBEDDED,
-    PromptSet,
+    Course,
     Scale,
-    Trainings,
-    Writing,
     base_spec,
     constitution_file,
 )
+from sami_eval.experiment.reproduce.step import Aligning, PromptSet, Writing
 from sami_eval.experiment.runs import slug
-from sami_eval.experiment.settings import MtbenchSettings, ReproduceSettings
-from sami_eval.generate import card, chosen_engine, models, recipes
+from sami_eval.experiment.settings import ReproduceSettings
+from sami_eval.generate import card, chosen_engine, models
+from sami_eval.generate.recipes import find_methods, parse
 from sami_eval.generate.tools import Tools
 from sami_eval.ledger.store import Ledger, atomic_write
 from sami_eval.server.budget import Purse
-
-CONTRASTS = "contrasts"
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What `sami-eval reproduce` was asked, its scale read.
 
-    folder: of the reproduction. purse: all stages' calls, below one max_cost.
+    folder: of the reproduction. purse: all steps' calls, below one max_cost.
     """
 
     scale: Scale
+    experiment: str
     config: Config
     folder: Path
     settings: ReproduceSettings = field(default_factory=ReproduceSettings)
@@ -59,18 +57,18 @@ class Asked:
         check(self, hint="sami-eval reproduce --help")
 
     @property
-    def runs(self) -> Path:
-        """The folder of runs, a folder each."""
-        return self.folder / "runs"
+    def course(self) -> Course:
+        """The experiment."""
+        return self.scale.course(self.experiment)
 
-    def run(self, name: str) -> Path:
-        """The run of one way of judging or sampling; `sami-eval show` reads it."""
-        return self.runs / slug(name)
+    def run(self, title: str) -> Path:
+        """The run of one comparison or sampling; `sami-eval show` reads it."""
+        return self.folder / "runs" / slug(title)
 
     @property
     def judge_model(self) -> str | None:
         """What judges in the place of the scale's, where anything is judged."""
-        return self.settings.judge_model if isinstance(self.settings, MtbenchSettings) else None
+        return getattr(self.settings, "judge_model", None)
 
     @property
     def deciding(self) -> tuple[object, ...]:
@@ -82,13 +80,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Where one experiment's adapters are made. base: as the scale names it."""
+    """Where an experiment's steps are done. command: what its runs are typed by."""
 
     asked: Asked
-    base: str
-    writing: Writing
-    training: Trainings
     progress: Progress
+    command: str = ""
 
     @property
     def adapters(self) -> Path:
@@ -97,51 +93,50 @@ class Bench:
 
     def model(self) -> Model:
         """The base, resolved."""
-        return models.resolve_base(base_spec(self.base), self.asked.config)
+        return models.resolve_base(base_spec(self.asked.course.base), self.asked.config)
 
     def adapter(self, recipe: str) -> Path:
         """Where the adapter, or checkpoint, of a recipe lies."""
-        return chain.folder(_parsed(recipe), self.model(), self.adapters, self.asked.settings.seed)
+        parsed = parse(recipe, find_methods())
+        return chain.folder(parsed, self.model(), self.adapters, self.asked.settings.seed)
 
     def contrasts(self) -> Path:
         """Where the contrasts lie."""
         return adapters.contrasts_path(self.model(), self.asked.folder)
 
-
-def _parsed(recipe: str) -> recipes.Recipe:
-    return recipes.parse(recipe, ("sft", "dpo", "sami"))
-
-
-def stages(bench: Bench, recipes_by_name: Mapping[str, str]) -> list[Stage]:
-    """Contrasts, then a link a stage. recipes_by_name: stage -> recipe."""
-    asked, writing = bench.asked, bench.writing
-    writes = Stage(
-        CONTRASTS,
-        f"`{writing.writer}` answers under contrasting constitutions",
-        (asked.deciding, bench.model().fingerprint, writing),
-        (asked.folder / ADAPTERS,),
-        lambda: write_contrasts(bench),
-    )
-    return [writes, *(_trains(bench, name, recipe) for name, recipe in recipes_by_name.items())]
+    def named(self, recipe: str) -> dict[str, str]:
+        """What `[models]` of a configuration says of a recipe's model."""
+        if not parse(recipe, find_methods()).chain:
+            return {"base": self.model().base}
+        folder = self.adapter(recipe).resolve()
+        return {"base" if card.is_checkpoint(folder) else "adapter": str(folder)}
 
 
-def _trains(bench: Bench, name: str, recipe: str) -> Stage:
+def writes(bench: Bench, name: str, writing: Writing) -> Stage:
+    """The stage that writes contrasts."""
     return Stage(
         name,
-        f"trains {recipe}",
-        bench.training,
-        (bench.adapter(recipe),),
-        lambda: train(bench, recipe),
+        f"`{writing.writer}` answers under contrasting constitutions",
+        (bench.asked.deciding, bench.model().fingerprint, writing),
+        (bench.adapters,),
+        lambda: write_contrasts(bench, writing),
     )
 
 
-def write_contrasts(bench: Bench) -> Facts:
+def trains(bench: Bench, name: str, aligning: Aligning) -> Stage:
+    """The stage that trains the last link of a recipe."""
+    made = (bench.adapter(aligning.recipe),)
+    title = f"trains {aligning.parsed.name}"
+    return Stage(name, title, aligning, made, lambda: train(bench, aligning))
+
+
+def write_contrasts(bench: Bench, writing: Writing) -> Facts:
     """Write the contrasts file; what the ledger holds is not generated again.
 
     Raises SamiEvalError where the filters leave none.
     """
-    writer, written = _written(bench)
-    written = kept(written, bench.writing.keep)
+    writer, written = _written(bench, writing)
+    written = kept(written, writing.keep)
     if writer.fingerprint != bench.model().fingerprint:
         written = [as_text(contrast) for contrast in written]
     atomic_write(bench.contrasts(), contrasts_to_jsonl(written))
@@ -150,21 +145,21 @@ def write_contrasts(bench: Bench) -> Facts:
         reasons = "; ".join(f"{n} of them: {reason}" for reason, n in summary.rejected.items())
         raise SamiEvalError(
             f"none of {summary.n} contrasts passed the filters ({reasons})",
-            "loosen [contrasts.filters] in a scale of your own: --scale FILE",
+            "loosen the step's `filters` in a scale of your own: --scale FILE",
         )
     return {"prompts": summary.n, f"contrasts by {writer.name}": summary.accepted}
 
 
-def _written(bench: Bench) -> tuple[Model, list[Contrast]]:
+def _written(bench: Bench, writing: Writing) -> tuple[Model, list[Contrast]]:
     """The writer and all its contrasts."""
-    asked, writing = bench.asked, bench.writing
+    asked = bench.asked
     prompts = gather(writing.sets, asked.settings.seed)
-    principles, settings = _principles(bench, prompts), _settings(asked, writing)
+    principles, settings = _principles(asked, writing, prompts), _settings(asked, writing)
     with Ledger(asked.config.ledger_path, say=bench.progress.say) as ledger:
         tools = Tools(asked.config, ledger, bench.progress)
         writer = models.resolve(
             writing.writer,
-            base_spec(bench.base),
+            base_spec(asked.course.base),
             config=asked.config,
             base_url=asked.settings.base_url,
             ensure=adapters.ensure_in(tools),
@@ -199,11 +194,10 @@ def _read(one: PromptSet) -> list[Prompt]:
     return prompt_sets.read(source)[0]
 
 
-def _principles(bench: Bench, prompts: Sequence[Prompt]) -> tuple[Principle, ...]:
+def _principles(asked: Asked, writing: Writing, prompts: Sequence[Prompt]) -> tuple[Principle, ...]:
     """The scale's principles, or those of `--constitutions`; every category has enough of them."""
-    writing = bench.writing
     named = embedded.CONSTITUTION if writing.constitution == EMBEDDED else None
-    path = bench.asked.settings.constitutions or named or constitution_file(writing.constitution)
+    path = asked.settings.constitutions or named or constitution_file(writing.constitution)
     every = read_constitution(path)
     principles = tuple(one for one in every if not writing.only or one.id in writing.only)
     for category in sorted({prompt.category for prompt in prompts}):
@@ -235,18 +229,16 @@ def as_text(contrast: Contrast) -> Contrast:
     return replace(contrast, responses=responses, metadata=metadata)
 
 
-def train(bench: Bench, recipe: str) -> Facts:
+def train(bench: Bench, aligning: Aligning) -> Facts:
     """Train the last link of a recipe on the contrasts; earlier links are there."""
-    asked = bench.asked
-    method = _parsed(recipe).chain[-1]
     trained = align(
-        recipe,
+        aligning.recipe,
         read_contrasts(bench.contrasts()),
         bench.model(),
         adapters=bench.adapters,
-        seed=asked.settings.seed,
-        preset=bench.training.preset,
-        changes=dict(bench.training.changes.get(method, {})),
+        seed=bench.asked.settings.seed,
+        preset=aligning.preset,
+        changes=dict(aligning.changes),
         progress=bench.progress,
     )
     return _metrics(Path(trained.adapter or trained.base))
@@ -256,34 +248,3 @@ def _metrics(folder: Path) -> Facts:
     """What the card says of the training's end."""
     last = ((card.read(folder) or {}).get("metrics") or {}).get("last", {})
     return {"steps": last.get("step"), "loss": round(last["loss"], 3)} if "loss" in last else {}
-
-
-def run_each(
-    kind: Experiment[T, P, A, S, D],
-    doing: str,
-    ways: Mapping[str, T],
-    asked: Asked,
-    config: Config,
-    progress: Progress,
-    command: str,
-) -> Iterator[D]:
-    """Every way as a run of its own; all that the reproduction asks stays below one limit."""
-    for name, settings in ways.items():
-        progress.say(f"{doing}: {name}")
-        yield run(
-            kind, settings, config, progress, command=command, purse=asked.purse, replace=True
-        )
-
-
-def trained_models(bench: Bench, recipes_by_name: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """name -> what `[models]` of a configuration says of a trained recipe."""
-    found = {}
-    for name, recipe in recipes_by_name.items():
-        folder = bench.adapter(recipe).resolve()
-        found[name] = {"base" if card.is_checkpoint(folder) else "adapter": str(folder)}
-    return found
-
-
-def config_of(bench: Bench, recipes_by_name: Mapping[str, str]) -> Config:
-    """The configuration in which the paper's names, and no others, name the trained models."""
-    return replace(bench.asked.config, models=trained_models(bench, recipes_by_name))
