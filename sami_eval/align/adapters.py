@@ -164,8 +164,8 @@ def contrasts_for(base: Model, tools: Tools) -> list[Contrast]:
         return contrasts
     if not path.is_file():
         raise UsageError(
-            f"no contrasts of `{base.base}` to train on",
-            f"sami-eval contrast --model {base.base} --constitutions FILE --prompts FILE "
+            f"no contrasts of `{base.named}` to train on",
+            f"sami-eval contrast --model {base.named} --constitutions FILE --prompts FILE "
             f"--out {path}",
         )
     return read_contrasts(path)

@@ -38,7 +38,7 @@ def write(
         "schema": SCHEMA,
         "recipe": name,
         **facts,
-        "base": {"id": base.base, "revision": base.revision, "fingerprint": base.fingerprint},
+        "base": {"id": base.named, "revision": base.revision, "fingerprint": base.fingerprint},
         "contrasts": {
             "sha256": contrasts_hash(contrasts),
             "n": len(accepted),

@@ -76,6 +76,8 @@ def folder(recipe: Recipe, base: Model, adapters: Path, seed: int) -> Path:
 def _base_name(base: Model) -> str:
     if options.preset_name(base) == "embedded":
         return "embedded"
+    if base.source is not None:
+        return Path(base.source).stem
     path = Path(base.base)
     return path.resolve().name if path.exists() else base.base.replace("/", "--")
 
@@ -131,7 +133,7 @@ def _again(setup: Setup, train: bool) -> bool:
 def _command(link: Recipe, seed: int, base: Model) -> str:
     """What trains a link with this seed."""
     at = f"@{seed}" if seed else ""
-    on = "" if options.preset_name(base) == "embedded" else f" --base {base.base}"
+    on = "" if options.preset_name(base) == "embedded" else f" --base {base.named}"
     return f"sami-eval align {link.name}{at}{on}"
 
 
@@ -242,7 +244,8 @@ def _adapted(base: Model, link: Recipe, out: Path) -> Model:
     """A trained link as a model: the base with its adapter, or the checkpoint alone."""
     if card.is_checkpoint(out):
         fingerprint = folder_fingerprint(out)
-        return replace(base, name=link.name, base=str(out), revision=None, fingerprint=fingerprint)
+        whole = replace(base, name=link.name, base=str(out), revision=None, source=None)
+        return replace(whole, fingerprint=fingerprint)
     fingerprint = peft_folder.fingerprint(base.fingerprint, out)
     return replace(base, name=link.name, adapter=str(out), fingerprint=fingerprint)
 
@@ -253,7 +256,7 @@ def _unusable(out: Path, base: Model) -> str | None:
     if known is None:
         return f"no adapter `{out}`"
     if known["base"]["fingerprint"] != base.fingerprint:
-        return f"adapter `{out}` was trained on another base than `{base.base}`"
+        return f"adapter `{out}` was trained on another base than `{base.named}`"
     return None
 
 
@@ -304,11 +307,11 @@ def _check_base(
     for contrast in theirs:
         if any(one.token_ids for one in contrast.responses) and not origin.reads(contrast, base):
             raise UsageError(
-                f"the contrasts were written by {origin.writer(contrast)}, not by `{base.base}`",
-                f"sami-eval contrast --base {base.base}",
+                f"the contrasts were written by {origin.writer(contrast)}, not by `{base.named}`",
+                f"sami-eval contrast --base {base.named}",
             )
     if theirs:
         progress.say(
             f"warning: {len(theirs)} of {len(contrasts)} contrasts were written by "
-            f"{origin.writer(theirs[0])}, not by `{base.base}`"
+            f"{origin.writer(theirs[0])}, not by `{base.named}`"
         )

@@ -33,7 +33,7 @@ HINT = "write the contrasts again: sami-eval contrast"
 
 def origin(model: Model, sampling: Sampling, filters: Filters) -> dict[str, str]:
     """The metadata of a contrast that a model writes this way."""
-    by = {"base": model.base, "fingerprint": model.fingerprint, **_trained(model)}
+    by = {"base": model.named, "fingerprint": model.fingerprint, **_trained(model)}
     return {**by, **how(sampling, filters)}
 
 

@@ -75,7 +75,7 @@ def start(base: Model, options: Options) -> Start:
     tokenizer = tokenizer_of(base)
     if tokenizer.eos_token_id is None:
         raise UsageError(
-            f"the tokenizer of `{base.base}` has no end-of-sequence token",
+            f"the tokenizer of `{base.named}` has no end-of-sequence token",
             "responses could never end; set `eos_token` in its tokenizer_config.json",
         )
     if tokenizer.pad_token_id is None:
@@ -141,7 +141,7 @@ def _check(base: Model, options: Options) -> None:
     method = dict(quantised).get("quant_method", "an unnamed method")
     if options.full or options.qlora or not on_gpu(options):
         raise UsageError(
-            f"base `{base.base}` is quantised ({method}): a GPU can train a LoRA on it, no more",
+            f"base `{base.named}` is quantised ({method}): a GPU can train a LoRA on it, no more",
             "name the base it was made from, or leave --full and --qlora out on a GPU",
         )
 

@@ -74,9 +74,13 @@ class Config:
 
     def warn(self, text: str) -> None:
         """Print a warning to stderr, once a command."""
+        self.say(f"warning: {text}")
+
+    def say(self, text: str) -> None:
+        """Print a line to stderr, once a command."""
         if text not in self.said:
             self.said.add(text)
-            print(f"warning: {text}", file=sys.stderr, flush=True)
+            print(text, file=sys.stderr, flush=True)
 
     @property
     def ledger_path(self) -> Path:

@@ -96,7 +96,7 @@ def flag_of(kind: Any) -> Flag | None:
 Limit = Annotated[Count | None, Flag("Use only so many prompts.", Group.ASKED)]
 Base = Annotated[
     str | None,
-    Flag("Base of recipes: hub id or folder. Default: the embedded tiny base.", Group.MODEL),
+    Flag("Base of recipes: hub id, folder or .gguf file. Default: the embedded one.", Group.MODEL),
 ]
 Train = Annotated[bool, Flag("Train missing adapters of a base of your own.", Group.MODEL)]
 Engine = Annotated[

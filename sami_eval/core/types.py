@@ -59,6 +59,7 @@ class Model:
     tokenizer: folder of a tokenizer that stands in for one the base lacks.
     key_variable: environment variable with the server's key; None: OPENAI_API_KEY where the user
         named the address or it is OpenAI's own, no key else.
+    source: the .gguf file that the folder `base` was converted from.
     """
 
     name: str
@@ -71,6 +72,12 @@ class Model:
     base_url: str | None = None
     tokenizer: str | None = None
     key_variable: str | None = None
+    source: str | None = field(default=None, compare=False)
+
+    @property
+    def named(self) -> str:
+        """The base as tables and messages call it: as the user did."""
+        return self.source or self.base
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,7 +197,7 @@ def _judge_row(seat: Seat, taken: Taken) -> JudgeRow:
     tokens, calls = taken.calls.tokens, taken.calls
     return {
         "name": seat.judge.name,
-        "model": seat.at.base if seat.at is not None else None,
+        "model": seat.at.named if seat.at is not None else None,
         "calls": _calls(len(calls.made), len(calls.stored), len(calls.failed)),
         "tokens": {"prompt": tokens.prompt_tokens, "completion": tokens.completion_tokens},
         "cost_usd": taken.cost_usd,
@@ -206,7 +206,7 @@ def _judge_row(seat: Seat, taken: Taken) -> JudgeRow:
 
 def _settings_row(plan: ComparePlan) -> dict[str, object]:
     chosen = {
-        "base": plan.base.base,
+        "base": plan.base.named,
         "judge": plan.judge.source,
         "judge_sha256": plan.judge.sha256,
         "max_tokens": plan.generate.max_tokens,
@@ -221,7 +221,7 @@ def _contender_row(
     return {
         "name": model.name,
         "contender": side.name,
-        "base": model.base,
+        "base": model.named,
         "adapter": model.adapter,
         "engine": model.engine,
         "fingerprint": model.fingerprint,

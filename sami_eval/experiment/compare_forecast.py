@@ -65,7 +65,7 @@ def foresee(plan: ComparePlan, sides: Sequence[Contender], ledger: Ledger) -> Fo
 
 def _recipes_base(plan: ComparePlan) -> str | None:
     """The base of recipes, where a contender stands on it."""
-    return plan.base.base if plan.base.base in {m.base for m in models_of(plan.sides)} else None
+    return plan.base.named if plan.base.base in {m.base for m in models_of(plan.sides)} else None
 
 
 def _judging(
@@ -99,4 +99,4 @@ def _judging(
         seen.update(new)
     n_stored, url, prices = len(seen) - calls, plan.client.base_url, plan.config.prices
     found = bound_of_tokens(at, calls, most, n_stored, url, prices)
-    return replace(found, name=judge.name, what=at.base)
+    return replace(found, name=judge.name, what=at.named)

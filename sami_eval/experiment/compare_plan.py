@@ -70,7 +70,7 @@ class ComparePlan:
     @property
     def judge_models(self) -> str | None:
         """The models that judge, as their servers or folders call them; None: a program does."""
-        return ", ".join(seat.at.base for seat in self.seats if seat.at is not None) or None
+        return ", ".join(seat.at.named for seat in self.seats if seat.at is not None) or None
 
     @property
     def title(self) -> str:

@@ -107,14 +107,14 @@ def bound_of_tokens(
     """The same where the requests are counted already."""
     stands = (standing.base_name(model), standing.address(model, base_url))
     cost = _cost(model, calls, most, prices)
-    return Bound(model.name, model.base, _what(model), *stands, calls, stored, most, cost)
+    return Bound(model.name, model.named, _what(model), *stands, calls, stored, most, cost)
 
 
 def _what(model: Model) -> str:
     if model.fingerprint.startswith(UNTRAINED):
         return "its adapter is missing and would be trained"
     return (
-        f"recorded in {model.base}" if model.engine == "recorded" else model.adapter or model.base
+        f"recorded in {model.base}" if model.engine == "recorded" else model.adapter or model.named
     )
 
 

@@ -228,7 +228,7 @@ def _settings_row(
 ) -> dict[str, object]:
     styles = sorted({style_of(model, plan) for model in found})
     chosen = {
-        "base": plan.base.base,
+        "base": plan.base.named,
         "source": plan.source,
         "split": plan.split,
         "samples": plan.samples,

@@ -99,7 +99,7 @@ def contender_row(
     """One contender in JSON. trained_on: ids of problems; None where that is not known."""
     return {
         "name": model.name,
-        "base": model.base,
+        "base": model.named,
         "adapter": model.adapter,
         "engine": engine,
         "fingerprint": model.fingerprint,

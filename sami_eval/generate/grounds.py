@@ -11,7 +11,7 @@ from typing import Any
 from sami_eval.core.config import Config
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Model
-from sami_eval.generate import card
+from sami_eval.generate import card, gguf
 from sami_eval.generate.fingerprints import cached_snapshots, hub_commit
 from sami_eval.generate.peft_folder import read_adapter_config
 from sami_eval.ledger.store import key
@@ -27,6 +27,7 @@ class Stated:
     """What an adapter says of its base: PEFT's settings, and our card where there is one.
 
     fingerprint, by_commit: of our card; whether it is that of a hub commit, not of a folder.
+    source: the .gguf file that the base was converted from.
     """
 
     adapter: Path
@@ -34,17 +35,20 @@ class Stated:
     revision: str | None
     fingerprint: str | None
     by_commit: bool
+    source: str | None
 
 
 def stated(adapter: Path) -> Stated:
     """What an adapter's folder says of its base."""
     config, known = read_adapter_config(adapter), _of_card(adapter)
+    base, name = config.get("base_model_name_or_path"), str(known.get("id") or "")
     return Stated(
         adapter,
-        str(config.get("base_model_name_or_path") or known.get("id") or ""),
+        str(base or name),
         known.get("revision") or config.get("revision"),
         known.get("fingerprint"),
         known.get("revision") is not None,
+        gguf.source_of(Path(str(base))) or (name if name.endswith(gguf.SUFFIX) else None),
     )
 
 
@@ -86,7 +90,7 @@ def _unchanged(said: Stated, own: Model) -> Model:
     """The adapter's own base, where it is what it was when the adapter was trained."""
     if said.fingerprint and not said.by_commit and own.fingerprint != said.fingerprint:
         raise UsageError(
-            f"adapter `{said.adapter}` was trained on `{said.base}`, "
+            f"adapter `{said.adapter}` was trained on {_named(said)}, "
             "whose files have changed since",
             f"train it again; or, {_forget(said)}",
         )
@@ -94,7 +98,7 @@ def _unchanged(said: Stated, own: Model) -> Model:
 
 
 def _named(said: Stated) -> str:
-    name = f"`{said.base or said.fingerprint or 'a base it does not name'}`"
+    name = f"`{said.source or said.base or said.fingerprint or 'a base it does not name'}`"
     return name + (f" at revision `{said.revision}`" if said.revision else "")
 
 
@@ -103,7 +107,7 @@ def _forget(said: Stated) -> str:
 
 
 def _here(said: Stated, resolve: Resolve) -> Model | None:
-    """The base an adapter names, where it is the embedded one or a folder of this machine."""
+    """The base an adapter names, where it is the embedded one, or lies on this machine."""
     if said.fingerprint:
         default = resolve(None, None)
         if default.fingerprint == said.fingerprint:
@@ -111,7 +115,8 @@ def _here(said: Stated, resolve: Resolve) -> Model | None:
     for near in (said.adapter / said.base, Path(said.base).expanduser()):
         if said.base and (near / "config.json").is_file():
             return resolve(str(near), None)
-    return None
+    file = Path(said.source or "").expanduser()
+    return resolve(str(file), None) if gguf.is_gguf(file) else None
 
 
 def _elsewhere(said: Stated, config: Config, resolve: Resolve) -> Model | None:

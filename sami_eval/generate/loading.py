@@ -100,15 +100,15 @@ def load_network(model: Model, **settings: Any) -> PreTrainedModel:
             )
     except pickle.UnpicklingError:
         raise UsageError(
-            f"the weights of `{model.base}` are pickled and hold more than plain tensors: "
+            f"the weights of `{model.named}` are pickled and hold more than plain tensors: "
             "they were not opened",
             "ask whoever made it for model.safetensors",
         ) from None
     missing = sorted(found["missing_keys"])
     if missing:
         raise UsageError(
-            f"`{model.base}`: {len(missing)} of {len(network.state_dict())} weights of its network "
-            f"are not in its files: {first(missing)}",
+            f"`{model.named}`: {len(missing)} of {len(network.state_dict())} weights of its "
+            f"network are not in its files: {first(missing)}",
             "save the model again; an adapter's own names in it mean that it was not merged",
         )
     return network

@@ -2,7 +2,7 @@
 
 1. a name under `[models]` in sami-eval.toml
 2. a recipe (`base`, `sft`, `sami@1,2,3`): an adapter under adapters/ for the current base
-3. a folder with adapter_config.json, or a local model folder
+3. a folder with adapter_config.json, a local model folder, or a .gguf file
 4. `openai:MODEL`: any compatible server; `azure:DEPLOYMENT`; `X:MODEL` under [servers.X]
 5. a recorded file of answers
 6. a hub id, `ID@REVISION` for another than its main one
@@ -20,7 +20,7 @@ from sami_eval.core.config import Config
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Model
 from sami_eval.data.answers import read_answers
-from sami_eval.generate import fingerprints, grounds, peft_folder, recipes
+from sami_eval.generate import fingerprints, gguf, grounds, peft_folder, recipes
 from sami_eval.generate.recipes import ADAPTERS, find_methods, methods_in
 from sami_eval.ledger.store import key
 from sami_eval.server.endpoint import served
@@ -102,13 +102,15 @@ def resolve(
     path = Path(spec).expanduser()
     if path.is_dir():
         return [_of_folder(path, base, config)]
+    if gguf.is_gguf(path):
+        return [_of_gguf(path, config)]
     if path.is_file():
         return _of_record(path)
     return [_of_hub(spec, base, config)]
 
 
 def resolve_base(base: str | None, config: Config, revision: str | None = None) -> Model:
-    """The model that recipes stand on: the embedded one by default, a folder, a hub id.
+    """The model that recipes stand on: the embedded one by default, a folder, a file, a hub id.
 
     Raises UsageError for what cannot carry an adapter.
     """
@@ -120,6 +122,8 @@ def resolve_base(base: str | None, config: Config, revision: str | None = None) 
         model = _named(base, config, None)
     elif Path(base).expanduser().is_dir():
         model = _of_folder(Path(base).expanduser(), None, config)
+    elif gguf.is_gguf(Path(base).expanduser()):
+        model = _of_gguf(Path(base).expanduser(), config)
     else:
         spec = f"{base}@{revision}" if revision and "@" not in base else base
         model = _of_hub(spec, None, config)
@@ -150,9 +154,9 @@ def _named(name: str, config: Config, base_url: str | None) -> Model:
 
 
 def _beside(spec: str, root: Path) -> str:
-    """A folder given relative to the config file; else the spec as it is."""
-    folder = root / Path(spec).expanduser()
-    return str(folder) if folder.is_dir() else spec
+    """A folder or file given relative to the config file; else the spec as it is."""
+    path = root / Path(spec).expanduser()
+    return str(path) if path.is_dir() or gguf.is_gguf(path) else spec
 
 
 def _template(text: str, root: Path) -> str:
@@ -213,8 +217,10 @@ def _of_folder(path: Path, base: str | None, config: Config) -> Model:
 def _no_model(path: Path, where: str | None = None) -> UsageError:
     """That a folder is no model, and which folder right below it is one."""
     hint = "a model folder has config.json, an adapter adapter_config.json"
-    inner = peft_folder.below(path)
-    if inner:
+    inner, files = peft_folder.below(path), sorted(path.glob(f"*{gguf.SUFFIX}"))
+    if files:
+        hint = f"name the file inside it: {files[0]}"
+    elif inner:
         more = f" (or another of its {len(inner)})" if len(inner) > 1 else ""
         hint = f"name the folder inside it: {inner[0]}{more}"
     return UsageError(f"`{path}` holds no model", hint, where)
@@ -223,7 +229,13 @@ def _no_model(path: Path, where: str | None = None) -> UsageError:
 def _local(path: Path, name: str) -> Model:
     if not (path / "config.json").is_file():
         raise _no_model(path)
-    return Model(name, str(path), fingerprint=fingerprints.folder_fingerprint(path))
+    fingerprint = fingerprints.folder_fingerprint(path)
+    return Model(name, str(path), fingerprint=fingerprint, source=gguf.source_of(path))
+
+
+def _of_gguf(path: Path, config: Config) -> Model:
+    model = _local(gguf.converted(path, config), path.name)
+    return replace(model, source=str(path))
 
 
 def _of_adapter(path: Path, base: str | None, config: Config, revision: str | None = None) -> Model:
@@ -246,6 +258,8 @@ def _of_adapter(path: Path, base: str | None, config: Config, revision: str | No
 
 
 def _of_hub(spec: str, base: str | None, config: Config) -> Model:
+    if spec.lower().endswith(gguf.SUFFIX):
+        raise UsageError(f"no file `{spec}`", "hf download OWNER/NAME FILE.gguf --local-dir .")
     repo, _, revision = spec.partition("@")
     is_id = _HUB_ID.fullmatch(spec) is not None and not spec.endswith(_PATH_LIKE)
     commit = fingerprints.hub_commit(repo, revision or None) if is_id else None

@@ -24,5 +24,5 @@ def warnings(models: Sequence[Model], prompts: Sequence[Prompt]) -> Iterator[str
         if ids:
             yield (
                 f"warning: `{model.name}` was trained on {len(ids)} of these {len(prompts)} "
-                f"prompts, e.g. `{ids[0]}` (adapter `{model.adapter or model.base}`)"
+                f"prompts, e.g. `{ids[0]}` (adapter `{model.adapter or model.named}`)"
             )

@@ -47,7 +47,7 @@ def base_name(model: Model) -> str | None:
         return None
     if on_embedded(model):
         return EMBEDDED
-    return f"{model.base}@{model.revision[:12]}" if model.revision else model.base
+    return f"{model.base}@{model.revision[:12]}" if model.revision else model.named
 
 
 def address(model: Model, base_url: str | None) -> str | None:

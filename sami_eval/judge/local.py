@@ -47,7 +47,7 @@ def _reply(request: Request, completion: Completion | None) -> Reply:
     usage = Usage(len(request.token_ids), completion.n_tokens or 0)
     return Reply(
         completion.text,
-        request.model.base,
+        request.model.named,
         usage,
         completion.finished,
         token_logps=completion.token_logps,
