@@ -57,7 +57,11 @@ def complete(
 def by_key(requests: Sequence[Request], engines: Engines) -> list[tuple[str, Request]]:
     """Every request as it is run, behind its key in the ledger."""
     stopped = [_with_stop(request) for request in requests]
-    return [(request_key(engines.name_for(request.model), request), request) for request in stopped]
+    given = engines.choice.weighty
+    return [
+        (request_key(engines.name_for(request.model), request, weighty=given), request)
+        for request in stopped
+    ]
 
 
 def _complete_group(

@@ -21,6 +21,8 @@ from sami_eval.server.client import TIMEOUT_S, ClientSettings
 Done = Callable[[Sequence[tuple[int, Completion]]], None]
 
 SERVER = "openai"  # what runs the models of any server
+# Arguments of an engine that change what it answers; others change how fast, and in how much room.
+WEIGHTY = ("dtype", "quantization", "kv_cache_dtype", "load_format", "hf_overrides")
 # Below this width one thread is fastest, and vLLM's start costs more than it saves.
 TINY_HIDDEN_SIZE = 512
 
@@ -51,6 +53,11 @@ class EngineChoice:
     name: str = "auto"
     arguments: Mapping[str, str] = field(default_factory=dict)
     client: ClientSettings = field(default_factory=ClientSettings)
+
+    @property
+    def weighty(self) -> Mapping[str, str]:
+        """Those of the arguments that change what is answered: part of an answer's key."""
+        return {name: text for name, text in self.arguments.items() if name in WEIGHTY}
 
     def __post_init__(self) -> None:
         if self.name not in ENGINES:
@@ -150,11 +157,17 @@ def is_tiny(model: Model) -> bool:
     return isinstance(width, int) and width < TINY_HIDDEN_SIZE
 
 
-def request_key(engine: str, request: Request, left_out: Sequence[str] = ()) -> str:
+def request_key(
+    engine: str,
+    request: Request,
+    left_out: Sequence[str] = (),
+    weighty: Mapping[str, str] | None = None,
+) -> str:
     """The ledger key: SHA-256 of all that determines a completion; names do not.
 
     Greedy local decoding draws nothing, so its seed, top_p and sample index do not count.
     left_out: what the server refused, so that it was asked otherwise.
+    weighty: arguments that the engine was given, of those that change an answer.
     """
     sampling, sample = request.sampling, request.sample
     if engine != SERVER and sampling.temperature == 0:
@@ -162,4 +175,5 @@ def request_key(engine: str, request: Request, left_out: Sequence[str] = ()) -> 
     prompt = request.token_ids or request.messages
     facts = (engine, request.model.fingerprint, prompt, sampling, sample)
     wanted = [request.top_logprobs] if request.top_logprobs else []
-    return key("completion", *facts, *wanted, *([list(left_out)] if left_out else []))
+    given = [dict(weighty)] if weighty and engine != SERVER else []
+    return key("completion", *facts, *wanted, *([list(left_out)] if left_out else []), *given)

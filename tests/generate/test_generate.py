@@ -200,6 +200,21 @@ def test_a_greedy_key_ignores_what_greedy_ignores(models: list[Model]) -> None:
     assert generate.request_key("openai", greedy) != generate.request_key("openai", other)
 
 
+def test_answers_in_another_number_format_are_other_answers(
+    tmp_path: Path, models: list[Model]
+) -> None:
+    asked = requests_for(models[0], GREEDY, ["Hi"])
+    batches = []
+    with Ledger(tmp_path / "l.db") as ledger:
+        for arguments in ({}, {"threads": "2"}, {"dtype": "bfloat16"}, {"dtype": "bfloat16"}):
+            engine = ScriptedEngine()
+            engines = ScriptedEngines(engine)
+            engines.choice = EngineChoice("hf", arguments)
+            generate.complete(asked, ledger, engines, silent())
+            batches.append(engine.batches)
+    assert batches == [[["Hi"]], [], [["Hi"]], []]
+
+
 def test_batches_hold_one_adapter_and_few_padded_tokens(models: list[Model]) -> None:
     long = replace(GREEDY, max_tokens=60_000)  # 2 rows fill 131,072 tokens
     group = {

@@ -20,7 +20,7 @@ from sami_eval.core.progress import silent
 from sami_eval.core.types import Model
 from sami_eval.generate import EngineChoice, Engines, complete, format_of
 from sami_eval.generate.models import resolve_all
-from sami_eval.generate.vllm import max_rank
+from sami_eval.generate.vllm import has_bfloat16, max_rank
 from sami_eval.ledger.store import Ledger
 from tests.adapter_kinds import made
 from tests.tiny_llama import save_adapter, save_base
@@ -48,6 +48,13 @@ def test_the_engine_rank_holds_every_adapter(tmp_path: Path) -> None:
     patterned = adapter_config(tmp_path / "patterned", r=8, rank_pattern={"q_proj": 40})
     assert max_rank([patterned]) == 64
     assert max_rank([]) == 1
+
+
+def test_units_for_bfloat16_are_read_off_the_processor() -> None:
+    assert has_bfloat16("flags : fpu avx512f avx512_bf16 amx_tile")
+    assert has_bfloat16("Features : fp asimd bf16 i8mm")
+    assert not has_bfloat16("flags : fpu avx2 avx512f avx512_vnni")
+    assert not has_bfloat16("")
 
 
 @pytest.mark.parametrize(
