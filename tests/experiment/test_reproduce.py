@@ -25,11 +25,11 @@ from sami_eval.data.contrasts import read_contrasts
 from sami_eval.data.prompts import to_row
 from sami_eval.embedded import BASE_DIR
 from sami_eval.experiment.document import read_document
-from sami_eval.experiment.reproduce.checklist import FILE, Facts
+from sami_eval.experiment.reproduce.checklist import FILE, Facts, keys
 from sami_eval.experiment.reproduce.experiment import stages_of
 from sami_eval.experiment.reproduce.scale import read_scale
 from sami_eval.experiment.reproduce.step import Step, Writing
-from sami_eval.experiment.reproduce.trial import check, models_of
+from sami_eval.experiment.reproduce.trial import check, config_of, models_of
 from sami_eval.experiment.reproduce.work import Asked, Bench, kept, write_contrasts
 from sami_eval.experiment.runs import DOCUMENT
 from sami_eval.experiment.settings import MtbenchSettings
@@ -223,6 +223,32 @@ def test_from_takes_away_what_a_step_has_made(folder: Path, experiment: str) -> 
     assert bench.contrasts().is_relative_to(made["contrasts"][0])
     last = course.steps[-1]
     assert [path.parent.name for path in made[last.name]] == ["runs"]
+
+
+def test_a_trials_names_win_over_the_users_and_a_judges_name_stays_known(folder: Path) -> None:
+    named = {name: {"base": "openai:gpt-4o"} for name in ("SFT", "base", "my-judge")}
+    asked = asked_in(folder)
+    bench = Bench(replace(asked, config=replace(asked.config, models=named)), silent())
+    trial = replace(
+        asked.course.trials[0], contenders={"SFT": "sft", "base": "base", "toy": "base"}
+    )
+    models = config_of(bench, trial).models
+    assert set(models) == {"SFT", "my-judge", "toy"}  # `base` is the recipe
+    assert models["SFT"] == {"adapter": str(bench.adapter("sft").resolve())}
+    assert models["toy"] == {"base": str(BASE_DIR)}
+
+
+def test_other_words_in_a_file_that_a_step_names_do_that_step_again(folder: Path) -> None:
+    questions = [{"id": "q", "category": "math", "turns": [text]} for text in ("One?", "Two?")]
+    more = '[[mtbench.steps]]\nname = "hidden"\nprompts = "q.jsonl"\n'
+    (folder / "tiny.toml").write_text(TINY + more)
+    found = []
+    for question in questions:
+        write_rows(folder / "q.jsonl", question)
+        found.append(keys(stages_of(Bench(asked_in(folder), silent()))))
+    assert [name for name in found[0] if found[0][name] != found[1][name]] == [
+        "responses", "shown", "hidden", "plain",
+    ]  # fmt: skip
 
 
 def test_only_so_many_accepted_contrasts_are_kept() -> None:

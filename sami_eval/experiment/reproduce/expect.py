@@ -18,7 +18,7 @@ from sami_eval.data.prompts import MTBENCH_HUB_ID
 from sami_eval.experiment.passk_plan import N_SAMPLES
 from sami_eval.experiment.questions import WORLD
 from sami_eval.experiment.reproduce.scale import EMBEDDED, Course, Expected, Scale
-from sami_eval.experiment.reproduce.step import Aligning, Step, Trial, Writing
+from sami_eval.experiment.reproduce.step import Aligning, Answering, Trial, Writing
 from sami_eval.experiment.reproduce.trial import by_program
 from sami_eval.experiment.settings import CompareSettings, PasskSettings
 from sami_eval.generate.standing import EMBEDDED as THE_BASE
@@ -96,31 +96,20 @@ def needs(experiment: str, scale: Scale, config: Config, judge: str | None) -> l
     n = sum(accepted(writing, share) for writing in course.writings)
     found: list[Need] = []
     drawn: set[object] = set()
-    for i, step in enumerate(course.steps):
+    for step in course.steps:
         if isinstance(step.of, Writing):
             found.append(_contrasts(step.name, step.of, scale, config))
         elif isinstance(step.of, Aligning):
             found.append(_training(step.name, step.of, course, n, scale.expected))
         else:
-            new = _undrawn(course, i, drawn)
-            if new or step.of is None:
-                found.append(_answers(step.name, new, scale.expected))
-            if step.do == "compare" and not (new and _by_program(step)):
-                found.append(_judging(step, scale, config, judge))
+            trials = step.of.trials if isinstance(step.of, Answering) else (step.of,)
+            new = {one.answers: one for one in reversed(trials) if one.answers not in drawn}
+            drawn.update(new)
+            if new or isinstance(step.of, Answering):
+                found.append(_answers(step.name, list(new.values()), scale.expected))
+            if isinstance(step.of, Trial) and not (new and by_program(step.of.settings)):
+                found.append(_judging(step.name, step.of, scale, config, judge))
     return found
-
-
-def _by_program(step: Step) -> bool:
-    return isinstance(step.of, Trial) and by_program(step.of.settings)
-
-
-def _undrawn(course: Course, i: int, drawn: set[object]) -> list[Trial]:
-    """The trials whose answers the i-th step is the first to draw."""
-    step = course.steps[i]
-    asked = [step.of] if isinstance(step.of, Trial) else course.answered_at(i)
-    new = {one.answers: one for one in reversed(asked) if one.answers not in drawn}
-    drawn.update(new)
-    return list(new.values())
 
 
 def _contrasts(name: str, writing: Writing, scale: Scale, config: Config) -> Need:
@@ -149,7 +138,7 @@ def accepted(writing: Writing, share: float) -> int:
 
 
 def _training(name: str, aligning: Aligning, course: Course, n: int, expected: Expected) -> Need:
-    method, options, each = aligning.parsed.chain[-1], aligning.options, course.writings[0].n
+    method, options, each = aligning.method, aligning.options, course.writings[0].n
     steps, passes = _steps(options, n)
     read = round(n * passes * _row_tokens(method, each, options, expected))
     return Need(name, steps, "steps", read, 0, expected.start_s + read / expected.trained[method])
@@ -194,10 +183,8 @@ def _answers(name: str, trials: Sequence[Trial], expected: Expected) -> Need:
     return _generated(name, calls, "answers", asked, written, expected)
 
 
-def _judging(step: Step, scale: Scale, config: Config, judge: str | None) -> Need:
-    trial = step.of
-    assert isinstance(trial, Trial)
-    assert isinstance(trial.settings, CompareSettings)
+def _judging(name: str, trial: Trial, scale: Scale, config: Config, judge: str | None) -> Need:
+    assert isinstance(trial.settings, CompareSettings)  # what `passk` draws a program marks
     orders = 2 if trial.settings.orders == "both" else 1
     n = math.comb(len(trial.contenders), 2) * trial.n * TURNS * orders * trial.settings.repeats
     models = () if by_program(trial.settings) else _judge_models(trial, config, judge) or ("",)
@@ -207,7 +194,7 @@ def _judging(step: Step, scale: Scale, config: Config, judge: str | None) -> Nee
         if model.partition(":")[0] not in IN_PROCESS:
             cost = _add(cost, _price(at_server(model, config), scale, config), tokens, written)
     calls, read, said = (round(one * len(models)) for one in (n, tokens, written))
-    return Need(step.name, calls, "calls", read, said, calls / SERVED_A_SECOND, cost)
+    return Need(name, calls, "calls", read, said, calls / SERVED_A_SECOND, cost)
 
 
 def _judged_tokens(expected: Expected) -> float:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 from sami_eval.align import launch
 from sami_eval.core.config import Config
@@ -15,11 +16,18 @@ from sami_eval.experiment.frame import shown
 from sami_eval.experiment.reproduce.checklist import Record, Stage, run_stages
 from sami_eval.experiment.reproduce.document import KIND, SCHEMA, Reproduction, StageRow
 from sami_eval.experiment.reproduce.scale import EMBEDDED, Scale
-from sami_eval.experiment.reproduce.step import Aligning, Step, Trial, Writing
+from sami_eval.experiment.reproduce.step import Aligning, Answering, Trial, Writing
 from sami_eval.experiment.reproduce.trial import answers, check, result, runs
 from sami_eval.experiment.reproduce.work import Asked, Bench, trains, writes
 from sami_eval.experiment.runs import REPRODUCTIONS, claim
 from sami_eval.ledger.store import atomic_write
+
+STAGES: Final[dict[type, Callable[..., Stage]]] = {
+    Writing: writes,
+    Aligning: trains,
+    Answering: answers,
+    Trial: runs,
+}
 
 
 def folder_of(experiment: str, scale: Scale, seed: int, config: Config) -> Path:
@@ -29,17 +37,7 @@ def folder_of(experiment: str, scale: Scale, seed: int, config: Config) -> Path:
 
 def stages_of(bench: Bench) -> list[Stage]:
     """A stage a step, in order; nothing is done."""
-    return [_stage(bench, i, step) for i, step in enumerate(bench.asked.course.steps)]
-
-
-def _stage(bench: Bench, i: int, step: Step) -> Stage:
-    if isinstance(step.of, Writing):
-        return writes(bench, step.name, step.of)
-    if isinstance(step.of, Aligning):
-        return trains(bench, step.name, step.of)
-    if isinstance(step.of, Trial):
-        return runs(bench, step.name, step.of)
-    return answers(bench, step.name, bench.asked.course.answered_at(i))
+    return [STAGES[type(step.of)](bench, step.name, step.of) for step in bench.asked.course.steps]
 
 
 def reproduce(

@@ -8,7 +8,7 @@ in the fields that it says, one of a new name comes last, and one that says `ski
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
@@ -21,6 +21,7 @@ from sami_eval.experiment.reproduce.step import (
     HINT,
     KINDS,
     Aligning,
+    Answering,
     Place,
     Step,
     Trial,
@@ -28,7 +29,6 @@ from sami_eval.experiment.reproduce.step import (
     read_step,
 )
 from sami_eval.experiment.runs import slug
-from sami_eval.generate.recipes import find_methods, parse
 
 HERE = Path(__file__).parent
 SCALES = HERE / "scales"
@@ -71,11 +71,6 @@ class Course:
     def trials(self) -> list[Trial]:
         """Every run of `compare` or `passk`."""
         return [step.of for step in self.steps if isinstance(step.of, Trial)]
-
-    def answered_at(self, i: int) -> list[Trial]:
-        """The comparisons behind the i-th step, whose answers an `answer` draws."""
-        behind = [step for step in self.steps[i:] if step.do == "compare"]
-        return [step.of for step in behind if isinstance(step.of, Trial)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,14 +196,19 @@ def _course(name: str, row: Mapping[str, Any], file: Toml) -> Course:
     if not is_name(base):
         _bad(file, (name, "base"), "missing" if base is None else shown(base))
     steps, places = [], []
-    for step in row.get("steps", []):
-        every = _over(dict(row.get(str(step.get("do")), {})), step)
+    for said in row.get("steps", []):
+        every = _over(dict(row.get(str(said.get("do")), {})), said)
         place, skip = _place(name, every, file), every.pop("skip", False)
         if not isinstance(skip, bool):
             place.bad(("skip",), f"`skip` is {shown(skip)}", "write skip = true")
         if not skip:
             places.append(place)
             steps.append(read_step(every, place))
+    for i, step in enumerate(steps):
+        if isinstance(step.of, Answering):
+            behind = (one.of for one in steps[i:] if one.do == "compare")
+            of = Answering(tuple(one for one in behind if isinstance(one, Trial)))
+            steps[i] = replace(step, of=of)
     course = Course(str(base), tuple(steps))
     if not course.trials:
         _bad(file, (name, "steps"), "without a step that compares or samples")
@@ -245,7 +245,7 @@ def _check_order(course: Course, places: Sequence[Place]) -> None:
                 if what not in made:
                     place.bad((field_name,), f"needs `{what}`, which no step before it makes")
         if isinstance(step.of, Aligning):
-            made.add(step.of.parsed.name)
+            made.add(step.of.recipe)
         if isinstance(step.of, Trial):
             if slug(step.of.title) in folders:
                 place.bad(("title",), f"`title` is `{step.of.title}`, another's, too")
@@ -256,15 +256,14 @@ def _needs(step: Step) -> Iterator[tuple[str, str]]:
     """What a step needs to be there, and the field that says so."""
     if isinstance(step.of, Aligning):
         yield "do", "contrasts"
-        yield from (("recipe", link.name) for link in step.of.parsed.links()[:-1])
+        yield "recipe", step.of.recipe.rpartition("+")[0] or "base"
     if isinstance(step.of, Trial):
-        for recipe in step.of.contenders.values():
-            yield "contenders", parse(recipe, find_methods()).name
+        yield from (("contenders", recipe) for recipe in step.of.contenders.values())
 
 
 def _check_expected(scale: Scale, file: Toml) -> None:
     several = map(scale.course, EXPERIMENTS)
-    methods = {one.parsed.chain[-1] for course in several for one in course.alignings}
+    methods = {one.method for course in several for one in course.alignings}
     for name, needed in (("accepted", EXPERIMENTS), ("trained", sorted(methods))):
         for one in needed:
             if one not in getattr(scale.expected, name):

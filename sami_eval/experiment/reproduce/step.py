@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, NoReturn
 
 from sami_eval.align.filters import Filters
@@ -29,7 +29,7 @@ from sami_eval.core.settings_file import from_table
 from sami_eval.core.shape import MisfitError, Name, T, Within, fit
 from sami_eval.experiment.passk_plan import N_SAMPLES
 from sami_eval.experiment.settings import CompareSettings, PasskSettings, ReproduceSettings
-from sami_eval.generate.recipes import Recipe, find_methods, parse
+from sami_eval.generate.recipes import find_methods, parse
 
 TRIALS: Final = {"compare": CompareSettings, "passk": PasskSettings}
 HINT = "docs/reproduce.md shows the steps of a scale"
@@ -79,21 +79,21 @@ class Writing:
 
 @dataclass(frozen=True, slots=True)
 class Aligning:
-    """One link of a recipe. preset: of `align/presets.toml`; changes: Options that differ."""
+    """The last link of a recipe. preset: of `align/presets.toml`; changes: Options that differ."""
 
     recipe: str
     preset: str
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def parsed(self) -> Recipe:
-        """The recipe, its last link the one that is trained."""
-        return parse(self.recipe, find_methods())
+    def method(self) -> str:
+        """What trains."""
+        return self.recipe.rpartition("+")[2]
 
     @property
     def options(self) -> Options:
         """Every knob of the training."""
-        return change(preset(self.preset, self.parsed.chain[-1]), **self.changes)
+        return change(preset(self.preset, self.method), **self.changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Trial:
 
     @property
     def n(self) -> int:
-        """How many questions or problems are asked."""
+        """How many questions or problems are asked; a step says so."""
         return self.settings.limit or 0
 
     @property
@@ -125,12 +125,19 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
+class Answering:
+    """The answers of comparisons, drawn before they are judged. A step says nothing of them."""
+
+    trials: tuple[Trial, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
-    """One step. name: as --from and --only take it; of: by what `do` names, None of an `answer`."""
+    """One step. name: as --from and --only take it; of: by what it is done."""
 
     name: str
     do: str
-    of: Writing | Aligning | Trial | None
+    of: Writing | Aligning | Answering | Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,25 +197,24 @@ def _writing(row: Row, place: Place) -> Writing:
 
 def _aligning(row: Row, place: Place) -> Aligning:
     found = _fit(row, Aligning, place)
+    methods = find_methods()
     with place.at("recipe"):
-        recipe = found.parsed
+        recipe = parse(found.recipe, methods)
     if not recipe.chain or recipe.seeds:
         place.bad(("recipe",), f"`recipe` is `{found.recipe}`", "e.g. sft+dpo; --seed is of all")
+    found = replace(found, recipe=recipe.name)
     with place.at("preset"):
-        options = preset(found.preset, recipe.chain[-1])
+        options = preset(found.preset, found.method)
     with place.at("changes"):
-        refuse_unused(found.changes, find_methods()[recipe.chain[-1]])
+        refuse_unused(found.changes, methods[found.method])
         change(options, **found.changes)
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Nothing:
-    """What a step says that takes no settings."""
-
-
-def _answering(row: Row, place: Place) -> None:
-    _fit(row, _Nothing, place)
+def _answering(row: Row, place: Place) -> Answering:
+    for name in row:
+        place.bad((name,), f"`{name}` is no field here")
+    return Answering()
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,11 +230,11 @@ def _trial(do: str) -> Callable[[Row, Place], Trial]:
     def read(row: Row, place: Place) -> Trial:
         own = {one.name: row.pop(one.name) for one in dataclasses.fields(_Named) if one.name in row}
         named = _fit(own, _Named, place)
-        for recipe in named.contenders.values():
-            with place.at("contenders"):
-                parse(recipe, find_methods())
-        settings = _settings(do, row, tuple(named.contenders), place)
-        return Trial(named.title or place.name, named.contenders, settings, named.published)
+        with place.at("contenders"):
+            several = {name: parse(one, find_methods()) for name, one in named.contenders.items()}
+        recipes = {name: recipe.name for name, recipe in several.items()}
+        settings = _settings(do, row, tuple(recipes), place)
+        return Trial(named.title or place.name, recipes, settings, named.published)
 
     return read
 

@@ -17,10 +17,10 @@ from sami_eval.experiment.reproduce import judged, sampled
 from sami_eval.experiment.reproduce.checklist import Facts, Stage
 from sami_eval.experiment.reproduce.document import JudgedResult, SampledResult
 from sami_eval.experiment.reproduce.scale import base_spec, constitution_file
-from sami_eval.experiment.reproduce.step import REPLACED, Trial
+from sami_eval.experiment.reproduce.step import DECIDED, REPLACED, Answering, Trial
 from sami_eval.experiment.reproduce.work import Asked, Bench
 from sami_eval.experiment.settings import CompareSettings, PasskSettings
-from sami_eval.generate.recipes import BASE, find_methods, parse
+from sami_eval.generate.recipes import BASE
 from sami_eval.judge import read_judge
 
 
@@ -47,11 +47,10 @@ def settings_of(asked: Asked, trial: Trial) -> CompareSettings | PasskSettings:
     given: dict[str, Any] = {name: getattr(flags, name) for name in shared}
     given |= {name: given[name] or getattr(own, name) for name in REPLACED if name in shared}
     if isinstance(own, CompareSettings):
+        given["constitutions"] = own.constitutions
         if own.constitutions not in (None, "none"):
             file = flags.constitutions or constitution_file(str(own.constitutions))
             given["constitutions"] = str(file)
-        else:
-            given["constitutions"] = own.constitutions
         given["judge_model"] = (not by_program(own) and asked.judge_model) or own.judge_model
     given |= {"base": base_spec(asked.course.base), "out": asked.run(trial.title)}
     return replace(own, **given)
@@ -72,14 +71,15 @@ def check(asked: Asked) -> None:
         COMMANDS[type(settings)].kind.make_plan(settings, asked.config, None)
 
 
-def answers(bench: Bench, name: str, trials: Sequence[Trial]) -> Stage:
+def answers(bench: Bench, name: str, answering: Answering) -> Stage:
     """The stage that draws the answers of comparisons, so that judging finds them."""
-    distinct = {trial.answers: trial for trial in reversed(trials)}
-    several = list(distinct.values())[::-1]
+    several = list({trial.answers: trial for trial in reversed(answering.trials)}.values())[::-1]
+    held = [_decides(bench.asked, one) for one in several]
+    read = [[one.get(name) for name in REPLACED] for one in held]
     return Stage(
         name,
-        f"answers for {len(trials)} comparisons behind it, {len(several)} sets",
-        [(one.answers, _files(bench.asked, one)) for one in several],
+        f"{', '.join(trial.title for trial in several)}: their answers",
+        ([one.answers for one in several], read),
         (),
         lambda: _draw(bench, several),
     )
@@ -95,7 +95,7 @@ def _draw(bench: Bench, trials: Sequence[Trial]) -> Facts:
         drawn = draw(compare, asked, config, bench.progress, bench.asked.purse)
         for response in (one for each in drawn.responses.values() for one in each):
             n += len(response.turns)
-            tokens += sum(n or 0 for n in response.n_tokens)
+            tokens += sum(one or 0 for one in response.n_tokens)
     return {"answers": n, "tokens each": round(tokens / max(n, 1))}
 
 
@@ -104,7 +104,7 @@ def runs(bench: Bench, name: str, trial: Trial) -> Stage:
     return Stage(
         name,
         f"{', '.join(trial.contenders)}: {trial.title}",
-        (*_said(trial), bench.asked.judge_model, _files(bench.asked, trial)),
+        (trial.title, trial.contenders, trial.published, _decides(bench.asked, trial)),
         (bench.asked.run(trial.title),),
         lambda: _run(bench, trial),
     )
@@ -127,19 +127,12 @@ def _run(bench: Bench, trial: Trial) -> Facts:
     return {**command.facts(document), **({"USD": round(spent, 2)} if spent else {})}
 
 
-def _said(trial: Trial) -> tuple[object, ...]:
-    """All that a step says, files by their names."""
-    said = {name: str(value) for name, value in fields_of(trial.settings).items()}
-    return trial.title, trial.contenders, trial.published, said
-
-
-def _files(asked: Asked, trial: Trial) -> dict[str, str | None]:
-    """What the files hold that a trial reads: another text does the stage again."""
-    settings = settings_of(asked, trial)
+def _decides(asked: Asked, trial: Trial) -> dict[str, object]:
+    """All that a step says of its run, a file by what it holds."""
+    said = fields_of(settings_of(asked, trial), DECIDED.difference(REPLACED))
     return {
-        name: content_of(str(one))
-        for name, one in fields_of(settings, ("out",)).items()
-        if isinstance(one, Path) or (name == "constitutions" and one is not None)
+        name: content_of(str(one)) if isinstance(one, Path) or (one and name in REPLACED) else one
+        for name, one in said.items()
     }
 
 
@@ -150,13 +143,9 @@ def config_of(bench: Bench, trial: Trial) -> Config:
 
 
 def models_of(bench: Bench, contenders: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """What `[models]` says of each contender; nothing of the base under its own name."""
-    is_base = {name: not parse(recipe, find_methods()).chain for name, recipe in contenders.items()}
-    return {
-        name: bench.named(recipe)
-        for name, recipe in contenders.items()
-        if not (name == BASE and is_base[name])
-    }
+    """What `[models]` says of each contender; nothing of the base by its own name."""
+    several = (one for one in contenders.items() if one != (BASE, BASE))
+    return {name: bench.named(recipe) for name, recipe in several}
 
 
 def result(asked: Asked) -> list[JudgedResult | SampledResult]:

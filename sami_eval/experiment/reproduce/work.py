@@ -20,6 +20,7 @@ from sami_eval.core.types import Contrast, Model, Principle, Prompt
 from sami_eval.data import prompt_sets
 from sami_eval.data.constitutions import principles_for, read_constitution
 from sami_eval.data.contrasts import contrasts_to_jsonl, read_contrasts
+from sami_eval.experiment.compare_plan import content_of
 from sami_eval.experiment.plan import check_server
 from sami_eval.experiment.reproduce.checklist import Facts, Stage
 from sami_eval.experiment.reproduce.scale import (
@@ -33,7 +34,7 @@ from sami_eval.experiment.reproduce.step import Aligning, PromptSet, Writing
 from sami_eval.experiment.runs import slug
 from sami_eval.experiment.settings import ReproduceSettings
 from sami_eval.generate import card, chosen_engine, models
-from sami_eval.generate.recipes import find_methods, parse
+from sami_eval.generate.recipes import BASE, find_methods, parse
 from sami_eval.generate.tools import Tools
 from sami_eval.ledger.store import Ledger, atomic_write
 from sami_eval.server.budget import Purse
@@ -106,18 +107,19 @@ class Bench:
 
     def named(self, recipe: str) -> dict[str, str]:
         """What `[models]` of a configuration says of a recipe's model."""
-        if not parse(recipe, find_methods()).chain:
+        if recipe == BASE:
             return {"base": self.model().base}
         folder = self.adapter(recipe).resolve()
         return {"base" if card.is_checkpoint(folder) else "adapter": str(folder)}
 
 
 def writes(bench: Bench, name: str, writing: Writing) -> Stage:
-    """The stage that writes contrasts."""
+    """The stage that writes contrasts; other principles in the file write them again."""
+    file = _constitution(bench.asked, writing)
     return Stage(
         name,
         f"`{writing.writer}` answers under contrasting constitutions",
-        (bench.asked.deciding, bench.model().fingerprint, writing),
+        (bench.asked.deciding, bench.model().fingerprint, writing, content_of(str(file))),
         (bench.adapters,),
         lambda: write_contrasts(bench, writing),
     )
@@ -126,8 +128,7 @@ def writes(bench: Bench, name: str, writing: Writing) -> Stage:
 def trains(bench: Bench, name: str, aligning: Aligning) -> Stage:
     """The stage that trains the last link of a recipe."""
     made = (bench.adapter(aligning.recipe),)
-    title = f"trains {aligning.parsed.name}"
-    return Stage(name, title, aligning, made, lambda: train(bench, aligning))
+    return Stage(name, f"trains {aligning.recipe}", aligning, made, lambda: train(bench, aligning))
 
 
 def write_contrasts(bench: Bench, writing: Writing) -> Facts:
@@ -196,8 +197,7 @@ def _read(one: PromptSet) -> list[Prompt]:
 
 def _principles(asked: Asked, writing: Writing, prompts: Sequence[Prompt]) -> tuple[Principle, ...]:
     """The scale's principles, or those of `--constitutions`; every category has enough of them."""
-    named = embedded.CONSTITUTION if writing.constitution == EMBEDDED else None
-    path = asked.settings.constitutions or named or constitution_file(writing.constitution)
+    path = _constitution(asked, writing)
     every = read_constitution(path)
     principles = tuple(one for one in every if not writing.only or one.id in writing.only)
     for category in sorted({prompt.category for prompt in prompts}):
@@ -208,6 +208,11 @@ def _principles(asked: Asked, writing: Writing, prompts: Sequence[Prompt]) -> tu
                 str(path),
             )
     return principles
+
+
+def _constitution(asked: Asked, writing: Writing) -> Path:
+    named = embedded.CONSTITUTION if writing.constitution == EMBEDDED else None
+    return asked.settings.constitutions or named or constitution_file(writing.constitution)
 
 
 def kept(contrasts: Sequence[Contrast], most: int | None) -> list[Contrast]:
