@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, NoReturn
 from sami_eval.core.config import Price
 from sami_eval.core.errors import UsageError
 from sami_eval.core.files import Toml, read_toml, shown
-from sami_eval.core.settings import Amount, NotNegative, Positive
+from sami_eval.core.settings import Amount, Count, NotNegative, Positive
 from sami_eval.core.shape import MisfitError, Within, fit, is_name
 from sami_eval.experiment.reproduce.step import (
     HINT,
@@ -46,7 +46,6 @@ OLD = {
     "judging": '[[{0}.steps]] with do = "compare"',
     "sampling": '[[{0}.steps]] with do = "passk"',
 }
-Tokens = Annotated[int, Within(least=1)]
 PartOrAll = Annotated[float, Within(above=0, most=1)]
 
 
@@ -82,13 +81,13 @@ class Expected:
     """
 
     device: str
-    prompt_tokens: Tokens
-    constitution_tokens: Tokens
-    contrast_tokens: Tokens
+    prompt_tokens: Count
+    constitution_tokens: Count
+    contrast_tokens: Count
     accepted: Mapping[str, PartOrAll]
-    question_tokens: Tokens
-    answer_tokens: Tokens
-    sample_tokens: Tokens
+    question_tokens: Count
+    answer_tokens: Count
+    sample_tokens: Count
     judge_tokens: Amount
     reply_tokens: Amount
     generated: Positive
@@ -163,10 +162,13 @@ def _check_table(name: str, table: object, file: Toml) -> None:
         _bad(file, (name, "steps"), shown(steps))
     names = [step.get("name") for step in steps]
     for i, found in enumerate(names):
-        if not is_name(found) or found in names[:i]:
-            said = "another's, too" if found in names[:i] else "its name"
-            where = file.table((name, "steps"), steps[i], i + 1).where(("name",))
-            raise UsageError(f"step {i + 1}: `name` is {shown(found)}, {said}", HINT, where)
+        said = "missing" if found is None else shown(found)
+        if is_name(found) and found in names[:i]:
+            said += f", as that of step {names.index(found) + 1}"
+        elif is_name(found):
+            continue
+        table = file.table((name, "steps"), steps[i], i + 1)
+        table.bad(("name",), f"step {i + 1}: `name` is {said}", HINT)
 
 
 def _over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
