@@ -55,6 +55,7 @@ name = "shown"
 title = "principles shown, judged by one letter"
 judge = "choice"
 judge_model = "hf:BASE"
+published = false
 [[mtbench.steps]]
 name = "hidden"
 skip = true

@@ -143,8 +143,8 @@ def _merged(file: Toml) -> dict[str, Any]:
         _check_table(name, own.get(name), file)
     if like is None:
         return own
-    if like not in listing():
-        file.bad(("like",), f"`like` is `{like}`", f"known: {', '.join(listing())}")
+    if like not in list(listing()):
+        file.bad(("like",), f"`like` is {shown(like, bare=True)}", f"known: {', '.join(listing())}")
     return _over(_merged(read_toml(listing()[like], HINT)), own)
 
 

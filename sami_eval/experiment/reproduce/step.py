@@ -22,11 +22,11 @@ from sami_eval.align.filters import check as check_filters
 from sami_eval.align.method import refuse_unused
 from sami_eval.align.options import Options, change, preset
 from sami_eval.core.errors import UsageError
-from sami_eval.core.files import Toml
+from sami_eval.core.files import Toml, shown
 from sami_eval.core.flags import Group, flags_of
 from sami_eval.core.settings import Count, Temperature, TopP
 from sami_eval.core.settings_file import from_table
-from sami_eval.core.shape import MisfitError, Name, T, Within, fit
+from sami_eval.core.shape import MisfitError, Name, T, Within, fit, is_name
 from sami_eval.experiment.passk_plan import N_SAMPLES
 from sami_eval.experiment.settings import CompareSettings, PasskSettings, ReproduceSettings
 from sami_eval.generate.recipes import find_methods, parse
@@ -116,12 +116,12 @@ class Trial:
     @property
     def answers(self) -> tuple[object, ...]:
         """What decides the answers of a comparison, its judge and its counting left out."""
-        shown = getattr(self.settings, "generate_with_principles", None)
+        told = getattr(self.settings, "generate_with_principles", None)
         decides = (Group.COMPARED, Group.ASKED, Group.MODEL, Group.SAMPLES)
         flags = [one.name for one in flags_of("", type(self.settings)) if one.flag.group in decides]
         asked = tuple(str(getattr(self.settings, name)) for name in flags)
-        seen = None if shown is False else getattr(self.settings, "constitutions", None)
-        return (*self.contenders.items(), shown, seen, *asked)
+        seen = None if told is False else getattr(self.settings, "constitutions", None)
+        return (*self.contenders.items(), told, seen, *asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +172,8 @@ Row = dict[str, Any]
 def read_step(row: Row, place: Place) -> Step:
     """A step of its whole row. Raises UsageError with file and line."""
     do = row.get("do")
-    if do not in KINDS:
-        said = "missing" if do is None else f"`{do}`"
+    if do not in list(KINDS):
+        said = "missing" if do is None else shown(do)
         place.bad(("do",), f"`do` is {said}", f"one of {', '.join(KINDS)}")
     rest = {name: value for name, value in row.items() if name not in ("name", "do")}
     return Step(place.name, do, KINDS[do](rest, place))
@@ -230,6 +230,9 @@ def _trial(do: str) -> Callable[[Row, Place], Trial]:
     def read(row: Row, place: Place) -> Trial:
         own = {one.name: row.pop(one.name) for one in dataclasses.fields(_Named) if one.name in row}
         named = _fit(own, _Named, place)
+        for name in named.contenders:
+            if not is_name(name):
+                place.bad(("contenders",), f"{shown(name)} is no name of a contender")
         with place.at("contenders"):
             several = {name: parse(one, find_methods()) for name, one in named.contenders.items()}
         recipes = {name: recipe.name for name, recipe in several.items()}
