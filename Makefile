@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: help demo test test-slow test-vllm lint setup release-check clean
+.PHONY: help demo test test-slow test-vllm test-real lint setup release-check clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,8 +37,12 @@ test-vllm:  ## the tests that need a real vLLM, on CPU, in an environment of the
 	@$(VLLM_BIN)/sami-eval tasks install --quiet
 	@$(VLLM_BIN)/python -m pytest -q -m vllm
 
+test-real: setup  ## the tests on a small real model, SmolLM2-135M-Instruct, set up in .models
+	@$(BIN)/python .ci/real_model.py .models
+	@$(BIN)/python -m pytest -q -m real -n 2 --dist loadfile
+
 release-check: setup  ## dist/: sdist and wheel, the wheel used in a clean environment, no network
 	@$(BIN)/python .ci/release_check.py --out dist
 
 clean:  ## remove what was made, environments included
-	rm -rf .venv .venv-vllm build dist .sami-eval adapters runs
+	rm -rf .venv .venv-vllm .models build dist .sami-eval adapters runs
