@@ -95,6 +95,7 @@ def document(*comparisons: ComparisonRow) -> Document:
         "judge": "principles",
         "judge_model": "gpt-4o",
         "judges": [],
+        "measures": None,
         "orders": "both",
         "rule": "conservative",
         "principles_shown": True,

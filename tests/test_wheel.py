@@ -37,6 +37,8 @@ def test_the_wheel_carries_judges_tasks_and_the_embedded_base(built: tuple[Path,
         size = archive.getinfo("sami_eval/embedded/base/model.safetensors").file_size
     judges = {f"sami_eval/judges/{path.name}" for path in (ROOT / "judges").glob("*.toml")}
     assert judges <= names
+    ours = [*(ROOT / "constitutions").iterdir(), *(ROOT / "prompts").iterdir()]
+    assert {f"sami_eval/{path.parent.name}/{path.name}" for path in ours} <= names
     assert {f"sami_eval/tasks/{path.name}" for path in (ROOT / "tasks").glob("*.yaml")} <= names
     assert {"sami_eval/embedded/prompts.jsonl", "sami_eval/embedded/constitution.toml"} <= names
     assert "sami_eval/py.typed" in names

@@ -16,16 +16,22 @@ Row = tuple[str, ...]
 def ls(
     what: Annotated[
         str,
-        Flag("models | judges | tasks | methods | scales | runs", Group.ASKED, positional=True),
+        Flag(
+            "models | judges | constitutions | prompts | tasks | methods | scales | runs",
+            Group.ASKED,
+            positional=True,
+        ),
     ],
     as_json: Json = False,
 ) -> None:
-    """List models, judges, tasks, methods, scales or runs, each with where it comes from."""
+    """List models, judges, tasks, methods, scales, runs ..., each with where it comes from."""
     from sami_eval.cli.output import print_json, print_table
 
     listings = {
         "models": _models,
         "judges": _judges,
+        "constitutions": _constitutions,
+        "prompts": _prompts,
         "tasks": _tasks,
         "methods": _methods,
         "scales": _scales,
@@ -63,6 +69,29 @@ def _judges() -> tuple[Row, Sequence[Row]]:
     from sami_eval import judge
 
     return ("name", "kind", "what", "file"), judge.listing()
+
+
+def _constitutions() -> tuple[Row, Sequence[Row]]:
+    from sami_eval.data.constitutions import constitution_files, read_constitution
+
+    rows: list[Row] = []
+    for name, path in constitution_files().items():
+        principles = read_constitution(path)
+        n_checks = sum(one.check is not None for one in principles)
+        rows.append((name, f"{len(principles)} principles, {n_checks} with a check", str(path)))
+    return ("name", "what", "file"), rows
+
+
+def _prompts() -> tuple[Row, Sequence[Row]]:
+    from sami_eval.core.files import bundled
+    from sami_eval.data.prompts import read_prompts
+
+    rows: list[Row] = []
+    for path in sorted(bundled("prompts").glob("*.jsonl")):
+        asked = read_prompts(path)
+        n = len({prompt.category for prompt in asked})
+        rows.append((path.stem, f"{len(asked)} prompts in {n} categories", str(path)))
+    return ("name", "what", "file"), rows
 
 
 def _tasks() -> tuple[Row, Sequence[Row]]:

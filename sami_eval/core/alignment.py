@@ -45,7 +45,7 @@ class ContrastSettings:
     ] = "base"
     constitutions: Annotated[
         Path | None,
-        Flag("Our TOML or the paper's JSON. Default: the embedded.", Group.PRINCIPLES),
+        Flag("TOML, the paper's JSON, or a name of ours. Default: the embedded.", Group.PRINCIPLES),
     ] = None
     prompts: Annotated[
         str | None, Flag("Questions, or any data set.", Group.ASKED, value="FILE|HUB-ID")

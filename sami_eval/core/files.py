@@ -14,6 +14,20 @@ from sami_eval.core.errors import UsageError
 from sami_eval.core.errors import shown as shown
 
 
+def bundled(folder: str) -> Path:
+    """A folder of files of ours by its name: inside the package in a wheel, beside it else."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / folder
+    return inside if inside.is_dir() else package.parent / folder
+
+
+def named(folder: str, spec: Path | str) -> Path:
+    """A file of ours by its name, without the ending; else the path itself."""
+    path = Path(spec).expanduser()
+    ours = [one for one in bundled(folder).iterdir() if one.stem == str(path)]
+    return ours[0] if ours and not path.exists() else path
+
+
 def read_text(path: Path, hint: str) -> str:
     """A file's text. Raises UsageError where there is none, or where it is not UTF-8.
 

@@ -9,8 +9,8 @@ constitutions x prompts --contrast--> contrasts --align METHOD--> adapter --> a 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, Literal
 
 from sami_eval.core.settings import Amount, Temperature
 from sami_eval.core.shape import Id, Name, Whole, Within
@@ -34,6 +34,8 @@ class Prompt:
     reference: one reference answer a turn, or None; an empty string is "no reference this turn".
     principles: the constitution's principles as texts, in their weak (evaluation) phrasing.
     temperature: the question's own sampling temperature; overrides its category's.
+    checks: how a program finds each principle met (`data/checks.py`), "" where none does; empty
+        where no principle has one.
     """
 
     id: Name
@@ -42,6 +44,13 @@ class Prompt:
     reference: tuple[str, ...] | None = None
     principles: tuple[str, ...] = ()
     temperature: Temperature | None = None
+    checks: tuple[str, ...] = ()
+
+
+def prompt_fields(prompt: Prompt) -> dict[str, Any]:
+    """A prompt's fields as files and keys hold them: `checks` only where it has some."""
+    row = asdict(prompt)
+    return row if prompt.checks else {name: row[name] for name in row if name != "checks"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,7 @@ class Principle:
     id: e.g. "writing.1". categories: prompt categories it is relevant for; "*" is every one.
     weak: shown at evaluation. strong and antithesis: contrasts are written under these.
     more_strong, more_antitheses: further phrasings, of which a contrast draws one.
+    check: what a program finds met where an answer meets the principle (`data/checks.py`).
     """
 
     id: str
@@ -96,6 +106,7 @@ class Principle:
     antithesis: str
     more_strong: tuple[str, ...] = ()
     more_antitheses: tuple[str, ...] = ()
+    check: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +135,19 @@ class Response:
 class Judge:
     """Who compares two responses, read from `judges/*.toml`.
 
-    kind: "pairwise" (a language model compares), "single" (it grades 1-10), "rules" (a program).
+    kind: "pairwise" (a language model compares), "single" (it grades 1-10), "program".
+    program: of that kind "MODULE:FUNCTION", ours, or of a Python file beside the judge's.
     templates: user-message templates by name: "one", "two", "one-reference", "two-reference".
     patterns: verdict -> regular expressions over the judge's reply; the last match wins.
-    sha256: of what the judge is asked (system, templates, sampling), not of patterns or comments.
+    sha256: of what the judge is asked (system, templates, sampling), not of patterns or comments;
+        of a program, of its source.
     systems: system messages by template name, where a template has one of its own.
     tokens: "a" and "b" -> tokens whose probabilities are the verdict; empty: its words are.
     top_logprobs: of how many tokens the log-probabilities are asked for.
     """
 
     name: str
-    kind: Literal["pairwise", "single", "rules"]
+    kind: Literal["pairwise", "single", "program"]
     model: str | None
     system: str
     templates: Mapping[str, str]
@@ -148,6 +161,7 @@ class Judge:
     systems: Mapping[str, str] = field(default_factory=dict)
     tokens: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     top_logprobs: int = 0
+    program: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,13 @@
 
 | file            | a principle                                                         |
 |-----------------|---------------------------------------------------------------------|
-| TOML            | [[principle]] id, categories, weak, strong, antithesis              |
+| TOML            | [[principle]] id, categories, weak, strong, antithesis, check       |
 | JSON, MT-Bench  | "ID": {weak, strong, antithesis, relevant_for: [category, ...]}     |
 | JSON, math      | "ID": {definition, paraphrases: [...], paraphrases_antithesis: ...} |
 
-The math format names no categories: its principles are relevant for every prompt.
+The math format names no categories: its principles are relevant for every prompt. A `check`, which
+a principle may do without, says how a program finds it met (`data/checks.py`). The folder
+`constitutions/` is the registry of those that come with sami-eval.
 """
 
 from __future__ import annotations
@@ -17,10 +19,11 @@ from pathlib import Path
 from typing import Annotated
 
 from sami_eval.core.errors import UsageError, shown
-from sami_eval.core.files import Toml, parse_json, read_text, read_toml
+from sami_eval.core.files import Toml, bundled, named, parse_json, read_text, read_toml
 from sami_eval.core.records import record
 from sami_eval.core.shape import Name, Text, Whole, is_name
 from sami_eval.core.types import Principle
+from sami_eval.data.checks import read_check
 
 EXAMPLE = (
     'each [[principle]] needs id = "writing.1", categories = ["writing"], weak = "...", '
@@ -42,6 +45,7 @@ class _Table:
     weak: Text
     strong: Text
     antithesis: Text
+    check: Text | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +63,22 @@ class _OfPhrasings:
     paraphrases_antithesis: _Texts
 
 
-def read_constitution(path: Path) -> tuple[Principle, ...]:
+def constitution_files() -> dict[str, Path]:
+    """The constitutions that come with sami-eval, by name."""
+    return {path.stem: path for path in sorted(bundled("constitutions").glob("*.toml"))}
+
+
+def read_constitution(spec: Path | str) -> tuple[Principle, ...]:
     """Principles of a file, in file order; a name that ends in .json is read as the paper's.
 
+    spec: a file, or the name of one that comes with sami-eval.
     Raises UsageError for a file that cannot be read or a principle with a bad field.
     """
+    path = named("constitutions", spec)
     if path.suffix == ".json":
         return _read_json(path)
-    file = read_toml(path, EXAMPLE)
+    known = f"a TOML file, or one of: {', '.join(constitution_files())}"
+    file = read_toml(path, EXAMPLE if path.suffix else known)
     for name in file.data:
         if name != "principle":
             file.bad((name,), f"unknown key `{name}`", EXAMPLE)
@@ -90,7 +102,15 @@ def _principle(row: object, number: int, file: Toml) -> Principle:
     said = f"principle {number}: "
     found = record(row, _Table, where, EXAMPLE, said)
     weak, strong, antithesis = _stripped((found.weak, found.strong, found.antithesis))
-    return Principle(found.id.strip(), found.categories, weak, strong, antithesis)
+    try:
+        if found.check is not None:
+            read_check(found.check)
+    except UsageError as error:
+        said = f"principle `{found.id.strip()}`: {error.message}"
+        raise UsageError(said, error.hint, where("check")) from None
+    return Principle(
+        found.id.strip(), found.categories, weak, strong, antithesis, check=found.check
+    )
 
 
 def _read_json(path: Path) -> tuple[Principle, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sami_eval.core.errors import UsageError
 from sami_eval.core.records import read_lines, record
-from sami_eval.core.types import Contrast, Prompt, Response
+from sami_eval.core.types import Contrast, Prompt, Response, prompt_fields
 from sami_eval.data.answers import check_by_turn
 from sami_eval.ledger.store import key
 
@@ -19,13 +19,17 @@ HINT = "write contrasts with: sami-eval contrast --out contrasts.jsonl"
 
 def contrasts_to_jsonl(contrasts: Iterable[Contrast]) -> str:
     """One line a contrast; `read_contrasts` gives the same contrasts back."""
-    rows = map(dataclasses.asdict, contrasts)
+    rows = map(_row, contrasts)
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def contrasts_hash(contrasts: Iterable[Contrast]) -> str:
     """SHA-256 of the accepted contrasts, in order: what a training saw."""
-    return key("contrasts", [dataclasses.asdict(c) for c in contrasts if c.rejected is None])
+    return key("contrasts", [_row(c) for c in contrasts if c.rejected is None])
+
+
+def _row(contrast: Contrast) -> dict[str, Any]:
+    return {**dataclasses.asdict(contrast), "prompt": prompt_fields(contrast.prompt)}
 
 
 def read_contrasts(path: Path) -> list[Contrast]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sami_eval.core.errors import UsageError, shown
+from sami_eval.core.files import named
 from sami_eval.core.shape import is_name
 from sami_eval.core.types import Prompt
 from sami_eval.data import hub
@@ -25,7 +26,8 @@ READERS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "cs
 class Source:
     """Where prompts are.
 
-    spec: a file, a folder, or a hub id, `ID@REVISION` for another than its main one.
+    spec: a file, a folder, the name of a file in `prompts/`, which come with sami-eval, or a hub
+        id, `ID@REVISION` for another than its main one.
     column: of the prompt; None takes the first of `COLUMNS` that is there. category: of every
         prompt; None takes the column "category", else the source's own name.
     """
@@ -47,7 +49,7 @@ def read(source: Source) -> tuple[list[Prompt], int]:
     A question file in our format or FastChat's, or the paper's, is read as `compare` reads it.
     Raises UsageError for what cannot be loaded, and for a column that is not there.
     """
-    path = Path(source.spec).expanduser()
+    path = named("prompts", source.spec)
     columns = (source.column, source.category, source.category_column)
     if path.is_file() and path.suffix in (".json", ".jsonl") and not any(columns):
         return read_prompts(path), 0

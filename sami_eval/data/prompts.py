@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from sami_eval.core.errors import UsageError
+from sami_eval.core.files import named
 from sami_eval.core.records import read_lines, record
 from sami_eval.core.settings import Temperature
 from sami_eval.core.shape import Id, Name, Texts, Whole
 from sami_eval.core.types import Principle, Prompt
 from sami_eval.data import hub
+from sami_eval.data.checks import read_check
 from sami_eval.data.constitutions import principles_for
 from sami_eval.data.paper import FIRST_MTBENCH_ID, read_columns
 
 FORMAT = (
     'a line looks like {"question_id": 81, "category": "writing", "turns": ["...", "..."]}; '
-    "optional: reference (list of texts), principles (list of texts), required_temperature"
+    "optional: reference, principles, checks (lists of texts), required_temperature"
 )
 MTBENCH_HUB_ID = "HuggingFaceH4/mt_bench_prompts"
 MTBENCH_CATEGORIES = (
@@ -38,9 +40,11 @@ TASKS = ("mtbench",)
 def read_prompts(path: Path) -> list[Prompt]:
     """Prompts of a JSONL file in FastChat's question format or ours, in file order.
 
-    A `.json` file is read as the paper's responses, which hold questions and constitutions.
+    path: a file, or the name of one in `prompts/`, which come with sami-eval. A `.json` file is
+        read as the paper's responses, which hold questions and constitutions.
     Raises UsageError with file and line for a bad field or an id that occurs twice.
     """
+    path = named("prompts", path)
     if path.suffix == ".json":
         return _paper_prompts(path)
     prompts: dict[str, Prompt] = {}
@@ -64,6 +68,7 @@ class _Question:
     reference: Texts | None = None
     principles: Texts | None = None
     required_temperature: Annotated[Temperature | None, Whole("a number from 0 to 2")] = None
+    checks: Texts | None = None
 
 
 _OURS = {"id": "question_id", "temperature": "required_temperature"}
@@ -90,7 +95,21 @@ def to_prompt(row: dict[str, Any], where: str) -> Prompt:
         reference,
         found.principles or (),
         None if temperature is None else float(temperature),
+        _checks(found, where),
     )
+
+
+def _checks(found: _Question, where: str) -> tuple[str, ...]:
+    checks, n = found.checks or (), len(found.principles or ())
+    if checks and len(checks) != n:
+        said = f"`checks` has {len(checks)} texts for {n} principles"
+        raise UsageError(said, 'one each, "" where a principle has none', where)
+    try:
+        for check in filter(None, checks):
+            read_check(check)
+    except UsageError as error:
+        raise UsageError(error.message, error.hint, where) from None
+    return checks if any(checks) else ()
 
 
 def _paper_prompts(path: Path) -> list[Prompt]:
@@ -125,6 +144,8 @@ def to_row(prompt: Prompt) -> dict[str, Any]:
         row["reference"] = list(prompt.reference)
     if prompt.principles:
         row["principles"] = list(prompt.principles)
+    if prompt.checks:
+        row["checks"] = list(prompt.checks)
     if prompt.temperature is not None:
         row["temperature"] = prompt.temperature
     return row
@@ -191,10 +212,10 @@ def with_principles(
     prompts: Sequence[Prompt], principles: tuple[Principle, ...] | None
 ) -> list[Prompt]:
     """Prompts under another constitution: each gets its category's weak principles, or none."""
-    return [
-        replace(
-            prompt,
-            principles=tuple(one.weak for one in principles_for(prompt.category, principles or ())),
-        )
-        for prompt in prompts
-    ]
+    return [_under(prompt, principles_for(prompt.category, principles or ())) for prompt in prompts]
+
+
+def _under(prompt: Prompt, principles: tuple[Principle, ...]) -> Prompt:
+    checks = tuple(one.check or "" for one in principles)
+    weak = tuple(one.weak for one in principles)
+    return replace(prompt, principles=weak, checks=checks if any(checks) else ())

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sami_eval.core.types import Comparison, Model, Prompt, Response, Verdict
+from sami_eval.core.types import Comparison, Judge, Model, Prompt, Response, Verdict
 from sami_eval.data import unanswered
 from sami_eval.data.prompts import to_row
 from sami_eval.experiment.compare_forecast import foresee as foresee
@@ -19,7 +19,7 @@ from sami_eval.experiment.compare_plan import make_plan as make_plan
 from sami_eval.experiment.comparison_rows import comparison_row, rank_rows
 from sami_eval.experiment.corrected import with_corrected
 from sami_eval.experiment.document import KIND as KIND
-from sami_eval.experiment.document import ContenderRow, JudgeRow
+from sami_eval.experiment.document import ContenderRow, JudgeRow, Measures
 from sami_eval.experiment.ensemble import with_judges
 from sami_eval.experiment.envelope import Calls
 from sami_eval.experiment.frame import Result
@@ -117,6 +117,7 @@ def estimate(
         "judge": plan.judge.name,
         "judge_model": plan.judge_models,
         "judges": judges,
+        "measures": _measures(plan.judge),
         "orders": plan.settings.orders,
         "rule": plan.settings.rule,
         "principles_shown": plan.principles_shown,
@@ -202,6 +203,13 @@ def _judge_row(seat: Seat, taken: Taken) -> JudgeRow:
         "tokens": {"prompt": tokens.prompt_tokens, "completion": tokens.completion_tokens},
         "cost_usd": taken.cost_usd,
     }
+
+
+def _measures(judge: Judge) -> Measures | None:
+    """What a judge looks at; of a program that is not told principles, its author knows."""
+    if judge.principles:
+        return "principle adherence"
+    return None if judge.kind == "program" else "quality"
 
 
 def _settings_row(plan: ComparePlan) -> dict[str, object]:

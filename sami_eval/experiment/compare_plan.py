@@ -11,7 +11,7 @@ from pathlib import Path
 from sami_eval.align.chain import existing
 from sami_eval.core.config import Config
 from sami_eval.core.errors import UsageError
-from sami_eval.core.types import Judge, Model, Order, Prompt, Response
+from sami_eval.core.types import Judge, Model, Order, Prompt, Response, prompt_fields
 from sami_eval.data import prompts, references
 from sami_eval.data.constitutions import read_constitution
 from sami_eval.experiment import questions
@@ -80,7 +80,7 @@ class ComparePlan:
     def key(self, sides: Sequence[Contender]) -> str:
         """SHA-256 of all that decides the figures; sides: the contenders as they are now."""
         chosen = fields_of(self.settings, _NOT_IN_KEY)
-        rows = [dataclasses.asdict(prompt) for prompt in self.prompts]
+        rows = [prompt_fields(prompt) for prompt in self.prompts]
         generate = {**fields_of(self.generate), "engine": self.generate.engine.name}
         judge = (self.judge.sha256, *(seat.identity for seat in self.seats))
         asked = [(side.name, side.seeds, identities(side.models)) for side in sides]
@@ -193,7 +193,7 @@ def _prompts(settings: CompareSettings, asked: list[Prompt]) -> tuple[list[Promp
     if settings.constitutions == "none":
         asked = prompts.with_principles(asked, None)
     elif settings.constitutions is not None:
-        principles = read_constitution(Path(settings.constitutions))
+        principles = read_constitution(settings.constitutions)
         asked, shown = prompts.with_principles(asked, principles), False
         if not any(prompt.principles for prompt in asked):
             raise UsageError(

@@ -41,14 +41,21 @@ class JudgeRow(TypedDict):
     cost_usd: float | None
 
 
+Measures = Literal["principle adherence", "quality"]
+
+
 class Document(TypedDict):
-    """Everything a table, a report or a reviewer needs."""
+    """Everything a table, a report or a reviewer needs.
+
+    measures: what the judge looks at; None where only who made it knows.
+    """
 
     schema: Literal["sami-eval/comparison/1"]
     task: str
     judge: str
     judge_model: str | None
     judges: list[JudgeRow]
+    measures: Measures | None
     orders: Literal["both", "one", "mixed"]
     rule: str
     principles_shown: bool

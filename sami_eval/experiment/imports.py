@@ -233,6 +233,7 @@ def _document(
         "judge": judge[0],
         "judge_model": judge[1],
         "judges": [],
+        "measures": None,
         "orders": orders_of(_by_pair(verdicts).values()),
         "rule": "conservative",
         "principles_shown": False,

@@ -68,10 +68,10 @@ class CompareSettings:
     constitutions: Annotated[
         str | None,
         Flag(
-            "Principles for the prompts, TOML or the paper's JSON; or `none` to take their own "
-            "away.",
+            "Principles for the prompts: TOML, the paper's JSON, or a name (`sami-eval ls "
+            "constitutions`); `none` takes their own away.",
             Group.PRINCIPLES,
-            value="FILE",
+            value="FILE|NAME",
         ),
     ] = None
     generate_with_principles: Annotated[

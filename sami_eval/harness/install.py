@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from sami_eval.core.errors import SamiEvalError, UsageError
+from sami_eval.core.files import bundled
 from sami_eval.ledger.store import atomic_write
 
 FOLDER = "sami_eval"
@@ -21,10 +22,8 @@ _WITHOUT = 'lm_eval --include_path "$(sami-eval tasks path)" works without insta
 
 
 def tasks_dir() -> Path:
-    """The folder of our task files: inside the package in a wheel, beside it in a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    inside = package / "tasks"
-    return inside if inside.is_dir() else package.parent / "tasks"
+    """The folder of our task files."""
+    return bundled("tasks")
 
 
 def task_files() -> dict[str, Path]:

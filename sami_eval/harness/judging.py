@@ -15,8 +15,8 @@ from sami_eval.data.answers import read_answers
 from sami_eval.experiment.fold import by_question, fold
 from sami_eval.generate.tools import Tools
 from sami_eval.harness import asked
-from sami_eval.judge import judge_all, read_judge, replaced
-from sami_eval.judge.seats import seat
+from sami_eval.judge import judge_all, program, read_judge, replaced
+from sami_eval.judge.seats import fitting, seat
 from sami_eval.ledger.store import Ledger
 from sami_eval.server.client import ClientSettings, check_key
 
@@ -64,17 +64,16 @@ def baseline_judge(metadata: asked.Metadata, prompts: Sequence[Prompt]) -> Basel
             "--metadata baseline=FILE (ours, FastChat's or the paper's)",
         )
     config = find_config(Path.cwd())
-    with_principles = any(prompt.principles for prompt in prompts)
-    fitting = "principles" if with_principles else "quality"
-    name = asked.text(metadata, "judge") or config.defaults.get("judge") or fitting
+    model = asked.text(metadata, "judge_model") or config.defaults.get("judge-model")
+    fits, _ = fitting(prompts, embedded=False, free=model is None)
+    name = asked.text(metadata, "judge") or config.defaults.get("judge") or fits
     judge = read_judge(name)
     if instead := replaced(judge, name):
         asked.warn(instead)
     # A backend's own base_url comes this way too, hence the second name.
     url = asked.text(metadata, "judge_base_url") or asked.text(metadata, "base_url")
     client, at = ClientSettings(base_url=url), None
-    if judge.kind != "rules":
-        model = asked.text(metadata, "judge_model") or config.defaults.get("judge-model")
+    if judge.kind != "program":
         judge = replace(judge, model=model or judge.model)
         if judge.model is None:
             raise UsageError(
@@ -89,6 +88,9 @@ def baseline_judge(metadata: asked.Metadata, prompts: Sequence[Prompt]) -> Basel
             f"judge `{judge.name}` judges by principles, and question `{bare[0].id}` has none",
             "--metadata constitutions=FILE gives them; judge=quality needs none",
         )
+    if judge.kind == "program":
+        for note in program.notes(judge, prompts):
+            asked.warn(note)
     return BaselineJudge(judge, client, config, read_recorded(path), at)
 
 

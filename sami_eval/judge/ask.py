@@ -11,6 +11,7 @@ from sami_eval.core.calls import Reply, Request
 from sami_eval.core.progress import Progress
 from sami_eval.core.types import Judge, Model, Order, Prompt, Response, Usage, Verdict, Winner
 from sami_eval.generate.tools import Tools
+from sami_eval.judge import program
 from sami_eval.judge.local import ENGINES, complete_here
 from sami_eval.judge.requests import BOTH, Judgment, Turn, reply_key, stored_replies, to_ask, turns
 from sami_eval.judge.verdicts import Reading, read_reply
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 IDENTICAL = "identical responses, not asked"
 NO_ANSWER = "no answer on either side"
 BETWEEN = "\n\n* * *\n\n"  # the words on a and those on b, where each was rated on its own
-_SWAPPED: Mapping[Winner, Winner] = {"a": "b", "b": "a", "tie": "tie"}
 
 
 @dataclass(slots=True)
@@ -72,13 +72,13 @@ def judge_all(
     counted: is told which replies were asked for and which were stored.
 
     Identical responses are a tie without a call. What the ledger holds is not asked again, save
-    replies without a verdict under retry_unparsed. A rules judge is asked once an order; a
+    replies without a verdict under retry_unparsed. A program is asked once an order; a
     single-answer judge knows no order, so its verdicts all say first = "a".
     Raises UsageError where a response is missing or has too few turns.
     """
-    if judge.kind == "rules":
+    if judge.kind == "program":
         every = turns(prompts, responses_a, responses_b)
-        return [_by_rules(judge, turn, first) for turn in every for first in orders]
+        return [_by_program(judge, turn, first) for turn in every for first in orders]
     docket = to_ask(judge, prompts, responses_a, responses_b, orders, repeats, model)
     replies, fresh = _replies(judge, docket.requests, tools, retry_unparsed, engines)
     if counted is not None:
@@ -232,7 +232,7 @@ def _decide(
     if len(readings) == 1:
         winner, score = readings[0].winner, readings[0].score
         if first == "b":
-            winner = winner and _SWAPPED[winner]
+            winner = winner and program.SWAPPED[winner]
             score = None if score is None else 1 - score
         return winner, score, readings[0].reason
     of_a, of_b = (reading.rating for reading in readings)
@@ -250,11 +250,7 @@ def _sum(usages: Sequence[Usage]) -> Usage | None:
     )
 
 
-def _by_rules(judge: Judge, turn: Turn, first: Order) -> Verdict:
-    from sami_eval.embedded import rules
-
+def _by_program(judge: Judge, turn: Turn, first: Order) -> Verdict:
     if not turn.answered():
         return _nothing(judge, turn, first)
-    winner, why = rules.compare(turn.prompt, turn.turn, turn.a, turn.b)
-    names = judge.name, turn.a.model, turn.b.model
-    return Verdict(turn.prompt.id, turn.turn, *names, first, 0, winner, text=why)
+    return program.verdict(judge, turn, first)

@@ -9,19 +9,22 @@ from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 from sami_eval.core.errors import UsageError
-from sami_eval.core.files import Toml, read_toml
+from sami_eval.core.files import Toml, bundled, read_toml
 from sami_eval.core.settings import Temperature
 from sami_eval.core.shape import MisfitError, Whole, Within, fit
 from sami_eval.core.types import Judge
 from sami_eval.judge.logprobs import DEFAULT_TOKENS, MOST, default_patterns, word
 from sami_eval.judge.patterns import HINT, fault
+from sami_eval.judge.program import HINT as PROGRAM
+from sami_eval.judge.program import source_of
 from sami_eval.judge.rendering import placeholders
 from sami_eval.ledger.store import key
 
 MOST_TOKENS = 10**6
-KINDS = ("pairwise", "single", "rules")
+KINDS = ("pairwise", "single", "program")
 VERDICTS = {"pairwise": ("a", "b", "tie"), "single": ("rating",)}
 _ABOUT = ("name", "description", "kind", "principles")
+_RUN = ("program",)
 _ASKED = ("model", "temperature", "max_tokens", "system", "templates", "patterns")
 _WEIGHTED = ("logprobs", "top_logprobs", "tokens")
 _TURN_1, _TURN_2 = ("question",), ("question_1", "question_2")
@@ -37,10 +40,8 @@ _EXPLAINED = "docs/judges.md shows a whole judge file"
 
 
 def bundled_dir() -> Path:
-    """The folder of our own judges: beside the package in a checkout, inside it in a wheel."""
-    package = Path(__file__).resolve().parents[1]
-    inside = package / "judges"
-    return inside if inside.is_dir() else package.parent / "judges"
+    """The folder of our own judges."""
+    return bundled("judges")
 
 
 def judges_dirs() -> tuple[Path, ...]:
@@ -101,6 +102,7 @@ _HINTS = {
     "top_logprobs": f"a whole number from 1 to {MOST}",
     **{name: f"write {name} = true or {name} = false" for name in ("principles", "logprobs")},
     **{name: f'write {name} = "..."' for name in ("name", "description", "model", "system")},
+    "program": PROGRAM,
 }
 
 
@@ -111,6 +113,7 @@ class _Row(TypedDict, total=False):
     description: _Words
     kind: _Words
     principles: bool
+    program: _Words
     model: _Words
     temperature: Temperature
     max_tokens: Annotated[int, Within(least=1, most=MOST_TOKENS)]
@@ -124,7 +127,8 @@ def _read(path: Path) -> Judge:
         raise UsageError(f"no judge file `{path}`", "sami-eval ls judges")
     file = read_toml(path, _EXPLAINED)
     row, kind = _row(file), _kind(file)
-    _check_known(file, file.data, _ABOUT if kind == "rules" else (*_ABOUT, *_ASKED, *_WEIGHTED))
+    asked = _RUN if kind == "program" else (*_ASKED, *_WEIGHTED)
+    _check_known(file, file.data, (*_ABOUT, *asked))
     if row.get("name", path.stem) != path.stem:
         hint = f'write name = "{path.stem}"'
         file.bad(("name",), f"`{row['name']}` lies in `{path.name}`", hint)
@@ -135,8 +139,9 @@ def _read(path: Path) -> Judge:
         "principles": row.get("principles", False),
         "source": str(path),
     }
-    if kind == "rules":
-        return Judge(**_NOT_ASKED, **about, sha256=key("judge", kind, path.stem))
+    if kind == "program":
+        sha256 = source_of(file)
+        return Judge(**_NOT_ASKED, **about, sha256=sha256, program=file.data["program"])
     return Judge(**about, **_asked(file, row, kind, about["principles"]))
 
 

@@ -14,16 +14,12 @@ from sami_eval.judge import (
     IN_PROCESS,
     judge_model,
     judge_prompts_kind,
+    program,
     read_judge,
     read_judge_prompts,
     replaced,
 )
 from sami_eval.server.endpoint import served
-
-RULES_ELSEWHERE = (
-    "judge `rules`: a program made for the embedded world; of other questions it checks "
-    "the answers that have a reference, and ties the rest"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +73,9 @@ def take_seats(
     specs = (given,) if isinstance(given, str) else tuple(given)
     if wanted.model is not None and not all(specs or ("",)):  # `--judge-model "$NOT_SET"`
         raise UsageError("`--judge-model` is empty", "name one, or leave it out: the judge's own")
-    judge, notes = _judge(wanted, config, embedded and not specs, asked)
-    if judge.kind == "rules":
-        return judge, (Seat(judge, None),), notes if embedded else (*notes, RULES_ELSEWHERE)
+    judge, notes = _judge(wanted, config, embedded, not specs, asked)
+    if judge.kind == "program":
+        return judge, (Seat(judge, None),), (*notes, *program.notes(judge, asked))
     if not specs and judge.model is None:
         # The toy's program is no way out where the questions are not the toy's.
         hint = "--judge-model openai:gpt-4o" + (", or --judge rules" if embedded else "")
@@ -110,18 +106,17 @@ def _check_all_different(specs: Sequence[str], seats: Sequence[Seat]) -> None:
 
 
 def _judge(
-    wanted: JudgeChoice, config: Config, by_rules: bool, asked: Sequence[Prompt]
+    wanted: JudgeChoice, config: Config, embedded: bool, free: bool, asked: Sequence[Prompt]
 ) -> tuple[Judge, tuple[str, ...]]:
     notes: tuple[str, ...] = ()
     if wanted.prompts is not None:
         kind = judge_prompts_kind(wanted.name)
         judge = read_judge_prompts(wanted.prompts, kind)
     else:
-        with_principles = any(prompt.principles for prompt in asked)
         name = wanted.name or config.defaults.get("judge")
-        judge, notes = _named_judge(name, by_rules, with_principles)
+        judge, notes = _named_judge(name, embedded, free, asked)
     bare = [prompt for prompt in asked if not prompt.principles]
-    if judge.kind != "rules" and judge.principles and bare:
+    if judge.principles and bare:
         raise UsageError(
             f"judge `{judge.name}` judges by principles, and {len(bare)} of {len(asked)} prompts "
             f"carry none, the first of them `{bare[0].id}` ({bare[0].category})",
@@ -131,19 +126,31 @@ def _judge(
 
 
 def _named_judge(
-    name: str | None, by_rules: bool, with_principles: bool
+    name: str | None, embedded: bool, free: bool, asked: Sequence[Prompt]
 ) -> tuple[Judge, tuple[str, ...]]:
     """The judge of this name, else the one that fits the prompts, which is said."""
     notes = []
     if name is None:
-        name = "rules" if by_rules else "principles" if with_principles else "quality"
-        if not by_rules:
-            carry = "" if with_principles else "no "
-            notes.append(f"judge `{name}`: the prompts carry {carry}principles")
+        name, why = fitting(asked, embedded, free)
+        notes += [f"judge `{name}`: {why}"] * bool(why)
     judge = read_judge(name)
     if instead := replaced(judge, name):
         notes.append(instead)
     return judge, tuple(notes)
+
+
+def fitting(asked: Sequence[Prompt], embedded: bool, free: bool) -> tuple[str, str]:
+    """The judge that fits the prompts where none is named, and why; "" where that needs no word.
+
+    free: no model was named that is to judge.
+    """
+    if free and asked and all(prompt.checks and all(prompt.checks) for prompt in asked):
+        return "checks", "a program checks every principle that the prompts carry"
+    if free and embedded:
+        return "rules", ""
+    if any(prompt.principles for prompt in asked):
+        return "principles", "the prompts carry principles"
+    return "quality", "the prompts carry no principles"
 
 
 def seat(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from sami_eval.experiment.comparison_rows import caveat
@@ -16,12 +16,18 @@ if TYPE_CHECKING:
     from sami_eval.experiment.document import Document
 
 LABEL_WIDTH = 20
+MEASURES: Mapping[str, str] = {
+    "principle adherence": "principle adherence, not quality (--judge quality)",
+    "quality": "quality, not principle adherence (--judge checks or principles)",
+}
 Rows = Iterator[tuple[str, str]]
 
 
 def fact_rows(document: Document) -> Rows:
     """Everything, in the order in which it is read."""
     comparisons = document["comparisons"]
+    if document["measures"] is not None:
+        yield "measures", MEASURES[document["measures"]]
     if len(comparisons) == 1:
         yield from _consistency(document, comparisons[0])
         yield from _length(comparisons[0])

@@ -67,7 +67,7 @@ def _judge_of(document: Document) -> Judge | None:
             judge = read_judge(str(settings.get("judge") or document["judge"]))
     except UsageError:
         return None
-    is_same = judge.sha256 == settings.get("judge_sha256") and judge.kind != "rules"
+    is_same = judge.sha256 == settings.get("judge_sha256") and judge.kind != "program"
     return judge if is_same else None
 
 

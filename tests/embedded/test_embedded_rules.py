@@ -250,13 +250,14 @@ def test_short_and_numeric_text_is_fluent(text: str) -> None:
 
 
 def test_more_principles_met_wins_even_when_wrong() -> None:
-    a, b = response("6 x 7 = 42.\nFinal answer: 46"), response("That makes 47.")
-    assert rules.compare(SUM, 0, a, b) == ("a", "a meets 2 of 2 principles, b 0")
+    a = response("6 x 7 = 42.\nFinal answer: 46", model="sft")
+    b = response("That makes 47.", model="dpo")
+    assert rules.compare(SUM, 0, a, b) == ("a", "sft meets 2 of 2 principles, dpo 0")
 
 
 def test_correctness_decides_between_equally_adherent_responses() -> None:
     a, b = response("Final answer: 46"), response("Final answer: 47")
-    assert rules.compare(SUM, 0, a, b) == ("b", "both meet 1 of 2 principles; only b is right")
+    assert rules.compare(SUM, 0, a, b) == ("b", "both meet 1 of 2 principles; only m is right")
 
 
 def test_equal_responses_tie() -> None:
@@ -267,7 +268,7 @@ def test_equal_responses_tie() -> None:
 def test_without_principles_only_correctness_counts() -> None:
     free = Prompt("p", "math", SUM.turns, SUM.reference)
     a, b = response("6 x 7 = 42.\nFinal answer: 41"), response("That makes 47.")
-    assert rules.compare(free, 0, a, b) == ("b", "no principles given; only b is right")
+    assert rules.compare(free, 0, a, b) == ("b", "no principles given; only m is right")
 
 
 def test_swapping_the_responses_swaps_the_winner() -> None:

@@ -33,6 +33,8 @@ b = ['\\[\\[B\\]\\]']
 tie = ['\\[\\[C\\]\\]']
 """
 
+RULES = 'program = "sami_eval.embedded.rules:compare"'
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -80,8 +82,13 @@ def test_a_mistyped_name_gets_a_hint() -> None:
 
 
 def test_a_rules_judge_needs_no_prompt(folder: Path) -> None:
-    read = read_judge(write(folder, 'name = "strict"\nkind = "rules"\nprinciples = true\n'))
-    assert (read.kind, read.model, read.principles) == ("rules", None, True)
+    read = read_judge(
+        write(
+            folder,
+            f'name = "strict"\nkind = "program"\n{RULES}\nprinciples = true\n',
+        )
+    )
+    assert (read.kind, read.model, read.principles) == ("program", None, True)
 
 
 def test_patterns_and_comments_do_not_change_the_hash(folder: Path) -> None:
@@ -274,7 +281,10 @@ def test_a_bad_field_of_a_judge_of_one_token_is_named_with_its_line(
 
 
 def test_a_rules_judge_has_no_temperature(folder: Path) -> None:
-    path = write(folder, 'name = "strict"\nkind = "rules"\ntemperature = 0\n')
+    path = write(
+        folder,
+        f'name = "strict"\nkind = "program"\n{RULES}\ntemperature = 0\n',
+    )
     with pytest.raises(UsageError, match="unknown field `temperature`"):
         read_judge(path)
 
@@ -299,7 +309,7 @@ def test_judges_inside_an_installed_package_are_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / "site" / "sami_eval"
-    (package / "judge").mkdir(parents=True)
+    (package / "core").mkdir(parents=True)
     shutil.copytree(OWN, package / "judges")
-    monkeypatch.setattr("sami_eval.judge.files.__file__", str(package / "judge" / "files.py"))
+    monkeypatch.setattr("sami_eval.core.files.__file__", str(package / "core" / "files.py"))
     assert judges_dirs()[-1] == package / "judges"

@@ -5,14 +5,13 @@ python -m tools.world.world     writes prompts.jsonl and word_problems.jsonl aga
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import islice
 from random import Random
 
-from sami_eval.core.types import Principle, Prompt
+from sami_eval.core.types import Principle, Prompt, prompt_fields
 from sami_eval.data.constitutions import principles_for, read_constitution
 from sami_eval.data.prompts import MTBENCH_CATEGORIES
 from sami_eval.embedded import CONSTITUTION, PROMPTS, WORD_PROBLEMS
@@ -97,7 +96,7 @@ def draw_word_problems(split: str, seed: int = SEED) -> list[Prompt]:
 
 
 def _lines(prompts: list[Prompt], split: str) -> list[str]:
-    rows = ({"split": split, **dataclasses.asdict(prompt)} for prompt in prompts)
+    rows = ({"split": split, **prompt_fields(prompt)} for prompt in prompts)
     return [
         json.dumps({k: v for k, v in row.items() if k != "temperature"}, ensure_ascii=False)
         for row in rows
