@@ -73,6 +73,8 @@ ROWS: dict[str, tuple[str, str | None, str] | None] = {
     "compare base sft sami --task mtbench --limit 40 --out FOLDER/runs/embedded": (
         *(WORLD, "rules", TOY),
     ),
+    "compare A B --task mtbench --constitutions verifiable": (HUB, "checks", "A, B"),
+    "compare sami sft --base ID --task mtbench --constitutions verifiable": (HUB, "checks", "ID"),
     # passk
     "passk base sft base+sami sami --k 1,10,32": ("embedded, evaluation", PROGRAM, TOY),
     "passk out/sft out/sami --base meta-llama/Llama-3.1-8B --k 1,10,32": (GSM8K, PROGRAM, LLAMA),
@@ -89,6 +91,9 @@ ROWS: dict[str, tuple[str, str | None, str] | None] = {
     "prompts.jsonl --out contrasts.jsonl": ("prompts.jsonl", "constitution.toml", LLAMA),
     "contrast --model ID --constitutions constitution.toml --prompts prompts.jsonl --out "
     "contrasts.jsonl": ("prompts.jsonl", "constitution.toml", "ID"),
+    "contrast --model ID --constitutions verifiable --prompts verifiable --out contrasts.jsonl": (
+        *("verifiable", "verifiable", "ID"),
+    ),
     "align sami --base meta-llama/Llama-3.1-8B --contrasts contrasts.jsonl": (
         *("contrasts.jsonl", None, LLAMA),
     ),

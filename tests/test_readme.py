@@ -20,7 +20,7 @@ from sami_eval.align import listing
 from sami_eval.core.config import read_config
 from sami_eval.data.constitutions import read_constitution
 from sami_eval.experiment.reproduce.scale import read_scale
-from sami_eval.judge import read_judge
+from sami_eval.judge import program, read_judge
 from tests import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "tasks" / "README.md"]
@@ -168,6 +168,7 @@ def files_shown(language: str) -> list[tuple[str, str]]:
 
 READERS: dict[str, Callable[[Path], object]] = {
     "judges/strict.toml": lambda path: read_judge(str(path)),
+    "judges/brevity.toml": lambda path: program.load(read_judge(str(path))),
     "sami-eval.toml": read_config,
     "constitution.toml": read_constitution,
     "mine.toml": lambda path: read_scale(str(path)),
@@ -177,6 +178,8 @@ READERS: dict[str, Callable[[Path], object]] = {
 def test_every_file_shown_is_one(tmp_path: Path) -> None:
     shown = files_shown("toml")
     assert {name for name, _ in shown} - {""} == set(READERS)
+    (code,) = (text for name, text in files_shown("python") if name == "judges/brevity.py")
+    (tmp_path / "brevity.py").write_text(code, encoding="utf-8")
     for name, text in shown:
         tomllib.loads(text)
         path = tmp_path / (Path(name).name or "fragment.toml")
@@ -186,7 +189,7 @@ def test_every_file_shown_is_one(tmp_path: Path) -> None:
 
 
 def test_the_method_shown_is_one(tmp_path: Path) -> None:
-    ((name, text),) = files_shown("python")
+    ((name, text),) = (one for one in files_shown("python") if one[0].startswith("methods/"))
     (tmp_path / Path(name).name).write_text(text, encoding="utf-8")
     assert listing(tmp_path)[-1][:2] == ("short", "SFT on the contrasts whose responses are short.")
     assert "def train(contrasts, base, options, out, progress):" in text
