@@ -34,17 +34,13 @@ def meets(principle: str, prompt: Prompt, turn: int, text: str) -> bool:
 
     Raises UsageError for a principle of which this judge has no program.
     """
-    return CHECKS[_id_of(principle)](prompt, turn, text)
-
-
-def _id_of(principle: str) -> str:
     principle_id = _ids_by_text().get(principle)
     if principle_id is None:
         raise UsageError(
             f"the rules judge cannot check the principle `{principle}`",
             "--judge principles --judge-model openai:NAME judges any principle in words",
         )
-    return principle_id
+    return CHECKS[principle_id](prompt, turn, text)
 
 
 def is_fluent(text: str) -> bool:
@@ -88,12 +84,7 @@ ELSEWHERE = (
 
 
 def check_prompts(prompts: Sequence[Prompt]) -> list[str]:
-    """What to say of prompts that are not the embedded world's; principles stay known.
-
-    Raises UsageError for a principle of which this judge has no program.
-    """
-    for text in {text for prompt in prompts for text in prompt.principles}:
-        _id_of(text)
+    """What to say of prompts that are not the embedded world's."""
     world = {prompt.id: prompt.turns for prompt in embedded.prompts("evaluation")}
     return [ELSEWHERE] * any(prompt.turns != world.get(prompt.id) for prompt in prompts)
 

@@ -143,7 +143,6 @@ def test_a_line_given_twice_is_named(name: str, capsys: pytest.CaptureFixture[st
 
 
 def test_answers_to_other_questions_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    write_rows("q.jsonl", {**QUESTION, "principles": None})
     write_rows("a.jsonl", {**OURS, "prompt_id": "99"})
     error = refused(capsys)
     assert "answers 0 of 1 questions" in error
