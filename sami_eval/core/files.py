@@ -25,7 +25,7 @@ def named(folder: str, spec: Path | str) -> Path:
     """A file of ours by its name, without the ending; else the path itself."""
     path = Path(spec).expanduser()
     ours = [one for one in bundled(folder).iterdir() if one.stem == str(path)]
-    return ours[0] if ours and not path.exists() else path
+    return ours[0] if ours and not path.is_file() else path
 
 
 def read_text(path: Path, hint: str) -> str:

@@ -15,7 +15,9 @@ from __future__ import annotations
 import difflib
 import importlib
 import json
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from functools import cache
 from typing import Any
 
@@ -116,7 +118,9 @@ def _follows(name: str, given: Mapping[str, Any], text: str, asked: str) -> bool
 def registry() -> Mapping[str, Any]:
     """lm-eval's verifiers by name. Raises UsageError where they cannot be imported."""
     try:
-        found = importlib.import_module("lm_eval.tasks.ifeval.instructions_registry")
+        with redirect_stdout(sys.stderr):  # what the import prints is no part of our output
+            found = importlib.import_module("lm_eval.tasks.ifeval.instructions_registry")
+        importlib.import_module("langdetect").DetectorFactory.seed = 0  # it guesses by chance
     except ImportError as error:
         raise UsageError(
             f"IFEval's verifiers cannot be imported: {error}", 'pip install "lm-eval[ifeval]"'

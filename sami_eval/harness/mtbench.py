@@ -88,7 +88,7 @@ class MtBenchPairwise(ConfigurableTask):  # type: ignore[misc]
     def _read_prompts(self) -> list[Prompt]:
         questions = asked.file(self.given, "questions")
         read = prompts.read_prompts(questions) if questions else prompts.mtbench_from_hub()
-        constitution = asked.file(self.given, "constitutions")
+        constitution = asked.text(self.given, "constitutions")
         if constitution:
             return prompts.with_principles(read, read_constitution(constitution))
         return read

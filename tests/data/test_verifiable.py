@@ -129,3 +129,15 @@ def test_no_prompt_shares_six_words_in_a_row_with_a_question_of_mt_bench() -> No
     assert len(theirs) > 1000
     shared = [one.id for one in read_prompts(Path("verifiable")) if runs(one.turns[0], 6) & theirs]
     assert shared == []
+
+
+def test_a_file_of_the_folder_goes_before_a_name_of_ours_and_a_folder_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "verifiable").mkdir()
+    assert len(read_constitution("verifiable")) == 32
+    (tmp_path / "verifiable").rmdir()
+    own = '[[principle]]\nid = "a"\ncategories = ["*"]\nweak = "x"\nstrong = "y"\nantithesis = "z"\n'
+    (tmp_path / "verifiable").write_text(own, encoding="utf-8")
+    assert [one.id for one in read_constitution("verifiable")] == ["a"]

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, NoReturn
 
 from sami_eval.core.config import Price
 from sami_eval.core.errors import UsageError
-from sami_eval.core.files import Toml, read_toml, shown
+from sami_eval.core.files import Toml, named, read_toml, shown
 from sami_eval.core.settings import Amount, Count, NotNegative, Positive
 from sami_eval.core.shape import MisfitError, Within, fit, is_name
 from sami_eval.experiment.reproduce.step import (
@@ -32,7 +32,6 @@ from sami_eval.experiment.runs import slug
 
 HERE = Path(__file__).parent
 SCALES = HERE / "scales"
-CONSTITUTIONS = HERE / "constitutions"
 EMBEDDED = "embedded"  # as a base, a set of prompts or a constitution: the embedded world's
 EXPERIMENTS: Final = ("mtbench", "gsm8k")  # each a table of the file
 WHOLE = ("contenders",)  # a table that is one value: another takes its place
@@ -279,5 +278,4 @@ def base_spec(base: str) -> str | None:
 
 def constitution_file(name: str) -> Path:
     """A constitution by its name in `constitutions/`, or the path itself."""
-    bundled = CONSTITUTIONS / f"{name}.toml"
-    return bundled if bundled.is_file() else Path(name).expanduser()
+    return named("constitutions", name)

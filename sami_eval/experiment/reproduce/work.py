@@ -13,7 +13,7 @@ from sami_eval.align.summary import summarize
 from sami_eval.core.calls import Sampling
 from sami_eval.core.config import Config
 from sami_eval.core.errors import SamiEvalError, UsageError
-from sami_eval.core.files import read_text
+from sami_eval.core.files import named, read_text
 from sami_eval.core.progress import Progress
 from sami_eval.core.settings import check
 from sami_eval.core.types import Contrast, Model, Principle, Prompt
@@ -74,8 +74,11 @@ class Asked:
     @property
     def deciding(self) -> tuple[object, ...]:
         """What every stage depends on."""
-        files = (self.settings.constitutions, self.settings.prompts)
-        given = [read_text(path, "name a file that is there") if path else None for path in files]
+        files = {"constitutions": self.settings.constitutions, "prompts": self.settings.prompts}
+        given = [
+            read_text(named(folder, path), "name a file that is there") if path else None
+            for folder, path in files.items()
+        ]
         return (self.settings.seed, *given, self.settings.engine, self.settings.engine_args)
 
 
