@@ -83,6 +83,7 @@ def contender(name: str) -> ContenderRow:
         "fingerprint": "0" * 64,
         "n_cut": 2 if name == "sft+dpo" else 0,
         "trained_on": None,
+        "checks_met": None,
     }
 
 

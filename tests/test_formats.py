@@ -18,6 +18,7 @@ NAMED = set(re.findall(r"`([^`]+)`", PROSE))
 TABLES = (
     document.Document,
     document.ContenderRow,
+    document.MetRow,
     comparison_rows.ComparisonRow,
     comparison_rows.TallyRow,
     comparison_rows.LengthRow,

@@ -19,7 +19,7 @@ from sami_eval.experiment.compare_plan import make_plan as make_plan
 from sami_eval.experiment.comparison_rows import comparison_row, rank_rows
 from sami_eval.experiment.corrected import with_corrected
 from sami_eval.experiment.document import KIND as KIND
-from sami_eval.experiment.document import ContenderRow, JudgeRow, Measures
+from sami_eval.experiment.document import ContenderRow, JudgeRow, Measures, MetRow
 from sami_eval.experiment.ensemble import with_judges
 from sami_eval.experiment.envelope import Calls
 from sami_eval.experiment.frame import Result
@@ -29,8 +29,9 @@ from sami_eval.generate import respond, seen
 from sami_eval.generate.contenders import Contender, games, pairs, seed_of
 from sami_eval.generate.standing import on_embedded
 from sami_eval.generate.tools import Tools
-from sami_eval.judge import Counted, engines_of, judge_all, read_in_words
+from sami_eval.judge import Counted, checks, engines_of, judge_all, read_in_words
 from sami_eval.judge.seats import Seat
+from sami_eval.stats.intervals import win_rate
 
 STAGES: Final = ("generating", "judging")
 TOKENS: Final = ("prompt", "completion")
@@ -124,7 +125,7 @@ def estimate(
         "embedded": any(map(on_embedded, models_of(sides))),
         "settings": _settings_row(plan),
         "contenders": [
-            _contender_row(side, model, drawn.responses[model.name], drawn.prompts)
+            _contender_row(side, model, drawn.responses[model.name], drawn.prompts, plan.judge)
             for side in sides
             for model in side.models
         ],
@@ -224,7 +225,11 @@ def _settings_row(plan: ComparePlan) -> dict[str, object]:
 
 
 def _contender_row(
-    side: Contender, model: Model, responses: Sequence[Response], prompts: Sequence[Prompt]
+    side: Contender,
+    model: Model,
+    responses: Sequence[Response],
+    prompts: Sequence[Prompt],
+    judge: Judge,
 ) -> ContenderRow:
     return {
         "name": model.name,
@@ -236,4 +241,11 @@ def _contender_row(
         "n_cut": sum(ended is False for response in responses for ended in response.finished),
         "answers": unanswered.of_responses(responses),
         "trained_on": seen.trained_on(model, prompts),
+        "checks_met": _checks_met(responses, prompts) if judge.program == checks.PROGRAM else None,
     }
+
+
+def _checks_met(responses: Sequence[Response], prompts: Sequence[Prompt]) -> MetRow:
+    met = checks.met_by_question(prompts, responses)
+    found, n = win_rate(met), sum(map(len, met.values()))
+    return {"share": found.value, "interval": found.interval and list(found.interval), "n": n}

@@ -15,10 +15,19 @@ from sami_eval.experiment.envelope import Calls, Kind, read
 SCHEMA: Final = "sami-eval/comparison/1"
 
 
+class MetRow(TypedDict):
+    """Of the n checks of a model's turns, the share that is met; questions are the clusters."""
+
+    share: float | None
+    interval: list[float] | None
+    n: int
+
+
 class ContenderRow(AnswersMore):
     """One model: its name, the contender it belongs to, and what stands behind it.
 
     trained_on: ids of the prompts it was trained on; None where that is not known.
+    checks_met: where checks judge.
     """
 
     name: str
@@ -29,6 +38,7 @@ class ContenderRow(AnswersMore):
     fingerprint: str
     n_cut: int
     trained_on: list[str] | None
+    checks_met: MetRow | None
 
 
 class JudgeRow(TypedDict):

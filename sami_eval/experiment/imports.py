@@ -257,6 +257,7 @@ def _contender(name: str, path: Path) -> ContenderRow:
         "fingerprint": "",
         "n_cut": 0,
         "trained_on": None,
+        "checks_met": None,
     }
 
 

@@ -13,6 +13,7 @@ from sami_eval.core.types import Prompt, Response, Winner
 from sami_eval.data import ifeval
 from sami_eval.data.checks import meets
 
+PROGRAM = "sami_eval.judge.checks:compare"
 HINT = "--constitutions verifiable has checks; --judge principles reads any principle in words"
 
 
@@ -49,6 +50,19 @@ def compare(prompt: Prompt, turn: int, a: Response, b: Response) -> tuple[Winner
     ahead = len(of_a[0]) - len(of_b[0])
     winner: Winner = "a" if ahead > 0 else "b" if ahead < 0 else "tie"
     return winner, f"{_told(a.model, *of_a)}\n{_told(b.model, *of_b)}"
+
+
+def met_by_question(
+    prompts: Sequence[Prompt], responses: Sequence[Response]
+) -> dict[str, list[float]]:
+    """Of a model, 1 for every check that a turn meets and 0 for every one it misses."""
+    of_prompt = {response.prompt_id: response for response in responses}
+    found: dict[str, list[float]] = {}
+    for prompt in prompts:
+        for turn in range(len(prompt.turns)):
+            met, missed = _judged(prompt, turn, of_prompt[prompt.id])
+            found.setdefault(prompt.id, []).extend([1.0] * len(met) + [0.0] * len(missed))
+    return found
 
 
 def _judged(prompt: Prompt, turn: int, response: Response) -> tuple[list[str], list[str]]:

@@ -28,6 +28,7 @@ def fact_rows(document: Document) -> Rows:
     comparisons = document["comparisons"]
     if document["measures"] is not None:
         yield "measures", MEASURES[document["measures"]]
+    yield from _checks_met(document)
     if len(comparisons) == 1:
         yield from _consistency(document, comparisons[0])
         yield from _length(comparisons[0])
@@ -47,6 +48,18 @@ def fact_rows(document: Document) -> Rows:
     yield from _cost(document)
     saved = "saved" if document["settings_key"] else "read from"
     yield saved, f"{document['run']}  (sami-eval show)"
+
+
+def _checks_met(document: Document) -> Rows:
+    """The share of their checks that each contender's answers meet."""
+    several = {row["name"]: row["checks_met"] for row in document["contenders"]}
+    told = [
+        f"{name} {percent(met['share'])} [{interval_text(met['interval'])}] of {met['n']:,}"
+        for name, met in several.items()
+        if met is not None
+    ]
+    if told:
+        yield "checks met", ", ".join(told)
 
 
 def _consistency(document: Document, row: ComparisonRow) -> Rows:

@@ -138,6 +138,8 @@ def test_a_file_of_the_folder_goes_before_a_name_of_ours_and_a_folder_does_not(
     (tmp_path / "verifiable").mkdir()
     assert len(read_constitution("verifiable")) == 32
     (tmp_path / "verifiable").rmdir()
-    own = '[[principle]]\nid = "a"\ncategories = ["*"]\nweak = "x"\nstrong = "y"\nantithesis = "z"\n'
+    own = (
+        '[[principle]]\nid = "a"\ncategories = ["*"]\nweak = "x"\nstrong = "y"\nantithesis = "z"\n'
+    )
     (tmp_path / "verifiable").write_text(own, encoding="utf-8")
     assert [one.id for one in read_constitution("verifiable")] == ["a"]

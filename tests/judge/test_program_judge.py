@@ -98,6 +98,9 @@ def test_the_answer_that_meets_more_checks_wins_and_as_many_is_a_tie(
     assert (row["wins"], row["ties"], row["losses"], row["n_verdicts"]) == (2, 1, 1, 8)
     assert row["consistency"] == 1.0
     assert (document["measures"], document["judge_model"]) == ("principle adherence", None)
+    met = {row["name"]: (row["checks_met"]["share"], row["checks_met"]["n"])
+           for row in document["contenders"]}  # fmt: skip
+    assert met == {"one": (4 / 8, 8), "two": (3 / 8, 8)}
     first, swapped = verdicts(document)[:2]
     assert (first["first"], swapped["first"]) == ("a", "b")
     met, missed = "one: 2 of 2 · met: commas = 0; question-last", "· missed: question-last"
@@ -112,7 +115,10 @@ def test_where_every_principle_has_a_check_checks_judges_and_it_is_said(
                     "--constitutions", "c.toml"]) == 0  # fmt: skip
     out, err = capsys.readouterr()
     assert "judge checks" in out
-    assert "principle adherence, not quality" in " ".join(out.split())
+    out = " ".join(out.split())
+    assert "principle adherence, not quality" in out
+    assert "checks met one 50.0% [" in out
+    assert "] of 8, two 37.5% [" in out
     assert "judge `checks`: a program checks every principle" in " ".join(err.split())
 
 
