@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sami_eval.generate.sampling import SHORTLIST, next_tokens, truncate
+from sami_eval.generate.sampling import GROWTH, SHORTLIST, next_tokens, truncate
 
 # Four tokens with probabilities 0.1, 0.4, 0.3, 0.2.
 PROBABILITIES = torch.tensor([[0.1, 0.4, 0.3, 0.2]])
@@ -59,10 +59,11 @@ def test_rows_keep_their_own_settings() -> None:
     assert tokens.tolist() == [1, 3, 1]
 
 
-def test_truncation_agrees_with_sorting_the_whole_vocabulary() -> None:
+@pytest.mark.parametrize("n_tokens", [SHORTLIST // 2, 4 * SHORTLIST, 2 * GROWTH * SHORTLIST])
+def test_truncation_agrees_with_sorting_the_whole_vocabulary(n_tokens: int) -> None:
     generator = torch.Generator().manual_seed(0)
-    flat = torch.rand(8, 4 * SHORTLIST, generator=generator).softmax(-1)  # past the shortlist
-    steep = (9 * torch.randn(8, 4 * SHORTLIST, generator=generator)).softmax(-1)
+    flat = torch.rand(8, n_tokens, generator=generator).softmax(-1)  # past the shortlist
+    steep = (9 * torch.randn(8, n_tokens, generator=generator)).softmax(-1)
     top_p = torch.tensor([0.1, 0.5, 0.9, 0.99, 1.0, 0.3, 0.7, 0.95])
     for probabilities in (flat, steep):
         kept = truncate(probabilities, top_p) > 0
