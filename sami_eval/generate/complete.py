@@ -9,19 +9,14 @@ from sami_eval.core.calls import Completion, Request
 from sami_eval.core.errors import SamiEvalError
 from sami_eval.core.progress import Advance, Progress
 from sami_eval.core.types import Model
-from sami_eval.generate.engine import Done, Engine, base_of, request_key
+from sami_eval.generate.engine import Done, Engine, base_of, begins_one_by_one, request_key
 from sami_eval.generate.engines import Engines
 from sami_eval.generate.formats import format_of
 from sami_eval.generate.kept import apart, key_in
 from sami_eval.generate.kept import stored as stored_of
-from sami_eval.generate.server import ServerEngine
 from sami_eval.ledger.leases import Claim, share
 from sami_eval.ledger.store import Ledger
 from sami_eval.server import dialect
-
-# Prompt and answer tokens of one batch, padding included: the key-value cache of an 8B model
-# takes some 17 GB at this size.
-PADDED_TOKENS = 131_072
 
 
 def complete(
@@ -81,20 +76,18 @@ def _complete_group(
         return found
 
     def work(keys: Claim) -> None:
-        mine = set(keys)
         engine = engines.open(_models(group))
-        for batch in cut(group, engine.batch_rows):
-            missing = {key: group[key] for key in batch if key in mine and keys.holds(key)}
-            if missing:
-                _generate(engine, missing, keys, _keep(missing, done, ledger, advance))
+        missing = {key: group[key] for key in keys if keys.holds(key)}
+        if missing:
+            _generate(engine, missing, keys, _keep(missing, done, ledger, advance))
 
     share([key for key in group if key not in done], stored, work, ledger, progress)
 
 
 def _generate(engine: Engine, missing: Mapping[str, Request], mine: Claim, on_done: Done) -> None:
-    """All that is missing; what a server is asked for, only while no other run has it."""
+    """All that is missing; where it is begun one by one, only what no other run has by then."""
     names, requests = list(missing), list(missing.values())
-    if isinstance(engine, ServerEngine):
+    if begins_one_by_one(engine):
         engine.generate(requests, on_done, lambda position: mine.holds(names[position]))
     else:
         engine.generate(requests, on_done)
@@ -161,30 +154,3 @@ def _key_of(name: str, missing: Mapping[str, Request], completion: Completion) -
     """The key of a completion: an answer to other parameters is another one."""
     left_out = completion.left_out
     return key_in(missing[name], left_out) if left_out else name
-
-
-def cut(group: Mapping[str, Request], batch_rows: int | None) -> list[list[str]]:
-    """Keys in batches of one adapter and of similar lengths.
-
-    The cut depends on the whole list, stored or not: a run that was killed and goes on repeats
-    the same batches, bit for bit.
-    """
-    if batch_rows is None:
-        return [list(group)]
-    batches: list[list[str]] = []
-    fingerprint, room = "", 0
-    # The longest come first: whoever runs out of memory learns it at once.
-    for key in sorted(group, key=lambda key: _order(key, group[key])):
-        request = group[key]
-        if room == 0 or request.model.fingerprint != fingerprint:
-            batches.append([])
-            fingerprint = request.model.fingerprint
-            tokens = len(request.token_ids) + request.sampling.max_tokens
-            room = max(1, min(batch_rows, PADDED_TOKENS // tokens))
-        batches[-1].append(key)
-        room -= 1
-    return batches
-
-
-def _order(key: str, request: Request) -> tuple[str, int, str]:
-    return (request.model.fingerprint, -len(request.token_ids), key)

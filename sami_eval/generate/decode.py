@@ -1,186 +1,203 @@
-"""A decoding loop over one batch that stops computing a row once it has ended.
+"""A decoding loop whose batch stays full: an ended row's place goes to the next request at once.
 
-Imports torch and transformers: import it only where a model is run.
+A row is computed as if it were alone: its keys and values are never shifted, and nothing of its
+neighbours or of the batch's width enters a sum of its own. Imports torch and transformers: import
+it only where a model is run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import inspect
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-from sami_eval.generate.sampling import next_tokens
+from sami_eval.generate.decoding import Decoding, take_next
+from sami_eval.generate.slots import BLOCK, Slots, in_blocks
 
-# Rows are dropped when fewer than this share are alive: copying the cache at every end costs more.
-DROP_BELOW = 0.85
-ROOM = 64  # tokens by which the cache grows at least
+# Of fewer rows (a thread) a CPU's matrix product takes the sums in another order, and a text that
+# hangs on the last bit of one would depend on its company.
+LEAST_ROWS = 4
+RAMP_STEPS = 64
 
-
-class _RoomyLayer(DynamicLayer):  # type: ignore[misc]
-    """A cache layer with spare room: transformers' own copies everything at every token."""
-
-    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        super().lazy_initialization(key_states, value_states)
-        self.used = 0
-        self.all_keys = key_states[:, :, :0]
-        self.all_values = value_states[:, :, :0]
-
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[Tensor, Tensor]:
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        start, self.used = self.used, self.used + key_states.shape[2]
-        self.all_keys = _with_room(self.all_keys, key_states, start)
-        self.all_values = _with_room(self.all_values, value_states, start)
-        return self._show()
-
-    def batch_select_indices(self, indices: Tensor) -> None:
-        self.all_keys = self.all_keys[indices, :, : self.used]
-        self.all_values = self.all_values[indices, :, : self.used]
-        self._show()
-
-    def _show(self) -> tuple[Tensor, Tensor]:
-        self.keys = self.all_keys[:, :, : self.used]
-        self.values = self.all_values[:, :, : self.used]
-        return self.keys, self.values
+Wanted = Callable[[Decoding], bool]
 
 
-def _with_room(stored: Tensor, new: Tensor, start: int) -> Tensor:
-    """The store with the new states written behind the old ones, larger where they do not fit."""
-    needed = start + new.shape[2]
-    if needed > stored.shape[2]:
-        size = needed + max(ROOM, needed // 4)
-        larger = new.new_empty((*new.shape[:2], size, new.shape[3]))
-        larger[:, :, :start] = stored[:, :, :start]
-        stored = larger
-    stored[:, :, start:needed] = new
-    return stored
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is decoded at once.
 
-
-@dataclass(slots=True)
-class Decoding:
-    """One request being decoded.
-
-    uniforms: a random number in [0, 1) for every step, so a draw does not depend on the batch.
-    has_ended: looks at the ids generated so far.
-    n_likeliest: of how many tokens the log-probabilities are noted in `likeliest` at every step,
-        as (token id, nats) from the model's own distribution: before temperature and top_p.
+    rows: at most.
+    tokens: of rows times the longest of them, prompt and answer, at most.
+    prefill: padded prompt tokens that are read in one pass, unless one prompt has more.
+    block: prompts are padded to multiples of it.
+    first: with how few rows to begin, until one has ended or RAMP_STEPS are made: the first answer
+        is seen early. None to begin with all.
     """
 
-    prompt: Sequence[int]
-    max_tokens: int
-    temperature: float
-    top_p: float
-    uniforms: Sequence[float]
-    has_ended: Callable[[Sequence[int]], bool]
-    n_likeliest: int = 0
-    generated: list[int] = field(default_factory=list)
-    likeliest: list[list[tuple[int, float]]] = field(default_factory=list)
-
-    def take(self, token: int) -> bool:
-        """Append a token; true if the row goes on."""
-        self.generated.append(token)
-        return len(self.generated) < self.max_tokens and not self.has_ended(self.generated)
+    rows: int
+    tokens: int
+    prefill: int
+    block: int = BLOCK
+    first: int | None = None
 
 
-@dataclass(slots=True)
-class _Batch:
-    """Tensors of the rows still alive, row for row with `live`."""
+def refills(model: PreTrainedModel) -> bool:
+    """Whether a row of this model can be put in place of another.
 
-    live: list[Decoding]
-    mask: Tensor
-    positions: Tensor
-    temperature: Tensor
-    top_p: Tensor
-    uniforms: Tensor
-
-    def keep(self, indices: list[int]) -> Tensor:
-        """Drop all other rows; returns the indices as a tensor."""
-        kept = torch.tensor(indices, device=self.mask.device)
-        self.live = [self.live[i] for i in indices]
-        for name in ("mask", "positions", "temperature", "top_p", "uniforms"):
-            setattr(self, name, getattr(self, name)[kept])
-        return kept
+    Its cache must hold all keys and values, and its positions be ours to name: not so with sliding
+    windows, recurrent states, and models that read positions off the padding.
+    """
+    layers = DynamicCache(config=model.config).layers
+    named = inspect.signature(model.forward).parameters
+    return "position_ids" in named and all(type(layer) is DynamicLayer for layer in layers)
 
 
 @torch.inference_mode()
-def decode(model: PreTrainedModel, rows: Sequence[Decoding], pad_id: int) -> None:
-    """Generate until every row has ended or reached its token limit; fills `row.generated`."""
-    cache = _cache(model)
-    ids, batch = _left_padded(rows, pad_id, model.device)
-    length = ids.shape[1]
-    positions = (batch.mask[:, :length].cumsum(-1) - 1).clamp(min=0)
-    step = 0
-    alive = list(range(len(rows)))
-    while True:
-        logits = model(
-            input_ids=ids,
-            attention_mask=batch.mask[:, : length + step],
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits[:, -1]
-        tokens = next_tokens(logits, batch.temperature, batch.top_p, batch.uniforms[:, step])
-        values = tokens.tolist()
-        _note_likeliest(batch.live, alive, logits, values)
-        alive = [i for i in alive if batch.live[i].take(values[i])]
-        if not alive:
-            return
-        if len(alive) <= DROP_BELOW * len(values):
-            kept = batch.keep(alive)
-            cache.batch_select_indices(kept)
-            tokens, alive = tokens[kept], list(range(len(alive)))
-        batch.mask[:, length + step] = 1
-        ids, positions = tokens[:, None], batch.positions[:, None] + step
-        step += 1
+def decode(
+    model: PreTrainedModel,
+    requests: Sequence[Decoding],
+    size: Size,
+    pad_id: int,
+    wanted: Wanted = lambda _: True,
+) -> Iterator[list[Decoding]]:
+    """Fill `generated` of every request; yields, step by step, those that ended.
+
+    wanted: asked before a request is begun; one that is not wanted any more is left out.
+    Raises torch.OutOfMemoryError.
+    """
+    batch = _Batch(model, size, _Prompts(model, requests, size, pad_id), wanted)
+    batch.fill()
+    while batch.live:
+        ended = batch.step()
+        batch.fill()
+        yield ended
 
 
-def _note_likeliest(
-    rows: Sequence[Decoding], alive: Sequence[int], logits: Tensor, values: Sequence[int]
-) -> None:
-    """Write down what the next token of the rows that want it was drawn from."""
-    for i in alive:
-        row = rows[i]
-        if not row.n_likeliest:
-            continue
-        logps = logits[i].double().log_softmax(-1)
-        ids = logps.topk(min(row.n_likeliest, len(logps))).indices.tolist()
-        ids += [values[i]] if values[i] not in ids else []
-        row.likeliest.append([(token, float(logps[token])) for token in ids])
+class _Prompts:
+    """What is yet to be begun, and the prompts that were read ahead for it."""
+
+    def __init__(
+        self, model: PreTrainedModel, requests: Sequence[Decoding], size: Size, pad_id: int
+    ) -> None:
+        # The longest come first: whoever runs out of memory learns it at once. Equal ones meet.
+        self._waiting = deque(sorted(requests, key=lambda row: (-len(row.prompt), row.prompt)))
+        self._waiting.rotate(size.first or 0)  # the shortest are read soonest
+        self._model, self._size, self._pad_id = model, size, pad_id
+        self._read: deque[tuple[Decoding, int]] = deque()  # with the place in the cache
+        self._cache: DynamicCache | None = None
+
+    def next(self) -> Decoding | None:
+        """The request that is begun next."""
+        if self._read:
+            return self._read[0][0]
+        return self._waiting[0] if self._waiting else None
+
+    def take(self, n: int) -> tuple[DynamicCache, list[tuple[Decoding, int]]]:
+        """At most n requests, each with the place of its prompt in a cache."""
+        if not self._read:
+            self._read_ahead()
+        assert self._cache is not None
+        cache, taken = self._cache, [self._read.popleft() for _ in range(min(n, len(self._read)))]
+        if not self._read:
+            self._cache = None
+        return cache, taken
+
+    def _read_ahead(self) -> None:
+        """Read the next prompts of about one length, each but once, in one pass.
+
+        All but the last token: the first step of decoding reads that. The padding stands behind
+        them, where nothing looks at it; how much it is depends on the prompt's own length alone.
+        """
+        width = self._width(self._waiting[0])
+        prompts: list[Sequence[int]] = []
+        while self._waiting and self._width(self._waiting[0]) == width:
+            prompt = self._waiting[0].prompt
+            if not prompts or prompt != prompts[-1]:
+                if prompts and (len(prompts) + 1) * width > self._size.prefill:
+                    break
+                prompts.append(prompt)
+            self._read.append((self._waiting.popleft(), len(prompts) - 1))
+        ids = torch.full((len(prompts), width), self._pad_id)
+        positions = torch.arange(width).repeat(len(prompts), 1)
+        for i, prompt in enumerate(prompts):
+            ids[i, : len(prompt) - 1] = torch.tensor(prompt[:-1], dtype=torch.long)
+            positions[i].clamp_(max=max(0, len(prompt) - 2))  # a model may have no place for more
+        self._cache = DynamicCache(config=self._model.config)
+        _forward(self._model, ids, positions, torch.ones_like(ids), self._cache)
+
+    def _width(self, row: Decoding) -> int:
+        return in_blocks(max(1, len(row.prompt) - 1), self._size.block)
 
 
-def _cache(model: PreTrainedModel) -> DynamicCache:
-    cache = DynamicCache(config=model.config)
-    cache.layers = [_RoomyLayer() if type(one) is DynamicLayer else one for one in cache.layers]
-    return cache
+class _Batch:
+    """The rows being decoded; live[i] has its keys and values in row i of the slots."""
+
+    def __init__(
+        self, model: PreTrainedModel, size: Size, prompts: _Prompts, wanted: Wanted
+    ) -> None:
+        self.live: list[Decoding] = []
+        self._model, self._size, self._prompts, self._wanted = model, size, prompts, wanted
+        self._slots = Slots(model)
+        self._n_steps_left_of_ramp = RAMP_STEPS if size.first else 0
+
+    def fill(self) -> None:
+        """Begin requests while there is room for them."""
+        while n := self._room():
+            cache, taken = self._prompts.take(n)
+            taken = [(row, place) for row, place in taken if self._wanted(row)]
+            self._slots.put(len(self.live), cache, [place for _, place in taken])
+            self.live += [row for row, _ in taken]
+
+    def _room(self) -> int:
+        """How many more requests can be begun now."""
+        coming = self._prompts.next()
+        if coming is None:
+            return 0
+        longest = max(row.longest for row in (coming, *self.live))
+        rows = max(1, min(self._size.rows, self._size.tokens // longest))
+        if self._n_steps_left_of_ramp and self._size.first:
+            rows = min(rows, self._size.first)
+        return max(0, rows - len(self.live))
+
+    def step(self) -> list[Decoding]:
+        """Give every row one token more; those that ended with it have left."""
+        spare = [0] * (-len(self.live) % LEAST_ROWS)
+        positions = torch.tensor([row.position for row in self.live] + spare)
+        ids = torch.tensor([row.newest for row in self.live] + spare)
+        mask = self._slots.look(positions)
+        logits = _forward(self._model, ids[:, None], positions[:, None], mask, self._slots)
+        going = set(take_next(self.live, logits[: len(self.live)]))
+        ended = [row for i, row in enumerate(self.live) if i not in going]
+        self._n_steps_left_of_ramp = 0 if ended else max(0, self._n_steps_left_of_ramp - 1)
+        for i in reversed(range(len(self.live))):
+            if i not in going:
+                self._drop(i)
+        return ended
+
+    def _drop(self, i: int) -> None:
+        """Take a row out; the last one takes its place."""
+        last = self.live.pop()
+        if i < len(self.live):
+            self._slots.move(len(self.live), i, last.position)
+            self.live[i] = last
 
 
-def _left_padded(
-    rows: Sequence[Decoding], pad_id: int, device: torch.device
-) -> tuple[Tensor, _Batch]:
-    """Prompt ids (B, T), padded at the left so that every row's next token has the same column."""
-    lengths = [len(row.prompt) for row in rows]
-    longest, n_steps = max(lengths), max(row.max_tokens for row in rows)
-    ids = torch.full((len(rows), longest), pad_id)
-    mask = torch.zeros((len(rows), longest + n_steps), dtype=torch.long)
-    uniforms = torch.zeros((len(rows), n_steps), dtype=torch.float64)
-    for i, row in enumerate(rows):
-        ids[i, longest - lengths[i] :] = torch.tensor(row.prompt)
-        mask[i, longest - lengths[i] : longest] = 1
-        uniforms[i, : len(row.uniforms)] = torch.tensor(row.uniforms, dtype=torch.float64)
-    batch = _Batch(
-        list(rows),
-        mask.to(device),
-        torch.tensor(lengths, device=device),
-        torch.tensor([row.temperature for row in rows], device=device),
-        torch.tensor([row.top_p for row in rows], device=device),
-        uniforms.to(device),
-    )
-    return ids.to(device), batch
+def _forward(
+    model: PreTrainedModel, ids: Tensor, positions: Tensor, mask: Tensor, cache: DynamicCache
+) -> Tensor:
+    """Logits (B, V) behind the last token of each row."""
+    logits: Tensor = model(
+        input_ids=ids.to(model.device),
+        attention_mask=mask.to(model.device),
+        position_ids=positions.to(model.device),
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    ).logits[:, -1]
+    return logits

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from sami_eval.core.calls import Completion, Request
 from sami_eval.core.config import ENGINES, Config
@@ -28,13 +28,9 @@ TINY_HIDDEN_SIZE = 512
 
 
 class Engine(Protocol):
-    """Runs requests whose models share a base.
-
-    batch_rows: requests one `generate` call should get at most; None for all at once.
-    """
+    """Runs requests whose models share a base."""
 
     name: str
-    batch_rows: int | None
 
     def generate(self, requests: Sequence[Request], on_done: Done) -> None:
         """Run the requests; on_done(rows) gets (position, completion) the moment they exist."""
@@ -44,6 +40,20 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free what the engine holds."""
+
+
+class OneByOne(Engine, Protocol):
+    """An engine that begins requests one by one."""
+
+    def generate(
+        self, requests: Sequence[Request], on_done: Done, wanted: Callable[[int], bool] = ...
+    ) -> None:
+        """As an Engine; a request that is not `wanted` when its turn comes is left out."""
+
+
+def begins_one_by_one(engine: Engine) -> TypeGuard[OneByOne]:
+    """Whether an engine does not begin all that it is given at once."""
+    return engine.name != "vllm"
 
 
 @dataclass(frozen=True, slots=True)

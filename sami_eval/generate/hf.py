@@ -6,20 +6,21 @@ Imports torch and transformers: import it only where a model is run.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from sami_eval.core.calls import Request
+from sami_eval.core.calls import Completion, Request
 from sami_eval.core.errors import SamiEvalError, UsageError
 from sami_eval.core.types import Model
-from sami_eval.generate.decode import Decoding, decode
+from sami_eval.generate.decode import LEAST_ROWS, Size, decode, refills
+from sami_eval.generate.decoding import Decoding
 from sami_eval.generate.engine import TINY_HIDDEN_SIZE, Done, request_key
 from sami_eval.generate.formats import Format, format_of, is_quantised
 from sami_eval.generate.loading import TRUST, first, load_network, quiet
+from sami_eval.generate.padded import decode_padded
 from sami_eval.generate.text import completion_from_ids, first_stop
 
 if TYPE_CHECKING:
@@ -27,11 +28,16 @@ if TYPE_CHECKING:
 
 # On one CPU thread 64 rows give more tokens a second than 256: less padding, a warmer cache.
 CPU_ROWS, CUDA_ROWS = 64, 256
+CPU_PREFILL, CUDA_PREFILL = 512, 8192  # tokens of a pass; more are no faster each
+CUDA_BLOCK = 64  # coarser: there a pass costs more than its padding
+# Prompt and answer tokens of all rows, padding included: the key-value cache of an 8B model takes
+# some 17 GB at this size.
+PADDED_TOKENS = 131_072
 ARGUMENTS = ("batch_rows", "device", "dtype", "threads", TRUST)
 
 
 class HfEngine:
-    """Runs requests in padded batches; equal requests give equal text in any company."""
+    """Runs requests in batches that stay full; equal requests give equal text in any company."""
 
     name = "hf"
 
@@ -42,10 +48,12 @@ class HfEngine:
                 raise UsageError(f"the hf engine has no argument `{name}`", f"known: {known}")
         self._device = arguments.get("device") or ("cuda" if torch.cuda.is_available() else "cpu")
         rows = CPU_ROWS if self._device == "cpu" else CUDA_ROWS
-        self.batch_rows: int | None = _number(arguments, "batch_rows", rows)
+        self._rows = _number(arguments, "batch_rows", rows)
         self._network = _load_base(model, self._device, arguments.get("dtype"))
-        tiny = self._network.config.get_text_config().hidden_size < TINY_HIDDEN_SIZE
-        self._threads = _number(arguments, "threads", 1 if tiny else torch.get_num_threads())
+        self._decode = decode if refills(self._network) else decode_padded
+        self._tiny = self._network.config.get_text_config().hidden_size < TINY_HIDDEN_SIZE
+        self._threads = _number(arguments, "threads", 1 if self._tiny else torch.get_num_threads())
+        self._shown = False  # whether an answer was handed over
         self._peft: PeftModel | None = None
         self._adapters: dict[tuple[str, str], str] = {}
 
@@ -57,34 +65,54 @@ class HfEngine:
         """Drop the weights."""
         del self._network, self._peft
 
-    def generate(self, requests: Sequence[Request], on_done: Done) -> None:
-        """Run the requests of one model as one batch."""
-        model = requests[0].model
-        form = format_of(model)
-        rows = [_row(request, form) for request in requests]
-        with _threads(self._threads), self._switched_to(model):
-            try:
-                decode(self._network, rows, form.pad_id)
-            except torch.OutOfMemoryError:
-                raise SamiEvalError(
-                    f"a batch of {len(rows)} requests does not fit the GPU's memory",
-                    f"run again with --engine-arg batch_rows={max(1, len(rows) // 4)}: it resumes",
-                ) from None
-        on_done(
-            [
-                (
-                    i,
-                    completion_from_ids(
-                        form.tokenizer,
-                        row.generated,
-                        form.ends,
-                        request.sampling.stop,
-                        row.likeliest,
-                    ),
-                )
-                for i, (row, request) in enumerate(zip(rows, requests, strict=True))
-            ]
+    def generate(
+        self,
+        requests: Sequence[Request],
+        on_done: Done,
+        wanted: Callable[[int], bool] = lambda _: True,
+    ) -> None:
+        """Run the requests, adapter by adapter, each handed over as it ends.
+
+        wanted: asked for the position of a request before it is begun; if not, it is left out.
+        """
+        places: dict[str, list[int]] = {}
+        for place, request in enumerate(requests):
+            places.setdefault(request.model.fingerprint, []).append(place)
+        for _, mine in sorted(places.items()):
+            with _threads(self._threads), self._switched_to(requests[mine[0]].model):
+                self._run({place: requests[place] for place in mine}, on_done, wanted)
+
+    def _run(
+        self, requests: Mapping[int, Request], on_done: Done, wanted: Callable[[int], bool]
+    ) -> None:
+        """Run the requests of one model, which is switched to."""
+        form = format_of(next(iter(requests.values())).model)
+        rows = {place: _row(request, form) for place, request in requests.items()}
+        place_of = {id(row): place for place, row in rows.items()}
+        decoding = self._decode(
+            self._network,
+            list(rows.values()),
+            self._size(),
+            form.pad_id,
+            lambda row: wanted(place_of[id(row)]),
         )
+        try:
+            for ended in filter(None, decoding):
+                done = [(place_of[id(row)], row) for row in ended]
+                on_done([(place, _completion(row, form, requests[place])) for place, row in done])
+                self._shown = True
+        except torch.OutOfMemoryError:
+            raise SamiEvalError(
+                f"{self._rows} requests at once do not fit the GPU's memory",
+                f"run again with --engine-arg batch_rows={max(1, self._rows // 4)}: it resumes",
+            ) from None
+
+    def _size(self) -> Size:
+        """How much fits and is fastest here; a network that takes seconds begins with a few."""
+        if self._device != "cpu":
+            return Size(self._rows, PADDED_TOKENS, CUDA_PREFILL, CUDA_BLOCK)
+        first = None if self._tiny or self._shown else LEAST_ROWS
+        return Size(self._rows, PADDED_TOKENS, CPU_PREFILL, first=first)
 
     @contextlib.contextmanager
     def _switched_to(self, model: Model) -> Iterator[None]:
@@ -157,10 +185,15 @@ def _row(request: Request, form: Format) -> Decoding:
         max_tokens=n_tokens,
         temperature=sampling.temperature,
         top_p=sampling.top_p,
-        uniforms=np.random.default_rng(seed).random(n_tokens).tolist(),
+        seed=seed,
         has_ended=has_ended,
         n_likeliest=request.top_logprobs,
     )
+
+
+def _completion(row: Decoding, form: Format, request: Request) -> Completion:
+    stop = request.sampling.stop
+    return completion_from_ids(form.tokenizer, row.generated, form.ends, stop, row.likeliest)
 
 
 @contextlib.contextmanager

@@ -21,7 +21,6 @@ class ServerEngine:
     """Sends messages; the server renders them and draws its own random numbers."""
 
     name = SERVER
-    batch_rows: int | None = None
 
     def __init__(self, settings: client.ClientSettings, progress: Progress) -> None:
         self._settings = settings

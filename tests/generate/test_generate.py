@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from sami_eval.core.progress import silent
 from sami_eval.core.types import Model, Prompt
 from sami_eval.embedded import BASE_DIR
 from sami_eval.generate import EngineChoice, Engines, GenerateSettings, format_of, respond
-from sami_eval.generate.complete import cut
 from sami_eval.generate.engine import Done, Engine
 from sami_eval.generate.models import resolve_all, resolve_base
 from sami_eval.generate.text import completion_from_ids, first_stop
@@ -101,13 +100,12 @@ def test_the_hf_engine_agrees_with_transformers_own_greedy_decoding(
 
 
 class ScriptedEngine:
-    """Answers each request with its last message; dies after so many batches."""
+    """Answers each request with its last message; dies after so many answers."""
 
     name = "hf"
-    batch_rows: int | None = 2
 
     def __init__(self, dies_after: int = 99) -> None:
-        self.batches: list[list[str]] = []
+        self.asked: list[str] = []
         self.dies_after = dies_after
 
     def serves(self, models: Sequence[Model]) -> bool:
@@ -116,12 +114,16 @@ class ScriptedEngine:
     def close(self) -> None:
         pass
 
-    def generate(self, requests: Sequence[Request], on_done: Done) -> None:
-        if len(self.batches) == self.dies_after:
-            raise KeyboardInterrupt
-        texts = [request.messages[-1][1] for request in requests]
-        self.batches.append(texts)
-        on_done([(i, Completion(text.upper())) for i, text in enumerate(texts)])
+    def generate(
+        self, requests: Sequence[Request], on_done: Done, wanted: Callable[[int], bool]
+    ) -> None:
+        for place, request in enumerate(requests):
+            if len(self.asked) == self.dies_after:
+                raise KeyboardInterrupt
+            if wanted(place):
+                text = request.messages[-1][1]
+                self.asked.append(text)
+                on_done([(place, Completion(text.upper()))])
 
 
 class ScriptedEngines(Engines):
@@ -143,31 +145,36 @@ def test_a_killed_run_asks_only_for_what_is_missing(models: list[Model], tmp_pat
             generate.complete(requests, ledger, ScriptedEngines(killed), silent())
         completions = generate.complete(requests, ledger, ScriptedEngines(resumed), silent())
     assert [completion.text for completion in completions] == [text.upper() for text in TEXTS]
-    asked = [*killed.batches, *resumed.batches]
-    assert sorted(text for batch in asked for text in batch) == sorted(TEXTS)
-    # The last batch is the one a run without the kill would have made: 5 = 2 + 2 + 1.
-    assert [len(batch) for batch in asked] == [2, 2, 1]
+    assert killed.asked + resumed.asked == list(TEXTS)
+
+
+def dying(engine: Engine, n_answers: int) -> Engine:
+    """The engine, interrupted after so many answers."""
+    generate_all, left = engine.generate, n_answers
+
+    def mortal(requests: Sequence[Request], on_done: Done, *wanted: Callable[[int], bool]) -> None:
+        def counting(rows: Sequence[tuple[int, Completion]]) -> None:
+            nonlocal left
+            on_done(rows)
+            left -= len(rows)
+            if left <= 0:
+                raise KeyboardInterrupt
+
+        generate_all(requests, counting, *wanted)
+
+    engine.generate = mortal  # type: ignore[method-assign]
+    return engine
 
 
 class MortalEngines(Engines):
-    """Real engines that are interrupted after so many batches."""
+    """Real engines that are interrupted after so many answers."""
 
-    def __init__(self, choice: EngineChoice, n_batches: int) -> None:
+    def __init__(self, choice: EngineChoice, n_answers: int) -> None:
         super().__init__(choice, silent())
-        self.left = n_batches
+        self.n_answers = n_answers
 
     def open(self, models: Sequence[Model]) -> Engine:
-        engine = super().open(models)
-        generate_batch = engine.generate
-
-        def mortal(requests: Sequence[Request], on_done: Done) -> None:
-            if self.left == 0:
-                raise KeyboardInterrupt
-            self.left -= 1
-            generate_batch(requests, on_done)
-
-        engine.generate = mortal  # type: ignore[method-assign]
-        return engine
+        return dying(super().open(models), self.n_answers)
 
 
 def test_a_resumed_run_says_what_an_unbroken_one_says(models: list[Model], tmp_path: Path) -> None:
@@ -187,7 +194,7 @@ def test_equal_requests_are_generated_once(models: list[Model], tmp_path: Path) 
     engine = ScriptedEngine()
     with Ledger(tmp_path / "l.db") as ledger:
         both = generate.complete([request, renamed], ledger, ScriptedEngines(engine), silent())
-    assert engine.batches == [["Hi"]]
+    assert engine.asked == ["Hi"]
     assert both[0] == both[1]
 
 
@@ -204,27 +211,15 @@ def test_answers_in_another_number_format_are_other_answers(
     tmp_path: Path, models: list[Model]
 ) -> None:
     asked = requests_for(models[0], GREEDY, ["Hi"])
-    batches = []
+    asked_of = []
     with Ledger(tmp_path / "l.db") as ledger:
         for arguments in ({}, {"threads": "2"}, {"dtype": "bfloat16"}, {"dtype": "bfloat16"}):
             engine = ScriptedEngine()
             engines = ScriptedEngines(engine)
             engines.choice = EngineChoice("hf", arguments)
             generate.complete(asked, ledger, engines, silent())
-            batches.append(engine.batches)
-    assert batches == [[["Hi"]], [], [["Hi"]], []]
-
-
-def test_batches_hold_one_adapter_and_few_padded_tokens(models: list[Model]) -> None:
-    long = replace(GREEDY, max_tokens=60_000)  # 2 rows fill 131,072 tokens
-    group = {
-        f"{model.name}{i}": request
-        for model in models[:2]
-        for i, request in enumerate(requests_for(model, long, TEXTS[:3]))
-    }
-    batches = cut(group, batch_rows=64)
-    assert sorted(len(batch) for batch in batches) == [1, 1, 2, 2]
-    assert all(len({group[key].model for key in batch}) == 1 for batch in batches)
+            asked_of.append(engine.asked)
+    assert asked_of == [["Hi"], [], ["Hi"], []]
 
 
 def test_a_row_ends_at_its_end_of_sequence_token() -> None:
