@@ -15,11 +15,13 @@ from lm_eval.models.huggingface import HFLM
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Prompt, Response, Verdict
 from sami_eval.data.answers import read_answers, write_answers
-from sami_eval.data.prompts import to_row
+from sami_eval.data.constitutions import read_constitution
+from sami_eval.data.prompts import to_row, with_principles
 from sami_eval.embedded import BASE_DIR, prompts
 from sami_eval.harness.command import TaskManager
 from sami_eval.harness.judging import win_rates
 from sami_eval.harness.model import SamiEvalLM
+from sami_eval.judge import checks
 from tests.loopback_judge import Behaviour, LoopbackJudge
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # lm-eval's own, and its backends'
@@ -138,6 +140,26 @@ def same_first(one: Path, other: Path) -> int:
     """First answers two runs share: judged before, so not asked about again."""
     texts = {response.prompt_id: response.turns[0] for response in read_answers(other)}
     return sum(texts[r.prompt_id] == r.turns[0] for r in read_answers(one))
+
+
+def test_checks_judge_where_every_principle_has_one_and_no_model_is_named() -> None:
+    given = {"baseline": "baseline.jsonl", "constitutions": "verifiable"}
+    results = evaluate(SamiEvalLM(engine="hf"), "mtbench_pairwise", answers="own.jsonl", **given)
+    figures = results["results"]["mtbench_pairwise"]
+    old, own = (
+        {one.prompt_id: one for one in read_answers(Path(name))}
+        for name in ("baseline.jsonl", "own.jsonl")
+    )
+    worth = {"a": 1.0, "tie": 0.5, "b": 0.0}
+    under = with_principles(questions(), read_constitution("verifiable"))
+    scores = [
+        worth[checks.compare(prompt, turn, own[prompt.id], old[prompt.id])[0]]
+        for prompt in under
+        for turn in range(2)
+    ]
+    assert figures["win_rate,none"] == pytest.approx(sum(scores) / 12)
+    assert figures["unparsed,none"] == 0
+    assert len(set(scores)) > 1
 
 
 def test_another_models_first_turn_is_refused() -> None:
