@@ -75,6 +75,8 @@ def take_seats(
         raise UsageError("`--judge-model` is empty", "name one, or leave it out: the judge's own")
     judge, notes = _judge(wanted, config, embedded, not specs, asked)
     if judge.kind == "program":
+        unasked = f"judge `{judge.name}` is a program: {', '.join(specs)} is not asked"
+        notes += (unasked,) * bool(wanted.model)
         return judge, (Seat(judge, None),), (*notes, *program.notes(judge, asked))
     if not specs and judge.model is None:
         # The toy's program is no way out where the questions are not the toy's.

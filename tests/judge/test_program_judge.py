@@ -309,6 +309,24 @@ def test_another_source_is_another_run(folder: Path, capsys: pytest.CaptureFixtu
     assert document["comparisons"][0]["losses"] == 2
 
 
+def test_a_model_named_beside_a_program_is_said_to_be_asked_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [
+        "compare",
+        "one.jsonl",
+        "two.jsonl",
+        "--prompts",
+        "q.jsonl",
+        "--constitutions",
+        "c.toml",
+    ]
+    model = ["--judge", "checks", "--judge-model", "openai:gpt-4o", "--dry-run"]
+    assert cli.run([*asked, *model]) == 0
+    said = "judge `checks` is a program: openai:gpt-4o is not asked"
+    assert said in " ".join("".join(capsys.readouterr()).split())
+
+
 def test_a_program_may_look_at_the_prompts_first(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
