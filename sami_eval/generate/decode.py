@@ -18,11 +18,8 @@ from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
 from sami_eval.generate.decoding import Decoding, take_next
-from sami_eval.generate.slots import BLOCK, Slots, in_blocks
+from sami_eval.generate.slots import BLOCK, LEAST_ROWS, Slots, in_blocks
 
-# Of fewer rows (a thread) a CPU's matrix product takes the sums in another order, and a text that
-# hangs on the last bit of one would depend on its company.
-LEAST_ROWS = 4
 RAMP_STEPS = 64
 
 Wanted = Callable[[Decoding], bool]

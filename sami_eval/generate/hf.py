@@ -15,12 +15,13 @@ from transformers import PreTrainedModel
 from sami_eval.core.calls import Completion, Request
 from sami_eval.core.errors import SamiEvalError, UsageError
 from sami_eval.core.types import Model
-from sami_eval.generate.decode import LEAST_ROWS, Size, decode, refills
+from sami_eval.generate.decode import Size, decode, refills
 from sami_eval.generate.decoding import Decoding
 from sami_eval.generate.engine import TINY_HIDDEN_SIZE, Done, request_key
 from sami_eval.generate.formats import Format, format_of, is_quantised
 from sami_eval.generate.loading import TRUST, first, load_network, quiet
 from sami_eval.generate.padded import decode_padded
+from sami_eval.generate.slots import LEAST_ROWS
 from sami_eval.generate.text import completion_from_ids, first_stop
 
 if TYPE_CHECKING:

@@ -13,6 +13,9 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
+# Of fewer rows a CPU's matrix product takes the sums in another order, and with several threads of
+# what is no multiple of it: a text that hangs on the last bit would depend on its company.
+LEAST_ROWS = 4
 ROOM = 64  # columns by which the cache grows at least
 # Columns come in blocks. A sum over keys then has the same order whatever the width of the batch:
 # what is masked adds zeros to it, and no key changes its place in a vector register.
@@ -66,12 +69,11 @@ class Slots(DynamicCache):  # type: ignore[misc]
         return (columns <= positions[:, None]).long()
 
     def _reserve(self, rows: int, columns: int, like: DynamicCache) -> None:
-        """Get memory for so many rows and columns, and for more to come."""
+        """Get memory for so many rows, and for more columns than these: they come one a step."""
         had_rows, had_columns = self._size
         if rows <= had_rows and columns <= had_columns:
             return
-        if rows > had_rows:
-            rows = in_blocks(max(rows, 2 * had_rows))
+        rows = in_blocks(rows, LEAST_ROWS)
         if columns > had_columns:
             columns = in_blocks(columns + max(ROOM, columns // 4))
         self._size = max(rows, had_rows), max(columns, had_columns)

@@ -60,6 +60,8 @@ def test_a_request_alone_says_what_it_says_in_a_batch(
     together = run(requests, tmp_path / "together.db")
     alone = run(requests, tmp_path / "alone.db", batch_rows="1")
     assert together == alone
+    turned = run(requests[::-1], tmp_path / "turned.db", batch_rows="3")
+    assert together == turned[::-1]
     assert len({completion.text for completion in together}) > 1
 
 
@@ -282,6 +284,20 @@ def test_the_second_turn_follows_the_models_own_first_answer(
         models[0], messages, form.render(messages), Sampling(max_tokens=8, stop=form.stop)
     )
     assert run([again], tmp_path / "other.db")[0].text == two.turns[1]
+
+
+def test_two_turns_of_all_contenders_are_the_same_however_many_rows_run_at_once(
+    models: list[Model], tmp_path: Path
+) -> None:
+    prompts = [Prompt(text, "writing", (text, "Again")) for text in TEXTS[:3]]
+    answers = []
+    for rows in ("3", "64"):
+        settings = GenerateSettings(
+            max_tokens=8, samples=2, engine=EngineChoice("hf", {"batch_rows": rows})
+        )
+        with Ledger(tmp_path / f"{rows}.db") as ledger:
+            answers.append(respond(prompts, models, settings, ledger, silent()))
+    assert answers[0] == answers[1]
 
 
 def test_principles_are_shown_unless_told_otherwise(models: list[Model], tmp_path: Path) -> None:
