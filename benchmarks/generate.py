@@ -5,11 +5,12 @@
     python -m benchmarks.generate --model FOLDER --vllm   # beside them vLLM; wall time for all
 
 All sides answer the same prompts greedily: a seeded mixture, made here, of short questions, tasks
-and long passages in the model's own chat template; an answer ends by itself or at the limit.
-`generate` gets them in order of length, its kindest batches, and pads each batch to its longest.
-Ours goes the way of a command, through the engine into a ledger, and its first answer is timed when
-it is stored. In alternating order, medians of the rounds; loading is not counted. Rows whose tokens
-agree are counted: sums of other batches differ in the last bits, which may turn a near tie.
+and long passages in the model's own chat template. An answer ends by itself or at a limit of its
+own, most of them low and some high, as lengths of answers are. `generate` gets the prompts in order
+of length, its kindest batches, pads each batch to its longest and goes on until its last row has
+ended. Ours goes the way of a command, through the engine into a ledger; its first answer is timed
+when it is stored. In alternating order, medians of the rounds; loading is not counted. Answers of
+the same tokens are counted: sums of other batches differ in the last bits and may turn a near tie.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import argparse
 import json
 import random
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import transformers
+from torch import Tensor
+from transformers import StoppingCriteria, StoppingCriteriaList
 
 from sami_eval import generate
 from sami_eval.core.calls import Completion, Request, Sampling
@@ -80,15 +85,17 @@ def mixture(model: Model, n: int, max_tokens: int) -> list[Request]:
     """The requests of a round, ragged in what is asked and in what is answered."""
     draw, form = random.Random(0), format_of(model)
     asked = [(("user", prompt(draw)),) for _ in range(n)]
-    sampling = Sampling(max_tokens=max_tokens, stop=form.stop)
-    return [Request(model, messages, form.render(messages), sampling) for messages in asked]
+    limits = [round(4 * (max_tokens / 4) ** draw.random()) for _ in asked]  # log-uniform
+    return [
+        Request(model, messages, form.render(messages), Sampling(max_tokens=limit, stop=form.stop))
+        for messages, limit in zip(asked, limits, strict=True)
+    ]
 
 
 def through_ledger(
-    engines: Engines, requests: Sequence[Request], clock: Callable[[], float]
+    choice: EngineChoice, requests: Sequence[Request], clock: Callable[[], float]
 ) -> Answered:
-    """Ours, or vLLM, as a command runs it."""
-    engines.open([requests[0].model])  # loaded before the clock starts
+    """Ours, or vLLM, as a command runs it: by an engine of its own, loaded before it is timed."""
     stored: list[float] = []
 
     class Noting(Ledger):
@@ -96,11 +103,27 @@ def through_ledger(
             super().add_completions(rows)
             stored.append(clock())
 
-    with tempfile.TemporaryDirectory() as folder, Noting(Path(folder) / "ledger.db") as ledger:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Noting(Path(folder) / "ledger.db") as ledger,
+        Engines(choice, silent()) as engines,
+    ):
+        engines.open([requests[0].model])
         start = clock()
         done = generate.complete(requests, ledger, engines, silent())
         seconds = clock() - start
     return Answered(seconds, stored[0] - start, [one.token_ids for one in done])
+
+
+class OwnLimits(StoppingCriteria):  # type: ignore[misc]
+    """Each row ends at a length of its own (B,), prompt included."""
+
+    def __init__(self, limits: Tensor) -> None:
+        self.limits = limits
+
+    def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs: object) -> Tensor:
+        """Which rows have ended (B,)."""
+        return self.limits <= input_ids.shape[1]
 
 
 @torch.inference_mode()
@@ -121,19 +144,22 @@ def by_transformers(
             [form.pad_id] * n + list(requests[i].token_ids)
             for n, i in zip(padding, batch, strict=True)
         ]
+        limits = [requests[i].sampling.max_tokens for i in batch]
+        ends = OwnLimits(torch.tensor([longest + limit for limit in limits], device=device))
         out = network.generate(  # type: ignore[operator]
             torch.tensor(given, device=device),
             attention_mask=torch.tensor([[0] * n + [1] * (longest - n) for n in padding]).to(
                 device
             ),
-            max_new_tokens=requests[0].sampling.max_tokens,
+            max_new_tokens=max(limits),
+            stopping_criteria=StoppingCriteriaList([ends]),
             do_sample=False,
             eos_token_id=sorted(form.ends),
             pad_token_id=form.pad_id,
         )
-        for i, row in zip(batch, out[:, longest:].tolist(), strict=True):
-            end = next((n + 1 for n, one in enumerate(row) if one in form.ends), len(row))
-            ids[i] = tuple(row[:end])
+        for i, row, limit in zip(batch, out[:, longest:].tolist(), limits, strict=True):
+            end = next((n + 1 for n, one in enumerate(row) if one in form.ends), limit)
+            ids[i] = tuple(row[: min(end, limit)])
         first = first or clock() - start
     return Answered(clock() - start, first, ids)
 
@@ -142,9 +168,9 @@ def main() -> None:
     """Measure, print ratios, and write them where asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default=str(BASE_DIR), help="a model's folder or hub id")
-    parser.add_argument("--requests", type=int, default=96)
-    parser.add_argument("--rows", type=int, default=32, help="in a batch, on both sides")
-    parser.add_argument("--max-tokens", type=int, default=64)
+    parser.add_argument("--requests", type=int, default=64)
+    parser.add_argument("--rows", type=int, default=16, help="in a batch, on both sides")
+    parser.add_argument("--max-tokens", type=int, default=96, help="of the longest answer")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--vllm", action="store_true", help="vLLM beside them; all in wall time")
     parser.add_argument("--out", type=Path, help="a JSON file for the figures")
@@ -158,21 +184,17 @@ def main() -> None:
     own = {"batch_rows": str(args.rows), "threads": "1"}
     network = load_network(model, dtype="bfloat16" if cuda else "float32")
     network.to("cuda" if cuda else "cpu").eval()
-    with (
-        Engines(EngineChoice("hf", own), silent()) as ours,
-        Engines(EngineChoice("vllm"), silent()) as vllm,
-    ):
-        sides: dict[str, Callable[[], Answered]] = {
-            "ours": lambda: through_ledger(ours, requests, clock),
-            "generate": lambda: by_transformers(network, requests, args.rows, clock),
-        }
-        if args.vllm:
-            sides["vllm"] = lambda: through_ledger(vllm, requests, clock)
-        rounds: dict[str, list[Answered]] = {name: [] for name in sides}
-        for turn in range(args.rounds):
-            for name in list(sides)[:: 1 if turn % 2 == 0 else -1]:
-                rounds[name].append(sides[name]())
-                print(f"round {turn + 1} {name}: {rounds[name][-1].seconds:.1f} s", flush=True)
+    sides: dict[str, Callable[[], Answered]] = {
+        "ours": lambda: through_ledger(EngineChoice("hf", own), requests, clock),
+        "generate": lambda: by_transformers(network, requests, args.rows, clock),
+    }
+    if args.vllm:
+        sides["vllm"] = lambda: through_ledger(EngineChoice("vllm"), requests, clock)
+    rounds: dict[str, list[Answered]] = {name: [] for name in sides}
+    for turn in range(args.rounds):
+        for name in list(sides)[:: 1 if turn % 2 == 0 else -1]:
+            rounds[name].append(sides[name]())
+            print(f"round {turn + 1} {name}: {rounds[name][-1].seconds:.1f} s", flush=True)
     show(args, requests, rounds)
 
 
@@ -204,8 +226,16 @@ def show(
             f"{row['equal_answers']} of {len(requests)} answers equal"
         )
     if args.out:
-        figures = {"rows": args.rows, "max_tokens": args.max_tokens, "sides": found}
-        args.out.write_text(json.dumps(figures | {"prompt_tokens": prompts}, indent=2) + "\n")
+        figures = {
+            "command": " ".join(["python -m benchmarks.generate", *sys.argv[1:]]),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "sides": found,
+        }
+        args.out.write_text(
+            json.dumps(figures | {"prompt_tokens": prompts, "answer_tokens": lengths}, indent=2)
+            + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """A decoding loop whose batch stays full: an ended row's place goes to the next request at once.
 
 A row is computed as if it were alone: its keys and values are never shifted, and nothing of its
-neighbours or of the batch's width enters a sum of its own. Imports torch and transformers: import
-it only where a model is run.
+neighbours or of the batch's width enters a sum of its own. In fp32 on one CPU thread that holds to
+the last bit; with more, a product's last bit may depend on which thread takes it. Imports torch and
+transformers: import it only where a model is run.
 """
 
 from __future__ import annotations

@@ -75,6 +75,15 @@ def said(asked: list[Decoding], loop: Iterator[list[Decoding]]) -> list[tuple[ob
     return [(row.generated, row.likeliest) for row in asked]
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_nothing_of_a_row_depends_on_its_company_to_the_last_bit() -> None:
     model, asked = network("llama"), rows()
     together = said(asked, decode(model, asked, ROOMY, 2))
