@@ -125,8 +125,10 @@ def _make(path: Path, place: Path, config: Config) -> None:
     beside.mkdir()
     try:
         _convert(path, stated, beside, config)
-        (beside / RECORD).write_text(f"{path.absolute()}\n", encoding="utf-8")
+        record = beside / RECORD
+        record.write_text(f"{path.absolute()}\n", encoding="utf-8")
         for file in beside.iterdir():
+            file.chmod(record.stat().st_mode)  # safetensors keeps its own to their owner
             with file.open("rb") as written:
                 os.fsync(written.fileno())
         beside.rename(place)

@@ -6,6 +6,7 @@ never asked its questions, whatever was or was not said about a base.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,12 +58,14 @@ def address(model: Model, base_url: str | None) -> str | None:
 
 def difference(models: Sequence[Model], base_url: str | None) -> str | None:
     """What to say of models on different bases: what is measured is then the bases', too."""
-    by_base: dict[str, str] = {}
+    grounds: dict[str, tuple[str, str]] = {}
     for model in that_run(models):
         base = base_name(model)
         ground = f"on {base}" if base else f"at {address(model, base_url)}"
-        by_base.setdefault(ground, model.name)
-    if len(by_base) < 2 or not any(ground.startswith("on ") for ground in by_base):
+        # One folder or file may have been named in two ways.
+        place = os.path.realpath(model.base) if base == model.named else ground
+        grounds.setdefault(place, (ground, model.name))
+    if len(grounds) < 2 or not any(ground.startswith("on ") for ground, _ in grounds.values()):
         return None
-    each = ", ".join(f"`{name}` {ground}" for ground, name in by_base.items())
+    each = ", ".join(f"`{name}` {ground}" for ground, name in grounds.values())
     return f"different bases: {each}; the difference is not an adapter's alone"

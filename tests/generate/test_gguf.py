@@ -13,6 +13,7 @@ import pytest
 from sami_eval import cli
 from sami_eval.core.config import find_config
 from sami_eval.core.types import Model
+from sami_eval.generate import standing
 from sami_eval.generate.formats import format_of
 from sami_eval.generate.loading import load_network
 from sami_eval.generate.models import resolve, resolve_base
@@ -101,6 +102,8 @@ def test_a_name_in_the_config_may_stand_for_a_file(folder: Path, file: Path) -> 
     (folder / "sami-eval.toml").write_text('[models.small]\nbase = "tiny.gguf"\n')
     (found,) = resolve("small", config=find_config(folder))
     assert (found.name, found.named) == ("small", str(folder / "tiny.gguf"))
+    # Another word for the same base is no other base.
+    assert standing.difference([found, base_of("tiny.gguf")], None) is None
 
 
 def test_digits_stand_alone_where_the_file_says_so(folder: Path, original: Path) -> None:
