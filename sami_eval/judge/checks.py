@@ -35,8 +35,10 @@ def check_prompts(prompts: Sequence[Prompt]) -> list[str]:
     said = []
     if unchecked:
         first = next(iter(unchecked))
-        n, are = len(unchecked), "principle has" if len(unchecked) == 1 else "principles have"
-        said.append(f"judge `checks`: {n} {are} no check and is not counted, e.g. `{first}`")
+        have = "principle has" if len(unchecked) == 1 else "principles have"
+        said.append(
+            f"judge `checks`: not counted: {len(unchecked)} {have} no check, e.g. `{first}`"
+        )
     theirs = {check for prompt in prompts for check in prompt.checks if ifeval.PREFIX in check}
     for check in theirs:  # what they lack is told now, not after the answers are paid for
         meets(check, "A question?", "An answer.")

@@ -150,7 +150,7 @@ def test_a_principle_without_a_check_is_not_counted_and_that_is_said(
     out, err = capsys.readouterr()
     row = json.loads(out)["comparisons"][0]
     assert (row["wins"], row["ties"], row["losses"]) == (2, 1, 1)
-    assert "1 principle has no check and is not counted, e.g. `Be kind.`" in " ".join(err.split())
+    assert "not counted: 1 principle has no check, e.g. `Be kind.`" in " ".join(err.split())
 
 
 def test_a_prompt_with_nothing_to_check_is_named_before_anything_is_asked(
