@@ -19,7 +19,6 @@ import argparse
 import json
 import random
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -227,7 +226,11 @@ def show(
         )
     if args.out:
         figures = {
-            "command": " ".join(["python -m benchmarks.generate", *sys.argv[1:]]),
+            "model": Path(args.model).name,
+            "requests": args.requests,
+            "rows": args.rows,
+            "max_tokens": args.max_tokens,
+            "rounds": args.rounds,
             "torch": torch.__version__,
             "transformers": transformers.__version__,
             "sides": found,
