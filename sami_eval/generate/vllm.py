@@ -46,7 +46,6 @@ class VllmEngine:
     """All adapters of a base in one engine, mixed freely in its batches."""
 
     name = "vllm"
-    batch_rows: int | None = None
 
     def __init__(
         self, models: Sequence[Model], arguments: Mapping[str, str], progress: Progress
