@@ -67,6 +67,11 @@ def drafts_of(
 
     if model.engine == "recorded":
         raise UsageError(f"`{model.name}` is a record: it writes nothing", "name a model")
+    if how.filters.min_heeded is not None and not any(one.check for one in principles):
+        raise UsageError(
+            "`--min-heeded`: no principle has a `check`",
+            "leave it out, or --constitutions verifiable; docs/judges.md lists checks",
+        )
     form = format_of(model) if model.engine == "local" else None
     return draft(
         prompts,

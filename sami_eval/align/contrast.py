@@ -12,12 +12,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sami_eval.align.filters import TOO_LONG, Filters, reason_to_reject, without_near_prompts
-from sami_eval.align.origin import SAMPLING, how, origin, sampling_of
+from sami_eval.align.filters import (
+    TOO_LONG,
+    Filters,
+    reason_by_checks,
+    reason_to_reject,
+    without_near_prompts,
+)
+from sami_eval.align.origin import SAMPLING, checks_of, how, origin, sampling_of
 from sami_eval.core.calls import Completion, Request, Sampling
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Contrast, Model, Principle, Prompt, Response
 from sami_eval.data import chat
+from sami_eval.data.checks import meets
 from sami_eval.data.constitutions import principles_for
 from sami_eval.ledger.store import key
 
@@ -29,10 +36,24 @@ Complete = Callable[[Sequence[Request]], Sequence[Completion]]
 
 @dataclass(frozen=True, slots=True)
 class Constitution:
-    """A constitution's text and its signed principle ids, "+writing.1" or "-writing.1"."""
+    """A constitution's text and its signed principle ids, "+writing.1" or "-writing.1".
+
+    checks: of each of them, "" where a program cannot find it met; empty where it never can.
+    """
 
     text: str
     signs: tuple[str, ...]
+    checks: tuple[str, ...] = ()
+
+    def heeded(self, asked: str, answer: str) -> float | None:
+        """The share of the checks that an answer to a message heeds; None where there are none."""
+        found = [meets(check, asked, answer) == (sign[0] == "+") for sign, check in self.checked()]
+        return sum(found) / len(found) if found else None
+
+    def checked(self) -> list[tuple[str, str]]:
+        """The signed principles that have a check, and that."""
+        each = zip(self.signs, self.checks, strict=True) if self.checks else ()
+        return [(sign, check) for sign, check in each if check]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +105,8 @@ def _constitution(relevant: Sequence[Principle], vector: int, rng: random.Random
     order = rng.sample(range(len(relevant)), len(relevant))
     texts = [_phrasing(relevant[i], turned[i], rng) for i in order]
     signs = tuple(f"{'-' if turned[i] else '+'}{relevant[i].id}" for i in order)
-    return Constitution(chat.constitution_text(texts), signs)
+    checks = tuple(relevant[i].check or "" for i in order)
+    return Constitution(chat.constitution_text(texts), signs, checks if any(checks) else ())
 
 
 def _phrasing(principle: Principle, turned: bool, rng: random.Random) -> str:
@@ -157,7 +179,9 @@ def redraft(
 
 def _constitutions(contrast: Contrast) -> tuple[Constitution, ...]:
     signs = contrast.principles or ((),) * len(contrast.constitutions)
-    return tuple(map(Constitution, contrast.constitutions, signs))
+    by_id = checks_of(contrast)
+    checks = [tuple(by_id.get(sign[1:], "") for sign in one) if by_id else () for one in signs]
+    return tuple(map(Constitution, contrast.constitutions, signs, checks))
 
 
 def _draft(
@@ -220,11 +244,18 @@ def _contrast(
         )
         for one in written
     )
+    several = draft.constitutions
+    heeded = [
+        one.heeded(draft.prompt.turns[0], response.turns[-1])
+        for one, response in zip(several, responses, strict=True)
+    ]
+    reason = reason_to_reject(responses, filters) or reason_by_checks(heeded, filters)
+    checks = {sign[1:]: check for one in several for sign, check in one.checked()}
     return Contrast(
         draft.prompt,
-        tuple(constitution.text for constitution in draft.constitutions),
+        tuple(constitution.text for constitution in several),
         responses,
-        tuple(constitution.signs for constitution in draft.constitutions),
-        rejected=reason_to_reject(responses, filters) if completions else TOO_LONG,
-        metadata=origin(model, draft.sampling, filters),
+        tuple(constitution.signs for constitution in several),
+        rejected=reason if completions else TOO_LONG,
+        metadata=origin(model, draft.sampling, filters, checks),
     )

@@ -33,6 +33,8 @@ class Filters:
         from the beginning of the longer must exceed this share of the shorter's length.
     near: prompts, and responses of one contrast, alike to this share or more are near-duplicates.
         Alike is 1 - insertions and deletions / characters of both.
+    min_heeded: of the principles with a check (`data/checks.py`) that its constitution holds,
+        every response heeds this share: it meets a strong one's check, and misses an antithesis's.
     """
 
     finished: bool = True
@@ -42,6 +44,7 @@ class Filters:
     max_ratio: float | None = None
     opening: float | None = None
     near: float | None = None
+    min_heeded: float | None = None
 
 
 # The paper's own filter of its math contrasts, one constitution asking for steps, one for none.
@@ -66,6 +69,7 @@ def check(filters: Filters) -> Filters:
         ("--max-ratio", filters.max_ratio, 1, math.inf),
         ("--opening-distance", filters.opening, 0, 1),
         ("--near-duplicates", filters.near, 0, 1),
+        ("--min-heeded", filters.min_heeded, 0, 1),
     ):
         # The comparison is false for NaN.
         if value is not None and not (least <= value <= most and 0 < value < math.inf):
@@ -93,7 +97,9 @@ def reasons(filters: Filters) -> list[str]:
         found.append(_uneven(filters.max_ratio))
     if filters.opening is not None:
         found.append(_alike_openings(filters.opening))
-    return [*found, *([NEAR_RESPONSES, NEAR_PROMPT] if filters.near is not None else [])]
+    if filters.near is not None:
+        found += [NEAR_RESPONSES, NEAR_PROMPT]
+    return [*found, *([_unheeded(filters.min_heeded)] if filters.min_heeded is not None else [])]
 
 
 def _banned(fragment: str) -> str:
@@ -114,6 +120,10 @@ def _uneven(ratio: float) -> str:
 
 def _alike_openings(share: float) -> str:
     return f"two responses open alike (edit distance at most {share:g} of the shorter)"
+
+
+def _unheeded(share: float) -> str:
+    return f"a response heeds less than {share:.0%} of its principles, by their checks"
 
 
 def reason_to_reject(responses: Sequence[Response], filters: Filters | None = None) -> str | None:
@@ -160,6 +170,14 @@ def _likeness(texts: Sequence[str], filters: Filters) -> str | None:
             if Indel.normalized_similarity(a, b) >= filters.near:
                 return NEAR_RESPONSES
     return None
+
+
+def reason_by_checks(heeded: Sequence[float | None], filters: Filters) -> str | None:
+    """Why not, by the share of its checks that each response heeds; None has no check to heed."""
+    least = filters.min_heeded
+    if least is None or all(share is None or share >= least for share in heeded):
+        return None
+    return _unheeded(least)
 
 
 def without_near_prompts(contrasts: Iterable[Contrast], filters: Filters) -> list[Contrast]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sami_eval.align import chain, launch
 from sami_eval.align.filters import NEAR_PROMPT
-from sami_eval.align.origin import filters_of, origin, sampling_of
+from sami_eval.align.origin import checks_of, filters_of, origin, sampling_of
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Contrast, Model
 from sami_eval.data.contrasts import contrasts_to_jsonl, prompt_hash, read_contrasts
@@ -139,7 +139,7 @@ def _kept(one: Iteration) -> list[Contrast] | None:
         told = ("fingerprint", "sampling", "filters")
         return contrast.prompt, contrast.constitutions, [metadata.get(name) for name in told]
 
-    wanted = [asked(c, origin(model, sampling_of(c), filters)) for c in one.given]
+    wanted = [asked(c, origin(model, sampling_of(c), filters, checks_of(c))) for c in one.given]
     return found if [asked(c, c.metadata) for c in found] == wanted else None
 
 

@@ -8,13 +8,14 @@
 | base_fingerprint | of the base that an adapter of ours was trained on, whose tokenizer it uses |
 | sampling         | the fields of calls.Sampling as JSON                                       |
 | filters          | those of filters.Filters that are not the default, as JSON                 |
+| checks           | principle id -> check as JSON, where a filter looks at them                |
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,10 +32,16 @@ SAMPLING = Sampling(temperature=0.4, top_p=0.9, max_tokens=750)
 HINT = "write the contrasts again: sami-eval contrast"
 
 
-def origin(model: Model, sampling: Sampling, filters: Filters) -> dict[str, str]:
-    """The metadata of a contrast that a model writes this way."""
+def origin(
+    model: Model,
+    sampling: Sampling,
+    filters: Filters,
+    checks: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """The metadata of a contrast that a model writes this way. checks: of its principles by id."""
     by = {"base": model.named, "fingerprint": model.fingerprint, **_trained(model)}
-    return {**by, **how(sampling, filters)}
+    of_filter = {} if filters.min_heeded is None else {"checks": json.dumps(checks or {})}
+    return {**by, **how(sampling, filters), **of_filter}
 
 
 def how(sampling: Sampling, filters: Filters) -> dict[str, str]:
@@ -82,6 +89,11 @@ def sampling_of(contrast: Contrast) -> Sampling:
         said = shown(json.loads(contrast.metadata["sampling"]))
         raise UsageError(f"prompt `{contrast.prompt.id}`: `sampling` is {said}", HINT)
     return found
+
+
+def checks_of(contrast: Contrast) -> Mapping[str, str]:
+    """The checks of its principles by their ids; empty where no filter looked at any."""
+    return _read(contrast, "checks", dict[str, str]) or {}
 
 
 def filters_of(contrasts: Sequence[Contrast]) -> Filters:

@@ -106,6 +106,7 @@ def _plan(settings: ContrastSettings, choice: EngineChoice) -> ContrastPlan:
         max_ratio=settings.max_ratio,
         opening=settings.opening_distance,
         near=settings.near_duplicates,
+        min_heeded=settings.min_heeded,
         finished=settings.finished,
     )
     usual = adapters.EMBEDDED_SAMPLING if settings.prompts is None else SAMPLING

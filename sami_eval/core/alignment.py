@@ -98,6 +98,10 @@ class ContrastSettings:
         float | None,
         Flag("Reject prompts and responses alike to this share.", Group.FILTERS),
     ] = None
+    min_heeded: Annotated[
+        float | None,
+        Flag("Share of its principles each response heeds, by their checks.", Group.FILTERS),
+    ] = None
     write_principles: Annotated[
         Annotated[int, Within(least=1, most=50)] | None,
         Flag("Have a model draft so many principles.", Group.DRAFTS),

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from sami_eval import cli
+from sami_eval.align.contrast import redraft
+from sami_eval.core.types import Model
 from sami_eval.data.contrasts import read_contrasts
 from tests import ROOT
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
@@ -108,6 +110,53 @@ def test_a_killed_run_asks_only_for_what_is_missing(
     assert len(read_contrasts(folder / "c.jsonl")) == N_PROMPTS
 
 
+CHECKED = """[[principle]]
+id = "math.1"
+categories = ["*"]
+weak = "Steps help."
+strong = "Show every step."
+antithesis = "Give the result alone."
+check = 'contains "step"'
+
+[[principle]]
+id = "math.2"
+categories = ["*"]
+weak = "Shout."
+strong = "End with an exclamation mark."
+antithesis = "End without an exclamation mark."
+check = "exclamations >= 1"
+"""
+
+
+def obey(body: dict[str, object]) -> tuple[int, dict[str, str], bytes]:
+    """A model that follows both principles, and to question 5 neither."""
+    messages = body["messages"]
+    assert isinstance(messages, list)
+    system, question = messages[0]["content"], messages[-1]["content"]
+    follows = question != "What is 5 + 1?"
+    words = f"To {question} " + "by one step" * (("every step" in system) == follows)
+    return 200, {}, completion(words + "!" * (("with an excl" in system) == follows))
+
+
+def test_contrasts_that_do_not_heed_their_constitutions_are_rejected(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("checked.toml").write_text(CHECKED)
+    with LoopbackJudge(Behaviour(script=obey)) as server:
+        asked = [*ASKED, "--base-url", server.url, "--constitutions", "checked.toml", "--json"]
+        assert cli.run([*asked, "-q", "--min-heeded", "0.75"]) == 0
+    reason = "a response heeds less than 75% of its principles, by their checks"
+    assert json.loads(capsys.readouterr().out)["rejected"][reason] == 1
+    contrasts = read_contrasts(folder / "c.jsonl")
+    assert [one.prompt.turns for one in contrasts if one.rejected] == [("What is 5 + 1?",)]
+    # What is written anew from them is held to the same checks.
+    (drafted,) = redraft(contrasts[:1], Model("m", "m", engine="openai"), None)
+    checks = {"math.1": 'contains "step"', "math.2": "exclamations >= 1"}
+    assert [dict(one.checked()) for one in drafted.constitutions] == [
+        {sign: checks[sign[1:]] for sign in one.signs} for one in drafted.constitutions
+    ]
+
+
 def test_what_a_person_wants_to_see_is_printed(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,6 +177,8 @@ def test_what_a_person_wants_to_see_is_printed(
         (["--min-ratio", "nan"], "--min-ratio nan"),
         (["--min-ratio", "0.5"], "`--min-ratio` is `0.5`"),
         (["--near-duplicates", "1.5"], "`--near-duplicates` is `1.5`"),
+        (["--min-heeded", "1.5"], "`--min-heeded` is `1.5`"),
+        (["--min-heeded", "0.5"], "`--min-heeded`: no principle has a `check`"),
         (["--ban", ""], "`--ban` is empty"),
         (["--stop", ""], "`--stop` is empty"),
         (["--prompt-column", "text"], "has no column `text`"),
