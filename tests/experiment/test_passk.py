@@ -288,7 +288,7 @@ def test_problems_of_one_template_are_one_cluster(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = str(templated(folder / "p.jsonl"))
-    job = ("passk", "base", "sft", "--prompts", path, "--k", "1", "--samples", "2", "-q")
+    job = ("passk", "base", "--prompts", path, "--k", "1", "--samples", "2", "-q")
     alone, together = run(capsys, *job), run(capsys, *job, "--cluster", "template")
     assert together["settings"]["n_clusters"] == 3
     assert together["calls"]["made"] == 0
