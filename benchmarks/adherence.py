@@ -18,7 +18,7 @@ from pathlib import Path
 
 from sami_eval import embedded
 from sami_eval.align import chain, find_methods
-from sami_eval.align.adapters import EMBEDDED_SAMPLING, ContrastSettings, contrasts_of
+from sami_eval.align.adapters import EMBEDDED_SAMPLING, ContrastPlan, contrasts_of
 from sami_eval.align.summary import summarize
 from sami_eval.core.config import find_config
 from sami_eval.core.progress import Progress, terminal
@@ -146,7 +146,7 @@ def main() -> None:
             base,
             embedded.prompts("alignment"),
             read_constitution(embedded.CONSTITUTION),
-            ContrastSettings(sampling=EMBEDDED_SAMPLING, engine=HF),
+            ContrastPlan(sampling=EMBEDDED_SAMPLING, engine=HF),
             Tools(find_config(Path.cwd()), ledger, progress),
         )
         print(summarize(contrasts))

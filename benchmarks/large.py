@@ -29,6 +29,7 @@ import torch
 from benchmarks.sami_step import RESULTS, SHAPES, Shape, network
 from sami_eval import embedded
 from sami_eval.core import memory
+from sami_eval.core.types import Prompt
 
 PROMPTS, STEPS, ANSWER, QUESTIONS = 16, 2, 200, 2
 PROMPT_CHARACTERS = 900  # some 300 of the embedded tokenizer's tokens
@@ -147,7 +148,7 @@ def save_inputs(shape: Shape, root: Path, device: str) -> None:
     (root / "large.toml").write_text(SCALE.replace("BASE", str(base)))
 
 
-def long(number: int, asked: list[embedded.Prompt]) -> str:
+def long(number: int, asked: list[Prompt]) -> str:
     """A prompt of about the length that the paper's have."""
     text = f"{number}."
     while len(text) < PROMPT_CHARACTERS:

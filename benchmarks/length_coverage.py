@@ -58,8 +58,8 @@ def measure(
         if found.value is None or found.interval is None:  # every turn won
             continue
         low, high = found.interval
-        covered = low <= truth <= high
-        rows.append((covered, found.value - truth, high - low, is_supported(differences)))
+        inside, is_within = low <= truth <= high, is_supported(differences)
+        rows.append((inside, found.value - truth, high - low, is_within))
     covered, off, width, supported = (np.array(column, float) for column in zip(*rows, strict=True))
     beyond = covered[supported == 0]
     rest = float(beyond.mean()) if len(beyond) else float("nan")

@@ -110,7 +110,9 @@ def measure(cell: Cell, replicates: int, seed: int) -> Measured:
         widths.append([high - low for low, high in intervals[:2]])
         weights.append(weight.mean())
     ours, votes = np.median(np.concatenate(widths, axis=-1), axis=-1)
-    return Measured(*np.mean(covered, axis=0), float(np.mean(weights)), float(ours / votes))
+    ours_in, people_in, judge_in = np.mean(covered, axis=0)
+    weight = float(np.mean(weights))
+    return Measured(ours_in, people_in, judge_in, weight, float(ours / votes))
 
 
 def main() -> int:
@@ -120,9 +122,11 @@ def main() -> int:
     parser.add_argument("--voted", type=int, help="only the cells with so many voted questions")
     options = parser.parse_args()
     cells = [
-        Cell(*size, *rate, correlation, *judge)
-        for size, rate, correlation, judge in product(SIZES + FEW, RATES, CORRELATIONS, JUDGES)
-        if options.voted in (None, size[0])
+        Cell(voted, judged, rate, ties, correlation, errors, bias)
+        for (voted, judged), (rate, ties), correlation, (errors, bias) in product(
+            SIZES + FEW, RATES, CORRELATIONS, JUDGES
+        )
+        if options.voted in (None, voted)
     ]
     started, n_bad = time.perf_counter(), 0
     print("voted judged  rate ties corr errors bias  coverage votes judge weight width")

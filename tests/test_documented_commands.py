@@ -291,7 +291,9 @@ def lm_evals(text: str) -> tuple[str, str | None, str]:
         "gsm8k_passk": Gsm8kPassk,
     }
     (name,) = asked.tasks if isinstance(asked.tasks, list) else [asked.tasks]
-    task = kinds[name](config={"task": name, "metadata": {**asked.model_args, **asked.metadata}})
+    task: Any = kinds[name](
+        config={"task": name, "metadata": {**asked.model_args, **asked.metadata}}
+    )
     if name == "gsm8k_passk":
         return str(task.config.dataset_path), PROGRAM, base
     against = task.against

@@ -305,7 +305,7 @@ def test_a_users_flags_win_over_the_preset(
     assert [row["step"] for row in log(Path("mine"))] == [1, 2, 3]
 
 
-# The log has a line every hundredth of the steps: every 2nd of 231, never the last, not every tenth.
+# The log has a line every hundredth of the steps: every 2nd of 231, and never the last.
 @pytest.mark.parametrize(("steps", "scored"), [(1, 1), (7, 7), (23, 10), (231, 10)])
 def test_what_is_held_out_is_scored_ten_times_at_any_number_of_steps(
     steps: int, scored: int, base: str, folder: Path, capsys: pytest.CaptureFixture[str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from itertools import islice
+from random import Random
 from typing import Any
 
 import pytest
@@ -79,7 +80,7 @@ def test_the_loss_counts_answers_and_their_end_only() -> None:
 def test_batches_keep_every_example_and_their_size() -> None:
     documents = islice(corpus.documents(seed=2), 300)
     examples = [make_base.encode(tokenizer(), document) for document in documents]
-    made = list(make_base.batches(iter(examples), make_base.Random(0)))
+    made = list(make_base.batches(iter(examples), Random(0)))
     assert sorted(map(id, (e for batch in made for e in batch))) == sorted(map(id, examples))
     sizes = [len(batch) * max(len(e.token_ids) for e in batch) for batch in made]
     assert max(sizes) <= make_base.BATCH_TOKENS

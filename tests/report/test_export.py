@@ -17,7 +17,7 @@ from sami_eval.core.types import Prompt, Verdict, Winner
 from sami_eval.experiment.comparison_rows import comparison_row
 from sami_eval.experiment.document import Document
 from sami_eval.experiment.envelope import dump
-from sami_eval.experiment.imports import read_verdict_file
+from sami_eval.experiment.imports import ONE_ORDER, read_verdict_file
 from sami_eval.experiment.tallies import compare
 from sami_eval.generate.contenders import seed_of
 from sami_eval.report import comparison_exports as export
@@ -112,7 +112,7 @@ def test_one_order_is_told_twice_to_fastchat_and_says_so() -> None:
     rows = fastchat.pairs(shown, verdicts)
     ours = (row["wins"], row["ties"], row["losses"], row["win_rate"])
     assert fastchat_summary(rows, "sami") == ours
-    assert rows[0]["g2_judgment"] == fastchat.ONE_ORDER
+    assert rows[0]["g2_judgment"] == ONE_ORDER
 
 
 def test_fastchat_cannot_have_the_average_rule() -> None:
