@@ -21,6 +21,7 @@ from sami_eval.core.progress import silent
 from sami_eval.core.settings import Amount, Count, Temperature, TopP, check
 from sami_eval.core.shape import Within
 from sami_eval.core.types import Contrast, Model, Principle, Prompt
+from sami_eval.data.checks import try_out
 from sami_eval.data.contrasts import contrasts_to_jsonl, read_contrasts
 from sami_eval.generate.engine import EngineChoice
 from sami_eval.generate.models import Ensure
@@ -67,11 +68,14 @@ def drafts_of(
 
     if model.engine == "recorded":
         raise UsageError(f"`{model.name}` is a record: it writes nothing", "name a model")
-    if how.filters.min_heeded is not None and not any(one.check for one in principles):
-        raise UsageError(
-            "`--min-heeded`: no principle has a `check`",
-            "leave it out, or --constitutions verifiable; docs/judges.md lists checks",
-        )
+    if how.filters.min_heeded is not None:
+        checks = [one.check for one in principles if one.check]
+        if not checks:
+            raise UsageError(
+                "`--min-heeded`: no principle has a `check`",
+                "leave it out, or --constitutions verifiable; docs/judges.md lists checks",
+            )
+        try_out(checks)
     form = format_of(model) if model.engine == "local" else None
     return draft(
         prompts,

@@ -245,10 +245,11 @@ def _contrast(
         for one in written
     )
     several = draft.constitutions
-    heeded = [
+    # Shares are reckoned one by one as they are asked for: without that filter, none is.
+    heeded = (
         one.heeded(draft.prompt.turns[0], response.turns[-1])
         for one, response in zip(several, responses, strict=True)
-    ]
+    )
     reason = reason_to_reject(responses, filters) or reason_by_checks(heeded, filters)
     checks = {sign[1:]: check for one in several for sign, check in one.checked()}
     return Contrast(

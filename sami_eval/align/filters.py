@@ -172,7 +172,7 @@ def _likeness(texts: Sequence[str], filters: Filters) -> str | None:
     return None
 
 
-def reason_by_checks(heeded: Sequence[float | None], filters: Filters) -> str | None:
+def reason_by_checks(heeded: Iterable[float | None], filters: Filters) -> str | None:
     """Why not, by the share of its checks that each response heeds; None has no check to heed."""
     least = filters.min_heeded
     if least is None or all(share is None or share >= least for share in heeded):

@@ -136,7 +136,7 @@ def _kept(one: Iteration) -> list[Contrast] | None:
     found, model, filters = read_contrasts(one.file), one.training.start, filters_of(one.given)
 
     def asked(contrast: Contrast, metadata: Mapping[str, str]) -> tuple[object, ...]:
-        told = ("fingerprint", "sampling", "filters")
+        told = ("fingerprint", "sampling", "filters", "checks")
         return contrast.prompt, contrast.constitutions, [metadata.get(name) for name in told]
 
     wanted = [asked(c, origin(model, sampling_of(c), filters, checks_of(c))) for c in one.given]

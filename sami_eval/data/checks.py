@@ -17,7 +17,7 @@ import difflib
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 
 from sami_eval.core.errors import UsageError
@@ -224,6 +224,17 @@ def meets(check: str, asked: str, answer: str) -> bool:
     """Whether an answer to a message meets a check. Raises UsageError as `read_check` does."""
     text = unicodedata.normalize("NFC", answer)
     return bool(text.strip()) and all(term(text, asked) for term in read_check(check))
+
+
+def try_out(checks: Iterable[str]) -> list[str]:
+    """What to say of checks before they are relied on.
+
+    Raises UsageError where IFEval's code, which some of them use, is not to be had.
+    """
+    theirs = {check for check in checks if ifeval.PREFIX in check}
+    for check in theirs:  # what they lack is told now, not after the answers are paid for
+        meets(check, "A question?", "An answer.")
+    return [ifeval.NEEDS] * bool(theirs)
 
 
 @cache

@@ -127,7 +127,7 @@ class _Prompts:
             ids[i, : len(prompt) - 1] = torch.tensor(prompt[:-1], dtype=torch.long)
             positions[i].clamp_(max=max(0, len(prompt) - 2))  # a model may have no place for more
         self._cache = DynamicCache(config=self._model.config)
-        _forward(self._model, ids, positions, torch.ones_like(ids), self._cache)
+        forward(self._model, ids, positions, torch.ones_like(ids), self._cache)
 
     def _width(self, row: Decoding) -> int:
         return in_blocks(max(1, len(row.prompt) - 1), self._size.block)
@@ -169,7 +169,7 @@ class _Batch:
         positions = torch.tensor([row.position for row in self.live] + spare)
         ids = torch.tensor([row.newest for row in self.live] + spare)
         mask = self._slots.look(positions)
-        logits = _forward(self._model, ids[:, None], positions[:, None], mask, self._slots)
+        logits = forward(self._model, ids[:, None], positions[:, None], mask, self._slots)
         going = set(take_next(self.live, logits[: len(self.live)]))
         ended = [row for i, row in enumerate(self.live) if i not in going]
         self._n_steps_left_of_ramp = 0 if ended else max(0, self._n_steps_left_of_ramp - 1)
@@ -186,7 +186,7 @@ class _Batch:
             self.live[i] = last
 
 
-def _forward(
+def forward(
     model: PreTrainedModel, ids: Tensor, positions: Tensor, mask: Tensor, cache: DynamicCache
 ) -> Tensor:
     """Logits (B, V) behind the last token of each row."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
-from sami_eval.generate.decode import Size, Wanted
+from sami_eval.generate.decode import Size, Wanted, forward
 from sami_eval.generate.decoding import Decoding, take_next
 
 # Rows are dropped when fewer than this share are alive: copying the cache at every end costs more.
@@ -48,14 +48,7 @@ def _batch(model: PreTrainedModel, live: list[Decoding], pad_id: int) -> Iterato
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
     alive = list(range(len(live)))  # places in the batch of the rows that go on
     while alive:
-        logits = model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits[:, -1]
+        logits = forward(model, ids, positions, mask, cache)
         before = [live[i] for i in alive]
         going = set(take_next(before, logits[alive]))
         yield [row for i, row in enumerate(before) if i not in going]

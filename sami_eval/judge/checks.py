@@ -10,8 +10,7 @@ from collections.abc import Sequence
 
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Prompt, Response, Winner
-from sami_eval.data import ifeval
-from sami_eval.data.checks import meets
+from sami_eval.data.checks import meets, try_out
 
 PROGRAM = "sami_eval.judge.checks:compare"
 HINT = "--constitutions verifiable has checks; --judge principles reads any principle in words"
@@ -39,11 +38,7 @@ def check_prompts(prompts: Sequence[Prompt]) -> list[str]:
         said.append(
             f"judge `checks`: not counted: {len(unchecked)} {have} no check, e.g. `{first}`"
         )
-    theirs = {check for prompt in prompts for check in prompt.checks if ifeval.PREFIX in check}
-    for check in theirs:  # what they lack is told now, not after the answers are paid for
-        meets(check, "A question?", "An answer.")
-    said += [ifeval.NEEDS] * bool(theirs)
-    return said
+    return [*said, *try_out(check for prompt in prompts for check in prompt.checks)]
 
 
 def compare(prompt: Prompt, turn: int, a: Response, b: Response) -> tuple[Winner, str]:

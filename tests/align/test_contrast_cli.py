@@ -14,6 +14,7 @@ import pytest
 from sami_eval import cli
 from sami_eval.align.contrast import redraft
 from sami_eval.core.types import Model
+from sami_eval.data import ifeval
 from sami_eval.data.contrasts import read_contrasts
 from tests import ROOT
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
@@ -155,6 +156,23 @@ def test_contrasts_that_do_not_heed_their_constitutions_are_rejected(
     assert [dict(one.checked()) for one in drafted.constitutions] == [
         {sign: checks[sign[1:]] for sign in one.signs} for one in drafted.constitutions
     ]
+
+
+def test_checks_are_run_where_a_filter_asks_alone(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ifeval.registry.cache_clear()
+    monkeypatch.setitem(sys.modules, "lm_eval.tasks.ifeval", None)  # not to be imported
+    Path("theirs.toml").write_text(
+        CHECKED.replace("exclamations >= 1", "ifeval:startend:quotation")
+    )
+    with LoopbackJudge(Behaviour(script=obey)) as server:
+        asked = [*ASKED, "--base-url", server.url, "--constitutions", "theirs.toml", "-q"]
+        assert cli.run([*asked, "--min-heeded", "0.5"]) == 2
+        assert "IFEval's verifiers cannot be imported" in capsys.readouterr().err
+        assert server.n_calls == 0
+        assert cli.run(asked) == 0
+    assert not any(one.rejected for one in read_contrasts(folder / "c.jsonl"))
 
 
 def test_what_a_person_wants_to_see_is_printed(
