@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from sami_eval.core.calls import Completion, Request
 from sami_eval.core.errors import SamiEvalError, UsageError
 from sami_eval.core.types import Model
+from sami_eval.generate.attention import group_queries
 from sami_eval.generate.decode import Size, decode, refills
 from sami_eval.generate.decoding import Decoding
 from sami_eval.generate.engine import TINY_HIDDEN_SIZE, Done, request_key
@@ -164,6 +165,8 @@ def _load_base(model: Model, device: str, dtype: str | None) -> PreTrainedModel:
         if is_quantised(model):
             hint = "its weights are quantised: install what it asks for, or name the base it is of"
         raise SamiEvalError(f"cannot load `{model.base}`: {reason}", hint) from None
+    if device == "cpu":
+        group_queries(network)
     return network.to(device).eval()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Iterator
 from functools import cache
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.profiler import ProfilerActivity, profile
 from transformers import (
     AutoModelForCausalLM,
     GPT2Config,
@@ -20,6 +22,7 @@ from transformers import (
     Qwen3Config,
 )
 
+from sami_eval.generate.attention import group_queries
 from sami_eval.generate.decode import Size, decode, refills
 from sami_eval.generate.decoding import Decoding
 from sami_eval.generate.padded import decode_padded
@@ -97,6 +100,31 @@ def test_nothing_of_a_row_depends_on_its_company_to_the_last_bit() -> None:
         assert said(asked, decode(model, asked[::-1], size, 2)) == together
     alone = rows()
     assert [said([row], decode(model, [row], ROOMY, 2))[0] for row in alone] == together
+
+
+def test_queries_of_a_group_share_their_keys_and_not_a_bit_changes() -> None:
+    model, asked = network("llama"), rows()
+    plain_answers = said(asked, decode(model, asked, ROOMY, 2))
+    shared = copy.deepcopy(model)
+    group_queries(shared)
+    asked = rows()
+    assert said(asked, decode(shared, asked, ROOMY, 2)) == plain_answers
+    with profile(activities=[ProfilerActivity.CPU]) as before:
+        said(asked := rows(), decode(model, asked, ROOMY, 2))
+    with profile(activities=[ProfilerActivity.CPU]) as after:
+        said(asked := rows(), decode(shared, asked, ROOMY, 2))
+    assert copied(after) < copied(before)
+
+
+def copied(profiled: profile) -> int:
+    return sum(event.count for event in profiled.key_averages() if event.key == "aten::copy_")
+
+
+@pytest.mark.parametrize("name", ["gpt2", "windows", "llama"])
+def test_only_groups_change_how_a_model_attends(name: str) -> None:
+    model = copy.deepcopy(network(name))
+    group_queries(model)
+    assert model.config._attn_implementation == ("sdpa" if name == "gpt2" else "sdpa_grouped")
 
 
 @pytest.mark.parametrize("name", CONFIGS)
