@@ -106,6 +106,7 @@ def document(*comparisons: ComparisonRow) -> Document:
         "run": "runs/2026-11-23-mtbench-sami-dpo",
         "date": "2026-11-23T12:00:00",
         "contenders": [contender(name) for name in names],
+        "against": None,
         "comparisons": list(comparisons),
         "ranking": [
             {

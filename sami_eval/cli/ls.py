@@ -127,6 +127,7 @@ def _scales() -> tuple[Row, Sequence[Row]]:
 def _runs() -> tuple[Row, Sequence[Row]]:
     from sami_eval.core.config import find_config
     from sami_eval.experiment import runs
+    from sami_eval.report.comparison_words import beside
     from sami_eval.report.figures import interval_text, percent
 
     root = find_config(Path.cwd()).root
@@ -135,7 +136,11 @@ def _runs() -> tuple[Row, Sequence[Row]]:
         first = document["comparisons"][0]
         result = f"{first['a']} {percent(first['win_rate'])} [{interval_text(first['interval'])}]"
         if len(document["comparisons"]) > 1:
-            result = f"1. {document['ranking'][0]['model']} of {len(document['contenders'])}"
+            result = (
+                beside(document)
+                if document["against"]
+                else f"1. {document['ranking'][0]['model']} of {len(document['contenders'])}"
+            )
         dated.append((document["date"], (result, document["date"][11:16], _name(folder, root))))
     for folder, passk in runs.list_passk(root):
         k, best = str(passk["ks"][0]), passk["contenders"][0]

@@ -26,7 +26,7 @@ from sami_eval.experiment.frame import Result
 from sami_eval.experiment.plan import models_of, settings_row
 from sami_eval.experiment.tallies import compare, correct_pairs, round_robin
 from sami_eval.generate import respond, seen
-from sami_eval.generate.contenders import Contender, games, pairs, seed_of
+from sami_eval.generate.contenders import Contender, games, seed_of
 from sami_eval.generate.standing import on_embedded
 from sami_eval.generate.tools import Tools
 from sami_eval.judge import Counted, checks, engines_of, judge_all, read_in_words
@@ -74,7 +74,7 @@ def draw(plan: ComparePlan, sides: Sequence[Contender], tools: Tools) -> Answers
 
 def score(plan: ComparePlan, sides: Sequence[Contender], drawn: Answers, tools: Tools) -> Judgments:
     """Every judge's verdicts on every pair."""
-    every = [game for pair in pairs(sides) for game in games(*pair)]
+    every = [game for pair in plan.pairs(sides) for game in games(*pair)]
     verdicts: dict[Pair, list[Verdict]] = {(a.name, b.name): [] for a, b in every}
     taken: list[Taken] = []
     for seat in plan.seats:
@@ -130,7 +130,9 @@ def estimate(
             for model in side.models
         ],
         "comparisons": rows,
-        "ranking": rank_rows(round_robin(comparisons, plan.settings.seed)),
+        "against": plan.against,
+        # Of those that never met, only the baseline tells: no ranking of ours.
+        "ranking": [] if plan.against else rank_rows(round_robin(comparisons, plan.settings.seed)),
         "tokens": {kind: sum(row["tokens"][kind] for row in judges) for kind in TOKENS},
     }
     judged = [verdict for several in scores.by_pair.values() for verdict in several]
@@ -154,7 +156,7 @@ def _compare(
 ) -> list[Comparison]:
     rule, seed = plan.settings.rule, plan.settings.seed
     comparisons = []
-    for a, b in pairs(sides):
+    for a, b in plan.pairs(sides):
         judged = [verdict for x, y in games(a, b) for verdict in scores.by_pair[x.name, y.name]]
         seeds = seed_of(a, b)
         found = compare(

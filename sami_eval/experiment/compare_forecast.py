@@ -10,7 +10,7 @@ from sami_eval.core.types import Prompt, Usage
 from sami_eval.experiment.compare_plan import ComparePlan, answered
 from sami_eval.experiment.forecast import Bound, Forecast, bound_of, bound_of_tokens
 from sami_eval.experiment.plan import models_of
-from sami_eval.generate.contenders import Contender, games, pairs
+from sami_eval.generate.contenders import Contender, games
 from sami_eval.generate.expected import Foreseen, expected
 from sami_eval.generate.seen import warnings
 from sami_eval.judge import stored_replies, to_ask
@@ -82,7 +82,7 @@ def _judging(
         return Bound(judge.name, None, "a program, no calls", None, None, 0, 0, Usage(), 0.0)
     seen: set[str] = set()
     calls, most = 0, Usage()
-    for a, b in (game for pair in pairs(sides) for game in games(*pair)):
+    for a, b in (game for pair in plan.pairs(sides) for game in games(*pair)):
         requests = to_ask(
             judge,
             prompts,

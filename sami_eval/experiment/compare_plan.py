@@ -19,7 +19,7 @@ from sami_eval.experiment.corrected import People, read_people
 from sami_eval.experiment.plan import check_server, fields_of, identities, models_of, resolve
 from sami_eval.experiment.settings import CompareSettings
 from sami_eval.generate import EngineChoice, GenerateSettings, chosen_engine, models, standing
-from sami_eval.generate.contenders import Contender, pairs
+from sami_eval.generate.contenders import Contender, baseline, pairs
 from sami_eval.judge.rendering import wrong_references
 from sami_eval.judge.seats import JudgeChoice, Seat, take_seats
 from sami_eval.ledger.store import key
@@ -38,7 +38,7 @@ class ComparePlan:
     embedded: they are the embedded world's, and all that run stand on the embedded base.
     sides: the contenders as named, adapters that are missing standing as their base.
     judge: its name, prompts and patterns; seats: who judges by them, several in an ensemble.
-    people: votes that correct the judge.
+    people: votes that correct the judge. against: the side that each other one meets, or None.
     """
 
     settings: CompareSettings
@@ -56,6 +56,7 @@ class ComparePlan:
     generate: GenerateSettings
     notes: tuple[str, ...]
     people: People | None = None
+    against: str | None = None
 
     @property
     def client(self) -> ClientSettings:
@@ -66,6 +67,10 @@ class ComparePlan:
     def orders(self) -> tuple[Order, ...]:
         """Which contender is shown first, order by order."""
         return ("a", "b") if self.settings.orders == "both" else ("a",)
+
+    def pairs(self, sides: Sequence[Contender]) -> list[tuple[Contender, Contender]]:
+        """Which sides meet; sides: the contenders as they are now."""
+        return pairs(sides, self.against)
 
     @property
     def judge_models(self) -> str | None:
@@ -120,6 +125,7 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
     client = engine.client
     # A name that means nothing is said before questions are fetched or an adapter is trained.
     sides = resolve(settings.contenders, base_spec, client, config, lambda spec, base: base)
+    against = settings.against and baseline(settings.against, settings.contenders, sides)
     named = models_of(sides)
     task, passed_over = _task(settings, config)
     found = questions.choose(task, settings.prompts, named)
@@ -145,17 +151,20 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
         seats,
         _generate_settings(settings, found.embedded, shown, engine),
         (*passed_over, *found.notes, *notes, *(one for one in said if one)),
-        _people(settings, sides, asked),
+        _people(settings, pairs(sides, against), asked),
+        against,
     )
 
 
 def _people(
-    settings: CompareSettings, sides: Sequence[Contender], asked: Sequence[Prompt]
+    settings: CompareSettings,
+    meeting: Sequence[tuple[Contender, Contender]],
+    asked: Sequence[Prompt],
 ) -> People | None:
     """People's votes; None where none are given."""
     if settings.votes is None:
         return None
-    names = [(a.name, b.name) for a, b in pairs(sides)]
+    names = [(a.name, b.name) for a, b in meeting]
     return read_people(settings.votes, settings.vote_names, names, [one.id for one in asked])
 
 

@@ -58,6 +58,7 @@ class Document(TypedDict):
     """Everything a table, a report or a reviewer needs.
 
     measures: what the judge looks at; None where only who made it knows.
+    against: the contender that each other one was compared with, as `b`; there is no ranking then.
     """
 
     schema: Literal["sami-eval/comparison/1"]
@@ -75,6 +76,7 @@ class Document(TypedDict):
     run: str
     date: str
     contenders: list[ContenderRow]
+    against: str | None
     comparisons: list[ComparisonRow]
     ranking: list[RankRow]
     cost_usd: float | None

@@ -240,6 +240,7 @@ def _document(
         "embedded": False,
         "settings": {"scores_unused": scores_unused(verdicts)},
         "contenders": [_contender(name, path) for name in names],
+        "against": None,
         "comparisons": [comparison_row(comparison) for comparison in comparisons],
         "ranking": rank_rows(round_robin(comparisons)),
         "tokens": {"prompt": 0, "completion": 0},

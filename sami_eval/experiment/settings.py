@@ -55,6 +55,10 @@ class CompareSettings:
             positional=True,
         ),
     ]
+    against: Annotated[
+        str | None,
+        Flag("Compare each with this one of them alone.", Group.COMPARED, value="NAME"),
+    ] = None
     task: Annotated[str | None, Flag("What they answer.", Group.COMPARED)] = None
     prompts: Annotated[
         Path | None, Flag("Questions: FastChat question.jsonl or our JSONL.", Group.COMPARED)

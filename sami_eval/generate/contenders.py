@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 from sami_eval.core.config import Config
+from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Model
 from sami_eval.generate import recipes
 from sami_eval.generate.recipes import methods_in
@@ -57,9 +59,28 @@ def _name(models: Sequence[Model], seeds: Sequence[int], others: Sequence[Conten
     return name
 
 
-def pairs(sides: Sequence[Contender]) -> list[tuple[Contender, Contender]]:
-    """Every two sides once, in the order they were named."""
-    return [(a, b) for i, a in enumerate(sides) for b in sides[i + 1 :]]
+def baseline(name: str, specs: Sequence[str], sides: Sequence[Contender]) -> str:
+    """The name of the side that is called so, by its name or as it was typed.
+
+    specs: the contenders as typed. Raises UsageError where none is.
+    """
+    names = [side.name for side in sides]
+    if name not in names and name in specs and len(specs) == len(sides):
+        return names[specs.index(name)]
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean `{close[0]}`?" if close else f"contenders: {', '.join(names)}"
+        raise UsageError(f"`--against {name}`: no contender `{name}`", hint)
+    return name
+
+
+def pairs(
+    sides: Sequence[Contender], against: str | None = None
+) -> list[tuple[Contender, Contender]]:
+    """Every two sides once, in the order they were named; against: each other one with this."""
+    if against is None:
+        return [(a, b) for i, a in enumerate(sides) for b in sides[i + 1 :]]
+    return [(a, b) for b in sides if b.name == against for a in sides if a is not b]
 
 
 def games(a: Contender, b: Contender) -> list[tuple[Model, Model]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sami_eval.report import cell, comparison_words, unanswered
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 ORDERS = {"both": "both orders", "one": "one order", "mixed": "one order or both, by pair"}
 JUDGE_WIDTH = 22
+ALONE_WIDTH, THAN_WIDTH = 18, 11
 RATES = Plot("0% – 50% – 100%", value=5, interval=6)
 
 
@@ -42,7 +44,8 @@ def report(document: Document, verbose: bool = False) -> Report:
         verdict, *others = words
         paragraphs += [[categories(rows[0])], [said(verdict, style="bold"), said(*others)]]
     else:
-        paragraphs += [[ranking(document)], [pairs(document)], [said(*words)]]
+        ranked: list[list[Block]] = [] if document["against"] else [[ranking(document)]]
+        paragraphs += [*ranked, [pairs(document)], [said(*words)]]
     if any(row["judges"] for row in rows):
         paragraphs += [[judges(document)]]
     return [*paragraphs, [Facts(tuple(fact_rows(document)))], *ending(document, verbose)]
@@ -86,16 +89,33 @@ def categories(row: ComparisonRow) -> Table:
 
 
 def pairs(document: Document) -> Table:
-    """Every pair of a round robin."""
-    turns = Column("turns", wide=True)
+    """Every pair of a round robin; or every contender beside one, which it is better than, or not.
+
+    A significant row alone does not say which way: beside one contender, its last cell does.
+    """
+    against = document["against"]
     rows = []
     for row in document["comparisons"]:
-        names = cell.pair(row["a"], row["b"])
-        rows.append(_tally(names, row, row["p_adjusted"]))
+        names = cell.text(row["a"], ALONE_WIDTH) if against else cell.pair(row["a"], row["b"])
         corrected = f"{names.text} by votes"
-        rows += _by_votes(row, Cell(corrected, (corrected,), "  by votes"))
-    heads = columns("pair", turns, "win", "tie", "loss", "win rate", "95% CI", "p (Holm)")
-    return Table(heads, (tuple(rows),), plot=RATES)
+        told = [
+            _tally(names, row, row["p_adjusted"]),
+            *_by_votes(row, Cell(corrected, (corrected,), "  by votes")),
+        ]
+        if against:
+            words = [cell.text(comparison_words.direction(row)), *[EMPTY] * (len(told) - 1)]
+            told = [
+                replace(one, cells=(*one.cells, word))
+                for one, word in zip(told, words, strict=True)
+            ]
+        rows += told
+    turns = Column("turns", wide=True)
+    heads: list[str | Column] = [turns, "win", "tie", "loss", "win rate", "95% CI", "p (Holm)"]
+    if against:
+        short = f"than {shorten(against, THAN_WIDTH)}"
+        heads.append(Column(f"than {against}", short, left=True))
+    first = "contender" if against else "pair"
+    return Table(columns(first, *heads), (tuple(rows),), plot=RATES)
 
 
 def _tally(name: Cell, row: TallyRow, p: float | None, total: bool = False) -> Row:

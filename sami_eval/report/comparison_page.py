@@ -35,12 +35,15 @@ class Run:
 def comparison_page(run: Run) -> str:
     """The report. Every text of a model or a judge is escaped."""
     document = run.document
-    several = len(document["comparisons"]) > 1
+    several, against = len(document["comparisons"]) > 1, document["against"]
     first = document["comparisons"][0]
     rule: Rule = "average" if document["rule"] == "average" else "conservative"
     parts: dict[str, Any] = {
-        "ranking": comparison.ranking(document) if several else None,
+        "several": several,
+        "ranking": comparison.ranking(document) if several and not against else None,
         "matrix": comparison.matrix(document),
+        "beside": comparison.pairs(document) if several and against else None,
+        "against": against,
         "results": list(_tables(document)),
         "facts": list(fact_rows(document)),
         "names": (first["a"], first["b"]),
@@ -74,7 +77,9 @@ def _headline(document: Document) -> str:
         row = comparisons[0]
         rate = f"{row['a']} wins {figures.percent(row['win_rate'])} against {row['b']}"
         interval = figures.interval_text(row["interval"])
-        return f"{rate} [{interval}]: {comparison_words.verdict(row)}"
+        return f"{rate} [{interval}]: {comparison_words.verdict(row, document['against'])}"
+    if document["against"]:
+        return f"{comparison_words.beside(document)}, at 5% after Holm"
     best = document["ranking"][0]
     if best["tied_with_next"]:
         return f"{best['model']} ranks first, and cannot be told apart from the next"
@@ -86,7 +91,7 @@ def _tables(document: Document) -> Iterator[tuple[str, str, Table]]:
     several = len(document["comparisons"]) > 1
     for row in document["comparisons"]:
         name = f"{row['a']} : {row['b']}" if several else ""
-        yield name, comparison_words.verdict(row), comparison.categories(row)
+        yield name, comparison_words.verdict(row, document["against"]), comparison.categories(row)
         if row["judges"]:
             words = "the result above is what most of them say, turn by turn"
             alone: Document = {**document, "comparisons": [row]}

@@ -20,21 +20,23 @@ def lines(document: Document) -> Iterator[str]:
     if len(document["comparisons"]) == 1:
         yield from _of_pair(document)
         return
+    against = document["against"]
     for row in document["comparisons"]:
-        yield f"{row['a']} : {row['b']}  {verdict(row)}"
+        yield f"{row['a']} : {row['b']}  {verdict(row, against)}"
         yield from (f"  {line}" for line in _corrected(row))
+    over = f"the {len(document['comparisons'])} against {against}" if against else "pairs"
     if any(row["seeds"] is not None for row in document["comparisons"]):
         yield (
             "intervals cover the choice of questions, and training seeds where a contender has "
-            "several; those of strengths do not; p by Holm over pairs"
+            f"several{'' if against else '; those of strengths do not'}; p by Holm over {over}"
         )
     else:
-        yield "intervals cover the choice of questions, not training seeds; p by Holm over pairs"
+        yield f"intervals cover the choice of questions, not training seeds; p by Holm over {over}"
 
 
 def _of_pair(document: Document) -> Iterator[str]:
     row = document["comparisons"][0]
-    yield verdict(row)
+    yield verdict(row, document["against"])
     yield from _corrected(row)
     if row["categories_p_value"] is not None:
         differ = "differ" if row["categories_p_value"] <= SIGNIFICANT else "do not differ"
@@ -48,10 +50,30 @@ def _of_pair(document: Document) -> Iterator[str]:
     yield _coverage(row, document)
 
 
-def verdict(row: ComparisonRow) -> str:
-    """Who won, whether it may be noise, and how many questions would tell."""
+def direction(row: ComparisonRow) -> str:
+    """Whether a is "better" or "worse" than b, "-" where that may be noise."""
+    if not row["significant"] or row["win_rate"] is None:
+        return "-"
+    return "better" if row["win_rate"] > 0.5 else "worse"
+
+
+def beside(document: Document) -> str:
+    """How many contenders are better than the one they were all compared with, and how many not."""
+    found = list(map(direction, document["comparisons"]))
+    better = f"{found.count('better')} of {len(found)} better than {document['against']}"
+    return f"{better}, {found.count('worse')} worse"
+
+
+def verdict(row: ComparisonRow, against: str | None = None) -> str:
+    """Who won, whether it may be noise, and how many questions would tell.
+
+    against: the contender that all are compared with: of it, nothing is said but beside another.
+    """
     if row["win_rate"] is None:
         return "no verdicts: nothing can be said"
+    if row["significant"] and against:
+        found = f"{row['a']} is {direction(row)} than {against}"
+        return f"{found}: {percent(row['win_rate'])}, significant at 5%"
     if row["significant"]:
         better, worse = (row["a"], row["b"]) if row["win_rate"] > 0.5 else (row["b"], row["a"])
         rate = max(row["win_rate"], 1 - row["win_rate"])

@@ -44,6 +44,7 @@ def agreed(name: str = "x") -> AgreementDocument:
 RESULTS: dict[str, tuple[Finished, str]] = {
     "comparison": (PAIR, "45.6–65.6"),
     "round robin": (THREE, "45.6–65.6"),
+    "against": ({**THREE, "against": "base", "ranking": []}, "better"),
     "passk": (FOUR, "14.2 ± 0.3"),
     "agreement": (agreed(), "75.0%"),
     "mtbench": (reproduction("mtbench", embedded=False), "58.15%"),
