@@ -249,7 +249,7 @@ class ReproduceSettings:
     """What `sami-eval reproduce` was asked to do."""
 
     scale: Annotated[
-        str, Flag("embedded | paper | one-gpu, or a TOML file of your own.", Group.ASKED)
+        str, Flag("embedded | laptop | paper | one-gpu, or a TOML file of your own.", Group.ASKED)
     ] = "embedded"
     seed: Annotated[Amount, Flag("Of prompts, training, sampling: all of it.", Group.ASKED)] = 0
     start: Annotated[

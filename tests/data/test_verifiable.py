@@ -102,9 +102,15 @@ def test_every_category_of_mt_bench_has_four_principles_of_its_own() -> None:
 
 
 def test_all_bundled_constitutions_can_be_read() -> None:
-    assert {"verifiable", "verifiable-math"} <= set(constitution_files())
+    assert {"verifiable", "verifiable-few", "verifiable-math"} <= set(constitution_files())
     assert set(constitution_files()) == {p.stem for p in (ROOT / "constitutions").glob("*.toml")}
     assert all(read_constitution(path) for path in constitution_files().values())
+
+
+def test_the_few_are_of_the_many_one_a_category() -> None:
+    few = read_constitution("verifiable-few")
+    assert [PRINCIPLES[one.id] for one in few] == list(few)
+    assert sorted(name for one in few for name in one.categories) == sorted(MTBENCH_CATEGORIES)
 
 
 def test_there_are_twenty_prompts_a_category_and_none_twice() -> None:

@@ -210,7 +210,7 @@ def test_a_file_from_before_the_steps_is_told_what_replaced_its_tables(
 def test_an_unknown_scale_lists_the_known(spec: str, said: str) -> None:
     with pytest.raises(UsageError, match=said) as caught:
         read_scale(spec)
-    assert "embedded, one-gpu, paper" in caught.value.hint
+    assert "embedded, laptop, one-gpu, paper" in caught.value.hint
 
 
 def test_like_names_a_bundled_scale(tmp_path: Path) -> None:
