@@ -18,6 +18,7 @@ import math
 import re
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -171,8 +172,13 @@ class LoopbackJudge:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
+        with suppress(RuntimeError):  # it has died already
+            self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
+
+    def die(self) -> None:
+        """End in mid-answer; called by the script."""
+        self._stop.set()
 
     @property
     def url(self) -> str:

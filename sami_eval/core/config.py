@@ -8,9 +8,8 @@ judge-model = "openai:gpt-4o"
 base = "meta-llama/Llama-3.1-8B"
 adapter = "out/my-adapter"
 
-[servers.ours]                            # `ours:llama` is asked there, with that key alone
+[servers.ours]                            # `ours:llama` is asked there: core/servers.py
 base_url = "http://127.0.0.1:8000/v1"
-key = "OUR_KEY"                           # the variable that holds it; without, no key is sent
 
 [prices."gpt-4o"]                         # USD per million tokens
 input = 2.5
@@ -19,9 +18,7 @@ output = 10.0
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,19 +26,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from sami_eval.core import address
-from sami_eval.core.errors import UsageError
+from sami_eval.core.errors import UsageError, did_you_mean
 from sami_eval.core.files import Toml, read_toml, shown
+from sami_eval.core.servers import NOT_A_VARIABLE, WRITE_KEY, Server, is_variable, read_server
 from sami_eval.core.shape import MisfitError, Within, fit
 
 FILE_NAME = "sami-eval.toml"
 MODEL_FIELDS = ("base", "adapter", "revision", "engine", "chat_template", "base_url", "key")
-SERVER_FIELDS = ("base_url", "key")
 DEFAULT_FIELDS = ("base", "judge", "judge-model", "base-url", "key", "engine", "task")
 TASKS = ("mtbench", "gsm8k")  # of `compare` and of `passk`
 ENGINES = ("auto", "vllm", "hf")  # what generates in this process
 CHOSEN = "SAMI_EVAL_CONFIG"  # names the file to read, wherever it lies and whoever owns it
-# Words that mean something else in front of a colon.
-_TAKEN = ("openai", "azure", "anthropic", "gemini", "openrouter", "hf", "vllm", "http", "https")
 MOST_USD = 1e6  # a million tokens never cost more; a larger number is a slip
 PRICED = "write input = 2.5 and output = 10.0, in USD per million tokens"
 
@@ -60,14 +55,15 @@ class Config:
 
     root: the folder that holds `.sami-eval/`, `adapters/` and `runs/`: the file's, else the
         current one.
-    models: name -> fields of MODEL_FIELDS. servers: name -> fields of SERVER_FIELDS.
+    models: name -> fields of MODEL_FIELDS. servers: by the name that stands in
+        front of a model.
     said: warnings given so far.
     """
 
     root: Path
     path: Path | None = None
     models: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    servers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    servers: Mapping[str, Server] = field(default_factory=dict)
     prices: Mapping[str, Price] = field(default_factory=dict)
     defaults: Mapping[str, str] = field(default_factory=dict)
     said: set[str] = field(default_factory=set, compare=False, repr=False)
@@ -151,23 +147,15 @@ def read_config(path: Path) -> Config:
             name: _texts(file, row, MODEL_FIELDS, ("models", name))
             for name, row in _table(file, "models").items()
         },
-        servers={name: _server(file, row, name) for name, row in _table(file, "servers").items()},
+        servers={
+            name: read_server(file, row, name) for name, row in _table(file, "servers").items()
+        },
         prices={
             name: _price(file, row, ("prices", name))
             for name, row in _table(file, "prices").items()
         },
         defaults=_texts(file, plain, DEFAULT_FIELDS),
     )
-
-
-def _server(file: Toml, row: Any, name: str) -> Mapping[str, str]:
-    if name in _TAKEN or not re.fullmatch(r"[\w.-]+", name):
-        hint = f"a word of your own; `{name}:` means something else"
-        file.bad(("servers", name), f"`{name}` is no name for a server", hint)
-    if isinstance(row, dict) and "base_url" not in row:
-        hint = 'write base_url = "http://127.0.0.1:8000/v1"'
-        file.bad(("servers", name), f"server `{name}` has no `base_url`", hint)
-    return _texts(file, row, SERVER_FIELDS, ("servers", name))
 
 
 def _table(file: Toml, name: str) -> Mapping[str, Any]:
@@ -182,9 +170,8 @@ def _known(
 ) -> None:
     for key in row:
         if key not in fields:
-            close = difflib.get_close_matches(key, fields, n=1)
-            hint = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(fields)}"
-            file.bad((*table, key), f"unknown key `{'.'.join((*table, key))}`", hint)
+            said = f"unknown key `{'.'.join((*table, key))}`"
+            file.bad((*table, key), said, did_you_mean(key, fields))
 
 
 def _texts(
@@ -209,10 +196,8 @@ def _check_server(file: Toml, row: Mapping[str, str], table: tuple[str, ...]) ->
             hint = 'name a variable that holds the key: key = "OUR_KEY"'
             said = f"`{name}` `{address.shown(row[name])}` {fault}"
             file.bad((*table, name), said, hint)
-    if "key" in row and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", row["key"]):
-        hint = 'write key = "OUR_KEY", and export OUR_KEY=... in your shell'
-        said = f"`{'.'.join((*table, 'key'))}` is not the name of an environment variable"
-        file.bad((*table, "key"), said, hint)
+    if "key" in row and not is_variable(row["key"]):
+        file.bad((*table, "key"), f"`{'.'.join((*table, 'key'))}` {NOT_A_VARIABLE}", WRITE_KEY)
 
 
 def _price(file: Toml, row: Any, table: tuple[str, ...]) -> Price:

@@ -10,6 +10,9 @@ where there is one, and the next command to type.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 _SHOWN = 60  # letters of one value: enough to find it again
 
 
@@ -48,3 +51,10 @@ def shown(value: object, bare: bool = False) -> str:
     text = repr(value)
     text = text[1:-1] if bare and isinstance(value, str) else text
     return f"`{text if len(text) <= _SHOWN else text[: _SHOWN - 3] + '...'}`"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint for a misspelt word: the nearest of those there are, else all of them."""
+    names = list(known)
+    close = difflib.get_close_matches(word, names, n=1)
+    return f"did you mean `{close[0]}`?" if close else f"known: {', '.join(names)}"

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
+from sami_eval.core.servers import Allowance
 from sami_eval.core.settings import Amount, Temperature
 from sami_eval.core.shape import Id, Name, Whole, Within
 
@@ -69,6 +70,8 @@ class Model:
     key_variable: environment variable with the server's key; None: OPENAI_API_KEY where the user
         named the address or it is OpenAI's own, no key else.
     source: the .gguf file that the folder `base` was converted from.
+    replicas: addresses that are asked in turn, base_url the first of them; empty where it is one.
+    allowance: what its server is asked at most.
     """
 
     name: str
@@ -82,6 +85,8 @@ class Model:
     tokenizer: str | None = None
     key_variable: str | None = None
     source: str | None = field(default=None, compare=False)
+    replicas: tuple[str, ...] = ()
+    allowance: Allowance | None = field(default=None, compare=False)
 
     @property
     def named(self) -> str:

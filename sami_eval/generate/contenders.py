@@ -12,7 +12,7 @@ from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Model
 from sami_eval.generate import recipes
 from sami_eval.generate.recipes import methods_in
-from sami_eval.server.endpoint import at_server
+from sami_eval.server.named import at_server
 
 
 @dataclass(frozen=True, slots=True)

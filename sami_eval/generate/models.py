@@ -3,7 +3,8 @@
 1. a name under `[models]` in sami-eval.toml
 2. a recipe (`base`, `sft`, `sami@1,2,3`): an adapter under adapters/ for the current base
 3. a folder with adapter_config.json, a local model folder, or a .gguf file
-4. `openai:MODEL`: any compatible server; `azure:DEPLOYMENT`; `X:MODEL` under [servers.X]
+4. `openai:MODEL`: any compatible server; `azure:`, `anthropic:`, `gemini:`, `openrouter:`;
+   `X:MODEL` under [servers.X]
 5. a recorded file of answers
 6. a hub id, `ID@REVISION` for another than its main one
 """
@@ -23,7 +24,7 @@ from sami_eval.data.answers import read_answers
 from sami_eval.generate import fingerprints, gguf, grounds, peft_folder, recipes
 from sami_eval.generate.recipes import ADAPTERS, find_methods, methods_in
 from sami_eval.ledger.store import key
-from sami_eval.server.endpoint import served
+from sami_eval.server.named import nearest, served
 
 # (recipe with one seed, base) -> its adapter on that base; raises UsageError where it is missing.
 Ensure = Callable[[str, Model], Model]
@@ -284,14 +285,15 @@ def _hub_adapter(repo: str, commit: str) -> Path | None:
 
 
 def _unknown(spec: str, config: Config) -> UsageError:
-    name, at, seeds = spec.rpartition("@")
-    if at and "," in seeds:  # several seeds: of a recipe, or of nothing
+    name, mark, seeds = spec.rpartition("@")
+    if mark and "," in seeds:  # several seeds: of a recipe, or of nothing
         return UsageError(
             f"`{spec}`: `{name}` is no recipe, and nothing else has seeds",
             f"name each model by itself, or a recipe: sami@{seeds}; sami-eval ls models lists them",
         )
     known = [listed.name for listed in list_models(config)]
-    close = difflib.get_close_matches(spec, known, n=2)
+    at = nearest(spec, config)
+    close = [at] if at else difflib.get_close_matches(spec, known, n=2)
     meant = f"did you mean {' or '.join(f'`{name}`' for name in close)}? " if close else ""
     return UsageError(
         f"unknown model `{spec}`",

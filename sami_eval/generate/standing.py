@@ -10,12 +10,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from sami_eval.core import address as addresses
 from sami_eval.core.types import SERVED, Model
 from sami_eval.embedded import BASE_DIR
 from sami_eval.generate import card
 from sami_eval.generate.fingerprints import folder_fingerprint
-from sami_eval.server.endpoint import address_of
+from sami_eval.server.endpoint import shown_address
 
 EMBEDDED = "the embedded base"
 
@@ -53,7 +52,7 @@ def base_name(model: Model) -> str | None:
 
 def address(model: Model, base_url: str | None) -> str | None:
     """Where a model is asked, without keys; None where no server is."""
-    return addresses.shown(address_of(model, base_url)) if model.engine in SERVED else None
+    return shown_address(model, base_url) if model.engine in SERVED else None
 
 
 def difference(models: Sequence[Model], base_url: str | None) -> str | None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
-from sami_eval.core.errors import UsageError
+from sami_eval.core.errors import UsageError, did_you_mean
 from sami_eval.core.files import Toml, bundled, read_toml
 from sami_eval.core.settings import Temperature
 from sami_eval.core.shape import MisfitError, Whole, Within, fit
@@ -77,7 +76,7 @@ def read_judge(name_or_path: str) -> Judge:
         return _read(Path(name_or_path))
     files = judge_files()
     if name_or_path not in files:
-        hint = f"{_did_you_mean(name_or_path, files)}; sami-eval ls judges"
+        hint = f"{did_you_mean(name_or_path, files)}; sami-eval ls judges"
         raise UsageError(f"no judge `{name_or_path}`", hint)
     return _read(files[name_or_path])
 
@@ -88,11 +87,6 @@ def replaced(judge: Judge, asked: str) -> str | None:
     if not own.is_file() or found.resolve() == own.resolve() or asked != found.stem:
         return None
     return f"judge `{asked}`: {found} is used, not the one that comes with sami-eval"
-
-
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"did you mean `{close[0]}`?" if close else f"known: {', '.join(known)}"
 
 
 _Words = Annotated[str, Whole("a text", filled=True)]
@@ -166,7 +160,7 @@ def _check_known(file: Toml, row: Mapping[str, object], names: Sequence[str], *t
     for name in row:
         if name not in names:
             said = f"unknown field `{'.'.join((*table, name))}`"
-            file.bad((*table, name), said, _did_you_mean(name, names))
+            file.bad((*table, name), said, did_you_mean(name, names))
 
 
 _NOT_ASKED: dict[str, Any] = {
@@ -278,7 +272,7 @@ def _template(file: Toml, name: str, text: object, needed: set[str]) -> str:
     if missing := sorted(needed - found):
         file.bad(at, f"`{field}` lacks `{{{missing[0]}}}`", "every answer must be shown")
     if unknown := sorted(found - needed):
-        hint = _did_you_mean(unknown[0], sorted(needed))
+        hint = did_you_mean(unknown[0], sorted(needed))
         file.bad(at, f"`{field}` has an unknown `{{{unknown[0]}}}`", hint)
     return text.strip()
 

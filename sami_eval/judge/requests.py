@@ -108,7 +108,10 @@ def judge_model(judge: Judge) -> Model:
     if name and engine == "azure":
         return Model(name, name, engine="azure")
     asked = f"`{judge.model}`" if judge.model else "no model"
-    hint = "--judge-model openai:NAME, azure:DEPLOYMENT, vllm:ID, hf:ID, or X:NAME of [servers.X]"
+    hint = (
+        "--judge-model openai:NAME (azure:, anthropic:, gemini:, openrouter: likewise), vllm:ID, "
+        "hf:ID, or X:NAME of [servers.X]"
+    )
     raise UsageError(f"judge `{judge.name}` has {asked}", hint)
 
 

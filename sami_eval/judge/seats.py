@@ -19,7 +19,7 @@ from sami_eval.judge import (
     read_judge_prompts,
     replaced,
 )
-from sami_eval.server.endpoint import served
+from sami_eval.server.named import nearest, served
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +166,8 @@ def seat(
     if judge.model in config.models:
         hint = f"--judge-model hf:{judge.model} or vllm:{judge.model}"
         raise UsageError(f"`{judge.model}` runs in this process, and by which engine is open", hint)
+    if meant := nearest(judge.model or "", config):
+        raise UsageError(f"no server `{engine}`", f"did you mean `{meant}`?")
     if engine not in IN_PROCESS or not spec:
         return Seat(judge, judge_model(judge))
     found = models.resolve(spec, None, config=config, ensure=ensure)

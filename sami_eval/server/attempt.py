@@ -24,6 +24,7 @@ from sami_eval.server import dialect, endpoint, refusals, wire
 from sami_eval.server.budget import Limits
 from sami_eval.server.endpoint import masked
 from sami_eval.server.refusals import RESUMES, Place, Refusal
+from sami_eval.server.replicas import Replicas
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -49,6 +50,7 @@ class ClientSettings:
     give_up_after: so many requests in a row without a usable answer end the run.
     limits: money and pace, shared by all that is asked with these settings.
     dialects: what servers refused so far, by address and model; shared likewise.
+    replicas: which of a model's addresses answer; shared likewise.
     """
 
     base_url: str | None = None
@@ -61,19 +63,24 @@ class ClientSettings:
     give_up_after: int = 3
     limits: Limits = field(default_factory=Limits)
     dialects: dict[tuple[str, str], set[str]] = field(default_factory=dict, compare=False)
+    replicas: Replicas = field(default_factory=Replicas, compare=False)
 
 
 class Temporary(Exception):
     """An attempt failed in a way that the next one may not; wait_s as the server asked.
 
     usage: None where the call's end was not seen: the server may have answered, and may bill it.
+    busy: it answers, and has too much to do.
     """
 
-    def __init__(self, why: str, wait_s: float = 0.0, usage: Usage | None = _NOTHING) -> None:
+    def __init__(
+        self, why: str, wait_s: float = 0.0, usage: Usage | None = _NOTHING, busy: bool = False
+    ) -> None:
         super().__init__(why)
         self.why = why
         self.wait_s = wait_s
         self.usage = usage
+        self.busy = busy
 
 
 class Adapted(Exception):
@@ -97,6 +104,35 @@ class Connections:
 
     async def try_once(self, request: Request) -> tuple[Reply, Usage | None]:
         """The reply and what it is paid by; None where its server does not say."""
+        urls = endpoint.addresses_of(request.model, self.settings.base_url)
+        replicas, url = self.settings.replicas, self.settings.replicas.choose(urls)
+        try:
+            with replicas.asking(url):
+                found = await self._ask(request, url)
+        except Temporary as failure:
+            if not failure.busy and replicas.failed(url):
+                self._say_left_out(request.model, url, failure.why)
+            raise
+        except Adapted:
+            replicas.answered(url)
+            raise
+        except SamiEvalError as error:
+            if replicas.failed(url, for_good=True) and replicas.left(urls):
+                self._say_left_out(request.model, url, error.message)
+                raise Temporary(error.message) from None
+            raise
+        replicas.answered(url)
+        return found
+
+    def _say_left_out(self, model: Model, url: str, why: str) -> None:
+        left = len(self.settings.replicas.left(model.replicas))
+        if left:
+            self.progress.say(
+                f"`{model.base}` is not asked at {address.shown(url)} any more: {why}; "
+                f"{left} of its {len(model.replicas)} replicas are"
+            )
+
+    async def _ask(self, request: Request, url: str) -> tuple[Reply, Usage | None]:
         import openai
 
         left_out = set(self._dialect(request.model))
@@ -107,7 +143,7 @@ class Connections:
             async with asyncio.timeout(timeout_s):
                 # The raw text costs half the time of the SDK's typed objects, and a malformed body
                 # is then ours to notice.
-                text = await self._client(request.model).post(
+                text = await self._client(request.model, url).post(
                     "/chat/completions", cast_to=str, body=body, options=_WHERE_ASKED
                 )
             reply = replace(wire.read_completion(text), left_out=asked_so)
@@ -126,11 +162,11 @@ class Connections:
         except openai.APIStatusError as error:
             refusal = refusals.read_refusal(error.status_code, error.response.text)
             headers = error.response.headers
-        reply = self._read_refusal(refusal, headers, request, body, left_out)
+        at = Place(address.shown(url), endpoint.key_variable(request.model), request.model.base)
+        reply = self._read_refusal(refusal, headers, request.model, at, body, left_out)
         return replace(reply, left_out=asked_so), Usage()
 
-    def _client(self, model: Model) -> AsyncOpenAI:
-        url = endpoint.address_of(model, self.settings.base_url)
+    def _client(self, model: Model, url: str) -> AsyncOpenAI:
         variable = endpoint.key_variable(model)
         if (url, variable) not in self.clients:
             self.clients[url, variable] = endpoint.connect(url, model.engine, variable)
@@ -140,7 +176,8 @@ class Connections:
         self,
         refusal: Refusal,
         headers: Mapping[str, str],
-        request: Request,
+        model: Model,
+        at: Place,
         body: Mapping[str, object],
         left_out: Collection[str],
     ) -> Reply:
@@ -149,17 +186,16 @@ class Connections:
         refusal = refusals.without_echo(refusal, body)
         change = refusals.adaptation(refusal, body, left_out)
         if change is not None:
-            self._adapt(change, request.model)
+            self._adapt(change, model)
             raise Adapted
         if status == 403 and refusal.is_filter:
             return Reply("", failure=wire.CONTENT_FILTER)
-        url = endpoint.address_of(request.model, self.settings.base_url)
-        at = Place(address.shown(url), endpoint.key_variable(request.model), request.model.base)
         refusals.check_final(refusal, words, at, address.shown(headers.get("location", "")))
         if status in _TEMPORARY or status >= 500:
             # An error inside a body may come after the answer was paid for.
             usage, where = (Usage(), str(status)) if headers else (None, "an error inside a reply")
-            raise Temporary(f"{where}: {words}", self._wait_asked(headers, words), usage)
+            wait_s = self._wait_asked(headers, words)
+            raise Temporary(f"{where}: {words}", wait_s, usage, busy=status in _TEMPORARY)
         if refusal.failure is not None:
             return Reply("", failure=refusal.failure)
         self._check_repeated(words, status)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sami_eval.core.calls import Request
@@ -209,24 +209,43 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one run's calls share, contenders and judges alike. said: what is not said again."""
+    """What one run's calls share, contenders and judges alike. said: what is not said again.
+
+    servers: the paces of servers that have their own, of requests and of tokens, by name.
+    """
 
     budget: Budget = field(default_factory=Budget)
     requests: Pace | None = None
     tokens: Pace | None = None
     said: set[str] = field(default_factory=set)
+    servers: dict[str, tuple[Pace | None, Pace | None]] = field(default_factory=dict)
 
     def wait_s(self, request: Request) -> float:
         """Take a request's turn; the seconds until it comes."""
-        by_requests = self.requests.take(1) if self.requests else 0.0
-        by_tokens = self.tokens.take(_size(most_tokens(request))) if self.tokens else 0.0
-        return max(by_requests, by_tokens)
+        amounts = (1, _size(most_tokens(request)))
+        waits = (
+            pace.take(amount)
+            for paces in self._paces(request)
+            for pace, amount in zip(paces, amounts, strict=True)
+            if pace is not None
+        )
+        return max(waits, default=0.0)
 
     def settle(self, request: Request, usage: Usage | None) -> None:
         """A call has ended with this usage, None where its end was not seen."""
         self.budget.settle(request, usage)
-        if self.tokens and usage is not None:
-            self.tokens.give_back(_size(most_tokens(request)) - _size(usage))
+        for _, tokens in self._paces(request):
+            if tokens and usage is not None:
+                tokens.give_back(_size(most_tokens(request)) - _size(usage))
+
+    def _paces(self, request: Request) -> Iterator[tuple[Pace | None, Pace | None]]:
+        """Of requests and of tokens: the run's, and those of the server that is asked."""
+        yield self.requests, self.tokens
+        own = request.model.allowance
+        if own is not None:
+            if own.server not in self.servers:
+                self.servers[own.server] = (_pace(own.rpm), _pace(own.tpm))
+            yield self.servers[own.server]
 
 
 def limits_of(
@@ -243,8 +262,11 @@ def limits_of(
     budget = Budget(prices, _positive("--max-cost", max_cost, "5  (USD)"), purse)
     requests = _positive("--rpm", rpm, "500  (requests a minute)")
     tokens = _positive("--tpm", tpm, "100000  (tokens a minute)")
-    of_requests, of_tokens = (Pace(n) if n is not None else None for n in (requests, tokens))
-    return Limits(budget, of_requests, of_tokens)
+    return Limits(budget, _pace(requests), _pace(tokens))
+
+
+def _pace(a_minute: float | None) -> Pace | None:
+    return None if a_minute is None else Pace(a_minute)
 
 
 def _positive(flag: str, value: object, example: str) -> float | None:

@@ -76,6 +76,18 @@ def complete_all(
     run_to_end(exchange)
 
 
+def _paced_by(model: Model) -> str | None:
+    """The server that says how many calls may be in flight there; None: the run says it."""
+    return model.allowance.server if model.allowance and model.allowance.concurrency else None
+
+
+def _at_once(requests: Sequence[Request], settings: ClientSettings) -> dict[str | None, int]:
+    """How many calls may be in flight, by who says it."""
+    own = {_paced_by(model): model.allowance for model in {request.model for request in requests}}
+    run = max(settings.concurrency, 1)
+    return {server: (server and said and said.concurrency) or run for server, said in own.items()}
+
+
 class _Exchange:
     """One call of complete_all: what its workers share."""
 
@@ -85,6 +97,7 @@ class _Exchange:
         self.settings = settings
         self.wanted = wanted
         self.connections = Connections(settings, progress)
+        self.places: dict[str | None, asyncio.Semaphore] = {}
         self.unseen = ""  # why the end of a call, the last such, was not seen
         self.failed_in_a_row = 0
         self.stop = asyncio.Event()
@@ -95,7 +108,9 @@ class _Exchange:
     ) -> None:
         """Let the workers empty the list; raise the first error after the others have stopped."""
         queue = iter(enumerate(requests))
-        n_workers = min(max(self.settings.concurrency, 1), len(requests))
+        at_once = _at_once(requests, self.settings)
+        self.places = {server: asyncio.Semaphore(n) for server, n in at_once.items()}
+        n_workers = min(sum(at_once.values()), len(requests))
         workers = [asyncio.create_task(self._work(queue, on_reply)) for _ in range(n_workers)]
         try:
             done, pending = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
@@ -129,13 +144,8 @@ class _Exchange:
         """The reply, its failure after the last attempt, or None where the run is being ended."""
         why, attempts = "", 0
         while attempts <= self.settings.max_retries:
-            if not await self._admitted(request):
-                return None
-            if not self.wanted(position):
-                self._settle(request, Usage())
-                raise _Elsewhere
             try:
-                reply = await self._settled_attempt(request)
+                reply = await self._attempt(position, request)
             except Adapted:
                 continue
             except Temporary as failure:
@@ -146,9 +156,18 @@ class _Exchange:
                 if await self._sleep(max(self._backoff(attempts), failure.wait_s)):
                     return None
             else:
-                self.failed_in_a_row = 0
+                self.failed_in_a_row = 0 if reply is not None else self.failed_in_a_row
                 return reply
         return self._gave_up(request, why)
+
+    async def _attempt(self, position: int, request: Request) -> Reply | None:
+        async with self.places[_paced_by(request.model)]:
+            if self.stop.is_set() or not await self._admitted(request):
+                return None
+            if not self.wanted(position):
+                self._settle(request, Usage())
+                raise _Elsewhere
+            return await self._settled_attempt(request)
 
     def _backoff(self, attempts: int) -> float:
         longest = min(self.settings.max_backoff_s, self.settings.backoff_s * 2.0 ** (attempts - 1))
@@ -205,6 +224,6 @@ class _Exchange:
     def _gave_up(self, request: Request, why: str) -> Reply:
         self.failed_in_a_row += 1
         if self.failed_in_a_row >= self.settings.give_up_after:
-            url = masked(endpoint.address_of(request.model, self.settings.base_url))
+            url = masked(endpoint.shown_address(request.model, self.settings.base_url))
             raise SamiEvalError(f"`{url}` gives no usable answers: {why}", RESUMES)
         return Reply("", failure=f"{API_FAILURE}: {why}")

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from sami_eval.core import address
 from sami_eval.core.address import OFFICIAL
-from sami_eval.core.config import Config
 from sami_eval.core.errors import KeyMissingError, UsageError
-from sami_eval.core.types import SERVED, Model
-from sami_eval.ledger.store import key
+from sami_eval.core.servers import VENDORS
+from sami_eval.core.types import Model
 from sami_eval.server import capped, wire
 
 if TYPE_CHECKING:
@@ -26,69 +23,24 @@ AZURE_KEY_VARIABLE = "AZURE_OPENAI_API_KEY"
 AZURE_URL_VARIABLE = "AZURE_OPENAI_ENDPOINT"
 AZURE_VERSION_VARIABLE = "OPENAI_API_VERSION"
 
-SERVERS = tuple(f"{engine}:" for engine in SERVED)  # what the spec of such a model begins with
-
 _used = {KEY_VARIABLE, AZURE_KEY_VARIABLE}  # variables whose values are masked in all that is said
 
 
-def at_server(spec: str, config: Config) -> str | None:
-    """`openai:NAME` or `azure:NAME` where a spec names a model at a server, None where not."""
-    row = _row(spec, config)
-    plain: str = row.get("base", "")
-    if plain.startswith(SERVERS):
-        return plain
-    return f"{row['engine']}:{plain}" if row.get("engine") in SERVED else None
+def own_key(at: Model | str) -> str | None:
+    """The variable of the vendor whose own address this is; None for any other address.
 
-
-def _row(spec: str, config: Config) -> Mapping[str, str]:
-    """What the file says of a spec; of `X:MODEL` with [servers.X], too."""
-    row = config.models.get(spec, {"base": spec})
-    server, mark, name = row.get("base", "").partition(":")
-    if not mark or server not in config.servers:
-        return row
-    return {**config.servers[server], **row, "base": name, "engine": "openai"}
-
-
-def served(spec: str, config: Config, base_url: str | None = None) -> Model | None:
-    """The model at a server that a spec names, with its address and its key's variable; or None.
-
-    base_url: what the user typed; else OPENAI_BASE_URL, the file's `base-url`, OpenAI's own. An
-        address of the model's own, or of its [servers] table, wins over all of them.
-    Raises UsageError for an address that is none or may hold a secret.
+    at: an address, or a model: of its replicas, all must be that vendor's.
     """
-    plain, row = at_server(spec, config), _row(spec, config)
-    if plain is None:
-        return None
-    engine, _, base = plain.partition(":")
-    if not base:
-        raise UsageError(f"`{spec}` names no model", f"e.g. `{spec.rstrip(':')}:gpt-4o`")
-    name = spec if spec in config.models else base
-    if engine == "azure":  # no --base-url changes its endpoint
-        url = row.get("base_url")
-        model = Model(name, base, engine="azure", base_url=url, key_variable=row.get("key"))
-        return replace(model, fingerprint=key("azure", address_of(model, None), base))
-    url, variable = _place(row, base_url, config)
-    _check_address(url)
-    where = None if address.normal(url) == OFFICIAL else address.normal(url)
-    facts = {"base_url": url, "key_variable": variable, "fingerprint": key("server", where, base)}
-    return Model(name, base, engine="openai", **facts)  # type: ignore[arg-type]
+    urls = (at,) if isinstance(at, str) else at.replicas or (at.base_url or OFFICIAL,)
+    variables = {_vendors_key(url) for url in urls}
+    return variables.pop() if len(variables) == 1 else None
 
 
-def _place(row: Mapping[str, str], base_url: str | None, config: Config) -> tuple[str, str | None]:
-    """Address and key's variable: the user's key follows the user's address, never a file's."""
-    typed = base_url or os.environ.get(URL_VARIABLE)
-    if "base_url" in row:
-        return row["base_url"], row.get("key") or _own_key(row["base_url"])
-    if typed:
-        return typed, row.get("key", KEY_VARIABLE)
-    if "base-url" in config.defaults:
-        url = config.defaults["base-url"]
-        return url, row.get("key") or config.defaults.get("key") or _own_key(url)
-    return OFFICIAL, row.get("key") or config.defaults.get("key") or KEY_VARIABLE
-
-
-def _own_key(url: str) -> str | None:
-    return KEY_VARIABLE if address.is_openai(url) else None
+def _vendors_key(url: str) -> str | None:
+    if address.is_openai(url):
+        return KEY_VARIABLE
+    hosts = {address.host_of(vendor.urls[0]): vendor.key for vendor in VENDORS.values()}
+    return hosts.get(address.host_of(url)) if url.startswith("https://") else None
 
 
 def is_default(model: Model) -> bool:
@@ -103,9 +55,19 @@ def address_of(model: Model, base_url: str | None) -> str:
     return model.base_url or base_url or os.environ.get(URL_VARIABLE) or OFFICIAL
 
 
+def addresses_of(model: Model, base_url: str | None) -> tuple[str, ...]:
+    """Every address that a model is asked at: several where it has replicas."""
+    return model.replicas or (address_of(model, base_url),)
+
+
+def shown_address(model: Model, base_url: str | None) -> str:
+    """Where a model at a server is asked, without keys, for a person to read."""
+    return ", ".join(map(address.shown, addresses_of(model, base_url)))
+
+
 def place_of(model: Model, base_url: str | None = None) -> str:
     """Where a model at a server is asked, and with whose key, for a person to read."""
-    url, variable = address.shown(address_of(model, base_url)), key_variable(model)
+    url, variable = shown_address(model, base_url), key_variable(model)
     return f"{url}, {f'with the key in {variable}' if _secret(variable) else 'without a key'}"
 
 
@@ -118,7 +80,8 @@ def check(model: Model, base_url: str | None) -> None:
     secret = _secret(variable)
     if model.engine == "azure":
         _check_azure(model, url)
-    _check_address(url)
+    for one in addresses_of(model, base_url):
+        check_address(one)
     if secret and not (secret.isascii() and secret.isprintable() and " " not in secret):
         raise KeyMissingError(
             f"`{variable}` holds characters no key has", f"export {variable}=... once more"
@@ -133,7 +96,8 @@ def check(model: Model, base_url: str | None) -> None:
         )
 
 
-def _check_address(url: str) -> None:
+def check_address(url: str) -> None:
+    """Raise UsageError for an address that is none or may hold a secret."""
     fault = address.fault_of(url)
     if fault is not None:
         hint = "--base-url http://127.0.0.1:8000/v1"
@@ -150,7 +114,7 @@ def key_variable(model: Model) -> str | None:
     if model.key_variable is not None:
         return model.key_variable
     if model.base_url is not None:
-        return _own_key(model.base_url)
+        return own_key(model)
     return AZURE_KEY_VARIABLE if model.engine == "azure" else KEY_VARIABLE
 
 

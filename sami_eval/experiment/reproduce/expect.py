@@ -23,7 +23,7 @@ from sami_eval.experiment.reproduce.trial import by_program
 from sami_eval.experiment.settings import CompareSettings, PasskSettings
 from sami_eval.generate.standing import EMBEDDED as THE_BASE
 from sami_eval.judge import IN_PROCESS
-from sami_eval.server.endpoint import at_server
+from sami_eval.server.named import at_server
 
 TURNS = 2
 SERVED_A_SECOND = 1.6  # sixteen calls at a time, some ten seconds each
