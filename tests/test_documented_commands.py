@@ -63,6 +63,9 @@ ROWS: dict[str, tuple[str, str | None, str] | None] = {
     "compare sami dpo --judge choice --judge-model openai:gpt-4o --rule average": (
         *(WORLD, f"choice: {GPT_4O}", TOY),
     ),
+    "compare A B --judge graded --judge-model openai:gpt-4o --rule average": (
+        *(HUB, f"graded: {GPT_4O}", "A, B"),
+    ),
     "compare openai:sami openai:meta-llama/Llama-3.1-70B-Instruct --base-url "
     "http://127.0.0.1:8000/v1 --concurrency 256 --task mtbench --judge quality --judge-model "
     "openai:judge": (

@@ -16,6 +16,7 @@ from sami_eval.core.servers import Allowance
 from sami_eval.core.settings import Amount, Temperature
 from sami_eval.core.shape import Id, Name, Whole, Within
 
+MOST_WEIGHT = 100  # of a graded verdict
 MOST_TURNS = 1000  # of one conversation; more is a slip, and would be made room for
 
 # Of a file, whose turns count from 1.
@@ -143,7 +144,9 @@ class Judge:
     kind: "pairwise" (a language model compares), "single" (it grades 1-10), "program".
     program: of that kind "MODULE:FUNCTION", ours, or of a Python file beside the judge's.
     templates: user-message templates by name: "one", "two", "one-reference", "two-reference".
-    patterns: verdict -> regular expressions over the judge's reply; the last match wins.
+    patterns: verdict -> regular expressions over the judge's reply; the last match wins. Of a
+        graded judge the verdicts are "A>>B", "A>B", "A=B", "B>A" and "B>>A".
+    weights: of a graded judge, how often each of those counts under the average rule; else empty.
     sha256: of what the judge is asked (system, templates, sampling), not of patterns or comments;
         of a program, of its source.
     systems: system messages by template name, where a template has one of its own.
@@ -167,6 +170,7 @@ class Judge:
     tokens: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     top_logprobs: int = 0
     program: str = ""
+    weights: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +190,7 @@ class Verdict:
     winner: already mapped back to a and b; None = no verdict, for `reason`.
     score: probability that a is better (logprobs), or the rating difference; None without.
     ratings: of a and b, where each was rated on its own.
+    grade: how often a graded verdict counts under the average rule; None of one that is not.
     text: the judge's words. from_ledger: not asked again in this run.
     """
 
@@ -204,6 +209,7 @@ class Verdict:
     usage: Usage | None = None
     from_ledger: bool = False
     ratings: tuple[float | None, float | None] | None = None
+    grade: Annotated[int, Within(least=1, most=MOST_WEIGHT)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +218,14 @@ class Outcome:
 
     score: in between under the average rule. A turn without a verdict has no outcome.
     seeds: training seeds of a and b, 0 where a side is one model.
+    weight: as how many turns it counts: above 1 under the average rule, where verdicts are strong.
     """
 
     prompt_id: str
     turn: int
     score: float
     seeds: tuple[int, int] = (0, 0)
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +240,8 @@ class Estimate:
 class Tally:
     """Turns counted for a against b, and what they say about the win rate.
 
-    win_rate: mean score; (wins + ties/2) / n_turns under the conservative rule. interval and
-        p_value treat the question as the unit.
+    win_rate: mean score; (wins + ties/2) / n_turns under the conservative rule, each turn by its
+        weight under the average one. interval and p_value treat the question as the unit.
     p_adjusted: p_value after Holm's correction over the family it was tested in; equals p_value
         for a family of one. significant follows p_adjusted at 5%.
     questions_needed: from which on power stays at 80% if win_rate were the true one; None at 50%
@@ -244,6 +252,7 @@ class Tally:
     consistency: share of turns judged in both orders that got the same winner in both.
     first_position_rate: share of decided verdicts won by the response shown first.
     unparsed: judgments without a verdict. too_long: those whose answers are too long for a judge.
+    strong: of graded verdicts, how many of them put a, and b, far ahead; None without grades.
     left_out: turns that were judged and have no outcome. win_rate_range: between what the win rate
         would lie had each of them been lost, and had each been won; None where none is left out.
     """
@@ -268,6 +277,7 @@ class Tally:
     too_long: int = 0
     left_out: int = 0
     win_rate_range: tuple[float, float] | None = None
+    strong: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

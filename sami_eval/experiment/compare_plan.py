@@ -135,7 +135,11 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
     for seat in seats:
         if seat.at is not None:
             check_server(seat.at, client)
-    said = (standing.difference(named, client.base_url), wrong_references(asked, judge, wrong))
+    said = (
+        standing.difference(named, client.base_url),
+        wrong_references(asked, judge, wrong),
+        _grades(judge, settings.rule),
+    )
     return ComparePlan(
         settings,
         config,
@@ -166,6 +170,13 @@ def _people(
         return None
     names = [(a.name, b.name) for a, b in meeting]
     return read_people(settings.votes, settings.vote_names, names, [one.id for one in asked])
+
+
+def _grades(judge: Judge, rule: str) -> str | None:
+    """That grades are not used, where they are not."""
+    if not judge.weights or rule == "average":
+        return None
+    return f"judge `{judge.name}`: winners alone count; --rule average weighs its grades"
 
 
 def _judge(settings: CompareSettings, config: Config) -> JudgeChoice:

@@ -29,6 +29,7 @@ class _TallyMore(TypedDict, total=False):
     too_long: int
     left_out: int
     win_rate_range: list[float] | None
+    strong: list[int] | None
 
 
 class TallyRow(_TallyMore):
@@ -169,6 +170,7 @@ def tally_row(tally: Tally) -> TallyRow:
         "too_long": tally.too_long,
         "left_out": tally.left_out,
         "win_rate_range": _interval(tally.win_rate_range),
+        "strong": None if tally.strong is None else list(tally.strong),
     }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from math import fsum, lcm
 from statistics import fmean
 from typing import Literal
 
@@ -11,6 +13,8 @@ from sami_eval.core.types import Order, Outcome, Verdict, Winner
 
 Rule = Literal["conservative", "average"]
 SeedOf = Mapping[str, int]  # training seed of each model of a contender that has several
+Weighed = tuple[float, float]  # a score of a, and as how many verdicts it counts
+FINEST = 1000  # of a mean weight: repeats, orders and judges are few
 POINTS: Mapping[Winner, float] = {"a": 1.0, "tie": 0.5, "b": 0.0}
 
 
@@ -27,7 +31,11 @@ def fold(
     conservative: two orders that agree on a winner are a win; anything else is a tie (MT-Bench,
         arXiv 2306.05685, section 3.4). Judges by majority.
     average: the mean of the two orders, then the mean of the judges; a verdict that is a
-        probability counts by it and not by its winner, in the mean of its repeats.
+        probability counts by it and not by its winner, in the mean of its repeats. A graded one
+        counts as often as its grade says in every one of these means, and the turn as often as its
+        verdicts do on average. With one repeat and one judge the rate is Arena-Hard's, the mean of
+        all games with each strong verdict three times in it (lmarena/arena-hard-auto,
+        show_result.py, load_judgments), where a turn without one of its games is left out too.
     An order without a verdict leaves a judge's turn out. A turn that was asked in one order only,
     when no turn was asked in both, counts by that order alone.
     """
@@ -35,11 +43,11 @@ def fold(
     both = any(len(orders) == 2 for judges in turns.values() for orders in judges.values())
     outcomes = []
     for (prompt_id, turn, seeds), judges in turns.items():
-        scores = [_of_judge(orders, both, rule) for orders in judges.values()]
-        known = [score for score in scores if score is not None]
+        each = [_of_judge(orders, both, rule) for orders in judges.values()]
+        known = [one for one in each if one is not None]
         if known:
-            score = fmean(known) if rule == "average" else _plurality(known, tie=0.5)
-            outcomes.append(Outcome(prompt_id, turn, score, seeds))
+            score, weight = _mean(known) if rule == "average" else _most(known)
+            outcomes.append(Outcome(prompt_id, turn, score, seeds, weight))
     return tuple(outcomes)
 
 
@@ -57,14 +65,36 @@ def by_turn(verdicts: Iterable[Verdict], seed_of: SeedOf) -> dict[Key, dict[str,
     return turns
 
 
-def _of_judge(orders: Orders, both: bool, rule: Rule) -> float | None:
-    scores = [majority(repeats, rule == "average") for repeats in orders.values()]
-    known = [score for score in scores if score is not None]
+def _of_judge(orders: Orders, both: bool, rule: Rule) -> Weighed | None:
+    each = [_of_order(repeats, rule) for repeats in orders.values()]
+    known = [one for one in each if one is not None]
     if len(known) < (2 if both else 1):
         return None
     if rule == "average":
-        return fmean(known)
-    return known[0] if len(set(known)) == 1 else 0.5
+        return _mean(known)
+    return known[0] if len(set(known)) == 1 else (0.5, 1.0)
+
+
+def _of_order(repeats: Sequence[Verdict], rule: Rule) -> Weighed | None:
+    graded = [
+        (POINTS[v.winner], float(v.grade))
+        for v in repeats
+        if v.winner is not None and v.grade is not None
+    ]
+    if rule == "average" and graded:
+        return _mean(graded)
+    score = majority(repeats, rule == "average")
+    return None if score is None else (score, 1.0)
+
+
+def _mean(several: Sequence[Weighed]) -> Weighed:
+    """Their mean score, each as often as its weight says, and their mean weight."""
+    weights = [weight for _, weight in several]
+    return fsum(score * weight for score, weight in several) / fsum(weights), fmean(weights)
+
+
+def _most(several: Sequence[Weighed]) -> Weighed:
+    return _plurality([score for score, _ in several], tie=0.5), 1.0
 
 
 def majority(repeats: Sequence[Verdict], use_probabilities: bool = False) -> float | None:
@@ -87,17 +117,29 @@ def _plurality(values: Sequence[float], tie: float) -> float:
     return tie if others and others[0][1] == most else value
 
 
-def by_question(outcomes: Iterable[Outcome]) -> dict[str, list[float]]:
-    """Scores of each question, one a turn."""
+def unit(outcomes: Iterable[Outcome]) -> int:
+    """In how many parts a turn is counted, so that every weight is a whole number of them."""
+    weights = {Fraction(outcome.weight).limit_denominator(FINEST) for outcome in outcomes}
+    return lcm(*(weight.denominator for weight in weights))
+
+
+def by_question(outcomes: Iterable[Outcome], parts: int | None = None) -> dict[str, list[float]]:
+    """Scores of each question, one a turn, or as many as its weight says.
+
+    parts: of a turn, as `unit` has them; of these outcomes alone where it is not given.
+    """
+    several = list(outcomes)
+    parts = parts or unit(several)
     scores: dict[str, list[float]] = defaultdict(list)
-    for outcome in outcomes:
-        scores[outcome.prompt_id].append(outcome.score)
+    for outcome in several:
+        scores[outcome.prompt_id] += [outcome.score] * round(outcome.weight * parts)
     return dict(scores)
 
 
-def by_seeds(outcomes: Iterable[Outcome]) -> dict[tuple[int, int], dict[str, list[float]]]:
+def by_seeds(outcomes: Sequence[Outcome]) -> dict[tuple[int, int], dict[str, list[float]]]:
     """Scores by the training seeds of both sides, then by question."""
     groups: dict[tuple[int, int], list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         groups[outcome.seeds].append(outcome)
-    return {seeds: by_question(group) for seeds, group in groups.items()}
+    parts = unit(outcomes)
+    return {seeds: by_question(group, parts) for seeds, group in groups.items()}

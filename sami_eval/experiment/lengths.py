@@ -40,6 +40,7 @@ def length(
         differences,
         [category[outcome.prompt_id] for outcome, _ in rows],
         seed,
+        weights=[outcome.weight for outcome, _ in rows],
     )
     mean_a, mean_b = (fmean(side.values()) if side else None for side in (of_a, of_b))
     return Length(

@@ -21,7 +21,16 @@ from sami_eval.core.types import (
     Tally,
     Verdict,
 )
-from sami_eval.experiment.fold import Rule, SeedOf, by_question, by_seeds, by_turn, fold, majority
+from sami_eval.experiment.fold import (
+    Rule,
+    SeedOf,
+    by_question,
+    by_seeds,
+    by_turn,
+    fold,
+    majority,
+    unit,
+)
 from sami_eval.experiment.lengths import length
 from sami_eval.judge import IDENTICAL, TOO_LONG
 
@@ -174,14 +183,32 @@ def tally(
         n_verdicts=len(verdicts),
         too_long=sum(verdict.reason == TOO_LONG for verdict in verdicts),
         left_out=(left_out := len(by_turn(verdicts, seed_of or {})) - len(outcomes)),
-        win_rate_range=_range([outcome.score for outcome in outcomes], left_out),
+        win_rate_range=_range(verdicts, outcomes, left_out),
+        strong=_strong(verdicts),
     )
 
 
-def _range(scores: Sequence[float], left_out: int) -> tuple[float, float] | None:
-    """The mean score with all turns left out as losses, and as wins: no verdict is assumed."""
-    n = len(scores) + left_out
-    return (sum(scores) / n, (sum(scores) + left_out) / n) if left_out else None
+def _range(
+    verdicts: Sequence[Verdict], outcomes: Sequence[Outcome], left_out: int
+) -> tuple[float, float] | None:
+    """The mean score with all turns left out as losses, and as wins: no verdict is assumed.
+
+    Where outcomes have weights, one left out weighs as much as any verdict.
+    """
+    if not left_out:
+        return None
+    weighed = any(outcome.weight != 1 for outcome in outcomes)
+    out = left_out * (max(verdict.grade or 1 for verdict in verdicts) if weighed else 1)
+    won = sum(outcome.score * outcome.weight for outcome in outcomes)
+    n = sum(outcome.weight for outcome in outcomes) + out
+    return won / n, (won + out) / n
+
+
+def _strong(verdicts: Iterable[Verdict]) -> tuple[int, int] | None:
+    """Graded verdicts that count more than once, for a and for b; None where none is graded."""
+    graded = [verdict for verdict in verdicts if verdict.grade is not None]
+    strong = Counter(verdict.winner for verdict in graded if verdict.grade != 1)
+    return (strong["a"], strong["b"]) if graded else None
 
 
 def consistency(verdicts: Iterable[Verdict], seed_of: SeedOf | None = None) -> Estimate:
@@ -250,7 +277,9 @@ def correct(tallies: Mapping[str, Tally]) -> dict[str, Tally]:
 def _categories_p(outcomes: Mapping[str, Sequence[Outcome]], seed: int) -> float | None:
     from sami_eval.stats.tests import categories_p
 
-    return categories_p({name: by_question(group) for name, group in outcomes.items()}, seed)
+    parts = unit(outcome for group in outcomes.values() for outcome in group)
+    scores = {name: by_question(group, parts) for name, group in outcomes.items()}
+    return categories_p(scores, seed)
 
 
 def correct_pairs(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
@@ -263,4 +292,5 @@ def round_robin(comparisons: Sequence[Comparison], seed: int = 0) -> tuple[Stand
     """The contenders of all comparisons, strongest first (stats/ranking.py)."""
     from sami_eval.stats.ranking import bradley_terry
 
-    return bradley_terry({(c.a, c.b): by_question(c.outcomes) for c in comparisons}, seed)
+    parts = unit(outcome for c in comparisons for outcome in c.outcomes)
+    return bradley_terry({(c.a, c.b): by_question(c.outcomes, parts) for c in comparisons}, seed)

@@ -205,6 +205,7 @@ def _verdict(
         usage=_sum([reply.usage for reply in needed if reply.usage is not None]),
         from_ledger=bool(needed) and not any(k in fresh for k in judgment.keys),
         ratings=(readings[0].rating, readings[1].rating) if len(readings) == 2 else None,
+        grade=readings[0].grade if len(readings) == 1 else None,
     )
 
 

@@ -12,6 +12,7 @@ from sami_eval.core.files import Toml, bundled, read_toml
 from sami_eval.core.settings import Temperature
 from sami_eval.core.shape import MisfitError, Whole, Within, fit
 from sami_eval.core.types import Judge
+from sami_eval.judge import grades
 from sami_eval.judge.logprobs import DEFAULT_TOKENS, MOST, default_patterns, word
 from sami_eval.judge.patterns import HINT, fault
 from sami_eval.judge.program import HINT as PROGRAM
@@ -24,7 +25,7 @@ KINDS = ("pairwise", "single", "program")
 VERDICTS = {"pairwise": ("a", "b", "tie"), "single": ("rating",)}
 _ABOUT = ("name", "description", "kind", "principles")
 _RUN = ("program",)
-_ASKED = ("model", "temperature", "max_tokens", "system", "templates", "patterns")
+_ASKED = ("model", "temperature", "max_tokens", "system", "templates", "patterns", "weights")
 _WEIGHTED = ("logprobs", "top_logprobs", "tokens")
 _TURN_1, _TURN_2 = ("question",), ("question_1", "question_2")
 _ANSWERS = {
@@ -184,7 +185,8 @@ def _asked(file: Toml, row: _Row, kind: str, principles: bool) -> dict[str, Any]
         "model": row.get("model"),
         "system": system,
         "templates": templates,
-        "patterns": _patterns(file, kind, weighted.get("tokens")),
+        "patterns": (patterns := _patterns(file, kind, weighted.get("tokens"))),
+        "weights": grades.weights(file, patterns),
         "temperature": temperature,
         "max_tokens": max_tokens,
         "sha256": key("judge", *asked, *([weighted["top_logprobs"]] if weighted else ())),
@@ -289,8 +291,10 @@ def _patterns(
     if tokens and "patterns" not in file.data:
         return bare
     table = _table(file, "patterns")
-    _check_known(file, table, VERDICTS[kind], "patterns")
-    needed = [name for name in VERDICTS[kind] if name in table or not (tokens and name == "tie")]
+    graded = kind == "pairwise" and grades.are_in(file, table, bool(tokens))
+    verdicts = tuple(grades.GRADED) if graded else VERDICTS[kind]
+    _check_known(file, table, verdicts, "patterns")
+    needed = [name for name in verdicts if name in table or not (tokens and name == "tie")]
     return {
         name: _expressions(file, table, name, bool(tokens)) + bare.get(name, ()) for name in needed
     }

@@ -12,6 +12,7 @@ from itertools import accumulate
 from sami_eval.core.calls import Reply, TokenLogps
 from sami_eval.core.thoughts import blanked
 from sami_eval.core.types import Judge, Winner
+from sami_eval.judge.grades import GRADED
 from sami_eval.judge.logprobs import LEAST, probabilities, winner_of
 from sami_eval.judge.mentions import given
 from sami_eval.judge.patterns import matches
@@ -33,12 +34,14 @@ class Reading:
     """What one reply says: a winner by position ("a" was shown first) or a rating, or why not.
 
     score: the probability that the first shown is better, where the judge's tokens tell.
+    grade: how often a graded verdict counts.
     """
 
     winner: Winner | None = None
     rating: float | None = None
     reason: str | None = None
     score: float | None = None
+    grade: int | None = None
 
 
 def parse_verdict(text: str, judge: Judge) -> Winner | None:
@@ -48,7 +51,7 @@ def parse_verdict(text: str, judge: Judge) -> Winner | None:
     None without one, never a tie; for a single-answer judge too: see parse_rating.
     """
     found = _last_match(blanked(text), judge)
-    return WINNERS.get(found[0]) if found else None
+    return {**WINNERS, **GRADED}.get(found[0]) if found else None
 
 
 def parse_rating(text: str, judge: Judge) -> float | None:
@@ -131,6 +134,8 @@ def _read_words(reply: Reply, judge: Judge) -> Reading:
     # Cut off in mid-sentence, an earlier verdict is not known to be the final one.
     if cut and said[match.end() :].strip(" \n*_.\"'`"):
         return Reading(reason="truncated")
+    if name in GRADED:
+        return Reading(winner=GRADED[name], grade=judge.weights[name])
     if name != "rating":
         return Reading(winner=WINNERS[name])
     rating = _in_range(match)

@@ -57,7 +57,7 @@ def scores(document: Document, verdicts: Sequence[Verdict], category: Mapping[st
             several = row["seeds"] is not None
             seeds = outcomes[0].seeds if several else ("", "")
             names = (row["a"], row["b"], *seeds, question, category.get(question, ""))
-            rows.append((*names, *_counts([outcome.score for outcome in outcomes])))
+            rows.append((*names, *_counts(outcomes)))
     sides = ("a", "b", "seed_a", "seed_b", "question_id", "category")
     return plain((*sides, "n_turns", "wins", "ties", "losses", "score"), rows)
 
@@ -74,9 +74,12 @@ def _questions(
         yield question, outcomes
 
 
-def _counts(scores: Sequence[float]) -> tuple[int, int, int, int, float]:
-    won, lost = sum(s > 0.5 for s in scores), sum(s < 0.5 for s in scores)
-    return len(scores), won, len(scores) - won - lost, lost, sum(scores) / len(scores)
+def _counts(outcomes: Sequence[Outcome]) -> tuple[int, int, int, int, float]:
+    """Turns, those won, even and lost, and their mean score, each by its weight."""
+    n = len(outcomes)
+    won, lost = sum(o.score > 0.5 for o in outcomes), sum(o.score < 0.5 for o in outcomes)
+    points = sum(outcome.score * outcome.weight for outcome in outcomes)
+    return n, won, n - won - lost, lost, points / sum(outcome.weight for outcome in outcomes)
 
 
 def lm_eval(document: Document) -> dict[str, Any]:

@@ -36,6 +36,8 @@ def fact_rows(document: Document) -> Rows:
         yield from _repeats_and_seeds(row, several=len(comparisons) > 1)
     yield from _people(document)
     yield from _kappa(document)
+    for row in comparisons:
+        yield from _strong(document, row)
     verdicts = sum(row["n_verdicts"] for row in comparisons)
     yield "unparsed verdicts", f"{sum(row['unparsed'] for row in comparisons)} of {verdicts}"
     if document["settings"].get("scores_unused"):
@@ -48,6 +50,17 @@ def fact_rows(document: Document) -> Rows:
     yield from _cost(document)
     saved = "saved" if document["settings_key"] else "read from"
     yield saved, f"{document['run']}  (sami-eval show)"
+
+
+def _strong(document: Document, row: ComparisonRow) -> Rows:
+    """Graded verdicts that put one side far ahead, and what that does to the win rate."""
+    strong = row.get("strong")
+    if strong is None:
+        return
+    told = f"{row['a']} far ahead in {strong[0]} of {row['n_verdicts']}, {row['b']} in {strong[1]}"
+    weighed = document["rule"] == "average"
+    use = "each counts as its judge weighs it" if weighed else "not used: winners alone count"
+    yield "strong verdicts", f"{told}; {use}"
 
 
 def _checks_met(document: Document) -> Rows:

@@ -43,10 +43,11 @@ def length_controlled(
     categories: Sequence[str],
     seed: int = 0,
     draws: int = N_DRAWS,
+    weights: Sequence[float] | None = None,
 ) -> Estimate:
     """Win rate of a at zero length difference with its 95% interval; one entry a turn.
 
-    differences: length of a minus length of b.
+    differences: length of a minus length of b. weights: as how many turns each counts.
     Returns None for both where it cannot be fitted: no turn, or every turn won by one side.
     """
     y = np.asarray(scores, float)
@@ -55,15 +56,16 @@ def length_controlled(
     design = _design(np.asarray(differences, float), categories)
     cluster = np.unique(_codes(questions), return_inverse=True)[1]
     n = int(cluster.max()) + 1
-    start = _fit(design, y, np.ones((1, len(y))), np.zeros((1, design.shape[1])))
+    turns = np.ones((1, len(y))) if weights is None else np.asarray([weights], float)
+    start = _fit(design, y, turns, np.zeros((1, design.shape[1])))
     rng, rates = np.random.default_rng(seed), []
     for first in range(0, draws, _CHUNK):
-        weights = rng.exponential(size=(min(_CHUNK, draws - first), n))
-        weights = (weights / weights.mean(axis=1, keepdims=True))[:, cluster]
-        fits = _fit(design, y, weights, np.repeat(start, len(weights), axis=0))
-        rates.append(_at_equal_length(design, weights, fits))
-    value = float(_at_equal_length(design, np.ones((1, len(y))), start)[0])
-    drawn, counts = np.concatenate(rates), np.bincount(cluster).astype(float)
+        drawn = rng.exponential(size=(min(_CHUNK, draws - first), n))
+        drawn = (drawn / drawn.mean(axis=1, keepdims=True))[:, cluster] * turns
+        fits = _fit(design, y, drawn, np.repeat(start, len(drawn), axis=0))
+        rates.append(_at_equal_length(design, drawn, fits))
+    value = float(_at_equal_length(design, turns, start)[0])
+    drawn, counts = np.concatenate(rates), np.bincount(cluster, turns[0]).astype(float)
     return Estimate(value, _interval(value, drawn, counts, _rarer(differences)))
 
 

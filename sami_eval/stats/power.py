@@ -284,8 +284,10 @@ def _pilot(scores_by_question: Scores) -> _Pilot | None:
     effect, spread = float(scores.mean()) - 0.5, float(((scores - 0.5) ** 2).mean())
     of_question = len(rows) * ((sums - scores.mean() * counts) ** 2).sum() / len(scores) ** 2
     mean_turns = len(scores) / len(rows)
-    # Never more than the turns there are: a negative correlation is noise, not a promise.
-    turns = min(max(float(scores.var() / of_question), 1.0), mean_turns) if of_question else 1.0
+    # Never more than the turns there are: a negative correlation is noise, not a promise. Never
+    # less than turns that go together whole, which are worth one where all questions have as many.
+    least = mean_turns * len(scores) / float((counts**2).sum())
+    turns = min(max(float(scores.var() / of_question), least), mean_turns) if of_question else 1.0
     gained = (sums - counts / 2) / mean_turns
     share = float((np.abs(gained) > NEAREST).mean())
     step = sqrt(float((gained**2).mean()) / share) if share else 0.5
