@@ -90,8 +90,9 @@ def share(
 ) -> None:
     """Have each key worked on by one run only: by work(keys) here, or by the run that leases it.
 
-    stored: which of some keys have their result in the ledger by now. A key whose owner ended
-        without a result is worked on here.
+    stored: which of some keys have their result in the ledger by now; asked at least once of every
+        key that another run works on, after it is done. A key whose owner ended without a result is
+        worked on here.
     Raises SamiEvalError where another run lives and stores nothing for PATIENCE_S.
     """
     left = list(keys)
@@ -224,6 +225,7 @@ def _wait(left: Sequence[str], stored: Stored, ledger: Ledger, progress: Progres
     """Wait for the live run that leases the keys; those that have no result when leases end."""
     with progress.track("waiting for another run", total=len(left)) as advance:
         waiting = set(left).difference(stored(left))
+        missing = [key for key in left if key in waiting]
         advance(len(left) - len(waiting))
         ledger.mend()
         try:
@@ -231,10 +233,11 @@ def _wait(left: Sequence[str], stored: Stored, ledger: Ledger, progress: Progres
                 _outwait(db, waiting, advance)
         except sqlite3.Error as error:
             raise ledger_error(ledger.path, error) from None
-        # A reply to other parameters than were asked is stored under a key of its own.
-        done = set(stored([key for key in left if key in waiting]))
-        advance(len(done))
-    return [key for key in left if key in waiting and key not in done]
+        # All are asked for, those seen to come too: a reply to other parameters than were asked is
+        # stored under a key of its own, and whoever looks may keep what is found.
+        done = set(stored(missing))
+        advance(len(done & waiting))
+    return [key for key in missing if key not in done]
 
 
 def _outwait(db: sqlite3.Connection, waiting: set[str], advance: Advance) -> None:
