@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -16,7 +17,7 @@ from sami_eval.core.config import Config
 from sami_eval.generate import format_of
 from sami_eval.generate.hf import HfEngine
 from sami_eval.generate.models import resolve_all
-from tests.processes import count, kill_when
+from tests.processes import count, kill_when, start
 from tests.tiny_llama import save_base
 
 JOB = ["passk", "base", "--k", "1", "--samples", "8", "--limit", "12", "--no-greedy"]
@@ -53,6 +54,17 @@ def test_a_killed_command_is_asked_for_the_missing_answers_alone(
     assert asked == [N_ANSWERS - len(kept), N_ANSWERS]
     assert answers(killed) == answers(unbroken)
     assert answers(killed).items() >= kept.items()
+
+
+def test_of_two_commands_at_once_one_generates_and_both_have_the_answers(tmp_path: Path) -> None:
+    one_by_one = ["passk", "base", "--k", "1", "--samples", "4", "--limit", "12", "--no-greedy"]
+    one_by_one += ["--engine", "hf", "--engine-arg", "batch_rows=1", "--json", "--out"]
+    both = [start(tmp_path, [*one_by_one, name]) for name in ("x", "y")]
+    tables = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    one, two = (json.loads(table) for table in tables)
+    assert one["contenders"] == two["contenders"]
+    assert count(tmp_path) == 4 * 12
 
 
 def test_an_answer_is_handed_over_when_it_ends(tmp_path: Path) -> None:
