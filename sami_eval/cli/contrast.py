@@ -83,7 +83,7 @@ def _write(
             requests = [request for one in drafts for request in one.requests]
             stored, missing = adapters.yet_to_write(requests, plan.engine, ledger)
         world = (settings.prompts or WORLD, str(settings.constitutions or WORLD))
-        print_dry_run(writer, world, client, drafts, stored, missing, config.prices, as_json)
+        print_dry_run(writer, world, client, drafts, stored, missing, as_json)
         return
     with Ledger(config.ledger_path, say=shown.say) as ledger:
         tools = Tools(config, ledger, shown, client)

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from sami_eval.align.filters import Filters
     from sami_eval.align.summary import ResponseLengths, Summary
     from sami_eval.core.calls import Request
-    from sami_eval.core.config import Price
     from sami_eval.core.types import Contrast, Model
     from sami_eval.server.client import ClientSettings
 
@@ -91,7 +90,6 @@ def print_dry_run(
     drafts: Sequence[Draft],
     stored: int,
     missing: Sequence[Request],
-    prices: Mapping[str, Price],
     as_json: bool,
 ) -> None:
     """What writing these contrasts would take at most. world: of which prompts and principles."""
@@ -99,7 +97,7 @@ def print_dry_run(
     from sami_eval.experiment.forecast import Forecast, bound_of, describe
 
     too_long = sum(not one.requests for one in drafts)
-    bound = bound_of(writer, missing, stored, client.base_url, prices)
+    bound = bound_of(writer, missing, stored, client)
     facts = {
         "schema": "sami-eval/contrasts-forecast/1",
         "model": writer.name,

@@ -79,7 +79,7 @@ def write(
     if dry_run:
         with Ledger(config.ledger_path, read_only=True) as ledger:
             _, missing = yet_to_write([request], choice, ledger)
-        _print_dry_run(request, missing, n, out, choice, config, as_json)
+        _print_dry_run(request, missing, n, out, choice, as_json)
         return
     with Ledger(config.ledger_path, say=progress.say) as ledger:
         stored, _ = yet_to_write([request], choice, ledger)
@@ -151,14 +151,13 @@ def _print_dry_run(
     n: int,
     out: Path,
     choice: EngineChoice,
-    config: Config,
     as_json: bool,
 ) -> None:
     from sami_eval.cli.output import print_json
     from sami_eval.experiment.forecast import Forecast, bound_of, describe
 
-    n_calls, url = len(missing), choice.client.base_url
-    bound = bound_of(request.model, missing, 1 - n_calls, url, config.prices)
+    n_calls = len(missing)
+    bound = bound_of(request.model, missing, 1 - n_calls, choice.client)
     if as_json:
         print_json(
             {

@@ -39,14 +39,35 @@ ENGINES = ("auto", "vllm", "hf")  # what generates in this process
 CHOSEN = "SAMI_EVAL_CONFIG"  # names the file to read, wherever it lies and whoever owns it
 MOST_USD = 1e6  # a million tokens never cost more; a larger number is a slip
 PRICED = "write input = 2.5 and output = 10.0, in USD per million tokens"
+PRICE_FIELDS = ("input", "output", "cached", "batch", "batch_cached")
+Usd = Annotated[float, Within(least=0, most=MOST_USD)]
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD per million tokens."""
+    """USD per million tokens.
 
-    input: Annotated[float, Within(least=0, most=MOST_USD)]
-    output: Annotated[float, Within(least=0, most=MOST_USD)]
+    cached: of tokens read that the server had in a cache; None: as of the others.
+    batch: the share of input and output that a batch job costs; None: not known to be sold so.
+    batch_cached: of cached tokens in a batch; None: as outside, never more than the others there.
+    up_to: tokens of a prompt beyond which this is not the price; None: of every prompt.
+    """
+
+    input: Usd
+    output: Usd
+    cached: Usd | None = None
+    batch: Annotated[float, Within(above=0, most=1)] | None = None
+    batch_cached: Usd | None = None
+    up_to: Annotated[int, Within(least=1)] | None = None
+
+    def in_batch(self) -> Price | None:
+        """The price of a batch job; None where it is not known."""
+        if self.batch is None:
+            return None
+        most = self.input * self.batch
+        usual = most if self.cached is None else min(self.cached, most)
+        cached = usual if self.batch_cached is None else self.batch_cached
+        return Price(most, self.output * self.batch, cached, up_to=self.up_to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +223,10 @@ def _check_server(file: Toml, row: Mapping[str, str], table: tuple[str, ...]) ->
 
 def _price(file: Toml, row: Any, table: tuple[str, ...]) -> Price:
     if isinstance(row, dict):
-        _known(file, row, ("input", "output"), table)
+        _known(file, row, PRICE_FIELDS, table)
     try:
         price = fit(row, Price)
     except MisfitError as error:
         names = (*table, *error.path)
         file.bad(names, f"`{'.'.join(names)}` is {error.what}", PRICED)
-    return Price(float(price.input), float(price.output))
+    return price

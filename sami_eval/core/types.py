@@ -175,10 +175,14 @@ class Judge:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens a judgment took, as the server reported them."""
+    """Tokens a judgment took, as the server reported them.
+
+    cached_tokens: of the prompt's, those it had in a cache; the ledger does not keep them.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

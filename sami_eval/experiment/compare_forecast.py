@@ -27,11 +27,11 @@ FIELDS: Final = (
 
 def foresee(plan: ComparePlan, sides: Sequence[Contender], ledger: Ledger) -> Forecast:
     """What a comparison that starts now does at most."""
-    each, url, prices = models_of(sides), plan.client.base_url, plan.config.prices
+    each = models_of(sides)
     answers = expected(plan.prompts, each, plan.generate, ledger)
     prompts = answered(plan.prompts, answers.responses)
     contenders = [
-        bound_of(model, answers.missing[model.name], answers.n_stored[model.name], url, prices)
+        bound_of(model, answers.missing[model.name], answers.n_stored[model.name], plan.client)
         for model in each
     ]
     judges = [_judging(seat, plan, prompts, sides, answers, ledger) for seat in plan.seats]
@@ -97,6 +97,5 @@ def _judging(
         missing = [request for name, request in new.items() if name not in stored]
         calls, most = calls + len(missing), total([most, *map(most_tokens, missing)])
         seen.update(new)
-    n_stored, url, prices = len(seen) - calls, plan.client.base_url, plan.config.prices
-    found = bound_of_tokens(at, calls, most, n_stored, url, prices)
+    found = bound_of_tokens(at, calls, most, len(seen) - calls, plan.client)
     return replace(found, name=judge.name, what=at.named)

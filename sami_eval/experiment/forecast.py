@@ -13,11 +13,12 @@ from typing import Any
 from sami_eval.align.chain import MissingLink, existing
 from sami_eval.align.options import preset_name
 from sami_eval.core.calls import Request
-from sami_eval.core.config import Price
 from sami_eval.core.types import SERVED, Model, Usage
 from sami_eval.experiment.plan import Plan
 from sami_eval.generate import models, standing
 from sami_eval.server.budget import cost_usd, dollars, most_tokens, total
+from sami_eval.server.client import ClientSettings
+from sami_eval.server.prices import Prices
 
 UNTRAINED = "untrained "  # a fingerprint that begins so is of an adapter yet to be made
 Line = tuple[str, str]  # what it is about, and what is said
@@ -88,12 +89,11 @@ def bound_of(
     model: Model,
     missing: Iterable[Request],
     stored: int,
-    base_url: str | None,
-    prices: Mapping[str, Price],
+    client: ClientSettings,
 ) -> Bound:
     """What a model has yet to say, where these requests are missing."""
     each = list(map(most_tokens, missing))
-    return bound_of_tokens(model, len(each), total(each), stored, base_url, prices)
+    return bound_of_tokens(model, len(each), total(each), stored, client)
 
 
 def bound_of_tokens(
@@ -101,12 +101,11 @@ def bound_of_tokens(
     calls: int,
     most: Usage,
     stored: int,
-    base_url: str | None,
-    prices: Mapping[str, Price],
+    client: ClientSettings,
 ) -> Bound:
     """The same where the requests are counted already."""
-    stands = (standing.base_name(model), standing.address(model, base_url))
-    cost = _cost(model, calls, most, prices)
+    stands = (standing.base_name(model), standing.address(model, client.base_url))
+    cost = _cost(model, calls, most, client.limits.budget.prices)
     return Bound(model.name, model.named, _what(model), *stands, calls, stored, most, cost)
 
 
@@ -118,10 +117,10 @@ def _what(model: Model) -> str:
     )
 
 
-def _cost(model: Model, calls: int, most: Usage, prices: Mapping[str, Price]) -> float | None:
+def _cost(model: Model, calls: int, most: Usage, prices: Prices) -> float | None:
     if model.engine not in SERVED or not calls:
         return 0.0
-    price = prices.get(model.base)
+    price = prices.of(model)
     return None if price is None else cost_usd(most, price)
 
 

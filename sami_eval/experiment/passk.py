@@ -167,8 +167,7 @@ def _yet(model: Model, plan: PasskPlan, engines: Engines, tokens: Tokens, ledger
     keyed = dict(by_key(requests_of(model, plan, tokens), engines))
     stored = stored_of(keyed, ledger)
     missing = [request for name, request in keyed.items() if name not in stored]
-    n_stored, url, prices = len(keyed) - len(missing), plan.client.base_url, plan.config.prices
-    found = bound_of(model, missing, n_stored, url, prices)
+    found = bound_of(model, missing, len(keyed) - len(missing), plan.client)
     return replace(found, warnings=tuple(seen.warnings([model], plan.prompts)))
 
 

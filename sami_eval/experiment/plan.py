@@ -105,7 +105,7 @@ def check_server(model: Model, client: ClientSettings) -> None:
     """Raise where a model at a server lacks its key, or its price under `--max-cost`."""
     if model.engine in SERVED:
         check_key(model, client)
-        client.limits.budget.check([model.base])
+        client.limits.budget.check([model])
 
 
 def fields_of(settings: Any, leaving: Collection[str] = ()) -> dict[str, object]:

@@ -119,7 +119,8 @@ def chosen_engine(
 
     purse: of runs that stay below one `max_cost` together. timeout_s: for one attempt at a call.
     """
-    limits = limits_of(config.prices, settings.max_cost, settings.rpm, settings.tpm, purse)
+    paced = settings.max_cost, settings.rpm, settings.tpm
+    limits = limits_of(config.prices, *paced, purse, settings.base_url)
     client = ClientSettings(settings.base_url, settings.concurrency, timeout_s, limits=limits)
     name = settings.engine or config.defaults.get("engine", "auto")
     return EngineChoice(name, parse_arguments(settings.engine_args), client)

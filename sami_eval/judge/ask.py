@@ -243,12 +243,7 @@ def _decide(
 
 
 def _sum(usages: Sequence[Usage]) -> Usage | None:
-    if not usages:
-        return None
-    return Usage(
-        sum(usage.prompt_tokens for usage in usages),
-        sum(usage.completion_tokens for usage in usages),
-    )
+    return total(usages) if usages else None
 
 
 def _by_program(judge: Judge, turn: Turn, first: Order) -> Verdict:

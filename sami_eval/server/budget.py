@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from sami_eval.core.calls import Request
 from sami_eval.core.config import Price
 from sami_eval.core.errors import SamiEvalError, UsageError
-from sami_eval.core.types import Usage
+from sami_eval.core.types import Model, Usage
+from sami_eval.server.prices import Prices
 
 # Tokenizers of today write English and code at 3 to 4 bytes a token, other scripts at 2 or more.
 BYTES_A_TOKEN = 2
@@ -43,12 +44,15 @@ def total(usages: Iterable[Usage]) -> Usage:
     return Usage(
         sum(usage.prompt_tokens for usage in several),
         sum(usage.completion_tokens for usage in several),
+        sum(usage.cached_tokens for usage in several),
     )
 
 
 def cost_usd(usage: Usage, price: Price) -> float:
     """What tokens cost."""
-    return (usage.prompt_tokens * price.input + usage.completion_tokens * price.output) / 1e6
+    cached = price.input if price.cached is None else price.cached
+    read = (usage.prompt_tokens - usage.cached_tokens) * price.input + usage.cached_tokens * cached
+    return (read + usage.completion_tokens * price.output) / 1e6
 
 
 def dollars(amount: float) -> str:
@@ -72,16 +76,18 @@ class Purse:
 class Mark:
     """How far a budget was: the usage by model, and the answers without one."""
 
-    used: Mapping[str, Usage]
+    used: Mapping[Model, Usage]
     n_unmetered: int
 
 
 class Budget:
-    """What one run has spent and reserved, by the price table; limit_usd None is no limit.
+    """What one run has spent and reserved; limit_usd None is no limit.
 
+    prices: the user's table. base_url: where models without an address of their own are asked.
     purse: what counts against the limit, this budget included; by default nothing else.
     used: the usage reported so far, by model.
-    unmetered: answers without their usage, by model: what was spent on them is not known.
+    unmetered: by model, answers of which it is not known what was spent: without their usage, or
+        to a prompt longer than the price holds for.
     unseen_usd: the most that answers without usage, and calls whose end was not seen, can cost.
     """
 
@@ -90,33 +96,32 @@ class Budget:
         prices: Mapping[str, Price] | None = None,
         limit_usd: float | None = None,
         purse: Purse | None = None,
+        base_url: str | None = None,
     ) -> None:
-        self.prices = prices or {}
+        self.prices = Prices(prices, base_url)
         self.limit_usd = limit_usd
         self.purse = purse or Purse()
         self.purse.budgets.append(self)
-        self.used: dict[str, Usage] = {}
-        self.unmetered: Counter[str] = Counter()
+        self.used: dict[Model, Usage] = {}
+        self.unmetered: Counter[Model] = Counter()
         self.unseen_usd = 0.0
         self._reserved_usd = 0.0
         self._n_in_flight = 0
 
-    def check(self, models: Iterable[str]) -> None:
+    def check(self, models: Iterable[Model]) -> None:
         """Raise UsageError where there is a limit and a model's price is not known."""
         for model in models:
-            if self.limit_usd is not None and model not in self.prices:
+            if self.limit_usd is not None and self.prices.of(model) is None:
                 raise UsageError(
-                    f"`--max-cost` needs the price of `{model}`",
-                    f'in sami-eval.toml: [prices."{model}"] input = 2.5, output = 10.0 '
+                    f"`--max-cost` needs the price of `{model.base}`",
+                    f'in sami-eval.toml: [prices."{model.base}"] input = 2.5, output = 10.0 '
                     "(USD per million tokens)",
                 )
 
     @property
     def spent_usd(self) -> float | None:
         """The price of the usage reported; None where a price or an answer's usage is not known."""
-        if self.unmetered or any(model not in self.prices for model in self.used):
-            return None
-        return self._known_usd
+        return None if self.unmetered else self._cost({}, self.used)
 
     def mark(self) -> Mark:
         """How far it is, for `since`."""
@@ -125,17 +130,23 @@ class Budget:
     def since(self, mark: Mark) -> float | None:
         """The price of what was used since then; None as for spent_usd."""
         new = {model: use for model, use in self.used.items() if use != mark.used.get(model)}
-        if self.unmetered.total() > mark.n_unmetered or any(m not in self.prices for m in new):
+        if self.unmetered.total() > mark.n_unmetered:
             return None
-        return sum(
-            cost_usd(usage, self.prices[model])
-            - cost_usd(mark.used.get(model, Usage()), self.prices[model])
-            for model, usage in new.items()
-        )
+        return self._cost(mark.used, new)
+
+    def _cost(self, before: Mapping[Model, Usage], used: Mapping[Model, Usage]) -> float | None:
+        """What came to each model's usage since before; None where a price is not known."""
+        cost = 0.0
+        for model, usage in used.items():
+            price = self.prices.of(model)
+            if price is None:
+                return None
+            cost += cost_usd(usage, price) - cost_usd(before.get(model, Usage()), price)
+        return cost
 
     @property
     def _known_usd(self) -> float:
-        known = ((usage, self.prices.get(model)) for model, usage in self.used.items())
+        known = ((usage, self.prices.of(model)) for model, usage in self.used.items())
         return sum(cost_usd(usage, price) for usage, price in known if price is not None)
 
     @property
@@ -169,17 +180,28 @@ class Budget:
             stays counted against the limit.
         """
         self._n_in_flight -= 1
-        most = self._most_usd(request)
+        most, model = self._most_usd(request), request.model
         self._reserved_usd = self._reserved_usd - most if self._n_in_flight else 0.0
         if usage is None:
             self.unseen_usd += most
         elif usage != Usage():  # nothing, where the server refused
-            model = request.model.base
             self.used[model] = total([self.used.get(model, Usage()), usage])
+            price = self.prices.of(model)
+            if price and price.up_to and usage.prompt_tokens > price.up_to:
+                self.unmetered[model] += 1
 
     def _most_usd(self, request: Request) -> float:
-        price = self.prices.get(request.model.base)
-        return cost_usd(most_tokens(request), price) if price else 0.0
+        """The most a call can cost; 0 without a price. Raises BudgetError for too long a prompt."""
+        price, most = self.prices.of(request.model), most_tokens(request)
+        if price is None:
+            return 0.0
+        if self.limit_usd is not None and price.up_to and most.prompt_tokens > price.up_to:
+            raise BudgetError(
+                f"a prompt may be longer than the {price.up_to:,} tokens up to which the price of "
+                f"`{request.model.base}` is known, and `--max-cost` needs it",
+                f'in sami-eval.toml: [prices."{request.model.base}"] with the price of long ones',
+            )
+        return cost_usd(most, price)
 
     def note(self) -> str:
         """Cost so far, for a progress line; empty where nothing is known to say."""
@@ -254,12 +276,13 @@ def limits_of(
     rpm: float | None = None,
     tpm: float | None = None,
     purse: Purse | None = None,
+    base_url: str | None = None,
 ) -> Limits:
-    """The limits of `--max-cost`, `--rpm` and `--tpm`; None is none. purse: as for Budget.
+    """The limits of `--max-cost`, `--rpm` and `--tpm`; None is none. Others: as for Budget.
 
     Raises UsageError for anything but a finite number above 0.
     """
-    budget = Budget(prices, _positive("--max-cost", max_cost, "5  (USD)"), purse)
+    budget = Budget(prices, _positive("--max-cost", max_cost, "5  (USD)"), purse, base_url)
     requests = _positive("--rpm", rpm, "500  (requests a minute)")
     tokens = _positive("--tpm", tpm, "100000  (tokens a minute)")
     return Limits(budget, _pace(requests), _pace(tokens))

@@ -197,7 +197,7 @@ class _Exchange:
         try:
             reply, usage = await self.connections.try_once(request)
             if usage is None:
-                self.settings.limits.budget.unmetered[request.model.base] += 1
+                self.settings.limits.budget.unmetered[request.model] += 1
             return reply
         except Temporary as failure:
             usage = failure.usage

@@ -40,6 +40,13 @@ _WHOLE, _CUT, _FILTERED = (frozenset(words.split()) for words in _ENDINGS.values
 _THOUGHT_PART = re.compile(r"think|thought|reason|summary_text|analysis", re.I)
 _NO_TEXT_PART = re.compile(r"tool|function", re.I)  # what a tool was given, or said
 _THOUGHT_FIELDS = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "thoughts")
+# Tokens read from a cache: Anthropic's name, DeepSeek's, Gemini's own and Moonshot's.
+_CACHED = (
+    "cache_read_input_tokens",
+    "prompt_cache_hit_tokens",
+    "cached_content_token_count",
+    "cached_tokens",
+)
 _DEEPEST = 6  # parts within parts that a text is looked for in
 
 
@@ -216,7 +223,15 @@ def read_usage(row: object) -> Usage | None:
     completion = max(said or 0, (total or 0) - prompt, _with_thoughts(row, said or 0))
     if not 0 < prompt + completion <= MOST_TOKENS:
         return None
-    return Usage(prompt, completion)
+    return Usage(prompt, completion, min(_cached_tokens(row), prompt))
+
+
+def _cached_tokens(row: Mapping[str, Any]) -> int:
+    """Of the tokens read, those from a cache, in whichever of the vendors' names."""
+    details = row.get("prompt_tokens_details") or row.get("input_tokens_details")
+    said = [details.get("cached_tokens")] if isinstance(details, dict) else []
+    said += [row.get(name) for name in _CACHED]
+    return max((_count(one) or 0 for one in said), default=0)
 
 
 def _prompt_tokens(row: Mapping[str, Any]) -> int | None:

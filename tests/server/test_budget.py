@@ -27,6 +27,7 @@ from sami_eval.server.client import ClientSettings, complete_all
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
 
 JUDGE = Model("judge", "judge-1", engine="openai")
+UNPRICED = Model("x", "gpt-x", engine="openai")
 PRICES = {"judge-1": Price(input=1.0, output=10.0)}
 
 
@@ -82,7 +83,7 @@ def test_budgets_of_one_purse_share_its_limit() -> None:
     for usage in (Usage(52, 100), None):
         assert first.reserve(request())
         first.settle(request(), usage)
-    first.unmetered["judge-1"] += 1  # what was spent is not known, and counts at what is known
+    first.unmetered[JUDGE] += 1  # what was spent is not known, and counts at what is known
     assert first.spent_usd is None
     assert purse.spent_usd == pytest.approx(2 * MOST)
     with pytest.raises(BudgetError, match="max-cost"):
@@ -109,9 +110,9 @@ def test_a_call_that_is_not_billed_costs_nothing() -> None:
 
 def test_a_limit_needs_every_price() -> None:
     with pytest.raises(UsageError, match="`gpt-x`") as caught:
-        Budget(PRICES, 1.0).check(["judge-1", "gpt-x"])
+        Budget(PRICES, 1.0).check([JUDGE, UNPRICED])
     assert '[prices."gpt-x"]' in caught.value.hint
-    Budget(PRICES).check(["gpt-x"])
+    Budget(PRICES).check([UNPRICED])
 
 
 def test_an_unknown_price_is_an_unknown_cost() -> None:
@@ -196,7 +197,7 @@ def test_a_budget_that_suffices_changes_nothing() -> None:
     limits = Limits(Budget(PRICES, limit_usd=50 * MOST))
     with LoopbackJudge() as server:
         assert len(ask(server, 40, limits)) == 40
-    assert limits.budget.used == {"judge-1": Usage(4000, 400)}
+    assert limits.budget.used == {JUDGE: Usage(4000, 400)}
 
 
 def test_errors_of_the_server_are_not_billed() -> None:
@@ -204,7 +205,7 @@ def test_errors_of_the_server_are_not_billed() -> None:
     behaviour = Behaviour(fault_rate=1.0, faults=("500", "429"), faults_in_a_row=2)
     with LoopbackJudge(behaviour) as server:
         assert len(ask(server, 10, limits)) == 10
-    assert limits.budget.used == {"judge-1": Usage(1000, 100)}
+    assert limits.budget.used == {JUDGE: Usage(1000, 100)}
 
 
 def test_a_server_that_reports_no_usage_is_billed_at_the_most() -> None:

@@ -1,0 +1,123 @@
+"""What a model costs where it is asked: by the user's table, else by its vendor's list.
+
+The vendors' lists are prices.toml. What is in neither has no price: it is unknown, never nothing.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from sami_eval.core.config import Price
+from sami_eval.core.files import read_toml
+from sami_eval.core.shape import fit
+from sami_eval.core.types import SERVED, Model
+from sami_eval.server.endpoint import address_of
+
+FILE: Final = Path(__file__).with_name("prices.toml")
+OLD_DAYS: Final = 180
+_OF_ENTRY = ("also", "since", "until", "source", "date")  # not of the price itself
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A vendor's price of one model. at: the host that bills so. models: its names there.
+
+    source, date: where the figure stands, and when that was true. since, until: the days, both
+        included, for which it is announced; None: no such day is known.
+    """
+
+    at: str
+    models: tuple[str, ...]
+    price: Price
+    source: str
+    date: datetime.date
+    since: datetime.date | None = None
+    until: datetime.date | None = None
+
+    def holds(self, today: datetime.date) -> bool:
+        """Whether it is the price of this day, as far as is known."""
+        return (self.since or today) <= today <= (self.until or today)
+
+
+@cache
+def listed() -> tuple[Listed, ...]:
+    """Every price of the vendors' lists."""
+    vendors = read_toml(FILE, "install sami-eval anew").data.values()
+    return tuple(_entry(*each, vendor) for vendor in vendors for each in _rows(vendor["models"]))
+
+
+def _rows(models: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    return ((name, row) for name, rows in models.items() for row in rows)
+
+
+def _entry(name: str, row: Mapping[str, Any], vendor: Mapping[str, Any]) -> Listed:
+    price = {key: value for key, value in row.items() if key not in _OF_ENTRY}
+    return Listed(
+        vendor["at"],
+        (name, *row.get("also", ())),
+        fit(price, Price),
+        row.get("source", vendor["source"]),
+        row.get("date", vendor["date"]),
+        row.get("since"),
+        row.get("until"),
+    )
+
+
+class Prices:
+    """What calls cost, by the model that is asked and its address.
+
+    own: the user's table, by the name a model has at its server; it wins at every address.
+    base_url: where models without an address of their own are asked.
+    today: decides between prices that are announced to change.
+    """
+
+    def __init__(
+        self,
+        own: Mapping[str, Price] | None = None,
+        base_url: str | None = None,
+        today: datetime.date | None = None,
+    ) -> None:
+        self._own = own or {}
+        self._base_url = base_url
+        self._today = today or datetime.date.today()
+
+    def of(self, model: Model) -> Price | None:
+        """A model's price; None where it is not known."""
+        if model.base in self._own:
+            return self._own[model.base]
+        found = self.entry(model)
+        return None if found is None else found.price
+
+    def entry(self, model: Model) -> Listed | None:
+        """What a vendor's list says of a model asked at that vendor's own address.
+
+        None where the user's table has a price, where no list names exactly this model, and where
+        its address is not the vendor's: a proxy, a region, Azure.
+        """
+        if model.engine not in SERVED or model.base in self._own:
+            return None
+        place = urlsplit(address_of(model, self._base_url))
+        for one in listed():
+            if (
+                (place.scheme, place.netloc) == ("https", one.at)
+                and model.base in one.models
+                and one.holds(self._today)
+            ):
+                return one
+        return None
+
+    def aged(self, models: Iterable[Model]) -> list[str]:
+        """What to say of prices older than OLD_DAYS, a line each."""
+        found = {model.base: self.entry(model) for model in models}
+        return [
+            f"the price of `{name}` is of {one.date}, {days} days ago ({one.source}): "
+            f'[prices."{name}"] in sami-eval.toml replaces it'
+            for name, one in found.items()
+            if one is not None and (days := (self._today - one.date).days) > OLD_DAYS
+        ]
