@@ -135,15 +135,15 @@ def _written(
 
 def yet_to_write(
     requests: Sequence[Request], choice: EngineChoice, ledger: Ledger
-) -> tuple[int, list[Request]]:
-    """How many responses the ledger holds, and the requests for the rest."""
+) -> tuple[list[Completion], list[Request]]:
+    """The responses that the ledger holds, and the requests for the rest."""
     from sami_eval.generate import Engines
     from sami_eval.generate.complete import by_key
     from sami_eval.generate.kept import stored
 
     keyed = dict(by_key(requests, Engines(choice, silent())))
     done = stored(keyed, ledger)
-    return len(done), [request for key, request in keyed.items() if key not in done]
+    return list(done.values()), [request for key, request in keyed.items() if key not in done]
 
 
 def embedded_contrasts(model: Model, tools: Tools) -> list[Contrast]:

@@ -38,9 +38,10 @@ def contrast(
     from sami_eval.core import progress
     from sami_eval.core.config import find_config
     from sami_eval.generate import chosen_engine
+    from sami_eval.server.budget import Purse
 
     config, shown = find_config(Path.cwd()), progress.terminal(quiet)
-    choice = chosen_engine(settings, config)
+    choice = chosen_engine(settings, config, Purse(closed=dry_run))
     if principles.check(settings):
         sampling = _drafts_sampling(settings)
         writer = _writer(settings.principle_writer or "", settings.base, config, choice.client)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from sami_eval.align.contrast import Draft
     from sami_eval.align.filters import Filters
     from sami_eval.align.summary import ResponseLengths, Summary
-    from sami_eval.core.calls import Request
+    from sami_eval.core.calls import Completion, Request
     from sami_eval.core.types import Contrast, Model
     from sami_eval.server.client import ClientSettings
 
@@ -88,16 +88,18 @@ def print_dry_run(
     world: tuple[str, str],
     client: ClientSettings,
     drafts: Sequence[Draft],
-    stored: int,
+    stored: Sequence[Completion],
     missing: Sequence[Request],
     as_json: bool,
 ) -> None:
     """What writing these contrasts would take at most. world: of which prompts and principles."""
     from sami_eval.cli.output import print_json
-    from sami_eval.experiment.forecast import Forecast, bound_of, describe
+    from sami_eval.experiment.forecast import EXPECTED, Forecast, bound_of, describe
+    from sami_eval.experiment.likely import of_completions, of_texts
 
     too_long = sum(not one.requests for one in drafts)
-    bound = bound_of(writer, missing, stored, client)
+    length = of_texts("response", of_completions(stored))
+    bound = bound_of(writer, missing, len(stored), client, length)
     facts = {
         "schema": "sami-eval/contrasts-forecast/1",
         "model": writer.name,
@@ -108,9 +110,10 @@ def print_dry_run(
         "prompts": len(drafts),
         "too_long": too_long,
         "responses": bound.calls,
-        "stored": stored,
+        "stored": len(stored),
         "most_tokens": bound.completion_tokens,
         "cost_usd": bound.cost_usd,
+        **{name: getattr(bound, name) for name in EXPECTED},
     }
     said = (
         ("prompts", f"{len(drafts):,} of {world[0]}, {too_long:,} of them too long to be asked"),

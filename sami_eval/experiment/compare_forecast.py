@@ -1,14 +1,23 @@
-"""What a comparison would ask and cost at most."""
+"""What a comparison would ask and cost, probably and at most."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from sami_eval.core.types import Prompt, Usage
+from sami_eval.core.calls import Completion, Reply, Request
+from sami_eval.core.types import Model, Prompt, Response, Usage
 from sami_eval.experiment.compare_plan import ComparePlan, answered
-from sami_eval.experiment.forecast import Bound, Forecast, bound_of, bound_of_tokens
+from sami_eval.experiment.forecast import EXPECTED, Bound, Forecast, bound_of
+from sami_eval.experiment.likely import (
+    Length,
+    filler,
+    of_completions,
+    of_replies,
+    of_responses,
+    of_texts,
+)
 from sami_eval.experiment.plan import models_of
 from sami_eval.generate.contenders import Contender, games
 from sami_eval.generate.expected import Foreseen, expected
@@ -16,25 +25,41 @@ from sami_eval.generate.seen import warnings
 from sami_eval.judge import stored_replies, to_ask
 from sami_eval.judge.seats import Seat
 from sami_eval.ledger.store import Ledger
-from sami_eval.server.budget import most_tokens, total
 
 SCHEMA: Final = "sami-eval/forecast/1"
 FIELDS: Final = (
     *("name", "model", "what", "base", "address", "calls", "stored"),
     *("prompt_tokens", "completion_tokens", "cost_usd"),
+    *EXPECTED,
 )
+Answers = Mapping[str, Sequence[Response]]  # by model name
 
 
 def foresee(plan: ComparePlan, sides: Sequence[Contender], ledger: Ledger) -> Forecast:
     """What a comparison that starts now does at most."""
     each = models_of(sides)
     answers = expected(plan.prompts, each, plan.generate, ledger)
+    lengths = {model.name: _length(model, each, answers) for model in each}
+
+    def likely(name: str, request: Request) -> Completion:
+        return filler(name, request, lengths[request.model.name])
+
+    probable = expected(plan.prompts, each, plan.generate, ledger, likely)
     prompts = answered(plan.prompts, answers.responses)
     contenders = [
-        bound_of(model, answers.missing[model.name], answers.n_stored[model.name], plan.client)
+        bound_of(
+            model,
+            answers.missing[model.name],
+            len(answers.stored[model.name]),
+            plan.client,
+            lengths[model.name],
+            probable.missing[model.name],
+        )
         for model in each
     ]
-    judges = [_judging(seat, plan, prompts, sides, answers, ledger) for seat in plan.seats]
+    both = answers.responses, probable.responses
+    rests_on = [lengths[model.name].said for model in each if answers.missing[model.name]]
+    judges = [_judging(seat, plan, prompts, sides, both, ledger, rests_on) for seat in plan.seats]
     n_turns = sum(len(prompt.turns) for prompt in prompts)
     shown = "shown" if plan.principles_shown else "not shown"
     return Forecast(
@@ -68,34 +93,61 @@ def _recipes_base(plan: ComparePlan) -> str | None:
     return plan.base.named if plan.base.base in {m.base for m in models_of(plan.sides)} else None
 
 
+def _length(model: Model, each: Sequence[Model], answers: Foreseen) -> Length:
+    """How long a contender's answers probably are: as its own, else as all that are there."""
+    own = of_completions(answers.stored[model.name])
+    others = [
+        count
+        for other in each
+        for count in (
+            of_responses(answers.responses[other.name])
+            if other.engine == "recorded"
+            else of_completions(answers.stored[other.name])
+        )
+    ]
+    return of_texts("answer", own, others)
+
+
 def _judging(
     seat: Seat,
     plan: ComparePlan,
     prompts: Sequence[Prompt],
     sides: Sequence[Contender],
-    answers: Foreseen,
+    both: tuple[Answers, Answers],
     ledger: Ledger,
+    rests_on: Sequence[str],
 ) -> Bound:
-    """What one judge has yet to say on all pairs; a program says it for nothing."""
+    """What one judge has yet to say on all pairs; a program says it for nothing.
+
+    both: the answers as long as they can be, and as they probably are, which rests on lengths.
+    """
     judge, at = seat.judge, seat.at
     if at is None:
         return Bound(judge.name, None, "a program, no calls", None, None, 0, 0, Usage(), 0.0)
-    seen: set[str] = set()
-    calls, most = 0, Usage()
+    (missing, replies), (likely, _) = (
+        _unjudged(seat, at, plan, prompts, sides, answers, ledger) for answers in both
+    )
+    length = of_texts("reply", of_replies(replies))
+    found = bound_of(at, missing, len(replies), plan.client, length, likely)
+    said = tuple(dict.fromkeys((*found.lengths, *(rests_on if found.lengths else ()))))
+    return replace(found, name=judge.name, what=at.named, lengths=said)
+
+
+def _unjudged(
+    seat: Seat,
+    at: Model,
+    plan: ComparePlan,
+    prompts: Sequence[Prompt],
+    sides: Sequence[Contender],
+    answers: Answers,
+    ledger: Ledger,
+) -> tuple[list[Request], list[Reply]]:
+    """What a judge has yet to be asked, and the replies that are stored."""
+    requests: dict[str, Request] = {}
     for a, b in (game for pair in plan.pairs(sides) for game in games(*pair)):
-        requests = to_ask(
-            judge,
-            prompts,
-            answers.responses[a.name],
-            answers.responses[b.name],
-            plan.orders,
-            plan.settings.repeats,
-            at,
-        ).requests
-        new = {name: request for name, request in requests.items() if name not in seen}
-        stored = stored_replies(judge, new, ledger, plan.settings.retry_unparsed)
-        missing = [request for name, request in new.items() if name not in stored]
-        calls, most = calls + len(missing), total([most, *map(most_tokens, missing)])
-        seen.update(new)
-    found = bound_of_tokens(at, calls, most, len(seen) - calls, plan.client)
-    return replace(found, name=judge.name, what=at.named)
+        of_pair = answers[a.name], answers[b.name]
+        docket = to_ask(seat.judge, prompts, *of_pair, plan.orders, plan.settings.repeats, at)
+        requests.update(docket.requests)
+    stored = stored_replies(seat.judge, requests, ledger, plan.settings.retry_unparsed)
+    missing = [request for name, request in requests.items() if name not in stored]
+    return missing, list(stored.values())

@@ -1,4 +1,4 @@
-"""What a command would ask and cost at most: nothing is started, asked or written.
+"""What a command would ask and cost, probably and at most: nothing is started, asked or written.
 
 The ledger is taken into account: what it holds is not counted. Where answers are not there yet, the
 judges' prompts are counted with answers as long as the token limit allows.
@@ -6,14 +6,15 @@ judges' prompts are counted with answers as long as the token limit allows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from sami_eval.align.chain import MissingLink, existing
 from sami_eval.align.options import preset_name
 from sami_eval.core.calls import Request
 from sami_eval.core.types import SERVED, Model, Usage
+from sami_eval.experiment.likely import Length, likely_tokens
 from sami_eval.experiment.plan import Plan
 from sami_eval.generate import models, standing
 from sami_eval.server.budget import cost_usd, dollars, most_tokens, total
@@ -32,6 +33,8 @@ class Bound:
     base: what it stands on; None where that is not known. address: of the server it is asked at.
     stored: answers or replies that the ledger, or a record, holds.
     cost_usd: 0 where nothing is paid for; None where a price is not known.
+    likely, expected_cost_usd: what the calls will probably take, beside the most they can.
+    lengths: what that rests on; nothing where no server is asked.
     """
 
     name: str
@@ -44,6 +47,19 @@ class Bound:
     most: Usage
     cost_usd: float | None
     warnings: tuple[str, ...] = ()
+    likely: Usage = field(default_factory=Usage)
+    expected_cost_usd: float | None = 0.0
+    lengths: tuple[str, ...] = ()
+
+    @property
+    def expected_prompt_tokens(self) -> int:
+        """Tokens that are probably read."""
+        return self.likely.prompt_tokens
+
+    @property
+    def expected_completion_tokens(self) -> int:
+        """Tokens that are probably written."""
+        return self.likely.completion_tokens
 
     @property
     def prompt_tokens(self) -> int:
@@ -81,32 +97,59 @@ class Forecast:
     @property
     def cost_usd(self) -> float | None:
         """The most that all of it can cost; None where a price is not known."""
-        costs = [bound.cost_usd for bound in self.every]
-        return None if None in costs else sum(cost for cost in costs if cost)
+        return _sum(bound.cost_usd for bound in self.every)
+
+    @property
+    def expected_cost_usd(self) -> float | None:
+        """What all of it will probably cost; None as for cost_usd."""
+        return _sum(bound.expected_cost_usd for bound in self.every)
+
+
+def _sum(costs: Iterable[float | None]) -> float | None:
+    every = list(costs)
+    return None if None in every else sum(cost for cost in every if cost)
+
+
+EXPECTED: Final = (  # what JSON says of a bound's probable cost
+    *("expected_prompt_tokens", "expected_completion_tokens", "expected_cost_usd", "lengths"),
+)
 
 
 def bound_of(
     model: Model,
-    missing: Iterable[Request],
+    missing: Sequence[Request],
     stored: int,
     client: ClientSettings,
+    length: Length | None = None,
+    likely: Sequence[Request] | None = None,
 ) -> Bound:
-    """What a model has yet to say, where these requests are missing."""
-    each = list(map(most_tokens, missing))
-    return bound_of_tokens(model, len(each), total(each), stored, client)
+    """What a model has yet to say, where these requests are missing.
 
-
-def bound_of_tokens(
-    model: Model,
-    calls: int,
-    most: Usage,
-    stored: int,
-    client: ClientSettings,
-) -> Bound:
-    """The same where the requests are counted already."""
-    stands = (standing.base_name(model), standing.address(model, client.base_url))
-    cost = _cost(model, calls, most, client.limits.budget.prices)
-    return Bound(model.name, model.named, _what(model), *stands, calls, stored, most, cost)
+    length: of what it writes, probably; None: nothing is expected, only bounded. likely: the
+        requests as they will probably be, where a prompt holds an answer that is missing.
+    """
+    most, prices = total(map(most_tokens, missing)), client.limits.budget.prices
+    tokens, said = Usage(), tuple[str, ...]()
+    expected: float | None = None if missing else 0.0
+    if model.engine not in SERVED:
+        expected = 0.0
+    elif missing and length is not None:
+        tokens = likely_tokens(missing if likely is None else likely, length)
+        expected, said = _cost(model, len(missing), tokens, prices), (length.said,)
+    return Bound(
+        model.name,
+        model.named,
+        _what(model),
+        standing.base_name(model),
+        standing.address(model, client.base_url),
+        len(missing),
+        stored,
+        most,
+        _cost(model, len(missing), most, prices),
+        likely=tokens,
+        expected_cost_usd=expected,
+        lengths=said,
+    )
 
 
 def _what(model: Model) -> str:
@@ -164,6 +207,15 @@ def _bound_lines(label: str, asked: str | None, bound: Bound) -> Iterator[Line]:
         tokens = f"{bound.prompt_tokens:,} in, {bound.completion_tokens:,} out"
         cost = "price not known" if bound.cost_usd is None else dollars(bound.cost_usd)
         yield "", f"at most {tokens}: {cost}"
+        yield from _expected_lines(bound)
+
+
+def _expected_lines(bound: Bound) -> Iterator[Line]:
+    if bound.lengths:
+        tokens = f"{bound.expected_prompt_tokens:,} in, {bound.expected_completion_tokens:,} out"
+        cost = bound.expected_cost_usd
+        yield "", f"expected {tokens}" + ("" if cost is None else f": {dollars(cost)}")
+        yield from (("", f"  by {length}") for length in bound.lengths)
 
 
 def _who(label: str, bound: Bound) -> str:
@@ -178,6 +230,8 @@ def _cost_lines(found: Forecast) -> Iterator[Line]:
         return
     most, limit = found.cost_usd, found.max_cost
     yield "cost", "nothing" if not most else f"at most {dollars(most)}, without repeated attempts"
+    if most and found.expected_cost_usd is not None:
+        yield "", f"expected {dollars(found.expected_cost_usd)}"
     if limit is not None and most is not None and most > limit:
         yield "", f"the run stops where it could pass `--max-cost {limit:g}`; a rerun goes on"
 
@@ -191,6 +245,7 @@ def to_row(found: Forecast) -> dict[str, Any]:
             for group, several in found.bounds.items()
         },
         "cost_usd": found.cost_usd,
+        "expected_cost_usd": found.expected_cost_usd,
         "max_cost": found.max_cost,
         "notes": list(found.notes),
     }

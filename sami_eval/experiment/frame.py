@@ -93,8 +93,8 @@ def draw(
 
 
 def forecast(kind: Experiment[T, P, A, S, D], settings: T, config: Config) -> Forecast:
-    """What a run would do and cost at most. Raises UsageError as the run would."""
-    plan = kind.make_plan(settings, config, None)
+    """What a run would do and cost. Raises UsageError as the run would; it needs no key."""
+    plan = kind.make_plan(settings, config, Purse(closed=True))
     sides = resolved(plan, as_it_is(plan))
     with Ledger(config.ledger_path, read_only=True) as ledger:
         return kind.foresee(plan, sides, ledger)

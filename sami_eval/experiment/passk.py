@@ -18,8 +18,9 @@ from sami_eval.data.gsm8k import Problem
 from sami_eval.data.prompts import to_row
 from sami_eval.data.unanswered import answers_of
 from sami_eval.experiment.envelope import Calls
-from sami_eval.experiment.forecast import Bound, Forecast, bound_of
+from sami_eval.experiment.forecast import EXPECTED, Bound, Forecast, bound_of
 from sami_eval.experiment.frame import Result
+from sami_eval.experiment.likely import of_completions, of_texts
 from sami_eval.experiment.passk_document import (
     EXTRACTOR,
     contender_row,
@@ -40,7 +41,17 @@ from sami_eval.ledger.store import Ledger
 
 STAGES: Final = ("sampling", "statistics")
 FORECAST: Final = "sami-eval/passk-forecast/1"
-FIELDS: Final = ("name", "what", "base", "address", "calls", "stored", "cost_usd", "warnings")
+FIELDS: Final = (
+    "name",
+    "what",
+    "base",
+    "address",
+    "calls",
+    "stored",
+    "cost_usd",
+    *EXPECTED,
+    "warnings",
+)
 PROMPTS: Final = {
     "chat": "chat template",
     "completion": "Question/Answer text (no chat template)",
@@ -167,7 +178,8 @@ def _yet(model: Model, plan: PasskPlan, engines: Engines, tokens: Tokens, ledger
     keyed = dict(by_key(requests_of(model, plan, tokens), engines))
     stored = stored_of(keyed, ledger)
     missing = [request for name, request in keyed.items() if name not in stored]
-    found = bound_of(model, missing, len(keyed) - len(missing), plan.client)
+    length = of_texts("sample", of_completions(stored.values()))
+    found = bound_of(model, missing, len(stored), plan.client, length)
     return replace(found, warnings=tuple(seen.warnings([model], plan.prompts)))
 
 

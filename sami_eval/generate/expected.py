@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from sami_eval.core.calls import Completion, Request
@@ -25,21 +25,30 @@ class Foreseen:
 
     responses: by model name; one that is missing holds a text of its own, as long as the token
         limit allows.
-    missing: requests yet to be made, and n_stored: those made, by model name.
+    missing: requests yet to be made, and stored: answers there are, by model name.
     """
 
     responses: dict[str, list[Response]] = field(default_factory=dict)
     missing: dict[str, list[Request]] = field(default_factory=dict)
-    n_stored: dict[str, int] = field(default_factory=dict)
+    stored: dict[str, list[Completion]] = field(default_factory=dict)
+
+
+Fill = Callable[[str, Request], Completion]  # an answer that is not there, by its key
 
 
 def expected(
-    prompts: Sequence[Prompt], models: Sequence[Model], settings: GenerateSettings, ledger: Ledger
+    prompts: Sequence[Prompt],
+    models: Sequence[Model],
+    settings: GenerateSettings,
+    ledger: Ledger,
+    fill: Fill | None = None,
 ) -> Foreseen:
-    """The answers of a run that starts now; no engine is started and nothing is written."""
-    found = Foreseen(
-        missing={model.name: [] for model in models}, n_stored={m.name: 0 for m in models}
-    )
+    """The answers of a run that starts now; no engine is started and nothing is written.
+
+    fill: gives what is missing, texts that differ; by default as long as any can be.
+    """
+    found = Foreseen(missing={m.name: [] for m in models}, stored={m.name: [] for m in models})
+    missing = fill or longest
     engines = Engines(settings.engine, silent())  # for their names
 
     def ask(requests: Sequence[Request], _: str) -> list[Completion]:
@@ -47,10 +56,10 @@ def expected(
         done = stored_of(dict(asked), ledger)
         for name, request in dict(asked).items():
             if name in done:
-                found.n_stored[request.model.name] += 1
+                found.stored[request.model.name].append(done[name])
             else:
                 found.missing[request.model.name].append(request)
-        return [done.get(name) or longest(name, request) for name, request in asked]
+        return [done.get(name) or missing(name, request) for name, request in asked]
 
     blank = not ledger.has_completions()
     spoken = [_as_served(m) if m.engine == "local" and blank else m for m in models]

@@ -62,9 +62,13 @@ def dollars(amount: float) -> str:
 
 @dataclass(slots=True)
 class Purse:
-    """What one limit pays for: a run's budget, or those of a command's several runs."""
+    """What one limit pays for: a run's budget, or those of a command's several runs.
+
+    closed: nothing is paid for, as in a dry run: no key is needed.
+    """
 
     budgets: list[Budget] = field(default_factory=list)
+    closed: bool = False
 
     @property
     def spent_usd(self) -> float:

@@ -257,3 +257,88 @@ def test_a_file_that_is_no_ledger_is_refused(
     Path(".sami-eval/ledger.db").write_text("a shopping list " * 100)
     assert cli.run([*RECORDS, "--base-url", "http://127.0.0.1:1/v1", "--dry-run"]) == 2
     assert "is not a ledger" in capsys.readouterr().err
+
+
+def test_an_expected_cost_needs_no_key_and_stands_below_the_bound(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    judge = ["--judge", "quality", "--judge-model", "openai:gpt-4o"]
+    records = ["compare", "one.jsonl", "two.jsonl", *QUESTIONS, *judge]
+    row = foreseen(capsys, *records)
+    (found,) = row["judges"]
+    assert 0 < row["expected_cost_usd"] < row["cost_usd"]
+    assert found["expected_completion_tokens"] == N_CALLS * 300  # the usual reply
+    (said,) = found["lengths"]  # the answers are there
+    assert said == "300 tokens a reply, as usual (scale `paper`)"
+    read, written = (found[f"expected_{kind}_tokens"] for kind in ("prompt", "completion"))
+    assert found["expected_cost_usd"] == pytest.approx((read * 2.5 + written * 10.0) / 1e6)
+    assert cli.run([*records, "--dry-run"]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"\ncost +at most \$0\.\d+.*\n +expected \$0\.\d+\n", text)
+    assert cli.run([*records, "-q"]) == 4  # the run itself needs one
+    assert "OPENAI_API_KEY" in capsys.readouterr().err
+
+
+def test_what_is_stored_says_how_long_the_rest_will_probably_be(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def short(body: dict[str, Any]) -> Answer:
+        judging = body["model"] == "loopback"
+        row = json.loads(completion(reply_text(body["messages"], Behaviour()) if judging else "y"))
+        row["usage"] = {"prompt_tokens": 7, "completion_tokens": 11 if judging else 5}
+        return 200, {}, json.dumps(row).encode()
+
+    with LoopbackJudge(Behaviour(script=short)) as server:
+        at = ["--base-url", server.url]
+        before = foreseen(capsys, *CHATTY, *at)
+        assert run(*CHATTY, *at, "--limit", "2") == 0
+        capsys.readouterr()
+        after = foreseen(capsys, *CHATTY, *at)
+    # As long as what the record has answered, else as what this contender has.
+    assert "stored answers" in before["contenders"][0]["lengths"][0]
+    assert before["judges"][0]["expected_completion_tokens"] == N_CALLS * 300
+    (contender,), (judge,) = after["contenders"][:1], after["judges"]
+    assert contender["expected_completion_tokens"] == 16 * 5
+    assert contender["lengths"] == ["5 tokens as in 4 stored answers"]
+    assert judge["expected_completion_tokens"] == 32 * 11
+    assert judge["lengths"][0] == "11 tokens as in 8 stored replies"
+    assert judge["lengths"][1] == contender["lengths"][0]
+    assert after["expected_cost_usd"] < before["expected_cost_usd"]
+
+
+@pytest.mark.parametrize(
+    ("command", "kind", "tokens"),
+    [
+        (["passk", "openai:gpt-4o", "--prompts", "problems.jsonl", "--k", "1"], "sample", 200),
+        (
+            [
+                *("contrast", "--model", "openai:gpt-4o"),
+                *("--constitutions", "c.toml", "--prompts", "q.jsonl"),
+            ],
+            "response",
+            300,
+        ),
+    ],
+)
+def test_samples_and_contrasts_have_an_expected_cost_without_a_key(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+    kind: str,
+    tokens: int,
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    Path("problems.jsonl").write_text('{"question": "1 + 1?", "answer": "#### 2"}\n')
+    Path("c.toml").write_text(
+        '[[principle]]\nid = "brief"\ncategories = ["*"]\nweak = "Be brief."\n'
+        'strong = "Be brief."\nantithesis = "Be long."\n'
+    )
+    row = foreseen(capsys, *command)
+    found = row["contenders"][0] if kind == "sample" else row
+    assert found["expected_cost_usd"] > 0
+    assert found["lengths"] == [f"{tokens} tokens a {kind}, as usual (scale `paper`)"]
+    assert cli.run([*command, "--dry-run"]) == 0
+    assert "expected $" in capsys.readouterr().out

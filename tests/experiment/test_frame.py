@@ -140,7 +140,7 @@ class Lengths:
             keyed = dict(by_key(self.requests(plan, [side]), engines))
             done = stored(keyed, ledger)
             missing = [request for name, request in keyed.items() if name not in done]
-            bounds.append(bound_of(side.models[0], missing, len(done), None, {}))
+            bounds.append(bound_of(side.models[0], missing, len(done), ClientSettings()))
         said, asks = (("task", plan.title),), {"contenders": "answers"}
         return Forecast(said, {"contenders": tuple(bounds)}, asks, {"schema": "x"}, ("calls",))
 

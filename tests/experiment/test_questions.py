@@ -134,7 +134,7 @@ def test_none_but_the_embedded_base_is_ever_asked_the_embedded_world(
     assert [judge["model"] for judge in row["judges"]] == ["j"]
     # Without a judge's model or its key that is what is wrong: no program judges instead.
     at = ["--prompts", "question.jsonl"]
-    assert cli.run(["compare", *contenders, *at, "--dry-run"]) == 4
+    assert cli.run(["compare", *contenders, *at]) == 4
     assert "needs a key" in capsys.readouterr().err
 
 
