@@ -29,6 +29,7 @@ class Request:
     messages: (role, content) pairs.
     sample: index among several draws for the same prompt; each draws its own random numbers.
     top_logprobs: of how many tokens the log-probabilities are wanted at each place; 0: of none.
+    room: tokens for thoughts, beside those of the answer, from a model that is seen to think.
     """
 
     model: Model
@@ -37,6 +38,7 @@ class Request:
     sampling: Sampling
     sample: int = 0
     top_logprobs: int = 0
+    room: int = 0
 
 
 @dataclass(frozen=True, slots=True)

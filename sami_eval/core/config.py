@@ -28,11 +28,13 @@ from typing import Annotated, Any
 from sami_eval.core import address
 from sami_eval.core.errors import UsageError, did_you_mean
 from sami_eval.core.files import Toml, read_toml, shown
+from sami_eval.core.request_fields import read_request, read_thoughts
 from sami_eval.core.servers import NOT_A_VARIABLE, WRITE_KEY, Server, is_variable, read_server
 from sami_eval.core.shape import MisfitError, Within, fit
 
 FILE_NAME = "sami-eval.toml"
 MODEL_FIELDS = ("base", "adapter", "revision", "engine", "chat_template", "base_url", "key")
+ASKED_SO = ("request", "thoughts")  # of a model at a server; no texts
 DEFAULT_FIELDS = ("base", "judge", "judge-model", "base-url", "key", "engine", "task")
 TASKS = ("mtbench", "gsm8k")  # of `compare` and of `passk`
 ENGINES = ("auto", "vllm", "hf")  # what generates in this process
@@ -76,8 +78,8 @@ class Config:
 
     root: the folder that holds `.sami-eval/`, `adapters/` and `runs/`: the file's, else the
         current one.
-    models: name -> fields of MODEL_FIELDS. servers: by the name that stands in
-        front of a model.
+    models: name -> fields of MODEL_FIELDS; `request` as JSON, `thoughts` in digits.
+    servers: by the name that stands in front of a model.
     said: warnings given so far.
     """
 
@@ -165,7 +167,7 @@ def read_config(path: Path) -> Config:
         root=path.parent,
         path=path,
         models={
-            name: _texts(file, row, MODEL_FIELDS, ("models", name))
+            name: _model(file, row, ("models", name))
             for name, row in _table(file, "models").items()
         },
         servers={
@@ -177,6 +179,19 @@ def read_config(path: Path) -> Config:
         },
         defaults=_texts(file, plain, DEFAULT_FIELDS),
     )
+
+
+def _model(file: Toml, row: Any, table: tuple[str, ...]) -> Mapping[str, str]:
+    if not isinstance(row, dict):
+        return _texts(file, row, MODEL_FIELDS, table)
+    _known(file, row, (*MODEL_FIELDS, *ASKED_SO), table)
+    plain = {name: value for name, value in row.items() if name not in ASKED_SO}
+    found = dict(_texts(file, plain, MODEL_FIELDS, table))
+    if "request" in row:
+        found["request"] = read_request(file, row["request"], (*table, "request"))
+    if "thoughts" in row:
+        found["thoughts"] = str(read_thoughts(file, row["thoughts"], (*table, "thoughts")))
+    return found
 
 
 def _table(file: Toml, name: str) -> Mapping[str, Any]:

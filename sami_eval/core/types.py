@@ -73,6 +73,8 @@ class Model:
     source: the .gguf file that the folder `base` was converted from.
     replicas: addresses that are asked in turn, base_url the first of them; empty where it is one.
     allowance: what its server is asked at most.
+    request: further fields of every request, as JSON; "" for none.
+    thoughts: room for thoughts beside an answer's tokens, where that was said.
     """
 
     name: str
@@ -88,6 +90,8 @@ class Model:
     source: str | None = field(default=None, compare=False)
     replicas: tuple[str, ...] = ()
     allowance: Allowance | None = field(default=None, compare=False)
+    request: str = ""
+    thoughts: int | None = None
 
     @property
     def named(self) -> str:
@@ -152,6 +156,8 @@ class Judge:
     systems: system messages by template name, where a template has one of its own.
     tokens: "a" and "b" -> tokens whose probabilities are the verdict; empty: its words are.
     top_logprobs: of how many tokens the log-probabilities are asked for.
+    request: further fields of every request, as JSON. thoughts: room for thoughts beside
+        max_tokens; None: some for a model that is seen to think.
     """
 
     name: str
@@ -171,6 +177,8 @@ class Judge:
     top_logprobs: int = 0
     program: str = ""
     weights: Mapping[str, int] = field(default_factory=dict)
+    request: str = ""
+    thoughts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +204,7 @@ class Verdict:
     ratings: of a and b, where each was rated on its own.
     grade: how often a graded verdict counts under the average rule; None of one that is not.
     text: the judge's words. from_ledger: not asked again in this run.
+    thoughts: what the judge thought before it spoke: no part of its words, never read.
     """
 
     prompt_id: Name
@@ -214,6 +223,7 @@ class Verdict:
     from_ledger: bool = False
     ratings: tuple[float | None, float | None] | None = None
     grade: Annotated[int, Within(least=1, most=MOST_WEIGHT)] | None = None
+    thoughts: str = ""
 
 
 @dataclass(frozen=True, slots=True)

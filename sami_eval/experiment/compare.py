@@ -6,6 +6,7 @@ prompts -> responses -> verdicts -> comparisons.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -199,13 +200,18 @@ def _calls(made: int, stored: int, failed: int) -> Calls:
 
 def _judge_row(seat: Seat, taken: Taken) -> JudgeRow:
     tokens, calls = taken.calls.tokens, taken.calls
-    return {
+    row: JudgeRow = {
         "name": seat.judge.name,
         "model": seat.at.named if seat.at is not None else None,
         "calls": _calls(len(calls.made), len(calls.stored), len(calls.failed)),
         "tokens": {"prompt": tokens.prompt_tokens, "completion": tokens.completion_tokens},
         "cost_usd": taken.cost_usd,
     }
+    if seat.at is not None and seat.at.request:
+        row["request"] = json.loads(seat.at.request)
+    if seat.at is not None and seat.at.thoughts is not None:
+        row["thoughts"] = seat.at.thoughts
+    return row
 
 
 def _measures(judge: Judge) -> Measures | None:

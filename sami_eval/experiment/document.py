@@ -41,8 +41,13 @@ class ContenderRow(AnswersMore):
     checks_met: MetRow | None
 
 
-class JudgeRow(TypedDict):
-    """One judge: the model it is asked at, and what it took in this run."""
+class _JudgeMore(TypedDict, total=False):
+    request: dict[str, Any]
+    thoughts: int
+
+
+class JudgeRow(_JudgeMore):
+    """One judge: the model it is asked at, how, and what it took in this run."""
 
     name: str
     model: str | None

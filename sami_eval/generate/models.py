@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sami_eval.core.config import Config
+from sami_eval.core.config import ASKED_SO, Config
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Model
 from sami_eval.data.answers import read_answers
@@ -140,6 +140,10 @@ def _named(name: str, config: Config, base_url: str | None) -> Model:
     at = served(name, config, base_url)
     if at is not None:
         return at
+    for asked in {*ASKED_SO} & {*row}:
+        raise UsageError(
+            f"model `{name}` has `{asked}`, and no server is asked", "leave it out", where
+        )
     others = {other: row for other, row in config.models.items() if other != name}
     config = replace(config, models=others)  # a name may be that of its own base
     base = _beside(row["base"], config.root) if "base" in row else None

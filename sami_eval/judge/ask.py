@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sami_eval.core.calls import Reply, Request
 from sami_eval.core.progress import Progress
+from sami_eval.core.thoughts import parted
 from sami_eval.core.types import Judge, Model, Order, Prompt, Response, Usage, Verdict, Winner
 from sami_eval.generate.tools import Tools
 from sami_eval.judge import program
@@ -17,6 +18,7 @@ from sami_eval.judge.requests import BOTH, Judgment, Turn, reply_key, stored_rep
 from sami_eval.judge.verdicts import Reading, read_reply
 from sami_eval.ledger.leases import Claim, share
 from sami_eval.server import client, dialect
+from sami_eval.server.attempt import learn
 from sami_eval.server.budget import total
 
 if TYPE_CHECKING:
@@ -161,6 +163,9 @@ def _ask_servers(
     is_ours: whether a key is still this run's to ask for. unparsed: as `_ask_here` has it.
     """
     keys, ledger = list(missing), tools.ledger
+    asked = (request.model for request in missing.values())
+    for model, room in dialect.known_to_think(ledger, asked).items():
+        learn(tools.client, model, room)
     replies: dict[str, Reply] = {}
     with tools.progress.track("judging", len(keys), tools.client.limits.budget.note) as advance:
 
@@ -200,13 +205,19 @@ def _verdict(
         winner,
         score,
         reason,
-        text=BETWEEN.join(reply.text for reply in needed) if needed else IDENTICAL,
+        text=BETWEEN.join(parted(r.text)[0] for r in needed) if needed else IDENTICAL,
         model_reported=needed[0].model_reported if needed else None,
         usage=_sum([reply.usage for reply in needed if reply.usage is not None]),
         from_ledger=bool(needed) and not any(k in fresh for k in judgment.keys),
         ratings=(readings[0].rating, readings[1].rating) if len(readings) == 2 else None,
         grade=readings[0].grade if len(readings) == 1 else None,
+        thoughts=BETWEEN.join(map(_thoughts, needed)) if any(map(_thoughts, needed)) else "",
     )
+
+
+def _thoughts(reply: Reply) -> str:
+    """What was handed over beside the words, and what stood between tags in them."""
+    return "\n\n".join(filter(None, (reply.thoughts, parted(reply.text)[1])))
 
 
 def _nothing(judge: Judge, turn: Turn, first: Order, repeat: int = 0) -> Verdict:

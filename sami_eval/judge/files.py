@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypedDict
 
 from sami_eval.core.errors import UsageError, did_you_mean
 from sami_eval.core.files import Toml, bundled, read_toml
+from sami_eval.core.request_fields import MOST_THOUGHTS, read_request
 from sami_eval.core.settings import Temperature
 from sami_eval.core.shape import MisfitError, Whole, Within, fit
 from sami_eval.core.types import Judge
@@ -25,7 +26,8 @@ KINDS = ("pairwise", "single", "program")
 VERDICTS = {"pairwise": ("a", "b", "tie"), "single": ("rating",)}
 _ABOUT = ("name", "description", "kind", "principles")
 _RUN = ("program",)
-_ASKED = ("model", "temperature", "max_tokens", "system", "templates", "patterns", "weights")
+_ASKED = ("model", "temperature", "max_tokens", "thoughts", "system")
+_TABLES = ("templates", "patterns", "weights", "request")
 _WEIGHTED = ("logprobs", "top_logprobs", "tokens")
 _TURN_1, _TURN_2 = ("question",), ("question_1", "question_2")
 _ANSWERS = {
@@ -94,6 +96,7 @@ _Words = Annotated[str, Whole("a text", filled=True)]
 _HINTS = {
     "temperature": "a number from 0 to 2",
     "max_tokens": f"a whole number from 1 to {MOST_TOKENS:,}",
+    "thoughts": f"a whole number of tokens from 0 to {MOST_THOUGHTS:,}",
     "top_logprobs": f"a whole number from 1 to {MOST}",
     **{name: f"write {name} = true or {name} = false" for name in ("principles", "logprobs")},
     **{name: f'write {name} = "..."' for name in ("name", "description", "model", "system")},
@@ -112,6 +115,7 @@ class _Row(TypedDict, total=False):
     model: _Words
     temperature: Temperature
     max_tokens: Annotated[int, Within(least=1, most=MOST_TOKENS)]
+    thoughts: Annotated[int, Within(least=0, most=MOST_THOUGHTS)]
     system: _Words
     logprobs: bool
     top_logprobs: Annotated[int, Within(least=1, most=MOST)]
@@ -122,7 +126,7 @@ def _read(path: Path) -> Judge:
         raise UsageError(f"no judge file `{path}`", "sami-eval ls judges")
     file = read_toml(path, _EXPLAINED)
     row, kind = _row(file), _kind(file)
-    asked = _RUN if kind == "program" else (*_ASKED, *_WEIGHTED)
+    asked = _RUN if kind == "program" else (*_ASKED, *_TABLES, *_WEIGHTED)
     _check_known(file, file.data, (*_ABOUT, *asked))
     if row.get("name", path.stem) != path.stem:
         hint = f'write name = "{path.stem}"'
@@ -180,7 +184,10 @@ def _asked(file: Toml, row: _Row, kind: str, principles: bool) -> dict[str, Any]
     system, temperature = row.get("system", "").strip(), float(row.get("temperature", 0.0))
     templates = _templates(file, kind, principles)
     max_tokens = row.get("max_tokens", 1 if weighted else 2048)
+    request = read_request(file, file.data.get("request", {}), ("request",))
     asked = (kind, system, templates, temperature, max_tokens)
+    said: list[tuple[str, object]] = [("request", request)] if request else []
+    said += [("thoughts", row["thoughts"])] if "thoughts" in row else []
     return {
         "model": row.get("model"),
         "system": system,
@@ -189,7 +196,9 @@ def _asked(file: Toml, row: _Row, kind: str, principles: bool) -> dict[str, Any]
         "weights": grades.weights(file, patterns),
         "temperature": temperature,
         "max_tokens": max_tokens,
-        "sha256": key("judge", *asked, *([weighted["top_logprobs"]] if weighted else ())),
+        "request": request,
+        "thoughts": row.get("thoughts"),
+        "sha256": key("judge", *asked, *([weighted["top_logprobs"]] if weighted else ()), *said),
         **weighted,
     }
 

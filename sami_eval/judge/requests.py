@@ -16,6 +16,7 @@ from sami_eval.server.dialect import recall
 from sami_eval.server.endpoint import is_default
 
 BOTH: tuple[Order, ...] = ("a", "b")
+ROOM = 8192  # tokens for the thoughts of a judge that is seen to think, where no file says how many
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +131,10 @@ def _keys(
     if turn.identical() or not turn.answered():
         return
     model = model or judge_model(judge)
-    sampling = Sampling(judge.temperature, max_tokens=judge.max_tokens)
+    most = judge.max_tokens + (judge.thoughts or 0) * (model.engine == "local")
+    sampling = Sampling(judge.temperature, max_tokens=most)
     for messages in conversations(judge, turn, first):
-        request = Request(model, messages, (), sampling, repeat, judge.top_logprobs)
+        request = Request(model, messages, (), sampling, repeat, judge.top_logprobs, ROOM)
         name = reply_key(request)
         requests.setdefault(name, request)
         yield name

@@ -19,7 +19,7 @@ from sami_eval.judge import (
     read_judge_prompts,
     replaced,
 )
-from sami_eval.server.named import nearest, served
+from sami_eval.server.named import asked_so, nearest, served
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +162,15 @@ def seat(
     engine, _, spec = (judge.model or "").partition(":")
     at = served(judge.model or "", config, base_url)
     if at is not None:
-        return Seat(judge, at)
+        return Seat(judge, asked_so(at, judge.request, judge.thoughts))
     if judge.model in config.models:
         hint = f"--judge-model hf:{judge.model} or vllm:{judge.model}"
         raise UsageError(f"`{judge.model}` runs in this process, and by which engine is open", hint)
     if meant := nearest(judge.model or "", config):
         raise UsageError(f"no server `{engine}`", f"did you mean `{meant}`?")
+    if judge.request:
+        hint = "leave [request] out of its file, or name a server's model"
+        raise UsageError(f"judge `{judge.name}` has a [request], and no server is asked", hint)
     if engine not in IN_PROCESS or not spec:
         return Seat(judge, judge_model(judge))
     found = models.resolve(spec, None, config=config, ensure=ensure)

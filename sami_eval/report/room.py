@@ -139,4 +139,5 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "score": verdict.score,
         "reason": verdict.reason,
         "text": verdict.text,
+        **({"thoughts": verdict.thoughts} if verdict.thoughts else {}),
     }

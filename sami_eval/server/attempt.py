@@ -19,6 +19,7 @@ from sami_eval.core import address
 from sami_eval.core.calls import Reply, Request
 from sami_eval.core.errors import SamiEvalError
 from sami_eval.core.progress import Progress
+from sami_eval.core.thoughts import thoughts
 from sami_eval.core.types import Model, Usage
 from sami_eval.server import dialect, endpoint, refusals, wire
 from sami_eval.server.budget import Limits
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 API_FAILURE = "API failure"  # opens the `failure` of a reply that is worth asking for again
 
 TIMEOUT_S = 300.0
-_TEMPORARY = (408, 409, 429)
+_TEMPORARY = (408, 409, 429, 498)  # 498: Groq's, where its flex tier has no room
+_BUSY = (*_TEMPORARY, 503, 529)
 # A key is for the address it was given for: nothing is sent on to where that points.
 _WHERE_ASKED: RequestOptions = {"follow_redirects": False}
 _NOTHING = Usage()
@@ -47,6 +49,8 @@ class ClientSettings:
     timeout_s: for one attempt, from the first byte sent to the last received.
     max_retries: further attempts at one request; waits double from backoff_s to max_backoff_s.
     longest_wait_s: a server that asks (Retry-After) for more ends the run.
+    flex_patience_s: how long a request of a flex tier, which waits for what others leave, is tried
+        while its server is busy; each attempt has at least flex_timeout_s.
     give_up_after: so many requests in a row without a usable answer end the run.
     limits: money and pace, shared by all that is asked with these settings.
     dialects: what servers refused so far, by address and model; shared likewise.
@@ -60,9 +64,11 @@ class ClientSettings:
     backoff_s: float = 0.5
     max_backoff_s: float = 30.0
     longest_wait_s: float = 300.0
+    flex_patience_s: float = 3600.0
+    flex_timeout_s: float = 900.0
     give_up_after: int = 3
     limits: Limits = field(default_factory=Limits)
-    dialects: dict[tuple[str, str], set[str]] = field(default_factory=dict, compare=False)
+    dialects: dict[tuple[str, str, str], set[str]] = field(default_factory=dict, compare=False)
     replicas: Replicas = field(default_factory=Replicas, compare=False)
 
 
@@ -70,21 +76,39 @@ class Temporary(Exception):
     """An attempt failed in a way that the next one may not; wait_s as the server asked.
 
     usage: None where the call's end was not seen: the server may have answered, and may bill it.
-    busy: it answers, and has too much to do.
+    status: the server's. slow: no answer came in time.
     """
 
     def __init__(
-        self, why: str, wait_s: float = 0.0, usage: Usage | None = _NOTHING, busy: bool = False
+        self,
+        why: str,
+        wait_s: float = 0.0,
+        usage: Usage | None = _NOTHING,
+        status: int | None = None,
+        slow: bool = False,
     ) -> None:
         super().__init__(why)
         self.why = why
         self.wait_s = wait_s
         self.usage = usage
-        self.busy = busy
+        self.is_busy = slow or status in _BUSY
+        self.answers = status in _TEMPORARY  # whoever asks for patience is there
 
 
 class Adapted(Exception):
-    """The server does not take a parameter; the request is now phrased without it."""
+    """The request is phrased anew: without what the server does not take, or with more room.
+
+    usage: what the attempt took all the same; None where the server does not say.
+    """
+
+    def __init__(self, usage: Usage | None = _NOTHING) -> None:
+        super().__init__()
+        self.usage = usage
+
+
+def is_flex(model: Model) -> bool:
+    """Whether a model's requests wait for what others leave of its server: half the price."""
+    return '"service_tier": "flex"' in model.request
 
 
 class Connections:
@@ -102,15 +126,20 @@ class Connections:
         for client in self.clients.values():
             await client.close()
 
-    async def try_once(self, request: Request) -> tuple[Reply, Usage | None]:
-        """The reply and what it is paid by; None where its server does not say."""
+    async def try_once(
+        self, request: Request, adapted: Collection[str]
+    ) -> tuple[Reply, Usage | None]:
+        """The reply and what it is paid by; None where its server does not say.
+
+        adapted: how it is phrased, of what `known` has said.
+        """
         urls = endpoint.addresses_of(request.model, self.settings.base_url)
         replicas, url = self.settings.replicas, self.settings.replicas.choose(urls)
         try:
             with replicas.asking(url):
-                found = await self._ask(request, url)
+                found = await self._ask(request, url, adapted)
         except Temporary as failure:
-            if not failure.busy and replicas.failed(url):
+            if not failure.answers and replicas.failed(url):
                 self._say_left_out(request.model, url, failure.why)
             raise
         except Adapted:
@@ -122,7 +151,17 @@ class Connections:
                 raise Temporary(error.message) from None
             raise
         replicas.answered(url)
+        self._look_for_thoughts(request, found[0], adapted)
         return found
+
+    def _look_for_thoughts(self, request: Request, reply: Reply, adapted: Collection[str]) -> None:
+        """Give a model that thinks room for it; raises Adapted where this reply had too little."""
+        stated, had = request.model.thoughts is not None, dialect.room(request, adapted)
+        if stated or had or not request.room or not _thinks(reply):
+            return
+        self._adapt(f"{dialect.THINKS}{request.room}", request.model)
+        if reply.finished is False:
+            raise Adapted(reply.usage)
 
     def _say_left_out(self, model: Model, url: str, why: str) -> None:
         left = len(self.settings.replicas.left(model.replicas))
@@ -132,13 +171,16 @@ class Connections:
                 f"{left} of its {len(model.replicas)} replicas are"
             )
 
-    async def _ask(self, request: Request, url: str) -> tuple[Reply, Usage | None]:
+    async def _ask(
+        self, request: Request, url: str, left_out: Collection[str]
+    ) -> tuple[Reply, Usage | None]:
         import openai
 
-        left_out = set(self._dialect(request.model))
         body = dialect.body(request, left_out)
         headers: Mapping[str, str] = {}
         timeout_s, asked_so = self.settings.timeout_s, dialect.used(request, left_out)
+        if is_flex(request.model):
+            timeout_s = max(timeout_s, self.settings.flex_timeout_s)
         try:
             async with asyncio.timeout(timeout_s):
                 # The raw text costs half the time of the SDK's typed objects, and a malformed body
@@ -150,7 +192,8 @@ class Connections:
             self.refused.clear()
             return reply, reply.usage
         except (TimeoutError, openai.APITimeoutError):
-            raise Temporary(f"no answer within {timeout_s:g} s", usage=None) from None
+            why = f"no answer within {timeout_s:g} s"
+            raise Temporary(why, usage=None, slow=True) from None
         except wire.MalformedError as error:
             raise Temporary(masked(str(error)), usage=error.usage) from None
         except wire.RefusedError as error:
@@ -194,8 +237,8 @@ class Connections:
         if status in _TEMPORARY or status >= 500:
             # An error inside a body may come after the answer was paid for.
             usage, where = (Usage(), str(status)) if headers else (None, "an error inside a reply")
-            wait_s = self._wait_asked(headers, words)
-            raise Temporary(f"{where}: {words}", wait_s, usage, busy=status in _TEMPORARY)
+            wait_s = self._wait_asked(headers, words, model)
+            raise Temporary(f"{where}: {words}", wait_s, usage, status)
         if refusal.failure is not None:
             return Reply("", failure=refusal.failure)
         self._check_repeated(words, status)
@@ -211,24 +254,40 @@ class Connections:
                 "what is done is kept; change what it complains of and run again",
             )
 
-    def _wait_asked(self, headers: Mapping[str, str], words: str) -> float:
+    def _wait_asked(self, headers: Mapping[str, str], words: str, model: Model) -> float:
         """Seconds by Retry-After, which then holds for every worker."""
-        wait_s = wire.retry_after_s(headers)
-        if wait_s > self.settings.longest_wait_s:
+        wait_s, longest_s = wire.retry_after_s(headers), self.settings.longest_wait_s
+        if is_flex(model):
+            longest_s = max(longest_s, self.settings.flex_patience_s)
+        if wait_s > longest_s:
             raise SamiEvalError(f"the server asks to wait {wait_s:.0f} s: {words}", RESUMES)
         if wait_s:
             self.not_before = max(self.not_before, time.monotonic() + wait_s)
         return wait_s
 
-    def _dialect(self, model: Model) -> set[str]:
-        url = endpoint.address_of(model, self.settings.base_url)
-        return self.settings.dialects.setdefault((url, model.base), set())
+    def known(self, model: Model) -> frozenset[str]:
+        """How the model's server wants to be asked, as far as it has said so."""
+        return frozenset(_dialect(self.settings, model))
 
     def _adapt(self, change: str, model: Model) -> None:
-        known = self._dialect(model)
+        known = _dialect(self.settings, model)
         if change in known:
             return  # another request in flight has met it already
         known.add(change)
         said = dialect.in_words(change)
         if said is not None:
             self.progress.say(f"`{model.base}` {said}")
+
+
+def learn(settings: ClientSettings, model: Model, change: str) -> None:
+    """Ask a model so from the first request on."""
+    _dialect(settings, model).add(change)
+
+
+def _dialect(settings: ClientSettings, model: Model) -> set[str]:
+    url = endpoint.address_of(model, settings.base_url)
+    return settings.dialects.setdefault((url, model.base, model.request), set())
+
+
+def _thinks(reply: Reply) -> bool:
+    return bool(reply.thoughts or reply.n_thought or thoughts(reply.text))

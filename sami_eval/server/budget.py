@@ -28,9 +28,12 @@ class BudgetError(SamiEvalError):
 
 
 def most_tokens(request: Request) -> Usage:
-    """The tokens a request could take: its prompt estimated high from bytes, and its limit."""
+    """The tokens a request could take: its prompt estimated high from bytes, and its limit.
+
+    Room for thoughts counts where it is said; what a model is found to need is not known before.
+    """
     prompt = sum(_prompt_tokens(role, text) for role, text in request.messages)
-    return Usage(prompt, request.sampling.max_tokens)
+    return Usage(prompt, request.sampling.max_tokens + (request.model.thoughts or 0))
 
 
 def _prompt_tokens(role: str, text: str) -> int:

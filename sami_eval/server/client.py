@@ -9,20 +9,21 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 
 from sami_eval.core.calls import Reply, Request
 from sami_eval.core.errors import SamiEvalError
 from sami_eval.core.loops import run_to_end
 from sami_eval.core.progress import Progress
 from sami_eval.core.types import Model, Usage
-from sami_eval.server import endpoint
-from sami_eval.server.attempt import API_FAILURE, Adapted, Connections, Temporary
+from sami_eval.server import dialect, endpoint
+from sami_eval.server.attempt import API_FAILURE, Adapted, Connections, Temporary, is_flex
 from sami_eval.server.attempt import TIMEOUT_S as TIMEOUT_S
 from sami_eval.server.attempt import ClientSettings as ClientSettings
 from sami_eval.server.budget import BudgetError
 from sami_eval.server.endpoint import masked
-from sami_eval.server.refusals import RESUMES
+from sami_eval.server.refusals import RESUMES, TOO_LONG
 
 _GRACE_S = 10.0
 
@@ -74,6 +75,11 @@ def complete_all(
         await _Exchange(settings, progress, wanted).run(requests, on_reply)
 
     run_to_end(exchange)
+
+
+def _given_room(request: Request, reply: Reply) -> bool:
+    """Whether a request had room for thoughts that nobody has asked for."""
+    return request.model.thoughts is None and dialect.room(request, reply.left_out) > 0
 
 
 def _paced_by(model: Model) -> str | None:
@@ -142,35 +148,52 @@ class _Exchange:
 
     async def _ask(self, position: int, request: Request) -> Reply | None:
         """The reply, its failure after the last attempt, or None where the run is being ended."""
-        why, attempts = "", 0
-        while attempts <= self.settings.max_retries:
+        attempts, patient_until = 0, time.monotonic() + self.settings.flex_patience_s
+        while True:
             try:
                 reply = await self._attempt(position, request)
             except Adapted:
                 continue
             except Temporary as failure:
-                why, attempts = failure.why, attempts + 1
-                self.unseen = why if failure.usage is None else self.unseen
-                if attempts > self.settings.max_retries:
-                    break
+                attempts += 1
+                self.unseen = failure.why if failure.usage is None else self.unseen
+                waits = failure.is_busy and is_flex(request.model)
+                if waits and time.monotonic() < patient_until:
+                    self._say_busy(request.model, failure.why)
+                elif waits:  # a tier that is busy says nothing of the run
+                    return Reply("", failure=f"{API_FAILURE}: {failure.why}")
+                elif attempts > self.settings.max_retries:
+                    return self._gave_up(request, failure.why)
                 if await self._sleep(max(self._backoff(attempts), failure.wait_s)):
                     return None
-            else:
-                self.failed_in_a_row = 0 if reply is not None else self.failed_in_a_row
+                continue
+            if reply is not None:
+                self.failed_in_a_row = 0
+            if reply is None or reply.failure != TOO_LONG or not _given_room(request, reply):
                 return reply
-        return self._gave_up(request, why)
+            request = replace(request, room=0)  # thoughts and answer must do with less
+
+    def _say_busy(self, model: Model, why: str) -> None:
+        minutes = round(self.settings.flex_patience_s / 60)
+        said = f"`{model.base}`: its flex tier is busy, asked again for up to {minutes} minutes"
+        if said not in self.settings.limits.said:
+            self.settings.limits.said.add(said)
+            self.connections.progress.say(f"{said}: {why}")
 
     async def _attempt(self, position: int, request: Request) -> Reply | None:
         async with self.places[_paced_by(request.model)]:
-            if self.stop.is_set() or not await self._admitted(request):
+            adapted = self.connections.known(request.model)
+            paid = dialect.with_room(request, adapted)
+            if self.stop.is_set() or not await self._admitted(paid):
                 return None
             if not self.wanted(position):
-                self._settle(request, Usage())
+                self._settle(paid, Usage())
                 raise _Elsewhere
-            return await self._settled_attempt(request)
+            return await self._settled_attempt(request, paid, adapted)
 
     def _backoff(self, attempts: int) -> float:
-        longest = min(self.settings.max_backoff_s, self.settings.backoff_s * 2.0 ** (attempts - 1))
+        doubled = self.settings.backoff_s * 2.0 ** min(attempts - 1, 30)
+        longest = min(self.settings.max_backoff_s, doubled)
         # Jitter spreads the load and changes no result, so it needs no seed.
         return longest * random.uniform(0.5, 1.0)
 
@@ -192,21 +215,23 @@ class _Exchange:
             return False
         return True
 
-    async def _settled_attempt(self, request: Request) -> Reply:
+    async def _settled_attempt(
+        self, request: Request, paid: Request, adapted: Collection[str]
+    ) -> Reply:
         usage: Usage | None = None
         try:
-            reply, usage = await self.connections.try_once(request)
+            reply, usage = await self.connections.try_once(request, adapted)
             if usage is None:
                 self.settings.limits.budget.unmetered[request.model] += 1
             return reply
-        except Temporary as failure:
-            usage = failure.usage
+        except (Temporary, Adapted) as ended:
+            usage = ended.usage
             raise
-        except (Adapted, SamiEvalError):
+        except SamiEvalError:
             usage = Usage()
             raise
         finally:
-            self._settle(request, usage)
+            self._settle(paid, usage)
 
     def _settle(self, request: Request, usage: Usage | None) -> None:
         self.settings.limits.settle(request, usage)

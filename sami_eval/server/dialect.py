@@ -10,12 +10,14 @@ An adaptation is a short text, which is a part of the key that the answer is sto
 | max_tokens       | says `max_completion_tokens`                                   |
 | max_tokens<=512  | wants no more than 512                                         |
 | system           | has the system's words in the user's turn                      |
+| thoughts+8192    | has room for 8192 tokens of thoughts beside the answer's       |
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from itertools import chain, combinations
 from typing import TYPE_CHECKING, TypeVar
@@ -33,6 +35,7 @@ SYSTEM = "system"
 WARMER = "temperature>0"
 LONGER_NAME = "max_tokens"
 AT_MOST = "max_tokens<="
+THINKS = "thoughts+"
 SMALLEST_TEMPERATURE = 0.01  # some servers count less as 0
 
 _OPTIONAL = ("max_tokens", "temperature", "top_p", "seed")  # refusals of earlier versions' ledgers
@@ -52,7 +55,7 @@ def body(request: Request, adapted: Collection[str] = ()) -> dict[str, object]:
     if WARMER in adapted and sampling.temperature == 0:
         row["temperature"] = SMALLEST_TEMPERATURE
     length = "max_completion_tokens" if LONGER_NAME in adapted else "max_tokens"
-    row[length] = min([sampling.max_tokens, *map(int, _limits(adapted))])
+    row[length] = min([sampling.max_tokens + room(request, adapted), *map(int, _limits(adapted))])
     if sampling.stop:
         row["stop"] = list(sampling.stop)
     if sampling.temperature > 0:
@@ -63,7 +66,24 @@ def body(request: Request, adapted: Collection[str] = ()) -> dict[str, object]:
         row["seed"] = int.from_bytes(digest[:4], "big") >> 1
     if request.top_logprobs and LOGPROBS not in adapted:
         row |= {LOGPROBS: True, "top_logprobs": request.top_logprobs}
-    return {name: value for name, value in row.items() if name not in adapted}
+    row = {name: value for name, value in row.items() if name not in adapted}
+    return {**row, **json.loads(request.model.request or "{}")}
+
+
+def room(request: Request, adapted: Iterable[str] = ()) -> int:
+    """Tokens for thoughts beside the answer's: as was said, else where thoughts were seen."""
+    if request.model.thoughts is not None:
+        return request.model.thoughts
+    learned = (int(one.removeprefix(THINKS)) for one in adapted if one.startswith(THINKS))
+    return max(learned, default=0) if request.room else 0
+
+
+def with_room(request: Request, adapted: Iterable[str]) -> Request:
+    """The request as it is paid for: with the room that it has only been found to need."""
+    if request.model.thoughts is not None:
+        return request
+    most = request.sampling.max_tokens + room(request, adapted)
+    return replace(request, sampling=replace(request.sampling, max_tokens=most))
 
 
 def _limits(adapted: Iterable[str]) -> Iterator[str]:
@@ -86,6 +106,9 @@ def in_words(adaptation: str) -> str | None:
     if adaptation.startswith(AT_MOST):
         most = adaptation.removeprefix(AT_MOST)
         return f"takes at most {most} tokens of answer: asked for no more"
+    if adaptation.startswith(THINKS):
+        n = int(adaptation.removeprefix(THINKS))
+        return f"thinks before it speaks: room for {n:,} tokens of thoughts beside its answer's"
     instead = {
         "max_tokens": "asked with max_completion_tokens",
         WARMER: f"asked with {SMALLEST_TEMPERATURE}",
@@ -116,7 +139,16 @@ def note(ledger: Ledger, model: Model, adapted: tuple[str, ...]) -> None:
 
 
 def _note_key(model: Model) -> str:
-    return key(_NOTED, model.engine, model.base_url, model.base)
+    replicas = model.allowance.server if model.replicas and model.allowance else None
+    where = f"replicas {replicas}" if replicas else model.base_url
+    return key(_NOTED, model.engine, where, model.base, *filter(None, [model.request]))
+
+
+def known_to_think(ledger: Ledger, models: Iterable[Model]) -> dict[Model, str]:
+    """The models that were seen to think, with what they were given for it."""
+    known = _noted(ledger, models)
+    seen = {model: [*chain.from_iterable(several)] for model, several in known.items()}
+    return {m: one for m, several in seen.items() for one in several if one.startswith(THINKS)}
 
 
 def _noted(ledger: Ledger, models: Iterable[Model]) -> dict[Model, tuple[tuple[str, ...], ...]]:

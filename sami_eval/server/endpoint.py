@@ -44,8 +44,13 @@ def _vendors_key(url: str) -> str | None:
 
 
 def is_default(model: Model) -> bool:
-    """Whether a served model is OpenAI's own under no other address."""
-    return model.engine == "openai" and address.normal(model.base_url or OFFICIAL) == OFFICIAL
+    """Whether a served model is OpenAI's own under no other address, asked in the usual way."""
+    usual = not model.request and model.thoughts is None
+    return (
+        usual
+        and model.engine == "openai"
+        and address.normal(model.base_url or OFFICIAL) == OFFICIAL
+    )
 
 
 def address_of(model: Model, base_url: str | None) -> str:
@@ -68,7 +73,11 @@ def shown_address(model: Model, base_url: str | None) -> str:
 def place_of(model: Model, base_url: str | None = None) -> str:
     """Where a model at a server is asked, and with whose key, for a person to read."""
     url, variable = shown_address(model, base_url), key_variable(model)
-    return f"{url}, {f'with the key in {variable}' if _secret(variable) else 'without a key'}"
+    said = f"{url}, {f'with the key in {variable}' if _secret(variable) else 'without a key'}"
+    said += f", each request with {model.request}" if model.request else ""
+    return (
+        f"{said}, with room for {model.thoughts:,} tokens of thoughts" if model.thoughts else said
+    )
 
 
 def check(model: Model, base_url: str | None) -> None:

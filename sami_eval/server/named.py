@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 from sami_eval.core import address
 from sami_eval.core.address import OFFICIAL
 from sami_eval.core.config import Config
-from sami_eval.core.errors import UsageError
+from sami_eval.core.errors import UsageError, shown
 from sami_eval.core.servers import BUILT_IN, Allowance, Server, server_named
 from sami_eval.core.types import SERVED, Model
 from sami_eval.ledger.store import key
@@ -66,7 +67,30 @@ def served(spec: str, config: Config, base_url: str | None = None) -> Model | No
         return None
     if not found.base:
         raise UsageError(f"`{spec}` names no model", f"e.g. `{spec.rstrip(':')}:gpt-4o`")
-    name = spec if spec in config.models else found.base
+    thoughts = found.row.get("thoughts")
+    model = _served(spec if spec in config.models else found.base, found, config, base_url)
+    return asked_so(model, found.row.get("request", ""), int(thoughts) if thoughts else None)
+
+
+def asked_so(model: Model, request: str, thoughts: int | None) -> Model:
+    """The model with further fields in its requests, and so much room for thoughts.
+
+    Raises UsageError for a field that the model's table and a judge's file fill differently.
+    """
+    if not request and thoughts is None:
+        return model
+    mine, more = (json.loads(text or "{}") for text in (model.request, request))
+    for name in mine.keys() & more.keys():
+        if mine[name] != more[name]:
+            both = f"{shown(mine[name])} under [models], {shown(more[name])} in the judge's file"
+            raise UsageError(f"`{model.name}`: `{name}` is {both}", "say it in one of them")
+    both = json.dumps({**mine, **more}, sort_keys=True, ensure_ascii=False) if mine or more else ""
+    room = model.thoughts if thoughts is None else thoughts
+    fingerprint = key("asked so", model.fingerprint, both, room)
+    return replace(model, request=both, thoughts=room, fingerprint=fingerprint)
+
+
+def _served(name: str, found: _Spec, config: Config, base_url: str | None) -> Model:
     if found.server is not None:
         return _at(found.server, name, found, config)
     if found.engine == "azure":  # no --base-url changes its endpoint

@@ -210,7 +210,10 @@
     const score = one.score === null ? "" : ` (score ${Number(one.score.toFixed(3))})`;
     const repeat = one.repeat ? `, repeat ${one.repeat + 1}` : "";
     const head = make("h4", "", `${one.judge}, ${order}${repeat}: `, make("span", NAMES[what], winner + score));
-    return make("section", "verdict", head, scrolling(make("div", "words", one.text), "what the judge said"));
+    const words = scrolling(make("div", "words", one.text), "what the judge said");
+    if (!one.thoughts) return make("section", "verdict", head, words);
+    const thoughts = scrolling(make("div", "words", one.thoughts), "what the judge thought");
+    return make("section", "verdict", head, words, make("details", "", make("summary", "", "thoughts"), thoughts));
   }
 
   // scrollIntoView would move the page too.
