@@ -146,8 +146,9 @@ class Connections:
             replicas.answered(url)
             raise
         except SamiEvalError as error:
-            if replicas.failed(url, for_good=True) and replicas.left(urls):
+            if replicas.failed(url, for_good=True):
                 self._say_left_out(request.model, url, error.message)
+            if replicas.left(urls):
                 raise Temporary(error.message) from None
             raise
         replicas.answered(url)

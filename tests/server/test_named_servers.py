@@ -155,11 +155,12 @@ def test_a_replica_that_serves_another_model_is_left_out_and_all_of_them_end_the
 ) -> None:
     gone = Behaviour(script=lambda _: (404, {}, b'{"error": {"message": "no such model"}}'))
     with LoopbackJudge() as good, LoopbackJudge(gone) as other, LoopbackJudge(gone) as third:
-        text = f'[servers.lab]\nconcurrency = 1\nbase_url = ["{other.url}", "{good.url}"]\n'
+        text = f'[servers.lab]\nbase_url = ["{other.url}", "{good.url}"]\n'
         (folder / "sami-eval.toml").write_text(text)
         _, said = judged(capsys, "--judge-model", "lab:x")
         assert f"not asked at {other.url} any more: `x`: no such model; 1 of its 2" in said
-        assert (good.n_calls, other.n_calls) == (16, 1)
+        assert good.n_calls == 16
+        assert 1 <= other.n_calls <= 8  # those in flight
         (folder / "sami-eval.toml").write_text(text.replace(good.url, third.url))
         _, said = judged(capsys, "--judge-model", "lab:y", code=1)
         assert "error: `x`: no such model" in said.replace("`y`", "`x`")
