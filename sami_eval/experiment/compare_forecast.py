@@ -25,6 +25,7 @@ from sami_eval.generate.seen import warnings
 from sami_eval.judge import stored_replies, to_ask
 from sami_eval.judge.seats import Seat
 from sami_eval.ledger.store import Ledger
+from sami_eval.server.dialect import as_paid
 
 SCHEMA: Final = "sami-eval/forecast/1"
 FIELDS: Final = (
@@ -150,4 +151,4 @@ def _unjudged(
         requests.update(docket.requests)
     stored = stored_replies(seat.judge, requests, ledger, plan.settings.retry_unparsed)
     missing = [request for name, request in requests.items() if name not in stored]
-    return missing, list(stored.values())
+    return as_paid(ledger, missing), list(stored.values())

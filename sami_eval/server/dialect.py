@@ -151,6 +151,12 @@ def known_to_think(ledger: Ledger, models: Iterable[Model]) -> dict[Model, str]:
     return {m: one for m, several in seen.items() for one in several if one.startswith(THINKS)}
 
 
+def as_paid(ledger: Ledger, requests: Sequence[Request]) -> list[Request]:
+    """The requests with the room for thoughts that their models were found to need."""
+    known = known_to_think(ledger, (request.model for request in requests))
+    return [with_room(one, [known[one.model]] if one.model in known else ()) for one in requests]
+
+
 def _noted(ledger: Ledger, models: Iterable[Model]) -> dict[Model, tuple[tuple[str, ...], ...]]:
     keys = {model: _note_key(model) for model in dict.fromkeys(models)}
     rows = ledger.replies(keys.values())

@@ -93,6 +93,8 @@ def test_a_judge_that_thinks_gets_room_and_its_thoughts_are_no_verdict(
         # Another run has nothing to ask, and one more question is asked with room at once.
         judged(capsys, *asked(server.url))
         assert server.n_calls == 16 + cut
+        forecast, _ = judged(capsys, *asked(server.url), "--repeats", "2", "--dry-run")
+        assert forecast["judges"][0]["completion_tokens"] == 16 * (2048 + 8192)
         server.calls.clear()
         judged(capsys, *asked(server.url), "--repeats", "2")
         assert [call.body["max_tokens"] for call in server.calls] == [2048 + 8192] * 16
@@ -142,6 +144,47 @@ def test_stated_room_is_given_from_the_first_request_on(
         server.calls.clear()
         assert cli.run([*RECORDS, "--judge-model", "none"]) == 1  # all of them are cut
         assert {call.body["max_tokens"] for call in server.calls} == {2048}
+
+
+def test_max_cost_holds_the_room_that_is_being_given(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_records(folder, 4, one=3, two=1)
+    (folder / "sami-eval.toml").write_text("[prices.x]\ninput = 1.0\noutput = 1000.0\n")
+    with LoopbackJudge(thinker("reasoning")) as server:
+        # Four are cut at 2.05 USD; one with room is reserved at 10.24 and takes 3.02.
+        flags = [*asked(server.url), "--max-cost", "20", "--concurrency", "4"]
+        assert cli.run([*RECORDS, *flags]) == 1
+        with_room = [call for call in server.calls if call.body["max_tokens"] > 2048]
+        assert len(with_room) == 1
+    assert "and pass `--max-cost 20`" in capsys.readouterr().err
+
+
+def test_a_contender_at_a_server_has_its_stated_room(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_records(folder, 1, one=3, two=1)
+    with LoopbackJudge() as server:
+        (folder / "sami-eval.toml").write_text(
+            f'[models.deep]\nbase = "openai:x"\nbase_url = "{server.url}"\nthoughts = 500\n'
+        )
+        flags = [*RECORDS[2:], "--max-tokens", "300", *asked(server.url)]
+        assert cli.run(["compare", "deep", *flags]) == 0
+        assert {call.body["max_tokens"] for call in server.calls} == {800, 2048}
+
+
+def test_a_judge_in_this_process_has_the_room_its_file_says() -> None:
+    from dataclasses import replace
+
+    from sami_eval.core.types import Model, Prompt, Response
+    from sami_eval.judge import read_judge, to_ask
+
+    judge = replace(read_judge("quality"), model="hf:x", thoughts=3000)
+    sides = [Response("1", name, (name,)) for name in ("a", "b")]
+    docket = to_ask(
+        judge, [Prompt("1", "x", ("Say it.",))], sides[:1], sides[1:], model=Model("x", "x")
+    )
+    assert {one.sampling.max_tokens for one in docket.requests.values()} == {2048 + 3000}
 
 
 def test_a_judge_s_file_states_its_room(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
