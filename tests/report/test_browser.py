@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +117,22 @@ def test_a_link_opens_its_question_and_keys_move_on(browser: Chrome, small: Path
     assert browser.current_url.endswith("#read/q1/sami/dpo")
     ActionChains(browser).send_keys("j").perform()
     assert reading(browser).startswith("q2 · math")
+
+
+def test_a_judge_s_thoughts_are_folded_until_they_are_opened(
+    browser: Chrome, tmp_path: Path
+) -> None:
+    run, path = small_run(), tmp_path / "report.html"
+    judged = [
+        replace(one, text="It is A.", thoughts="<b>Hm, rather B.</b>") for one in run.verdicts
+    ]
+    path.write_text(page(replace(run, verdicts=judged)), encoding="utf-8")
+    show(browser, path, "#read/q1/sami/dpo")
+    assert reading(browser).count("It is A.") == 2
+    assert "Hm" not in reading(browser)
+    browser.find_element("css selector", ".verdict summary").click()
+    assert reading(browser).count("<b>Hm, rather B.</b>") == 1
+    assert complaints(browser) == []
 
 
 def test_a_phone_needs_no_sideways_scrolling(browser: Chrome, small: Path) -> None:
