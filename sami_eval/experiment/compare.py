@@ -6,7 +6,6 @@ prompts -> responses -> verdicts -> comparisons.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -22,7 +21,7 @@ from sami_eval.experiment.corrected import with_corrected
 from sami_eval.experiment.document import KIND as KIND
 from sami_eval.experiment.document import ContenderRow, JudgeRow, Measures, MetRow
 from sami_eval.experiment.ensemble import with_judges
-from sami_eval.experiment.envelope import Calls
+from sami_eval.experiment.envelope import Calls, asked_row
 from sami_eval.experiment.frame import Result
 from sami_eval.experiment.plan import models_of, settings_row
 from sami_eval.experiment.tallies import compare, correct_pairs, round_robin
@@ -200,18 +199,14 @@ def _calls(made: int, stored: int, failed: int) -> Calls:
 
 def _judge_row(seat: Seat, taken: Taken) -> JudgeRow:
     tokens, calls = taken.calls.tokens, taken.calls
-    row: JudgeRow = {
+    return {
         "name": seat.judge.name,
         "model": seat.at.named if seat.at is not None else None,
         "calls": _calls(len(calls.made), len(calls.stored), len(calls.failed)),
         "tokens": {"prompt": tokens.prompt_tokens, "completion": tokens.completion_tokens},
         "cost_usd": taken.cost_usd,
+        **asked_row(seat.at),
     }
-    if seat.at is not None and seat.at.request:
-        row["request"] = json.loads(seat.at.request)
-    if seat.at is not None and seat.at.thoughts is not None:
-        row["thoughts"] = seat.at.thoughts
-    return row
 
 
 def _measures(judge: Judge) -> Measures | None:
@@ -250,6 +245,7 @@ def _contender_row(
         "answers": unanswered.of_responses(responses),
         "trained_on": seen.trained_on(model, prompts),
         "checks_met": _checks_met(responses, prompts) if judge.program == checks.PROGRAM else None,
+        **asked_row(model),
     }
 
 

@@ -10,7 +10,7 @@ from sami_eval.core.types import Verdict
 from sami_eval.data.unanswered import AnswersMore
 from sami_eval.experiment.comparison_rows import ComparisonRow, RankRow
 from sami_eval.experiment.earlier import fill
-from sami_eval.experiment.envelope import Calls, Kind, read
+from sami_eval.experiment.envelope import AskedMore, Calls, Kind, read
 
 SCHEMA: Final = "sami-eval/comparison/1"
 
@@ -23,7 +23,7 @@ class MetRow(TypedDict):
     n: int
 
 
-class ContenderRow(AnswersMore):
+class ContenderRow(AnswersMore, AskedMore):
     """One model: its name, the contender it belongs to, and what stands behind it.
 
     trained_on: ids of the prompts it was trained on; None where that is not known.
@@ -41,12 +41,7 @@ class ContenderRow(AnswersMore):
     checks_met: MetRow | None
 
 
-class _JudgeMore(TypedDict, total=False):
-    request: dict[str, Any]
-    thoughts: int
-
-
-class JudgeRow(_JudgeMore):
+class JudgeRow(AskedMore):
     """One judge: the model it is asked at, how, and what it took in this run."""
 
     name: str

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypedDict, TypeVar, cast
 from sami_eval.core.errors import UsageError
 from sami_eval.core.files import read_json
 from sami_eval.core.shape import misfit
+from sami_eval.core.types import Model
 
 D = TypeVar("D", bound=Mapping[str, Any])
 
@@ -27,6 +28,23 @@ class Calls(_CallsMore):
 
     made: int
     from_ledger: int
+
+
+class AskedMore(TypedDict, total=False):
+    """How a model at a server was asked, as far as a file says: fields, and room for thoughts."""
+
+    request: dict[str, Any]
+    thoughts: int
+
+
+def asked_row(model: Model | None) -> AskedMore:
+    """How a contender or a judge was asked; nothing where it was asked as usual."""
+    row: AskedMore = {}
+    if model is not None and model.request:
+        row["request"] = json.loads(model.request)
+    if model is not None and model.thoughts is not None:
+        row["thoughts"] = model.thoughts
+    return row
 
 
 class Took(TypedDict):

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypedDict
 
 from sami_eval.core.types import Estimate, Model
 from sami_eval.data.unanswered import AnswersMore
-from sami_eval.experiment.envelope import Kind, Took, read
+from sami_eval.experiment.envelope import AskedMore, Kind, Took, asked_row, read
 from sami_eval.experiment.samples import Figures, Paired
 from sami_eval.experiment.tallies import SIGNIFICANT
 
@@ -26,7 +26,7 @@ class EstimateRow(TypedDict):
     interval: list[float] | None
 
 
-class PasskContender(AnswersMore):
+class PasskContender(AnswersMore, AskedMore):
     """One contender: figures by k (keys are texts), and what stands behind it."""
 
     name: str
@@ -115,6 +115,7 @@ def contender_row(
         "answers": found.answers,
         "any_of_k": {str(k): value for k, value in any_of.items()},
         "trained_on": trained_on,
+        **asked_row(model),
     }
 
 

@@ -95,6 +95,8 @@ def test_a_model_s_request_fields_are_its_own_as_contender_and_judge(
         server.calls.clear()
         asked = ["compare", "low", "one.jsonl", *RECORDS[3:], *judges[:4], "--json"]
         assert cli.run(asked) == 0
+        contenders = json.loads(capsys.readouterr().out)["contenders"]
+        assert [row.get("request") for row in contenders] == [{"reasoning_effort": "low"}, None]
         assert {call.body["reasoning_effort"] for call in server.calls} == {"low"}
 
 
