@@ -148,23 +148,24 @@ class _Exchange:
 
     async def _ask(self, position: int, request: Request) -> Reply | None:
         """The reply, its failure after the last attempt, or None where the run is being ended."""
-        attempts, patient_until = 0, time.monotonic() + self.settings.flex_patience_s
+        attempts, n_busy, patient_until = 0, 0, time.monotonic() + self.settings.flex_patience_s
         while True:
             try:
                 reply = await self._attempt(position, request)
             except Adapted:
                 continue
             except Temporary as failure:
-                attempts += 1
                 self.unseen = failure.why if failure.usage is None else self.unseen
                 waits = failure.is_busy and is_flex(request.model)
-                if waits and time.monotonic() < patient_until:
-                    self._say_busy(request.model, failure.why)
-                elif waits:  # a tier that is busy says nothing of the run
+                attempts, n_busy = attempts + (not waits), n_busy + waits
+                if waits and time.monotonic() > patient_until:
+                    # A tier that is busy says nothing of the run.
                     return Reply("", failure=f"{API_FAILURE}: {failure.why}")
-                elif attempts > self.settings.max_retries:
+                if attempts > self.settings.max_retries:
                     return self._gave_up(request, failure.why)
-                if await self._sleep(max(self._backoff(attempts), failure.wait_s)):
+                if waits:
+                    self._say_busy(request.model, failure.why)
+                if await self._sleep(max(self._backoff(attempts + n_busy), failure.wait_s)):
                     return None
                 continue
             if reply is not None:

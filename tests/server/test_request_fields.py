@@ -198,6 +198,20 @@ def test_a_storm_on_the_flex_tier_does_not_end_the_run(capsys: pytest.CaptureFix
         ask(server, PLAIN)
 
 
+def test_one_broken_call_after_a_storm_is_not_the_last() -> None:
+    calls: dict[str, int] = {}
+
+    def script(body: dict[str, Any]) -> Answer | None:
+        name = json.dumps(body)
+        calls[name] = calls.get(name, 0) + 1
+        if calls[name] <= 10:
+            return 429, {}, error("Resource unavailable")
+        return (500, {}, error("stumbled")) if calls[name] <= 12 else None
+
+    with LoopbackJudge(Behaviour(script=script)) as server:
+        assert [reply.failure for reply in ask(server, FLEX)] == [None] * 8
+
+
 def test_a_flex_tier_that_stays_busy_leaves_its_requests_to_the_next_run() -> None:
     with LoopbackJudge(storm(10**9)) as server:
         replies = ask(server, FLEX, replace(QUICK, flex_patience_s=0.05))
