@@ -168,8 +168,8 @@ class Connections:
         left = len(self.settings.replicas.left(model.replicas))
         if left:
             self.progress.say(
-                f"`{model.base}` is not asked at {address.shown(url)} any more: {why}; "
-                f"{left} of its {len(model.replicas)} replicas are"
+                f"replica {address.shown(url)} of `{model.base}` is left out: {why}; "
+                f"{left} of {len(model.replicas)} are asked"
             )
 
     async def _ask(

@@ -176,7 +176,7 @@ class _Exchange:
 
     def _say_busy(self, model: Model, why: str) -> None:
         minutes = round(self.settings.flex_patience_s / 60)
-        said = f"`{model.base}`: its flex tier is busy, asked again for up to {minutes} minutes"
+        said = f"the flex tier of `{model.base}` is busy, asked again for up to {minutes} minutes"
         if said not in self.settings.limits.said:
             self.settings.limits.said.add(said)
             self.connections.progress.say(f"{said}: {why}")

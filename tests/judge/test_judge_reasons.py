@@ -32,12 +32,13 @@ def refuses(status: int, said: str, code: str | None = None) -> Answer:
     return status, OK, error(said, code)
 
 
+CUT_IN_THOUGHT = says("<think>[[A]]", "length")
 REASONS: list[tuple[Answer, str]] = [
     (says("Both are good."), "no verdict"),
     (says("I would say [[D]]"), "no verdict"),
     (says("One might say [[A]], but", "length"), "truncated"),
     (says("", "length"), "truncated"),  # all of it thought, none of it said
-    (says("<think>[[A]]", "length"), "truncated"),
+    (CUT_IN_THOUGHT, "truncated"),
     (says("I'm sorry, but I can't help with that."), "refused"),
     (says(None, refusal="I can't help with that."), "refused"),
     (says("", refusal="No."), "refused"),
@@ -67,9 +68,12 @@ REASONS: list[tuple[Answer, str]] = [
 def test_every_reason_reaches_the_verdict(ledger: Ledger, answer: Answer, reason: str) -> None:
     with LoopbackJudge(Behaviour(script=lambda _: answer)) as server:
         verdicts = ask(server, ledger, prompts=FEW)
+        n_calls = server.n_calls
         ask(server, ledger, prompts=FEW)
     assert {(v.winner, v.reason) for v in verdicts} == {(None, reason)}
-    assert server.n_calls == 16  # final: not asked again
+    assert server.n_calls == n_calls  # final: not asked again
+    # What was cut before it was seen to think has had more room, in vain.
+    assert 17 <= n_calls <= 32 if answer == CUT_IN_THOUGHT else n_calls == 16
 
 
 def test_too_long_is_stored_in_the_words_it_always_was() -> None:

@@ -139,8 +139,8 @@ def test_replicas_share_the_work_and_one_that_dies_is_left_out(
         document, said = judged(capsys, "--judge-model", "lab:x")
         assert one.n_calls + two.n_calls >= 114
         assert abs(one.n_calls - two.n_calls) < 30
-        assert said.count(f"`x` is not asked at {dying.url} any more: connection failed") == 1
-        assert "2 of its 3 replicas are" in said
+        assert said.count(f"replica {dying.url} of `x` is left out: connection failed") == 1
+        assert "2 of 3 are asked" in said
         assert document["comparisons"][0]["n_verdicts"] == 120
         # Which replicas there are is no part of what was asked.
         (folder / "sami-eval.toml").write_text(f'[servers.lab]\nbase_url = ["{two.url}"]\n')
@@ -158,7 +158,7 @@ def test_a_replica_that_serves_another_model_is_left_out_and_all_of_them_end_the
         text = f'[servers.lab]\nbase_url = ["{other.url}", "{good.url}"]\n'
         (folder / "sami-eval.toml").write_text(text)
         _, said = judged(capsys, "--judge-model", "lab:x")
-        assert f"not asked at {other.url} any more: `x`: no such model; 1 of its 2" in said
+        assert f"replica {other.url} of `x` is left out: `x`: no such model; 1 of 2" in said
         assert good.n_calls == 16
         assert 1 <= other.n_calls <= 8  # those in flight
         (folder / "sami-eval.toml").write_text(text.replace(good.url, third.url))

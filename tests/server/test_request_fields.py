@@ -190,7 +190,7 @@ def test_a_storm_on_the_flex_tier_does_not_end_the_run(capsys: pytest.CaptureFix
         assert [reply.failure for reply in replies] == [None] * 8
         assert server.n_calls == 8 * 21
     said = capsys.readouterr().err
-    assert said.count("`x`: its flex tier is busy, asked again for up to 60 minutes: 429") == 1
+    assert said.count("the flex tier of `x` is busy, asked again for up to 60 minutes: 429") == 1
     with (
         LoopbackJudge(storm(20)) as server,
         pytest.raises(SamiEvalError, match="gives no usable answers: 429"),
