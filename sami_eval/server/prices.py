@@ -6,6 +6,7 @@ The vendors' lists are prices.toml. What is in neither has no price: it is unkno
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +22,7 @@ from sami_eval.server.endpoint import address_of
 
 FILE: Final = Path(__file__).with_name("prices.toml")
 OLD_DAYS: Final = 180
+_STANDARD: Final = (None, "auto", "default", "standard", "standard_only")  # the lists are of these
 _OF_ENTRY = ("also", "since", "until", "source", "date")  # not of the price itself
 
 
@@ -69,6 +71,18 @@ def _entry(name: str, row: Mapping[str, Any], vendor: Mapping[str, Any]) -> List
     )
 
 
+def _of_tier(price: Price, model: Model) -> Price | None:
+    """What a tier of the vendor's service costs.
+
+    Flex is billed as a batch (developers.openai.com/api/docs/guides/flex-processing; half the price
+    at ai.google.dev/gemini-api/docs/interactions/flex-inference, too).
+    """
+    tier = json.loads(model.request or "{}").get("service_tier")
+    if tier == "flex":
+        return price.in_batch()
+    return price if tier in _STANDARD else None
+
+
 class Prices:
     """What calls cost, by the model that is asked and its address.
 
@@ -88,11 +102,14 @@ class Prices:
         self._today = today or datetime.date.today()
 
     def of(self, model: Model) -> Price | None:
-        """A model's price; None where it is not known."""
+        """A model's price, as its requests' tier is billed; None where it is not known.
+
+        The user's table holds for whichever tier the user asks for.
+        """
         if model.base in self._own:
             return self._own[model.base]
         found = self.entry(model)
-        return None if found is None else found.price
+        return None if found is None else _of_tier(found.price, model)
 
     def entry(self, model: Model) -> Listed | None:
         """What a vendor's list says of a model asked at that vendor's own address.

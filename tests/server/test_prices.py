@@ -41,6 +41,17 @@ def test_no_two_entries_hold_for_one_name_on_one_day() -> None:
         assert len(names) == len(set(names))
 
 
+def test_flex_costs_what_a_batch_does_and_a_dearer_tier_has_no_price() -> None:
+    def tier(name: str) -> Model:
+        return replace(at("gpt-5"), request=f'{{"service_tier": "{name}"}}')
+
+    # Half of 1.25 and of 10, and the batch's own price of what is in a cache.
+    assert prices().of(tier("flex")) == Price(0.625, 5.0, cached=0.0625)
+    assert prices().of(tier("default")) == prices().of(at("gpt-5"))
+    assert prices().of(tier("priority")) is None
+    assert prices(**{"gpt-5": Price(1.0, 2.0)}).of(tier("flex")) == Price(1.0, 2.0)
+
+
 def test_a_price_holds_at_the_vendors_own_address_alone() -> None:
     assert prices().of(at("gpt-4o")) == Price(2.5, 10.0, cached=1.25, batch=0.5)
     for url in (
