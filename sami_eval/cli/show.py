@@ -216,5 +216,6 @@ def _print_unparsed(folder: Path) -> None:
         pair = f"{v.b} : {v.a}" if v.first == "b" else f"{v.a} : {v.b}"
         place = f"question {v.prompt_id}, turn {v.turn + 1}" + (f", {v.judge}" if several else "")
         print(f"{place}, {pair} shown in this order: {v.reason}")
-        print("  " + v.text.strip().replace("\n", "\n  ") + "\n")
+        said = v.text.strip() or (f"thoughts alone: {v.thoughts}" if v.thoughts else "")
+        print("  " + said.replace("\n", "\n  ") + "\n")
     print(f"{len(missing)} judgments without a verdict")

@@ -142,8 +142,12 @@ def test_stated_room_is_given_from_the_first_request_on(
         assert "without a key, with room for 4,000 tokens of thoughts" in said
         assert document["judges"][0]["thoughts"] == 4000
         server.calls.clear()
-        assert cli.run([*RECORDS, "--judge-model", "none"]) == 1  # all of them are cut
+        flags = ["--judge-model", "none", "--out", "cut"]
+        assert cli.run([*RECORDS, *flags]) == 1  # all of them are cut
         assert {call.body["max_tokens"] for call in server.calls} == {2048}
+    capsys.readouterr()
+    assert cli.run(["show", "cut", "--unparsed"]) == 0
+    assert capsys.readouterr().out.count(f"truncated\n  thoughts alone: {SECRET}\n") == 8
 
 
 def test_max_cost_holds_the_room_that_is_being_given(
