@@ -19,6 +19,7 @@ from tests.align.test_align_flags import write
 from tests.align_models import CONTRASTS, save_base
 from tests.records import write_rows
 from tests.test_readme import shown
+from tests.tiny_classifier import save_classifier
 from tests.tiny_llama import save_adapter
 
 HUB = "HuggingFaceH4/mt_bench_prompts"
@@ -62,6 +63,10 @@ ROWS: dict[str, tuple[str, str | None, str] | None] = {
     ),
     "compare sami dpo --judge choice --judge-model openai:gpt-4o --rule average": (
         *(WORLD, f"choice: {GPT_4O}", TOY),
+    ),
+    "compare A B --judge-model reward:FOLDER": (HUB, "reward: FOLDER", "A, B"),
+    "compare A B --judge quality --judge-model openai:gpt-4o --judge-model reward:FOLDER": (
+        *(HUB, f"quality (openai:gpt-4o): {GPT_4O}, quality (reward:FOLDER): FOLDER", "A, B"),
     ),
     "compare A B --judge graded --judge-model openai:gpt-4o --rule average": (
         *(HUB, f"graded: {GPT_4O}", "A, B"),
@@ -165,6 +170,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (cached / "snapshots" / "c0ffee").symlink_to(base)
     for name in ("A", "B"):
         save_base(folder / name)
+    save_classifier(folder / "FOLDER")
     for name in ("sami", "dpo", "sft"):
         adapter = save_adapter(folder / "out" / name, base, seed=1)
         config = json.loads((adapter / "adapter_config.json").read_text())

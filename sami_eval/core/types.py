@@ -145,7 +145,9 @@ class Response:
 class Judge:
     """Who compares two responses, read from `judges/*.toml`.
 
-    kind: "pairwise" (a language model compares), "single" (it grades 1-10), "program".
+    kind: "pairwise" (a language model compares), "single" (it grades 1-10), "program", "reward" (a
+        classifier scores each answer).
+    label: of a classifier with several, the one whose number is the reward.
     program: of that kind "MODULE:FUNCTION", ours, or of a Python file beside the judge's.
     templates: user-message templates by name: "one", "two", "one-reference", "two-reference".
     patterns: verdict -> regular expressions over the judge's reply; the last match wins. Of a
@@ -161,7 +163,7 @@ class Judge:
     """
 
     name: str
-    kind: Literal["pairwise", "single", "program"]
+    kind: Literal["pairwise", "single", "program", "reward"]
     model: str | None
     system: str
     templates: Mapping[str, str]
@@ -179,6 +181,12 @@ class Judge:
     weights: Mapping[str, int] = field(default_factory=dict)
     request: str = ""
     thoughts: int | None = None
+    label: str | None = None
+
+    @property
+    def rates_alone(self) -> bool:
+        """Whether it sees each answer by itself: there is no order to swap then."""
+        return self.kind in ("single", "reward")
 
 
 @dataclass(frozen=True, slots=True)

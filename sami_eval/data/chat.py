@@ -64,9 +64,14 @@ def plain_text(messages: Messages) -> str:
 
 
 def render_text(
-    tokenizer: PreTrainedTokenizerBase, messages: Messages, template: str | None = None
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Messages,
+    template: str | None = None,
+    answered: bool = False,
 ) -> str:
     """Messages as the model's own prompt text, up to where the assistant speaks.
+
+    answered: it has spoken, and the text ends there.
 
     A template that refuses the system role, or leaves its text out, gets it in the first user turn.
     Raises UsageError for a template that cannot be used.
@@ -79,7 +84,7 @@ def render_text(
             [{"role": role, "content": content} for role, content in messages],
             chat_template=template,
             tokenize=False,
-            add_generation_prompt=True,
+            add_generation_prompt=not answered,
         )
         return str(text)
 
@@ -117,20 +122,23 @@ def render(
     messages: Messages,
     template: str | None = None,
     literal: bool = False,
+    answered: bool = False,
 ) -> tuple[int, ...]:
     """Token ids of the prompt, its beginning the template's own, so never two BOS.
+
+    answered: as `render_text` has it.
 
     literal: what reads like a special token in a message is text, its pieces encoded apart; for
         messages that show what strangers wrote. Else a prompt may hold the base's own tokens.
     """
     words = re.compile("|".join(map(re.escape, _control_words(tokenizer))) or r"(?!)")
     if not literal or not any(words.search(content) for _, content in messages):
-        text = render_text(tokenizer, messages, template)
+        text = render_text(tokenizer, messages, template, answered)
         return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
     said = "".join(content for _, content in messages)
     cut = next(mark for mark in map(chr, _PRIVATE_USE) if mark not in said)
     inert = tuple((role, _parted(role, content, words, cut)) for role, content in messages)
-    pieces = render_text(tokenizer, inert, template).split(cut)
+    pieces = render_text(tokenizer, inert, template, answered).split(cut)
     return tuple(
         one
         for piece in pieces

@@ -201,6 +201,7 @@ def _judge_row(seat: Seat, taken: Taken) -> JudgeRow:
     tokens, calls = taken.calls.tokens, taken.calls
     return {
         "name": seat.judge.name,
+        "kind": seat.judge.kind,
         "model": seat.at.named if seat.at is not None else None,
         "calls": _calls(len(calls.made), len(calls.stored), len(calls.failed)),
         "tokens": {"prompt": tokens.prompt_tokens, "completion": tokens.completion_tokens},
@@ -213,7 +214,7 @@ def _measures(judge: Judge) -> Measures | None:
     """What a judge looks at; of a program that is not told principles, its author knows."""
     if judge.principles:
         return "principle adherence"
-    return None if judge.kind == "program" else "quality"
+    return None if judge.kind in ("program", "reward") else "quality"
 
 
 def _settings_row(plan: ComparePlan) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from sami_eval.core.types import Verdict
 from sami_eval.data.unanswered import AnswersMore
@@ -42,8 +42,9 @@ class ContenderRow(AnswersMore, AskedMore):
 
 
 class JudgeRow(AskedMore):
-    """One judge: the model it is asked at, how, and what it took in this run."""
+    """One judge: its kind, the model it is asked at, how, and what it took in this run."""
 
+    kind: NotRequired[str]
     name: str
     model: str | None
     calls: Calls

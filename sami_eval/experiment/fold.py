@@ -36,15 +36,17 @@ def fold(
         verdicts do on average. With one repeat and one judge the rate is Arena-Hard's, the mean of
         all games with each strong verdict three times in it (lmarena/arena-hard-auto,
         show_result.py, load_judgments), where a turn without one of its games is left out too.
-    An order without a verdict leaves a judge's turn out. A turn that was asked in one order only,
-    when no turn was asked in both, counts by that order alone.
+    An order without a verdict leaves a judge's turn out. A turn that a judge was asked in one order
+    only, when it was asked none in both, counts by that order alone.
     """
     turns = by_turn(verdicts, seed_of or {})
-    both = any(len(orders) == 2 for judges in turns.values() for orders in judges.values())
+    # Of an ensemble, one may be asked in both orders and another rate answers alone.
+    each = (one for judges in turns.values() for one in judges.items())
+    both = {judge for judge, orders in each if len(orders) == 2}
     outcomes = []
     for (prompt_id, turn, seeds), judges in turns.items():
-        each = [_of_judge(orders, both, rule) for orders in judges.values()]
-        known = [one for one in each if one is not None]
+        said = [_of_judge(orders, judge in both, rule) for judge, orders in judges.items()]
+        known = [one for one in said if one is not None]
         if known:
             score, weight = _mean(known) if rule == "average" else _most(known)
             outcomes.append(Outcome(prompt_id, turn, score, seeds, weight))

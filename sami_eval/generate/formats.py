@@ -38,9 +38,16 @@ class Format:
     ends: frozenset[int]
     context: int | None
 
-    def render(self, messages: chat.Messages, literal: bool = False) -> tuple[int, ...]:
-        """Token ids of a conversation, up to where the model speaks; literal: chat.render."""
-        return chat.render(self.tokenizer, messages, self.template, literal)
+    def render(
+        self, messages: chat.Messages, literal: bool = False, answered: bool = False
+    ) -> tuple[int, ...]:
+        """Token ids of a conversation; literal, answered: as chat.render has them."""
+        return chat.render(self.tokenizer, messages, self.template, literal, answered)
+
+    @property
+    def has_template(self) -> bool:
+        """Whether conversations have a form of the model's own."""
+        return self.template is not None or self.tokenizer.chat_template is not None
 
     @property
     def pad_id(self) -> int:

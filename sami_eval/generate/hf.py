@@ -38,23 +38,28 @@ PADDED_TOKENS = 131_072
 ARGUMENTS = ("batch_rows", "device", "dtype", "threads", TRUST)
 
 
+def check_arguments(arguments: Mapping[str, str]) -> None:
+    """Raise UsageError for an argument that there is not."""
+    for name in arguments:
+        if name not in ARGUMENTS:
+            known = ", ".join(ARGUMENTS)
+            raise UsageError(f"the hf engine has no argument `{name}`", f"known: {known}")
+
+
 class HfEngine:
     """Runs requests in batches that stay full; equal requests give equal text in any company."""
 
     name = "hf"
 
     def __init__(self, model: Model, arguments: Mapping[str, str]) -> None:
-        for name in arguments:
-            if name not in ARGUMENTS:
-                known = ", ".join(ARGUMENTS)
-                raise UsageError(f"the hf engine has no argument `{name}`", f"known: {known}")
+        check_arguments(arguments)
         self._device = arguments.get("device") or ("cuda" if torch.cuda.is_available() else "cpu")
         rows = CPU_ROWS if self._device == "cpu" else CUDA_ROWS
-        self._rows = _number(arguments, "batch_rows", rows)
+        self._rows = number(arguments, "batch_rows", rows)
         self._network = _load_base(model, self._device, arguments.get("dtype"))
         self._decode = decode if refills(self._network) else decode_padded
         self._tiny = self._network.config.get_text_config().hidden_size < TINY_HIDDEN_SIZE
-        self._threads = _number(arguments, "threads", 1 if self._tiny else torch.get_num_threads())
+        self._threads = number(arguments, "threads", 1 if self._tiny else torch.get_num_threads())
         self._shown = False  # whether an answer was handed over
         self._peft: PeftModel | None = None
         self._adapters: dict[tuple[str, str], str] = {}
@@ -81,7 +86,7 @@ class HfEngine:
         for place, request in enumerate(requests):
             places.setdefault(request.model.fingerprint, []).append(place)
         for _, mine in sorted(places.items()):
-            with _threads(self._threads), self._switched_to(requests[mine[0]].model):
+            with fixed_threads(self._threads), self._switched_to(requests[mine[0]].model):
                 self._run({place: requests[place] for place in mine}, on_done, wanted)
 
     def _run(
@@ -201,7 +206,7 @@ def _completion(row: Decoding, form: Format, request: Request) -> Completion:
 
 
 @contextlib.contextmanager
-def _threads(n: int) -> Iterator[None]:
+def fixed_threads(n: int) -> Iterator[None]:
     """A fixed thread count, so that sums are taken in the same order on every run."""
     before = torch.get_num_threads()
     torch.set_num_threads(n)
@@ -211,7 +216,8 @@ def _threads(n: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _number(arguments: Mapping[str, str], name: str, default: int) -> int:
+def number(arguments: Mapping[str, str], name: str, default: int) -> int:
+    """An engine argument that is a whole number above 0."""
     text = arguments.get(name, str(default))
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise UsageError(f"`{name}={text}` is not a whole number above 0", "--engine-arg k=v")

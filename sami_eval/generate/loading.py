@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Model
@@ -81,17 +81,21 @@ def _check_shards(folder: Path) -> None:
             )
 
 
-def load_network(model: Model, **settings: Any) -> PreTrainedModel:
+def load_network(
+    model: Model, kind: str = "AutoModelForCausalLM", head: bool = True, **settings: Any
+) -> PreTrainedModel:
     """The base's network with all of its weights. settings: go to `from_pretrained`.
 
+    kind: transformers' class that loads it. head: whether its last layer is in these files, too;
+        else an adapter brings it.
     Raises UsageError for files that are not all there, or leave a weight at random.
     """
-    from transformers import AutoModelForCausalLM
+    import transformers
 
     _check_shards(Path(model.base))
     try:
         with quiet():
-            network, found = AutoModelForCausalLM.from_pretrained(
+            network, found = getattr(transformers, kind).from_pretrained(
                 model.base,
                 revision=model.revision,
                 trust_remote_code=trusts_code(),
@@ -104,14 +108,19 @@ def load_network(model: Model, **settings: Any) -> PreTrainedModel:
             "they were not opened",
             "ask whoever made it for model.safetensors",
         ) from None
-    missing = sorted(found["missing_keys"])
+    missing = sorted(name for name in found["missing_keys"] if head or not is_head(name))
     if missing:
         raise UsageError(
             f"`{model.named}`: {len(missing)} of {len(network.state_dict())} weights of its "
             f"network are not in its files: {first(missing)}",
             "save the model again; an adapter's own names in it mean that it was not merged",
         )
-    return network
+    return cast("PreTrainedModel", network)
+
+
+def is_head(name: str) -> bool:
+    """Whether a weight is of the layer by which a classifier scores."""
+    return "score" in name.split(".") or "classifier" in name.split(".")
 
 
 def first(names: list[str], n: int = 3) -> str:

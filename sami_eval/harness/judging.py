@@ -79,7 +79,8 @@ def baseline_judge(metadata: asked.Metadata, prompts: Sequence[Prompt]) -> Basel
             raise UsageError(
                 f"judge `{judge.name}` needs a model", "--metadata judge_model=openai:gpt-4o"
             )
-        at = seat(judge, config, url).at
+        taken = seat(judge, config, url)
+        judge, at = taken.judge, taken.at
         if at is not None and at.engine in SERVED:
             check_key(at, client)
     bare = [prompt for prompt in prompts if not prompt.principles]

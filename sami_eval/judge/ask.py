@@ -15,6 +15,7 @@ from sami_eval.generate.tools import Tools
 from sami_eval.judge import program
 from sami_eval.judge.local import ENGINES, complete_here
 from sami_eval.judge.requests import BOTH, Judgment, Turn, reply_key, stored_replies, to_ask, turns
+from sami_eval.judge.reward import Scorer, score_here
 from sami_eval.judge.verdicts import Reading, read_reply
 from sami_eval.ledger.leases import Claim, share
 from sami_eval.server import client, dialect
@@ -63,7 +64,7 @@ def judge_all(
     tools: Tools,
     retry_unparsed: bool = False,
     model: Model | None = None,
-    engines: Engines | None = None,
+    engines: Engines | Scorer | None = None,
     counted: Counted | None = None,
 ) -> list[Verdict]:
     """One verdict a turn, order and repeat, in the order of the prompts.
@@ -74,8 +75,8 @@ def judge_all(
     counted: is told which replies were asked for and which were stored.
 
     Identical responses are a tie without a call. What the ledger holds is not asked again, save
-    replies without a verdict under retry_unparsed. A program is asked once an order; a
-    single-answer judge knows no order, so its verdicts all say first = "a".
+    replies without a verdict under retry_unparsed. A program is asked once an order; a judge that
+    rates each answer alone knows no order, so its verdicts all say first = "a".
     Raises UsageError where a response is missing or has too few turns.
     """
     if judge.kind == "program":
@@ -93,7 +94,7 @@ def _replies(
     requests: Mapping[str, Request],
     tools: Tools,
     retry_unparsed: bool,
-    engines: Engines | None,
+    engines: Engines | Scorer | None,
 ) -> tuple[dict[str, Reply], dict[str, Reply]]:
     """Every reply by its key, and those of them that were asked for just now."""
 
@@ -119,13 +120,15 @@ def _replies(
     return replies | fresh | stored(missing), fresh
 
 
-def engines_of(judge: Judge, arguments: Mapping[str, str], progress: Progress) -> Engines:
+def engines_of(judge: Judge, arguments: Mapping[str, str], progress: Progress) -> Engines | Scorer:
     """What a judge in this process runs in; nothing is loaded before the first call.
 
     arguments: of the engine that judge.model names.
     """
     from sami_eval.generate import EngineChoice, Engines
 
+    if judge.kind == "reward":
+        return Scorer(arguments)
     engine = (judge.model or "").partition(":")[0]
     choice = EngineChoice(engine, arguments) if engine in ENGINES else EngineChoice()
     return Engines(choice, progress)
@@ -135,7 +138,7 @@ def _ask_here(
     judge: Judge,
     missing: Mapping[str, Request],
     tools: Tools,
-    engines: Engines | None,
+    engines: Engines | Scorer | None,
     unparsed: Callable[[str], bool],
 ) -> dict[str, Reply]:
     """Replies of a judge in this process to what is missing.
@@ -143,7 +146,12 @@ def _ask_here(
     unparsed: whether a key's may take the place of a stored one, which gives no verdict.
     """
     with ExitStack() as opened:
-        loaded = engines or opened.enter_context(engines_of(judge, {}, tools.progress))
+        loaded = engines
+        if loaded is None:
+            loaded = engines_of(judge, {}, tools.progress)
+            opened.enter_context(loaded)
+        if isinstance(loaded, Scorer):
+            return score_here(judge, missing, tools, loaded, unparsed)
         said = complete_here(list(missing.values()), loaded, tools.ledger, tools.progress)
     replies = dict(zip(missing, said, strict=True))
     for k, reply in replies.items():

@@ -22,11 +22,14 @@ from sami_eval.judge.rendering import placeholders
 from sami_eval.ledger.store import key
 
 MOST_TOKENS = 10**6
-KINDS = ("pairwise", "single", "program")
+KINDS = ("pairwise", "single", "program", "reward")
 VERDICTS = {"pairwise": ("a", "b", "tie"), "single": ("rating",)}
-_ABOUT = ("name", "description", "kind", "principles")
-_RUN = ("program",)
-_ASKED = ("model", "temperature", "max_tokens", "thoughts", "system")
+_ABOUT = ("name", "description", "kind")
+_RUN: Mapping[str, tuple[str, ...]] = {
+    "program": ("principles", "program"),
+    "reward": ("model", "label"),
+}
+_ASKED = ("principles", "model", "temperature", "max_tokens", "thoughts", "system")
 _TABLES = ("templates", "patterns", "weights", "request")
 _WEIGHTED = ("logprobs", "top_logprobs", "tokens")
 _TURN_1, _TURN_2 = ("question",), ("question_1", "question_2")
@@ -93,13 +96,14 @@ def replaced(judge: Judge, asked: str) -> str | None:
 
 
 _Words = Annotated[str, Whole("a text", filled=True)]
+_TEXTS = ("name", "description", "model", "system", "label")
 _HINTS = {
     "temperature": "a number from 0 to 2",
     "max_tokens": f"a whole number from 1 to {MOST_TOKENS:,}",
     "thoughts": f"a whole number of tokens from 0 to {MOST_THOUGHTS:,}",
     "top_logprobs": f"a whole number from 1 to {MOST}",
     **{name: f"write {name} = true or {name} = false" for name in ("principles", "logprobs")},
-    **{name: f'write {name} = "..."' for name in ("name", "description", "model", "system")},
+    **{name: f'write {name} = "..."' for name in _TEXTS},
     "program": PROGRAM,
 }
 
@@ -119,6 +123,7 @@ class _Row(TypedDict, total=False):
     system: _Words
     logprobs: bool
     top_logprobs: Annotated[int, Within(least=1, most=MOST)]
+    label: _Words
 
 
 def _read(path: Path) -> Judge:
@@ -126,7 +131,7 @@ def _read(path: Path) -> Judge:
         raise UsageError(f"no judge file `{path}`", "sami-eval ls judges")
     file = read_toml(path, _EXPLAINED)
     row, kind = _row(file), _kind(file)
-    asked = _RUN if kind == "program" else (*_ASKED, *_TABLES, *_WEIGHTED)
+    asked = _RUN.get(kind, (*_ASKED, *_TABLES, *_WEIGHTED))
     _check_known(file, file.data, (*_ABOUT, *asked))
     if row.get("name", path.stem) != path.stem:
         hint = f'write name = "{path.stem}"'
@@ -141,6 +146,9 @@ def _read(path: Path) -> Judge:
     if kind == "program":
         sha256 = source_of(file)
         return Judge(**_NOT_ASKED, **about, sha256=sha256, program=file.data["program"])
+    if kind == "reward":
+        own = {"model": row.get("model"), "label": row.get("label")}
+        return Judge(**{**_NOT_ASKED, **about, **own}, sha256=key("judge", kind))
     return Judge(**about, **_asked(file, row, kind, about["principles"]))
 
 

@@ -9,6 +9,7 @@ from sami_eval.core.calls import Reply, Request, Sampling
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Judge, Model, Order, Prompt, Response
 from sami_eval.data.chat import Messages
+from sami_eval.judge import reward
 from sami_eval.judge.rendering import render, render_single
 from sami_eval.judge.verdicts import read_reply
 from sami_eval.ledger.store import Ledger, key
@@ -66,15 +67,16 @@ def to_ask(
 ) -> Docket:
     """What a judge that is a language model is asked, turn by turn in the order of the prompts.
 
-    A single-answer judge knows no order. Raises UsageError where a response is missing.
+    A judge that rates answers alone knows no order, and a classifier no repeat. Raises UsageError
+    where a response is missing.
     """
     requests: dict[str, Request] = {}
-    once: Sequence[Order] = ("a",) if judge.kind == "single" else orders
+    once: Sequence[Order] = ("a",) if judge.rates_alone else orders
     judgments = tuple(
         Judgment(turn, first, repeat, tuple(_keys(judge, turn, first, repeat, requests, model)))
         for turn in turns(prompts, responses_a, responses_b)
         for first in once
-        for repeat in range(repeats)
+        for repeat in range(1 if judge.kind == "reward" else repeats)
     )
     return Docket(judgments, requests)
 
@@ -162,6 +164,9 @@ def stored_replies(
 
 def conversations(judge: Judge, turn: Turn, first: Order) -> tuple[Messages, ...]:
     """What a judgment is asked with: one conversation, or one for each answer that is rated."""
+    if judge.kind == "reward":
+        each = (turn.a, turn.b)
+        return tuple(reward.conversation(turn.prompt, turn.turn, response) for response in each)
     if judge.kind == "single":
         return tuple(
             render_single(judge, turn.prompt, turn.turn, response) for response in (turn.a, turn.b)

@@ -18,8 +18,11 @@ from sami_eval.judge import (
     read_judge,
     read_judge_prompts,
     replaced,
+    reward,
 )
 from sami_eval.server.named import asked_so, nearest, served
+
+ALONE = "a reward model scores each answer by itself, once: one order is enough for it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,8 @@ class Seat:
     def arguments(self, choice: EngineChoice) -> Mapping[str, str]:
         """`--engine-arg` for a judge in this process, where the contenders' engine is its own."""
         engine = (self.judge.model or "").partition(":")[0]
-        return choice.arguments if choice.name == engine else {}
+        runs_in = "hf" if engine == reward.ENGINE else engine
+        return choice.arguments if choice.name == runs_in else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,8 @@ def take_seats(
     specs = (given,) if isinstance(given, str) else tuple(given)
     if wanted.model is not None and not all(specs or ("",)):  # `--judge-model "$NOT_SET"`
         raise UsageError("`--judge-model` is empty", "name one, or leave it out: the judge's own")
+    if specs and wanted.name is None and all(map(_is_reward, specs)):
+        wanted = replace(wanted, name="reward")
     judge, notes = _judge(wanted, config, embedded, not specs, asked)
     if judge.kind == "program":
         unasked = f"judge `{judge.name}` is a program: {', '.join(specs)} is not asked"
@@ -81,11 +87,13 @@ def take_seats(
     if not specs and judge.model is None:
         # The toy's program is no way out where the questions are not the toy's.
         hint = "--judge-model openai:gpt-4o" + (", or --judge rules" if embedded else "")
+        hint = "--judge-model reward:FOLDER, or a hub id" if judge.kind == "reward" else hint
         raise UsageError(f"judge `{judge.name}` needs a model", hint)
     seats = [
         seat(replace(judge, model=spec), config, wanted.base_url, wanted.ensure)
         for spec in specs or (judge.model,)
     ]
+    notes += tuple(dict.fromkeys(ALONE for one in seats if one.judge.kind == "reward"))
     if len(seats) == 1:
         return seats[0].judge, tuple(seats), notes
     _check_all_different(specs, seats)
@@ -160,6 +168,8 @@ def seat(
 ) -> Seat:
     """The judge at a server's model, a named one's, or one that runs in this process."""
     engine, _, spec = (judge.model or "").partition(":")
+    if engine == reward.ENGINE or judge.kind == "reward":
+        return _reward_seat(judge, config, ensure)
     at = served(judge.model or "", config, base_url)
     if at is not None:
         return Seat(judge, asked_so(at, judge.request, judge.thoughts))
@@ -173,9 +183,40 @@ def seat(
         raise UsageError(f"judge `{judge.name}` has a [request], and no server is asked", hint)
     if engine not in IN_PROCESS or not spec:
         return Seat(judge, judge_model(judge))
+    return Seat(judge, _one_local(judge, config, ensure))
+
+
+def _one_local(judge: Judge, config: Config, ensure: models.Ensure | None) -> Model:
+    engine, _, spec = (judge.model or "").partition(":")
     found = models.resolve(spec, None, config=config, ensure=ensure)
     if len(found) != 1 or found[0].engine != "local":
         raise UsageError(
             f"`{judge.model}` is not one local model", f"{engine}: takes a folder or a hub id"
         )
-    return Seat(judge, found[0])
+    return found[0]
+
+
+def _is_reward(spec: str) -> bool:
+    return spec.startswith(f"{reward.ENGINE}:")
+
+
+def _reward_seat(judge: Judge, config: Config, ensure: models.Ensure | None) -> Seat:
+    """A classifier's seat, beside judges that read words too: it has a file of its own.
+
+    Raises UsageError for what is no classifier, and beside principles, which it is not shown.
+    """
+    spec = judge.model or ""
+    if not _is_reward(spec) or not spec.partition(":")[2]:
+        raise UsageError(
+            f"judge `{judge.name}` scores by a classifier, and `{spec}` names none",
+            "--judge-model reward:FOLDER, or a hub id",
+        )
+    if judge.principles:
+        raise UsageError(
+            f"judge `{judge.name}` judges by principles, and `{spec}` is shown none",
+            "--judge reward, or an ensemble under --judge quality",
+        )
+    own = judge if judge.kind == "reward" else replace(read_judge("reward"), model=spec)
+    at = _one_local(judge, config, ensure)
+    reward.check(own, at)
+    return Seat(own, at)

@@ -12,6 +12,7 @@ from itertools import accumulate
 from sami_eval.core.calls import Reply, TokenLogps
 from sami_eval.core.thoughts import blanked
 from sami_eval.core.types import Judge, Winner
+from sami_eval.judge import reward
 from sami_eval.judge.grades import GRADED
 from sami_eval.judge.logprobs import LEAST, probabilities, winner_of
 from sami_eval.judge.mentions import given
@@ -85,6 +86,9 @@ def read_reply(reply: Reply, judge: Judge) -> Reading:
     if reply.failure is not None:
         too_long = reply.failure == wire.TOO_LONG
         return Reading(reason=TOO_LONG if too_long else reply.failure)
+    if judge.kind == "reward":
+        score, reason = reward.score_of(reply, judge)
+        return Reading(rating=score, reason=reason)
     token = _verdict_token(reply, judge) if judge.tokens else None
     return _read_words(reply, judge) if token is None else _by_probability(token, judge)
 

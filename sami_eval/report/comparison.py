@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sami_eval.experiment.document import Document
 
 ORDERS = {"both": "both orders", "one": "one order", "mixed": "one order or both, by pair"}
+ALONE = ("single", "reward")  # kinds of judges that see one answer at a time
 JUDGE_WIDTH = 22
 ALONE_WIDTH, THAN_WIDTH = 18, 11
 RATES = Plot("0% – 50% – 100%", value=5, interval=6)
@@ -57,9 +58,12 @@ def title(document: Document) -> str:
     if document["judge_model"]:
         judge += f" ({document['judge_model']})"
     orders = ORDERS[document["orders"]]
+    if document["judges"] and all(one.get("kind") in ALONE for one in document["judges"]):
+        orders = "each answer by itself"
     if document["rule"] == "average":
         # Without the word, a rate of probabilities looks wrong beside the wins.
-        orders = "orders averaged" if document["orders"] == "both" else f"{orders}, averaged"
+        averaged = orders == ORDERS["both"]
+        orders = "orders averaged" if averaged else f"{orders}, averaged"
     rows = document["comparisons"]
     counts = f"{_span(r['n_questions'] for r in rows)} questions, "
     counts += f"{_span(r['n_turns'] for r in rows)} turns"

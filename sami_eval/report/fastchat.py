@@ -183,7 +183,9 @@ def files(
         each = [files(*alone, asked) for alone in _by_judge(document, verdicts)]
         return {name: lines for several in each for name, lines in several.items()}
     name = re.sub(r"[^A-Za-z0-9.+_-]+", "-", _model(document))
-    if not (rated := singles(document, verdicts, asked)):
+    # A classifier's numbers are on no scale of one to ten.
+    scored = any(row.get("kind") == "reward" for row in document["judges"])
+    if scored or not (rated := singles(document, verdicts, asked)):
         return {f"{name}_pair.jsonl": pairs(document, verdicts, asked)}
     one = {f"{name}_single.jsonl": rated}
     if document["rule"] != "conservative":
