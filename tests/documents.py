@@ -121,6 +121,7 @@ def document(*comparisons: ComparisonRow) -> Document:
         ],
         "cost_usd": 1.87,
         "cost_unseen_usd": 0.0,
+        "warnings": [],
         "calls": {"made": 202, "from_ledger": 118},
         "tokens": {"prompt": 412019, "completion": 31604},
         "seconds": {"generating": 12.34, "judging": 5.0},

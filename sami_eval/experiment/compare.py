@@ -13,6 +13,7 @@ from typing import Final
 from sami_eval.core.types import Comparison, Judge, Model, Prompt, Response, Verdict
 from sami_eval.data import unanswered
 from sami_eval.data.prompts import to_row
+from sami_eval.experiment import warned
 from sami_eval.experiment.compare_forecast import foresee as foresee
 from sami_eval.experiment.compare_plan import ComparePlan, answered
 from sami_eval.experiment.compare_plan import make_plan as make_plan
@@ -137,7 +138,11 @@ def estimate(
     }
     judged = [verdict for several in scores.by_pair.values() for verdict in several]
     files = files_of(drawn.prompts, answers, judged)
-    return Result(own, _all_calls(judges), files, tuple(_read_in_words(plan, judged)))
+    reported = plan.client.limits.reported
+    about = plan.seats, models_of(sides), drawn.prompts, rows, judged, reported
+    doubts = tuple(warned.of_comparison(*about))
+    notes = tuple(_read_in_words(plan, judged))
+    return Result(own, _all_calls(judges), files, notes, doubts)
 
 
 def files_of(

@@ -82,6 +82,7 @@ class Document(TypedDict):
     ranking: list[RankRow]
     cost_usd: float | None
     cost_unseen_usd: float
+    warnings: list[str]
     calls: Calls
     tokens: dict[str, int]
     seconds: dict[str, float]

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-_OF_RUN: dict[str, Any] = {"cost_unseen_usd": 0.0, "judges": [], "measures": None, "against": None}
+_OF_RUN: dict[str, Any] = {
+    "cost_unseen_usd": 0.0,
+    "judges": [],
+    "measures": None,
+    "against": None,
+    "warnings": [],
+}
 _OF_CONTENDER: dict[str, Any] = {"trained_on": None, "checks_met": None}
 _OF_PAIR: dict[str, Any] = {
     "seeds": None,

@@ -48,13 +48,14 @@ def asked_row(model: Model | None) -> AskedMore:
 
 
 class Took(TypedDict):
-    """Of which run a document is, and what that took."""
+    """Of which run a document is, what that took, and what makes its figures doubtful."""
 
     run: str
     date: str
     calls: Calls
     cost_usd: float | None
     cost_unseen_usd: float
+    warnings: list[str]
     seconds: dict[str, float]
     memory_mb: dict[str, float]
     versions: dict[str, str]

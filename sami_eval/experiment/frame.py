@@ -42,13 +42,14 @@ class Result:
     """What an experiment found.
 
     own: what its document holds besides the envelope. files: the rows of each file beside it.
-    notes: what to say of it.
+    notes: what to say of it. warnings: what makes it doubtful, to say and to keep.
     """
 
     own: Mapping[str, object]
     calls: Calls
     files: Mapping[str, Iterable[Mapping[str, object]]]
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Experiment(Protocol[T_contra, P, A, S, D]):
@@ -133,7 +134,7 @@ def run(
             scores = kind.score(plan, sides, drawn, tools)
         with stages.stage("statistics"):
             result = kind.estimate(plan, sides, drawn, scores)
-        _say(result.notes, progress)
+        _say((*result.notes, *(f"warning: {one}" for one in result.warnings)), progress)
         about = _envelope(plan, settings_key, shown(folder, config), result, stages, command)
         document = assembled(kind.KIND, result.own, about)
         runs.save_settings(folder, settings)
@@ -172,6 +173,7 @@ def _envelope(
         "calls": result.calls,
         "cost_usd": budget.spent_usd,
         "cost_unseen_usd": budget.unseen_usd,
+        "warnings": list(result.warnings),
         "seconds": stages.seconds,
         "memory_mb": stages.memory_mb,
         "versions": versions(),

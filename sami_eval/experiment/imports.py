@@ -272,6 +272,7 @@ def _envelope(path: Path) -> Envelope:
         "calls": {"made": 0, "from_ledger": 0},
         "cost_usd": 0.0,
         "cost_unseen_usd": 0.0,
+        "warnings": [],
         "seconds": {},
         "memory_mb": {},
         "versions": {"sami-eval": __version__},

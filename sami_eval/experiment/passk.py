@@ -17,6 +17,7 @@ from sami_eval.data import chat, gsm8k, unanswered
 from sami_eval.data.gsm8k import Problem
 from sami_eval.data.prompts import to_row
 from sami_eval.data.unanswered import answers_of
+from sami_eval.experiment import warned
 from sami_eval.experiment.envelope import Calls
 from sami_eval.experiment.forecast import EXPECTED, Bound, Forecast, bound_of
 from sami_eval.experiment.frame import Result
@@ -231,7 +232,8 @@ def estimate(
         "samples.jsonl": sample_rows(tried),
     }
     notes = unanswered.notes(answers_of(contenders))
-    return Result(own, drawn.calls, files, tuple(notes))
+    doubts = warned.of_answers(found, plan.client.limits.reported)
+    return Result(own, drawn.calls, files, tuple(notes), tuple(doubts))
 
 
 def _settings_row(

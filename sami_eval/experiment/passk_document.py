@@ -137,6 +137,7 @@ def difference_row(one: Paired) -> DifferenceRow:
 
 
 def _fill(document: dict[str, Any]) -> None:
+    document.setdefault("warnings", [])
     for row in document["contenders"]:
         row.setdefault("trained_on", None)  # runs of earlier versions lack it
 

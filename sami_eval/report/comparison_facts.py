@@ -47,6 +47,7 @@ def fact_rows(document: Document) -> Rows:
     if cut:
         yield "cut at token limit", ", ".join(f"{name} {n}" for name, n in cut.items())
     yield from answer_facts(document["contenders"])
+    yield from (("warning", text) for text in document["warnings"])
     yield from _cost(document)
     saved = "saved" if document["settings_key"] else "read from"
     yield saved, f"{document['run']}  (sami-eval show)"

@@ -272,6 +272,7 @@ def fact_rows(document: PasskDocument) -> Iterator[tuple[str, str]]:
         "answers",
         f"{calls['made']:,} drawn, {calls['from_ledger']:,} of {total:,} from the ledger",
     )
+    yield from (("warning", text) for text in document["warnings"])
     if document["cost_usd"] != 0:
         cost = document["cost_usd"]
         yield "cost", ("not known" if cost is None else dollars(cost)) + unseen(document)

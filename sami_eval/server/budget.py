@@ -241,6 +241,7 @@ class Limits:
     """What one run's calls share, contenders and judges alike. said: what is not said again.
 
     servers: the paces of servers that have their own, of requests and of tokens, by name.
+    reported: the names that servers gave their models, each once, in the order they came.
     """
 
     budget: Budget = field(default_factory=Budget)
@@ -248,6 +249,13 @@ class Limits:
     tokens: Pace | None = None
     said: set[str] = field(default_factory=set)
     servers: dict[str, tuple[Pace | None, Pace | None]] = field(default_factory=dict)
+    reported: dict[Model, list[str]] = field(default_factory=dict)
+
+    def note_reported(self, model: Model, name: str | None) -> None:
+        """A server has answered for a model under this name; None: it gave none."""
+        known = self.reported.setdefault(model, [])
+        if name is not None and name not in known:
+            known.append(name)
 
     def wait_s(self, request: Request) -> float:
         """Take a request's turn; the seconds until it comes."""

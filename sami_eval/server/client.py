@@ -222,6 +222,7 @@ class _Exchange:
         usage: Usage | None = None
         try:
             reply, usage = await self.connections.try_once(request, adapted)
+            self.settings.limits.note_reported(request.model, reply.model_reported)
             if usage is None:
                 self.settings.limits.budget.unmetered[request.model] += 1
             return reply

@@ -74,6 +74,7 @@ class LengthDocument(TypedDict):
     calls: Calls
     cost_usd: float | None
     cost_unseen_usd: float
+    warnings: list[str]
     seconds: dict[str, float]
     memory_mb: dict[str, float]
     versions: dict[str, str]

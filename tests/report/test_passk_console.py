@@ -86,6 +86,7 @@ def document(skills: dict[str, float], n: int = 40, protocol: str = "default") -
         "calls": {"made": 640, "from_ledger": 80},
         "cost_usd": 0.0,
         "cost_unseen_usd": 0.0,
+        "warnings": [],
         "seconds": {"sampling": 61.2},
         "memory_mb": {"sampling": 900.0},
         "versions": {},
