@@ -94,8 +94,8 @@ class CompareSettings:
     judge_model: Annotated[
         str | Sequence[str] | None,
         Flag(
-            "The model that judges: openai:NAME, azure:DEPLOYMENT, vllm:ID, hf:ID, or a name "
-            "under [models]; given again: an ensemble.",
+            "The model that judges: openai:NAME, so azure:, anthropic:, gemini:, openrouter: and "
+            "any of [servers], vllm:ID, hf:ID, or a name under [models]; again: an ensemble.",
             Group.JUDGE,
             value="MODEL",
         ),
