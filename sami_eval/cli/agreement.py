@@ -18,15 +18,19 @@ def agreement(settings: AgreementSettings, as_json: Json = False) -> None:
     from sami_eval.experiment.agreement import agreement as agree
     from sami_eval.experiment.agreement_document import agreement_document
     from sami_eval.experiment.judged import parse_names, read_judged
+    from sami_eval.experiment.recommend import candidates, ranked
 
     if settings.votes is None:
         raise UsageError(
             "`--votes` is missing: a judge is measured by people's votes",
             "sami-eval agreement --votes lmsys/mt_bench_human_judgments RUN",
         )
-    root = find_config(Path.cwd()).root
+    config = find_config(Path.cwd())
+    root = config.root
     given = parse_names(settings.vote_names)
     people = read_votes(settings.votes)
     source = settings.judged or str(runs.find_run(None, root))
     found = agree(read_judged(source, given, root), people)
-    print_document(agreement_document(found, settings.votes, source), as_json)
+    at_hand = candidates((source, *settings.beside), given, root, config.prices)
+    judges = ranked(at_hand, people) if len(at_hand) > 1 else []
+    print_document(agreement_document(found, settings.votes, source, judges), as_json)

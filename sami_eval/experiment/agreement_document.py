@@ -6,11 +6,13 @@ null means "not known".
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypedDict
+from collections.abc import Sequence
+from typing import Any, Final, Literal, TypedDict
 
 from sami_eval.core.types import Winner
 from sami_eval.experiment.agreement import LABELS, Agreement, Figure, Raters, Sides
 from sami_eval.experiment.envelope import Kind
+from sami_eval.experiment.recommend import Ranked, recommended
 
 SCHEMA: Final = "sami-eval/agreement/1"
 
@@ -68,8 +70,31 @@ class ConfusionRow(TypedDict):
     b: SaidRow
 
 
+class CandidateRow(TypedDict):
+    """A judge at hand, on the votes that all of them have an outcome for, the best first.
+
+    usd_per_1000: of turns judged in all orders. agreed_per_usd: turns on which it says what people
+        say, for a dollar. ahead: of the best over it: 0.5 where they are even; null for the best.
+    worse: whether these votes tell it from the best.
+    """
+
+    judge: str
+    source: str
+    with_ties: AgreedRow
+    without_ties: AgreedRow
+    usd_per_1000: float | None
+    agreed_per_usd: float | None
+    ahead: float | None
+    ahead_interval: list[float] | None
+    worse: bool
+
+
 class AgreementDocument(SidesRow):
-    """Everything a table or a reviewer needs. votes, source: where both sides were read from."""
+    """Everything a table or a reviewer needs. votes, source: where both sides were read from.
+
+    judges: those at hand, where there are several. recommended: the cheapest of them that is not
+        worse than the best; null where that is not known.
+    """
 
     schema: Literal["sami-eval/agreement/1"]
     judge: str
@@ -87,13 +112,24 @@ class AgreementDocument(SidesRow):
     by_kind: dict[str, dict[str, SidesRow]]
     n_scores_unused: int
     confusion: ConfusionRow
+    judges: list[CandidateRow]
+    recommended: str | None
 
 
-KIND: Final = Kind("agreement.json", SCHEMA, AgreementDocument)
+def _fill(document: dict[str, Any]) -> None:
+    """What documents of earlier versions lack."""
+    document.setdefault("judges", [])
+    document.setdefault("recommended", None)
 
 
-def agreement_document(found: Agreement, votes: str, source: str) -> AgreementDocument:
-    """Everything in JSON."""
+KIND: Final = Kind("agreement.json", SCHEMA, AgreementDocument, _fill)
+
+
+def agreement_document(
+    found: Agreement, votes: str, source: str, judges: Sequence[Ranked] = ()
+) -> AgreementDocument:
+    """Everything in JSON. judges: those at hand, the best first."""
+    best = recommended(judges)
     return {
         "schema": SCHEMA,
         "judge": found.judge,
@@ -115,7 +151,29 @@ def agreement_document(found: Agreement, votes: str, source: str) -> AgreementDo
         },
         "n_scores_unused": found.scores_unused,
         "confusion": {"a": _said(found, "a"), "tie": _said(found, "tie"), "b": _said(found, "b")},
+        "judges": [_candidate(one) for one in judges],
+        "recommended": None if best is None else best.candidate.name,
     }
+
+
+def _candidate(one: Ranked) -> CandidateRow:
+    usd = one.candidate.usd_a_turn
+    interval = None if one.behind is None else one.behind.interval
+    return {
+        "judge": one.candidate.name,
+        "source": one.candidate.source,
+        "with_ties": _agreed(one.raters.with_ties),
+        "without_ties": _agreed(one.raters.without_ties),
+        "usd_per_1000": None if usd is None else 1000 * usd,
+        "agreed_per_usd": one.agreed_per_usd,
+        "ahead": None if one.behind is None else one.behind.value,
+        "ahead_interval": None if interval is None else list(interval),
+        "worse": one.is_worse,
+    }
+
+
+def _agreed(figure: Figure) -> AgreedRow:
+    return {"agreement": figure.estimate.value, **_rest(figure)}
 
 
 def _said(found: Agreement, judge: Winner) -> SaidRow:
@@ -133,11 +191,8 @@ def _sides(row: Sides) -> SidesRow:
 
 def _raters(raters: Raters) -> RatersRow:
     return {
-        "with_ties": {"agreement": raters.with_ties.estimate.value, **_rest(raters.with_ties)},
-        "without_ties": {
-            "agreement": raters.without_ties.estimate.value,
-            **_rest(raters.without_ties),
-        },
+        "with_ties": _agreed(raters.with_ties),
+        "without_ties": _agreed(raters.without_ties),
         "kappa": {"kappa": raters.kappa.estimate.value, **_rest(raters.kappa)},
         "kappa_both_ways": {"kappa": raters.both_ways.estimate.value, **_rest(raters.both_ways)},
     }

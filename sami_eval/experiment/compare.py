@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sami_eval.core.types import Comparison, Judge, Model, Prompt, Response, Verdict
+from sami_eval.core.types import SERVED, Comparison, Judge, Model, Prompt, Response, Verdict
 from sami_eval.data import unanswered
 from sami_eval.data.prompts import to_row
 from sami_eval.experiment import warned
@@ -20,7 +20,7 @@ from sami_eval.experiment.compare_plan import make_plan as make_plan
 from sami_eval.experiment.comparison_rows import comparison_row, rank_rows
 from sami_eval.experiment.corrected import with_corrected
 from sami_eval.experiment.document import KIND as KIND
-from sami_eval.experiment.document import ContenderRow, JudgeRow, Measures, MetRow
+from sami_eval.experiment.document import ContenderRow, JudgeRow, Measures, MetRow, PriceRow
 from sami_eval.experiment.ensemble import with_judges
 from sami_eval.experiment.envelope import Calls, asked_row
 from sami_eval.experiment.frame import Result
@@ -32,6 +32,7 @@ from sami_eval.generate.standing import on_embedded
 from sami_eval.generate.tools import Tools
 from sami_eval.judge import Counted, checks, engines_of, judge_all, read_in_words
 from sami_eval.judge.seats import Seat
+from sami_eval.server.prices import Prices
 from sami_eval.stats.intervals import win_rate
 
 STAGES: Final = ("generating", "judging")
@@ -113,7 +114,8 @@ def estimate(
             with_corrected(row, comparison.outcomes, plan.people, answers)
             for row, comparison in zip(rows, comparisons, strict=True)
         ]
-    judges = [_judge_row(*both) for both in zip(plan.seats, scores.taken, strict=True)]
+    prices = plan.client.limits.budget.prices
+    judges = [_judge_row(*both, prices) for both in zip(plan.seats, scores.taken, strict=True)]
     own = {
         "task": plan.task,
         "judge": plan.judge.name,
@@ -202,7 +204,22 @@ def _calls(made: int, stored: int, failed: int) -> Calls:
     return {"made": made, "from_ledger": stored}
 
 
-def _judge_row(seat: Seat, taken: Taken) -> JudgeRow:
+def _price_row(seat: Seat, prices: Prices) -> PriceRow | None:
+    """What a judge's tokens cost; nothing where no server is asked."""
+    if seat.at is None or seat.at.engine not in SERVED:
+        return {"input": 0.0, "output": 0.0, "source": None, "date": None}
+    price, listed = prices.of(seat.at), prices.entry(seat.at)
+    if price is None:
+        return None
+    return {
+        "input": price.input,
+        "output": price.output,
+        "source": None if listed is None else listed.source,
+        "date": None if listed is None else listed.date.isoformat(),
+    }
+
+
+def _judge_row(seat: Seat, taken: Taken, prices: Prices) -> JudgeRow:
     tokens, calls = taken.calls.tokens, taken.calls
     return {
         "name": seat.judge.name,
@@ -212,6 +229,7 @@ def _judge_row(seat: Seat, taken: Taken) -> JudgeRow:
         "tokens": {"prompt": tokens.prompt_tokens, "completion": tokens.completion_tokens},
         "cost_usd": taken.cost_usd,
         **asked_row(seat.at),
+        "price": _price_row(seat, prices),
     }
 
 

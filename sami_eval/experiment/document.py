@@ -41,8 +41,20 @@ class ContenderRow(AnswersMore, AskedMore):
     checks_met: MetRow | None
 
 
+class PriceRow(TypedDict):
+    """USD per million tokens. source, date: of a vendor's list; None: the user's own table."""
+
+    input: float
+    output: float
+    source: str | None
+    date: str | None
+
+
 class JudgeRow(AskedMore):
-    """One judge: its kind, the model it is asked at, how, and what it took in this run."""
+    """One judge: its kind, the model it is asked at, how, and what it took in this run.
+
+    price: None where it is not known; of a judge in this process 0, since nobody is paid.
+    """
 
     kind: NotRequired[str]
     name: str
@@ -50,6 +62,7 @@ class JudgeRow(AskedMore):
     calls: Calls
     tokens: dict[str, int]
     cost_usd: float | None
+    price: PriceRow | None
 
 
 Measures = Literal["principle adherence", "quality"]

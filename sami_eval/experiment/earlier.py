@@ -32,6 +32,8 @@ _OF_LENGTH: dict[str, Any] = {
 def fill(document: dict[str, Any]) -> None:
     """Add what is missing; what is not of the right shape is left as it is."""
     _fill(document, _OF_RUN)
+    for row in _rows(document.get("judges")):
+        _fill(row, {"price": None})
     for row in _rows(document.get("contenders")):
         _fill(row, _OF_CONTENDER)
     for row in _rows(document.get("comparisons")):

@@ -67,23 +67,34 @@ def check_names(names: Names, contenders: Iterable[str]) -> None:
 
 def read_judged(source: str, names: Names, root: Path) -> Judged:
     """A judge's outcomes from a run, a file of verdicts or votes, or votes on the hub."""
+    folder = run_of(source, root)
+    if folder is not None:
+        return of_run(folder, names, runs.read_verdicts(folder))
+    path = Path(source)
+    if path.is_file() and not votes.is_votes(path):
+        return _of_verdicts(verdicts_in(path), "conservative", names, {})
+    return _of_votes(votes.read_votes(source), names)
+
+
+def run_of(source: str, root: Path) -> Path | None:
+    """The folder of a run of `compare`; None where a file or the hub is named."""
     path = Path(source)
     if path.is_file() and path.name != runs.DOCUMENT:
-        if votes.is_votes(path):
-            return _of_votes(votes.read_votes(source), names)
-        return _of_verdicts(verdicts_in(path), "conservative", names, {})
+        return None
     if votes.is_hub_id(source.partition(":")[0]) and not (root / source).exists():
-        return _of_votes(votes.read_votes(source), names)
+        return None
     folder = runs.find_run(str(path.parent) if path.is_file() else source, root)
     if runs.is_passk(folder):
         raise UsageError(f"`{folder}` holds pass@k figures: nothing was judged in it", HINT)
-    rule: Rule = (
-        "average"
-        if read_document(folder / runs.DOCUMENT)["rule"] == "average"
-        else ("conservative")
-    )
+    return folder
+
+
+def of_run(folder: Path, names: Names, verdicts: Sequence[Verdict]) -> Judged:
+    """The outcomes of these verdicts of a run, by its rule."""
+    averaged = read_document(folder / runs.DOCUMENT)["rule"] == "average"
+    rule: Rule = "average" if averaged else "conservative"
     category = {prompt.id: prompt.category for prompt in read_prompts(folder / "prompts.jsonl")}
-    return _of_verdicts(runs.read_verdicts(folder), rule, names, category)
+    return _of_verdicts(verdicts, rule, names, category)
 
 
 def _of_verdicts(

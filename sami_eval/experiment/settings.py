@@ -159,6 +159,14 @@ class AgreementSettings:
             positional=True,
         ),
     ] = None
+    beside: Annotated[
+        tuple[str, ...],
+        Flag(
+            "Another judge at hand, as a run, file or votes; may be given again.",
+            Group.COMPARED,
+            value="RUN|FILE",
+        ),
+    ] = ()
     votes: Votes = None
     vote_names: VoteNames = ()
 

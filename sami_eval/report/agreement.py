@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from sami_eval.report import cell
 from sami_eval.report.figures import interval_text, percent, shorten
 from sami_eval.report.table import Block, Cell, Column, Lines, Report, Row, Table, columns, said
+from sami_eval.server.budget import dollars
 
 if TYPE_CHECKING:
     from sami_eval.experiment.agreement_document import (
@@ -33,6 +34,8 @@ def report(document: AgreementDocument) -> Report:
         paragraphs += [_part(THERE, "votes", [_row(ALL, document["judge_there"])])]
     else:
         paragraphs += [[said("no turn has two voters: no ceiling can be measured")]]
+    if document["judges"]:
+        paragraphs.append([*_candidates(document), said(*_recommended(document))])
     return [*paragraphs, [_confusion(document)], [said(*_words(document))]]
 
 
@@ -74,6 +77,46 @@ def _groups(document: AgreementDocument) -> Iterator[tuple[Cell, SidesRow]]:
             name = f"{kind}, turn {turn}"
             yield Cell(name, (name,), f"{shorten(kind, 8)}, turn {turn}"), row
     yield ALL, document
+
+
+def _candidates(document: AgreementDocument) -> list[Block]:
+    """The judges at hand, the best first, and what each costs."""
+    rows = tuple(
+        Row(
+            (
+                cell.text(row["judge"], 24),
+                cell.both(row["with_ties"]["agreement"], row["with_ties"]["interval"]),
+                cell.share(row["without_ties"]["agreement"]),
+                _usd(row["usd_per_1000"]),
+                cell.many(_whole(row["agreed_per_usd"])),
+                cell.text("yes" if row["worse"] else ""),
+            )
+        )
+        for row in document["judges"]
+    )
+    n = document["judges"][0]["with_ties"]["n"]
+    about = f"judges at hand, on the {n:,} votes that all of them have an outcome for"
+    heads = columns("judge", "with ties", "without", "$ / 1,000", "agreed / $", "worse")
+    return [Lines((about,), exported=True), Table(heads, (rows,), name=about)]
+
+
+def _usd(amount: float | None) -> Cell:
+    return Cell("-" if amount is None else dollars(amount), (amount,))
+
+
+def _whole(number: float | None) -> int | None:
+    return None if number is None else round(number)
+
+
+def _recommended(document: AgreementDocument) -> Iterator[str]:
+    """Which judge to take, and why."""
+    yield "$ of 1,000 turns; agreed: turns a dollar on which it says what people say;"
+    yield "worse: the votes tell it from the best"
+    name = document["recommended"]
+    if name is None:
+        yield "recommended: none, since no cost is known of those that are not worse"
+    else:
+        yield f"recommended: {name}, the cheapest of those not worse than the best"
 
 
 def _row(name: Cell, raters: RatersRow) -> Row:
