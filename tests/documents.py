@@ -69,6 +69,7 @@ def comparison(a: str, b: str, p: float | None = 0.22) -> ComparisonRow:
         "judges": [],
         "kappa": None,
         "corrected": None,
+        "stopping": None,
     }
 
 

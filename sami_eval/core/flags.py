@@ -112,6 +112,13 @@ EngineArgs = Annotated[
         value="KEY=VALUE",
     ),
 ]
+UntilDecided = Annotated[
+    bool,
+    Flag(
+        "Ask block by block, and stop when it is clear who is ahead, or that it will not be.",
+        Group.COUNTING,
+    ),
+]
 Seed = Annotated[Amount, Flag("Seed of sampling and resampling.", Group.MODEL)]
 BaseUrl = Annotated[
     str | None,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from sami_eval.core.types import SERVED, Comparison, Judge, Model, Prompt, Response, Verdict
@@ -15,8 +15,11 @@ from sami_eval.data import unanswered
 from sami_eval.data.prompts import to_row
 from sami_eval.experiment import warned
 from sami_eval.experiment.compare_forecast import foresee as foresee
-from sami_eval.experiment.compare_plan import ComparePlan, answered
+from sami_eval.experiment.compare_parts import Answers, Judgments, Taken
+from sami_eval.experiment.compare_parts import parts as parts
+from sami_eval.experiment.compare_plan import ComparePlan, Pair, answered
 from sami_eval.experiment.compare_plan import make_plan as make_plan
+from sami_eval.experiment.compare_stopped import rank_at_any_time, stopped
 from sami_eval.experiment.comparison_rows import comparison_row, rank_rows
 from sami_eval.experiment.corrected import with_corrected
 from sami_eval.experiment.document import KIND as KIND
@@ -38,40 +41,31 @@ from sami_eval.stats.intervals import win_rate
 STAGES: Final = ("generating", "judging")
 TOKENS: Final = ("prompt", "completion")
 
-Pair = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What was answered. prompts: with as many turns as every contender answered."""
-
-    prompts: tuple[Prompt, ...]
-    responses: Mapping[str, Sequence[Response]]
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What a judge took: its calls, and USD, None where a price or a usage is not known."""
-
-    calls: Counted
-    cost_usd: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Judgments:
-    """Verdicts by pair of models, judge after judge, and what each judge took."""
-
-    by_pair: Mapping[Pair, Sequence[Verdict]]
-    taken: Sequence[Taken]
-
 
 def draw(plan: ComparePlan, sides: Sequence[Contender], tools: Tools) -> Answers:
-    """One answer to every turn by every contender."""
-    responses = respond(plan.prompts, models_of(sides), plan.generate, tools.ledger, tools.progress)
+    """One answer to every turn by every contender that is still compared."""
+    if plan.answers is not None:
+        responses = _of(plan.prompts, plan.answers)
+        return Answers(answered(plan.prompts, responses), responses)
+    named = {side.name for pair in plan.pairs(sides) for side in pair}
+    models = models_of([side for side in sides if side.name in named])
+    kept = None if plan.meeting is None else tools.kept
+    responses = respond(plan.prompts, models, plan.generate, tools.ledger, tools.progress, kept)
     counted = {name: unanswered.of_responses(several) for name, several in responses.items()}
     for note in unanswered.notes(counted):
         tools.progress.say(note)
     return Answers(answered(plan.prompts, responses), responses)
+
+
+def _of(
+    prompts: Sequence[Prompt], responses: Mapping[str, Sequence[Response]]
+) -> dict[str, list[Response]]:
+    """The responses to some of the prompts."""
+    ids = {prompt.id for prompt in prompts}
+    return {
+        name: [response for response in several if response.prompt_id in ids]
+        for name, several in responses.items()
+    }
 
 
 def score(plan: ComparePlan, sides: Sequence[Contender], drawn: Answers, tools: Tools) -> Judgments:
@@ -79,11 +73,15 @@ def score(plan: ComparePlan, sides: Sequence[Contender], drawn: Answers, tools: 
     every = [game for pair in plan.pairs(sides) for game in games(*pair)]
     verdicts: dict[Pair, list[Verdict]] = {(a.name, b.name): [] for a, b in every}
     taken: list[Taken] = []
+    # Only one judge in this process stays between parts: two may not fit beside each other.
+    in_process = sum(seat.at is not None and seat.at.engine == "local" for seat in plan.seats)
+    stays = plan.meeting is not None and in_process == 1
     for seat in plan.seats:
         before, calls = plan.client.limits.budget.mark(), Counted()
         arguments = seat.arguments(plan.generate.engine)
         # A judge in this process is loaded once for all pairs.
-        with engines_of(seat.judge, arguments, tools.progress) as engines:
+        made = partial(engines_of, seat.judge, arguments, tools.progress)
+        with tools.kept.use(seat.judge.name, made) if stays else made() as engines:
             for a, b in every:
                 verdicts[a.name, b.name] += judge_all(
                     seat.judge,
@@ -108,6 +106,11 @@ def estimate(
     """Every pair's comparison, and the ranking."""
     comparisons = correct_pairs(_compare(plan, sides, drawn, scores))
     rows = [comparison_row(comparison) for comparison in comparisons]
+    ranking = rank_rows(round_robin(comparisons, plan.settings.seed))
+    if scores.stopping is not None:
+        found = stopped(plan, sides, scores, comparisons)
+        rows = [comparison_row(*both) for both in found]
+        ranking = rank_at_any_time(ranking, rows) if scores.stopping.main else ranking
     answers = [response for several in drawn.responses.values() for response in several]
     if plan.people is not None:
         rows = [
@@ -135,7 +138,7 @@ def estimate(
         "comparisons": rows,
         "against": plan.against,
         # Of those that never met, only the baseline tells: no ranking of ours.
-        "ranking": [] if plan.against else rank_rows(round_robin(comparisons, plan.settings.seed)),
+        "ranking": [] if plan.against else ranking,
         "tokens": {kind: sum(row["tokens"][kind] for row in judges) for kind in TOKENS},
     }
     judged = [verdict for several in scores.by_pair.values() for verdict in several]
@@ -166,10 +169,13 @@ def _compare(
     for a, b in plan.pairs(sides):
         judged = [verdict for x, y in games(a, b) for verdict in scores.by_pair[x.name, y.name]]
         seeds = seed_of(a, b)
+        # A pair that stopped before others do was not asked all that its sides answered.
+        asked = [one for one in drawn.prompts if one.id in {v.prompt_id for v in judged}]
+        responses = _of(asked, drawn.responses) if scores.stopping else drawn.responses
         found = compare(
             drawn.prompts,
-            [response for model in a.models for response in drawn.responses[model.name]],
-            [response for model in b.models for response in drawn.responses[model.name]],
+            [response for model in a.models for response in responses[model.name]],
+            [response for model in b.models for response in responses[model.name]],
             judged,
             names=(a.name, b.name),
             rule=rule,

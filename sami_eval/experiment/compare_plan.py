@@ -29,6 +29,8 @@ from sami_eval.server.client import ClientSettings
 MAX_TOKENS = 1024  # MT-Bench's limit for an answer
 EMBEDDED_MAX_TOKENS = 160
 
+Pair = tuple[str, str]
+
 
 @dataclass(frozen=True, slots=True)
 class ComparePlan:
@@ -38,6 +40,7 @@ class ComparePlan:
     embedded: they are the embedded world's, and all that run stand on the embedded base.
     sides: the contenders as named, adapters that are missing standing as their base.
     judge: its name, prompts and patterns; seats: who judges by them, several in an ensemble.
+    meeting: pairs that are still asked, of a part of a run; None: all. answers: given already.
     people: votes that correct the judge. against: the side that each other one meets, or None.
     """
 
@@ -57,6 +60,8 @@ class ComparePlan:
     notes: tuple[str, ...]
     people: People | None = None
     against: str | None = None
+    meeting: frozenset[Pair] | None = None
+    answers: Mapping[str, Sequence[Response]] | None = None
 
     @property
     def client(self) -> ClientSettings:
@@ -70,7 +75,10 @@ class ComparePlan:
 
     def pairs(self, sides: Sequence[Contender]) -> list[tuple[Contender, Contender]]:
         """Which sides meet; sides: the contenders as they are now."""
-        return pairs(sides, self.against)
+        every = pairs(sides, self.against)
+        if self.meeting is None:
+            return every
+        return [(a, b) for a, b in every if (a.name, b.name) in self.meeting]
 
     @property
     def judge_models(self) -> str | None:
@@ -101,7 +109,8 @@ _NOT_IN_KEY = frozenset(
         *("generate_with_principles", "base", "judge", "judge_model", "judge_prompts"),
         *("base_url", "engine", "max_tokens", "temperature", "limit", "seed", "votes"),
         *("train", "out", "concurrency", "timeout", "retry_unparsed", "max_cost", "rpm", "tpm"),
-        "max_unparsed",
+        # A run that stopped and goes on is the same run.
+        *("max_unparsed", "until_decided"),
     )
 )
 
@@ -123,6 +132,11 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
     base = models.resolve_base(base_spec, config)
     engine = chosen_engine(settings, config, purse, settings.timeout)
     client = engine.client
+    if settings.until_decided and settings.votes is not None:
+        raise UsageError(
+            "`--votes` corrects the rate of all questions, `--until-decided` asks some of them",
+            "leave one of both out",
+        )
     # A name that means nothing is said before questions are fetched or an adapter is trained.
     sides = resolve(settings.contenders, base_spec, client, config, lambda spec, base: base)
     against = settings.against and baseline(settings.against, settings.contenders, sides)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 from sami_eval.core.types import Comparison, Estimate, Kappa, Length, Seeds, Tally
+from sami_eval.experiment.stopping import StoppingRow
 
 if TYPE_CHECKING:
     from sami_eval.stats import Standing
@@ -91,7 +92,10 @@ class CorrectedRow(TypedDict):
 
 
 class ComparisonRow(TallyRow):
-    """One pair; seeds: null where both sides are one model; corrected: null without votes."""
+    """One pair; seeds: null where both sides are one model; corrected: null without votes.
+
+    stopping: where it stopped, or goes on where it had stopped before; else null.
+    """
 
     a: str
     b: str
@@ -104,6 +108,7 @@ class ComparisonRow(TallyRow):
     judges: list[JudgedRow]
     kappa: KappaRow | None
     corrected: CorrectedRow | None
+    stopping: StoppingRow | None
 
 
 class JudgedRow(TallyRow):
@@ -189,7 +194,7 @@ def _length_row(length: Length) -> LengthRow:
     }
 
 
-def comparison_row(comparison: Comparison) -> ComparisonRow:
+def comparison_row(comparison: Comparison, stopping: StoppingRow | None = None) -> ComparisonRow:
     """One pair in JSON."""
     return {
         **tally_row(comparison.total),
@@ -204,6 +209,7 @@ def comparison_row(comparison: Comparison) -> ComparisonRow:
         "judges": [{**tally_row(t), "judge": name} for name, t in comparison.judges.items()],
         "kappa": _kappa_row(comparison.kappas) if comparison.kappas else None,
         "corrected": None,
+        "stopping": stopping,
     }
 
 

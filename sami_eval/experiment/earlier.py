@@ -19,6 +19,7 @@ _OF_PAIR: dict[str, Any] = {
     "judges": [],
     "kappa": None,
     "corrected": None,
+    "stopping": None,
 }
 _OF_TALLY: dict[str, Any] = {"needed_range": None}
 _OF_LENGTH: dict[str, Any] = {

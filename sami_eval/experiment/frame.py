@@ -7,7 +7,7 @@ moment it exists: a killed run goes on, and asks only for what is missing.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from sami_eval.experiment.forecast import Forecast, as_it_is
 from sami_eval.experiment.plan import Plan, Settings, models_of, resolved
 from sami_eval.generate import seen
 from sami_eval.generate.contenders import Contender
+from sami_eval.generate.engines import Kept
 from sami_eval.generate.tools import Tools
 from sami_eval.ledger.store import Ledger
 from sami_eval.server.budget import Purse
@@ -35,6 +36,9 @@ P = TypeVar("P", bound=Plan)
 A = TypeVar("A")
 S = TypeVar("S")
 D = TypeVar("D", bound=Mapping[str, Any])
+# The plan of each part, one after the other, each answered with what that part drew and scored;
+# returns all of it.
+Parts = Generator[P, tuple[A, S], tuple[A, S]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,9 @@ class Experiment(Protocol[T_contra, P, A, S, D]):
     def make_plan(self, settings: T_contra, config: Config, purse: Purse | None, /) -> P:
         """Decide and check everything that costs nothing. Raises UsageError, KeyMissingError."""
 
+    def parts(self, plan: P, sides: Sequence[Contender], tools: Tools, /) -> Parts[P, A, S]:
+        """What is drawn and scored at once, and then what next; `whole` where it is all of it."""
+
     def draw(self, plan: P, sides: Sequence[Contender], tools: Tools, /) -> A:
         """What the contenders answer; what is stored is not asked again."""
 
@@ -77,6 +84,11 @@ class Experiment(Protocol[T_contra, P, A, S, D]):
 
     def foresee(self, plan: P, sides: Sequence[Contender], ledger: Ledger, /) -> Forecast:
         """What would be drawn and scored at most: counted, not asked."""
+
+
+def whole(plan: P, sides: Sequence[Contender], tools: Tools) -> Parts[P, A, S]:
+    """All at once."""
+    return (yield plan)
 
 
 def draw(
@@ -120,18 +132,14 @@ def run(
     # Nothing is spent where nothing could be saved.
     runs.claim(settings.out or config.root / "runs")
     _say(plan.notes, progress)
-    drawing, scoring = kind.STAGES
     with Ledger(config.ledger_path, say=progress.say) as ledger, ExitStack() as held:
-        tools = Tools(config, ledger, progress, plan.client)
+        tools = Tools(config, ledger, progress, plan.client, held.enter_context(Kept()))
         with stages.stage("adapters"):
             sides = resolved(plan, ensure_in(tools, settings.train))
             _say(seen.warnings(models_of(sides), plan.prompts), progress)
         settings_key = plan.key(sides)
         folder = held.enter_context(_claimed(plan, settings_key, progress, replace))
-        with stages.stage(drawing):
-            drawn = kind.draw(plan, sides, tools)
-        with stages.stage(scoring):
-            scores = kind.score(plan, sides, drawn, tools)
+        drawn, scores = _part_by_part(kind, plan, sides, tools, stages)
         with stages.stage("statistics"):
             result = kind.estimate(plan, sides, drawn, scores)
         _say((*result.notes, *(f"warning: {one}" for one in result.warnings)), progress)
@@ -140,6 +148,28 @@ def run(
         runs.save_settings(folder, settings)
         runs.save(folder, kind.KIND.file, document, result.files)
     return document
+
+
+def _part_by_part(
+    kind: Experiment[T, P, A, S, D],
+    plan: P,
+    sides: Sequence[Contender],
+    tools: Tools,
+    stages: Stages,
+) -> tuple[A, S]:
+    drawing, scoring = kind.STAGES
+    parts = kind.parts(plan, sides, tools)
+    part = next(parts)
+    while True:
+        with stages.stage(drawing):
+            drawn = kind.draw(part, sides, tools)
+        with stages.stage(scoring):
+            scores = kind.score(part, sides, drawn, tools)
+        try:
+            part = parts.send((drawn, scores))
+        except StopIteration as last:
+            all_of_it: tuple[A, S] = last.value
+            return all_of_it
 
 
 def _say(notes: Iterable[str], progress: Progress) -> None:

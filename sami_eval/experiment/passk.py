@@ -7,7 +7,8 @@ samples, other k or a killed run ask only for the rest.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from sami_eval.core.calls import Completion, Request, Sampling
@@ -18,7 +19,6 @@ from sami_eval.data.gsm8k import Problem
 from sami_eval.data.prompts import to_row
 from sami_eval.data.unanswered import answers_of
 from sami_eval.experiment import warned
-from sami_eval.experiment.envelope import Calls
 from sami_eval.experiment.forecast import EXPECTED, Bound, Forecast, bound_of
 from sami_eval.experiment.frame import Result
 from sami_eval.experiment.likely import of_completions, of_texts
@@ -28,6 +28,8 @@ from sami_eval.experiment.passk_document import (
     difference_row,
 )
 from sami_eval.experiment.passk_document import KIND as KIND
+from sami_eval.experiment.passk_parts import Samples, Tried, stopped
+from sami_eval.experiment.passk_parts import parts as parts
 from sami_eval.experiment.passk_plan import PasskPlan
 from sami_eval.experiment.passk_plan import make_plan as make_plan
 from sami_eval.experiment.plan import models_of, settings_row
@@ -64,22 +66,10 @@ PROMPTS: Final = {
 Tokens = dict[tuple[str, str], tuple[int, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """What was drawn. completions: in the order of `requests_of`, contender after contender.
-
-    engines: what each contender answered by.
-    """
-
-    completions: Sequence[Completion]
-    engines: Mapping[str, str]
-    calls: Calls
-
-
 def draw(plan: PasskPlan, sides: Sequence[Contender], tools: Tools) -> Samples:
     """Every sample of every contender, in one engine."""
-    found = models_of(sides)
-    with Engines(plan.engine, tools.progress) as engines:
+    found, made = models_of(sides), partial(Engines, plan.engine, tools.progress)
+    with tools.kept.use("samples", made) if plan.settings.until_decided else made() as engines:
         tokens = Tokens()
         requests = [request for model in found for request in requests_of(model, plan, tokens)]
         keys = dict(by_key(requests, engines))
@@ -184,9 +174,7 @@ def _yet(model: Model, plan: PasskPlan, engines: Engines, tokens: Tokens, ledger
     return replace(found, warnings=tuple(seen.warnings([model], plan.prompts)))
 
 
-def score(
-    plan: PasskPlan, sides: Sequence[Contender], drawn: Samples, tools: Tools
-) -> dict[str, list[Attempts]]:
+def score(plan: PasskPlan, sides: Sequence[Contender], drawn: Samples, tools: Tools) -> Tried:
     """The samples with their answers read, by contender and problem; a program marks them."""
     n_problems, n, one_by_one = len(plan.problems), plan.samples, iter(drawn.completions)
     tried: dict[str, list[Attempts]] = {}
@@ -195,17 +183,17 @@ def score(
         greedy = [next(one_by_one) if plan.settings.greedy else None for _ in range(n_problems)]
         each = zip(plan.problems, samples, greedy, strict=True)
         tried[model.name] = [attempts(*row) for row in each]
-    return tried
+    return Tried(tried)
 
 
 def estimate(
     plan: PasskPlan,
     sides: Sequence[Contender],
     drawn: Samples,
-    tried: Mapping[str, Sequence[Attempts]],
+    scores: Tried,
 ) -> Result:
     """pass@k and maj@k of every contender, and what every two differ by."""
-    ks, found = plan.settings.ks, models_of(sides)
+    ks, found, tried = plan.settings.ks, models_of(sides), scores.attempts
     contenders = [
         contender_row(
             model,
@@ -217,18 +205,22 @@ def estimate(
         )
         for model in found
     ]
+    differences = [difference_row(one) for one in paired(tried, ks, plan.settings.seed)]
+    if scores.stopping is not None:
+        contenders, differences = stopped(plan, scores, contenders, differences)
+    asked = next(iter(tried.values()))
     own = {
         "task": plan.task,
-        "n_problems": len(plan.problems),
+        "n_problems": len(asked),
         "samples": plan.samples,
         "ks": list(ks),
         "settings": _settings_row(plan, found, drawn.engines),
         "embedded": any(map(on_embedded, found)),
         "contenders": contenders,
-        "differences": [difference_row(one) for one in paired(tried, ks, plan.settings.seed)],
+        "differences": differences,
     }
     files = {
-        "problems.jsonl": (to_row(problem.prompt) for problem in plan.problems),
+        "problems.jsonl": (to_row(one.problem.prompt) for one in asked),
         "samples.jsonl": sample_rows(tried),
     }
     notes = unanswered.notes(answers_of(contenders))

@@ -13,6 +13,7 @@ from sami_eval.core.types import Estimate, Model
 from sami_eval.data.unanswered import AnswersMore
 from sami_eval.experiment.envelope import AskedMore, Kind, Took, asked_row, read
 from sami_eval.experiment.samples import Figures, Paired
+from sami_eval.experiment.stopping import StoppingRow
 from sami_eval.experiment.tallies import SIGNIFICANT
 
 SCHEMA: Final = "sami-eval/passk/1"
@@ -47,8 +48,15 @@ class PasskContender(AnswersMore, AskedMore):
     trained_on: list[str] | None
 
 
-class DifferenceRow(TypedDict):
-    """pass@k of a minus that of b on the same problems; p_adjusted by Holm over all rows."""
+class _DifferenceMore(TypedDict, total=False):
+    stopping: StoppingRow
+
+
+class DifferenceRow(_DifferenceMore):
+    """pass@k of a minus that of b on the same problems; p_adjusted by Holm over all rows.
+
+    stopping: where it stopped, or goes on where it had stopped before; detectable is null there.
+    """
 
     a: str
     b: str
@@ -59,7 +67,7 @@ class DifferenceRow(TypedDict):
     p_adjusted: float
     significant: bool
     problems_needed: int | None
-    detectable: float
+    detectable: float | None
 
 
 class _Measured(TypedDict):

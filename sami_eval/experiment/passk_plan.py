@@ -99,6 +99,7 @@ _NOT_IN_KEY = frozenset(
         *("contenders", "samples", "temperature", "top_p", "max_tokens", "limit", "prompts"),
         *("split", "num_fewshot", "fewshot", "base", "base_url", "engine"),
         *("train", "out", "concurrency", "max_cost", "rpm", "tpm", "max_unparsed"),
+        "until_decided",  # a run that stopped and goes on is the same run
     )
 )
 
@@ -111,6 +112,7 @@ def make_plan(settings: PasskSettings, config: Config, purse: Purse | None = Non
     if not settings.contenders:
         raise UsageError("name at least one model", "sami-eval passk base sft --k 1,10,32")
     samples = _samples(settings)
+    _check_stopping(settings)
     temperature, top_p = _drawing(settings, samples)
     base_spec = settings.base or config.defaults.get("base")
     base = models.resolve_base(base_spec, config)
@@ -120,6 +122,11 @@ def make_plan(settings: PasskSettings, config: Config, purse: Purse | None = Non
     sides = resolve(settings.contenders, base_spec, client, config, lambda spec, base: base)
     named = models_of(sides)
     _refuse_records(named)
+    if settings.until_decided and len(named) < 2:
+        raise UsageError(
+            f"`--until-decided`: `{named[0].name}` alone leaves nothing to decide",
+            "name another model beside it",
+        )
     embedded = standing.in_embedded_world(named)
     source, split = _source(settings, embedded)
     found = gsm8k.read_problems(settings.prompts or source, split, settings.cluster)
@@ -141,6 +148,17 @@ def make_plan(settings: PasskSettings, config: Config, purse: Purse | None = Non
         engine,
         tuple(filter(None, [standing.difference(named, client.base_url)])),
     )
+
+
+def _check_stopping(settings: PasskSettings) -> None:
+    if settings.until_decided and len(settings.ks) != 1:
+        several = ",".join(map(str, settings.ks))
+        raise UsageError(f"`--until-decided` decides at one k, not at `{several}`", "--k 1")
+    if settings.until_decided and settings.cluster is not None:
+        raise UsageError(
+            f"`--until-decided` asks problem by problem, not by `--cluster {settings.cluster}`",
+            "leave one of both out",
+        )
 
 
 def _refuse_records(named: Sequence[Model]) -> None:

@@ -33,6 +33,7 @@ from sami_eval.experiment import document, passk_document
 from sami_eval.experiment.document import Document
 from sami_eval.experiment.envelope import Kind, dump, read
 from sami_eval.experiment.passk_document import PasskDocument
+from sami_eval.experiment.stopping import Planned
 from sami_eval.ledger.store import atomic_write, disk_error
 from sami_eval.server import endpoint
 
@@ -196,6 +197,21 @@ def to_verdict(row: dict[str, Any], where: str) -> Verdict:
     """A line of verdicts.jsonl. Raises UsageError for a field that is none of a verdict's."""
     hint = "verdicts are written by sami-eval show RUN --verdicts FILE"
     return record({"repeat": 0, **row}, Verdict, where, hint, "not a verdict: ")
+
+
+def planned(file: str, out: Path | None, root: Path, settings: str) -> Planned | None:
+    """What the first finished run of these settings was to ask; None where there is none.
+
+    file: the document's name. out: a folder that is no run's of the default kind.
+    """
+    folders = [out] if out else []
+    for path in [*(one / file for one in folders), *sorted((root / "runs").glob(f"*/{file}"))]:
+        if path.is_file() and _settings_of(path) == settings:
+            rows = read_json(path, "")
+            every = [*rows.get("comparisons", ()), *rows.get("differences", ())]
+            stopped = [row["stopping"] for row in every if row.get("stopping")]
+            return stopped[0]["planned"] if stopped else "all questions"
+    return None
 
 
 def _finished(root: Path, kind: Kind[D]) -> Iterator[tuple[Path, D]]:

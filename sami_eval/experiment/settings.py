@@ -26,6 +26,7 @@ from sami_eval.core.flags import (
     Seed,
     Tpm,
     Train,
+    UntilDecided,
     VoteNames,
     Votes,
 )
@@ -133,6 +134,7 @@ class CompareSettings:
     retry_unparsed: Annotated[bool, Flag("Ask again where there is no verdict.", Group.JUDGE)] = (
         False
     )
+    until_decided: UntilDecided = False
     votes: Votes = None
     vote_names: VoteNames = ()
     max_cost: MaxCost = None
@@ -243,6 +245,7 @@ class PasskSettings:
     max_cost: MaxCost = None
     rpm: Rpm = None
     tpm: Tpm = None
+    until_decided: UntilDecided = False
     max_unparsed: Annotated[
         Share, Flag("Exit 1 above this share of samples without text.", Group.SAMPLES)
     ] = 0.02

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 from sami_eval.core import memory
 from sami_eval.core.progress import Progress
@@ -78,3 +78,22 @@ class Engines(AbstractContextManager["Engines"]):
         from sami_eval.generate.hf import HfEngine
 
         return HfEngine(models[0], arguments)
+
+
+class Kept(AbstractContextManager["Kept"]):
+    """Engines that stay loaded from one part of a run to the next, by what they are for."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Engines] = {}
+
+    def __exit__(self, *_: object) -> None:
+        """Free all of them."""
+        for engines in self._kept.values():
+            engines.close()
+
+    @contextmanager
+    def use(self, name: str, make: Callable[[], Engines]) -> Iterator[Engines]:
+        """The engines of this name, made where there are none; the block's end leaves them."""
+        if name not in self._kept:
+            self._kept[name] = make()
+        yield self._kept[name]

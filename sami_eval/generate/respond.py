@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from sami_eval.core.calls import Completion, Request, Sampling
@@ -14,7 +15,7 @@ from sami_eval.data import chat
 from sami_eval.data.answers import read_answers
 from sami_eval.generate.complete import complete
 from sami_eval.generate.engine import EngineChoice, base_of
-from sami_eval.generate.engines import Engines
+from sami_eval.generate.engines import Engines, Kept
 from sami_eval.generate.fingerprints import record_fingerprint
 from sami_eval.generate.formats import format_of
 from sami_eval.ledger.store import Ledger
@@ -55,13 +56,16 @@ def respond(
     settings: GenerateSettings,
     ledger: Ledger,
     progress: Progress,
+    kept: Kept | None = None,
 ) -> dict[str, list[Response]]:
     """Every model's responses by its name, in prompt order, samples of a prompt side by side.
 
     All first turns of a base's contenders come in one pass, then all second turns, each after the
     model's own first answer. A record may answer fewer turns; that is said.
+    kept: where the engine stays for the questions that come next.
     """
-    with Engines(settings.engine, progress) as engines:
+    made = partial(Engines, settings.engine, progress)
+    with kept.use("answers", made) if kept else made() as engines:
         if len(_groups(models)) > 1:  # else the one group's engine looks before it starts
             engines.check(models)
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Literal
 
 from sami_eval.experiment.tallies import SIGNIFICANT
 from sami_eval.generate.recipes import BASE
+from sami_eval.report import stopping
 from sami_eval.report.figures import interval_text, p_text, percent
 
 if TYPE_CHECKING:
     from sami_eval.experiment.comparison_rows import ComparisonRow, SeedsRow
     from sami_eval.experiment.document import ContenderRow, Document
+    from sami_eval.experiment.stopping import StoppingRow
 
 
 def lines(document: Document) -> Iterator[str]:
@@ -23,9 +25,13 @@ def lines(document: Document) -> Iterator[str]:
     against = document["against"]
     for row in document["comparisons"]:
         yield f"{row['a']} : {row['b']}  {verdict(row, against)}"
-        yield from (f"  {line}" for line in _corrected(row))
+        beside_it = stopping.beside(row["stopping"]) if row["stopping"] else ()
+        yield from (f"  {line}" for line in (*_corrected(row), *beside_it))
+    yield from stopping.rule_lines(_stopping(document))
     over = f"the {len(document['comparisons'])} against {against}" if against else "pairs"
-    if any(row["seeds"] is not None for row in document["comparisons"]):
+    if stopping.is_main(_stopping(document)):
+        yield f"{stopping.DESCRIPTIVE}; {stopping.THESE_SEEDS}"
+    elif any(row["seeds"] is not None for row in document["comparisons"]):
         yield (
             "intervals cover the choice of questions, and training seeds where a contender has "
             f"several{'' if against else '; those of strengths do not'}; p by Holm over {over}"
@@ -38,6 +44,9 @@ def _of_pair(document: Document) -> Iterator[str]:
     row = document["comparisons"][0]
     yield verdict(row, document["against"])
     yield from _corrected(row)
+    if row["stopping"] is not None:
+        yield from stopping.beside(row["stopping"])
+        yield from stopping.rule_lines(_stopping(document))
     if row["categories_p_value"] is not None:
         differ = "differ" if row["categories_p_value"] <= SIGNIFICANT else "do not differ"
         chance = p_text(row["categories_p_value"])
@@ -47,7 +56,13 @@ def _of_pair(document: Document) -> Iterator[str]:
             f"{row['n_questions']} questions find a rate beyond "
             f"{percent(0.5 + row['detectable'])} with 80% power"
         )
+    if stopping.is_main(_stopping(document)):
+        yield stopping.DESCRIPTIVE
     yield _coverage(row, document)
+
+
+def _stopping(document: Document) -> list[StoppingRow]:
+    return [row["stopping"] for row in document["comparisons"] if row["stopping"] is not None]
 
 
 def direction(row: ComparisonRow) -> str:
@@ -71,13 +86,17 @@ def verdict(row: ComparisonRow, against: str | None = None) -> str:
     """
     if row["win_rate"] is None:
         return "no verdicts: nothing can be said"
+    stopped = row["stopping"] if row["stopping"] and row["stopping"]["main"] else None
+    sure = "significant at 5%" if stopped is None else stopping.why(stopped)
+    if stopped is not None and not row["significant"]:
+        return sure
     if row["significant"] and against:
         found = f"{row['a']} is {direction(row)} than {against}"
-        return f"{found}: {percent(row['win_rate'])}, significant at 5%"
+        return f"{found}: {percent(row['win_rate'])}, {sure}"
     if row["significant"]:
         better, worse = (row["a"], row["b"]) if row["win_rate"] > 0.5 else (row["b"], row["a"])
         rate = max(row["win_rate"], 1 - row["win_rate"])
-        return f"{better} is better than {worse}: {percent(rate)}, significant at 5%"
+        return f"{better} is better than {worse}: {percent(rate)}, {sure}"
     if row["questions_needed"] is None:
         return "not significant at 5%; no difference to look for at a rate of 50%"
     return (
@@ -117,6 +136,8 @@ def _coverage(row: ComparisonRow, document: Document) -> str:
     seeds = row["seeds"]
     if seeds is None:
         return "interval covers the choice of questions, not training seeds" + _hint(row, document)
+    if stopping.is_main(_stopping(document)):
+        return stopping.THESE_SEEDS
     if seeds["paired"]:
         return (
             f"interval covers the choice of questions and {len(seeds['a'])} training seeds "

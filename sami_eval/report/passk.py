@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sami_eval.data import unanswered
 from sami_eval.data.unanswered import answers_of
-from sami_eval.report import cell, figures
+from sami_eval.report import cell, figures, stopping
 from sami_eval.report.every_run import answer_facts, ending, unseen
 from sami_eval.report.passk_curve import curve
 from sami_eval.report.table import (
@@ -172,6 +172,11 @@ def verdicts(document: PasskDocument) -> list[str]:
 
 def _verdict(rows: list[DifferenceRow]) -> str:
     a, b = rows[0]["a"], rows[0]["b"]
+    if "stopping" in rows[0] and rows[0]["stopping"]["main"]:
+        (row,) = rows
+        verb = "solves more" if row["value"] > 0 else "solves fewer"
+        clause = f"{verb} at {_clause(row)}, " if row["significant"] else ""
+        return f"{a} against {b}: {clause}{stopping.why(row['stopping'], 'problems')}"
     told = []
     for verb, sign in (("solves more", 1), ("solves fewer", -1)):
         found = [_clause(row) for row in rows if row["significant"] and sign * row["value"] > 0]
@@ -197,6 +202,12 @@ def _clause(row: DifferenceRow) -> str:
 
 def notes(document: PasskDocument) -> Iterator[str]:
     """What the figures cover, line by line."""
+    stops = [row["stopping"] for row in document["differences"] if "stopping" in row]
+    for row in document["differences"]:
+        if "stopping" in row:
+            pair = f"{row['a']} against {row['b']}: " if len(stops) > 1 else ""
+            yield from (pair + line for line in stopping.beside(row["stopping"], "problems"))
+    yield from stopping.rule_lines(stops, "problems")
     clusters = document["settings"].get("n_clusters")
     flips = "sign flips"
     if clusters:
@@ -208,7 +219,7 @@ def notes(document: PasskDocument) -> Iterator[str]:
         )
     else:
         yield "intervals cover the choice of problems and samples, not training seeds"
-    if document["differences"]:
+    if document["differences"] and not stopping.is_main(stops):
         yield (
             f"differences are paired by problem; p by {flips}, Holm over all rows; problems "
             "needed: for 80% power at 5%, before Holm, were the difference true"

@@ -1,0 +1,215 @@
+"""What a pass@k run draws at once: all problems, or block by block until a difference is decided.
+
+A problem's difference of pass@k, from -1 to 1, is a score from 0 to 1 of (1 + difference) / 2; that
+their mean is one half is what the e-value is against. Contenders sample all that is asked of any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, pairwise
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from sami_eval.core.calls import Completion
+from sami_eval.experiment import runs
+from sami_eval.experiment.envelope import Calls
+from sami_eval.experiment.frame import Parts
+from sami_eval.experiment.passk_document import KIND, DifferenceRow, EstimateRow, PasskContender
+from sami_eval.experiment.passk_plan import PasskPlan
+from sami_eval.experiment.plan import models_of
+from sami_eval.experiment.samples import Attempts, greedy_score
+from sami_eval.experiment.stopping import (
+    FixedRow,
+    Stopping,
+    allowed,
+    in_order,
+    points,
+    said,
+    stopping_row,
+)
+from sami_eval.generate.contenders import Contender
+from sami_eval.generate.tools import Tools
+
+if TYPE_CHECKING:
+    from sami_eval.stats.sequential import Course
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """What was drawn. completions: in the order of `requests_of`, contender after contender.
+
+    engines: what each contender answered by.
+    """
+
+    completions: Sequence[Completion]
+    engines: Mapping[str, str]
+    calls: Calls
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """Attempts by contender and problem.
+
+    stopping: of a run that stops when it is decided, or goes on where one stopped.
+    """
+
+    attempts: Mapping[str, Sequence[Attempts]]
+    stopping: Stopping | None = None
+
+
+def parts(
+    plan: PasskPlan, sides: Sequence[Contender], tools: Tools
+) -> Parts[PasskPlan, Samples, Tried]:
+    """All problems; or the next block, until every difference is decided or given up."""
+    before = runs.planned(KIND.file, plan.settings.out, tools.config.root, plan.key(sides))
+    names = list(combinations([model.name for model in models_of(sides)], 2))
+    if not plan.settings.until_decided:
+        drawn, tried = yield plan
+        if before != "until decided":
+            return drawn, tried
+        asked = dict.fromkeys(names, len(plan.problems))
+        return drawn, replace(tried, stopping=Stopping(before, False, asked))
+    from sami_eval.stats.sequential import rule_of
+
+    rule, order = rule_of(len(plan.problems)), order_of(plan)
+    found: list[tuple[Samples, Tried]] = []
+    for start, end in pairwise([0, *rule.looks]):
+        block = frozenset(order[start:end])
+        problems = tuple(one for one in plan.problems if one.prompt.id in block)
+        found.append((yield replace(plan, problems=problems)))
+        stopping = Stopping(before or "until decided", True, dict.fromkeys(names, end))
+        drawn, tried = _joined(plan, found, stopping)
+        courses = courses_of(plan, tried)
+        tools.progress.say(said(courses, rule))
+        if not any(course.state == "open" for course in courses):
+            break
+    return drawn, tried
+
+
+def _joined(
+    plan: PasskPlan, found: Sequence[tuple[Samples, Tried]], stopping: Stopping
+) -> tuple[Samples, Tried]:
+    """The parts as one, problems in the order of the plan. Completions stay in the attempts."""
+    place = {one.prompt.id: i for i, one in enumerate(plan.problems)}
+    calls: Calls = {
+        "made": sum(drawn.calls["made"] for drawn, _ in found),
+        "from_ledger": sum(drawn.calls["from_ledger"] for drawn, _ in found),
+    }
+    attempts = {
+        name: sorted(
+            (one for _, tried in found for one in tried.attempts[name]),
+            key=lambda one: place[one.problem.prompt.id],
+        )
+        for name in found[0][1].attempts
+    }
+    return Samples((), found[0][0].engines, calls), Tried(attempts, stopping)
+
+
+def order_of(plan: PasskPlan) -> list[str]:
+    """The problems in the order in which they are asked."""
+    return in_order([one.prompt.id for one in plan.problems], plan.settings.seed)
+
+
+def _passed(plan: PasskPlan, tried: Tried) -> dict[str, dict[str, float]]:
+    """pass@k of every problem asked, by contender and problem."""
+    (k,) = plan.settings.ks
+    return {
+        name: {one.problem.prompt.id: one.pass_at(k) for one in of}
+        for name, of in tried.attempts.items()
+    }
+
+
+def courses_of(plan: PasskPlan, tried: Tried) -> list[Course]:
+    """How far each difference has come."""
+    from sami_eval.stats.sequential import follow, rule_of
+
+    assert tried.stopping is not None
+    order, passed = order_of(plan), _passed(plan, tried)
+    every = [
+        points(
+            order[:asked],
+            {one: [(1 + passed[a][one] - passed[b][one]) / 2] for one in order[:asked]},
+            1,
+        )
+        for (a, b), asked in tried.stopping.asked.items()
+    ]
+    return follow(every, rule_of(len(plan.problems)))
+
+
+def stopped(
+    plan: PasskPlan,
+    tried: Tried,
+    contenders: list[PasskContender],
+    differences: Sequence[DifferenceRow],
+) -> tuple[list[PasskContender], list[DifferenceRow]]:
+    """Figures that hold wherever a run stopped, and how far each difference went.
+
+    A run that was to ask every problem keeps its own.
+    """
+    from sami_eval.stats.sequential import rule_of
+
+    stopping, rule = tried.stopping, rule_of(len(plan.problems))
+    assert stopping is not None
+    order, passed, rows = order_of(plan), _passed(plan, tried), list[DifferenceRow]()
+    for row, course in zip(differences, courses_of(plan, tried), strict=True):
+        whole = stopping.main and stopping.asked[row["a"], row["b"]] == rule.n
+        fixed = _fixed(row) if whole else None
+        told = stopping_row(course, rule, stopping, plan.settings.seed, fixed)
+        if stopping.main:
+            gains = [passed[row["a"]][one] - passed[row["b"]][one] for one in order[: course.asked]]
+            row = _at_any_time(row, course, fmean(gains))
+        rows.append({**row, "stopping": told})
+    if stopping.main:
+        contenders = [_described(row, tried.attempts[row["name"]], rule.n) for row in contenders]
+    return contenders, rows
+
+
+def _fixed(row: DifferenceRow) -> FixedRow:
+    return {
+        "win_rate": row["value"],
+        "interval": row["interval"],
+        "p_value": row["p_value"],
+        "p_adjusted": row["p_adjusted"],
+        "significant": row["significant"],
+    }
+
+
+def _at_any_time(row: DifferenceRow, course: Course, value: float) -> DifferenceRow:
+    return {
+        **row,
+        "value": value,
+        "interval": [2 * end - 1 for end in course.interval],
+        "p_value": course.p_value,
+        "p_adjusted": course.p_adjusted,
+        "significant": course.state == "decided",
+        "problems_needed": None,
+        "detectable": None,
+    }
+
+
+def _described(row: PasskContender, of: Sequence[Attempts], n: int) -> PasskContender:
+    """A contender's figures with confidence sequences; n: problems at hand."""
+
+    def again(found: EstimateRow, scores: Sequence[float]) -> EstimateRow:
+        interval = allowed({str(i): [score] for i, score in enumerate(scores)}, n, 1).interval
+        return {**found, "interval": None if interval is None else list(interval)}
+
+    figures: dict[str, dict[str, EstimateRow]] = {
+        "pass_at_k": {
+            k: again(found, [one.pass_at(int(k)) for one in of])
+            for k, found in row["pass_at_k"].items()
+        },
+        "maj_at_k": {
+            k: again(found, [one.maj_at(int(k)) for one in of])
+            for k, found in row["maj_at_k"].items()
+        },
+    }
+    greedy = again(row["greedy"], [greedy_score(one) for one in of if one.greedy is not None])
+    return {
+        **row,
+        "pass_at_k": figures["pass_at_k"],
+        "maj_at_k": figures["maj_at_k"],
+        "greedy": greedy,
+    }
