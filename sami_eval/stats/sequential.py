@@ -41,7 +41,7 @@ from sami_eval.stats.tests import holm
 ALPHA = HOPELESS = 0.05
 STEP, DECAY, LARGEST = 2.0, 0.4, 0.95
 LEAST_BLOCK, LOOKS = 10, 20
-HALVINGS = 40
+HALVINGS = 24
 
 State = Literal["open", "decided", "hopeless", "all asked"]
 Capital = tuple[Array, Array]  # logarithms of the products on a and on b; stakes on the first axis
@@ -262,7 +262,7 @@ def _needed(
     per_gain, per_square = np.arctanh(sizes).reshape(shape), np.log1p(-(sizes**2)).reshape(shape)
     on_a, on_b = (one + per_square * squares / 2 for one in capital)
     low, high = np.zeros_like(squares), np.full_like(squares, float(rule.n))
-    for _ in range(HALVINGS // 2):
+    for _ in range(HALVINGS):
         middle = (low + high) / 2
         moved = side * middle * per_gain
         there = mixed((on_a + moved, on_b - moved), weights) >= threshold

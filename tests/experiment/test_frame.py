@@ -19,7 +19,7 @@ from sami_eval.core.types import Prompt
 from sami_eval.experiment import compare, passk
 from sami_eval.experiment.envelope import Calls, Envelope, Kind, read
 from sami_eval.experiment.forecast import Forecast, bound_of, describe, to_row
-from sami_eval.experiment.frame import Result, forecast, run
+from sami_eval.experiment.frame import Result, forecast, run, whole
 from sami_eval.experiment.plan import identities, models_of
 from sami_eval.generate import EngineChoice, Engines, complete, format_of
 from sami_eval.generate.complete import by_key
@@ -30,7 +30,7 @@ from sami_eval.ledger.store import Ledger, key
 from sami_eval.server.budget import Purse
 from sami_eval.server.client import ClientSettings
 
-STAGES_OF_A_KIND = ("make_plan", "draw", "score", "estimate", "foresee")
+STAGES_OF_A_KIND = ("make_plan", "parts", "draw", "score", "estimate", "foresee")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,7 @@ class Lengths:
 
     KIND = Kind("lengths.json", "tests/lengths/1", LengthDocument)
     STAGES = ("answering", "counting")
+    parts = staticmethod(whole)
 
     def make_plan(
         self, settings: LengthSettings, config: Config, purse: Purse | None
