@@ -8,7 +8,7 @@ import re
 import pytest
 
 from sami_eval.core.types import Response, Verdict
-from sami_eval.experiment import comparison_rows, document, envelope
+from sami_eval.experiment import comparison_rows, document, envelope, stopping
 from sami_eval.experiment.reproduce import document as reproduction
 from tests import ROOT
 
@@ -30,6 +30,7 @@ TABLES = (
     comparison_rows.AgreementRow,
     comparison_rows.KappaRow,
     comparison_rows.CorrectedRow,
+    stopping.StoppingRow,
     envelope.Calls,
 )
 

@@ -18,6 +18,7 @@ from sami_eval.experiment import questions
 from sami_eval.experiment.corrected import People, read_people
 from sami_eval.experiment.plan import check_server, fields_of, identities, models_of, resolve
 from sami_eval.experiment.settings import CompareSettings
+from sami_eval.experiment.stopping import announced
 from sami_eval.generate import EngineChoice, GenerateSettings, chosen_engine, models, standing
 from sami_eval.generate.contenders import Contender, baseline, pairs
 from sami_eval.judge.rendering import wrong_references
@@ -149,10 +150,12 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
     for seat in seats:
         if seat.at is not None:
             check_server(seat.at, client)
+    stops = announced(len(asked), settings.seed, "questions") if settings.until_decided else None
     said = (
         standing.difference(named, client.base_url),
         wrong_references(asked, judge, wrong),
         _grades(judge, settings.rule),
+        stops,
     )
     return ComparePlan(
         settings,

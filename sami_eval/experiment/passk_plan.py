@@ -14,6 +14,7 @@ from sami_eval.data.gsm8k import EMBEDDED, HUB_ID, Problem
 from sami_eval.experiment.plan import fields_of, identities, models_of, resolve
 from sami_eval.experiment.runs import slug
 from sami_eval.experiment.settings import PasskSettings
+from sami_eval.experiment.stopping import announced
 from sami_eval.generate import EngineChoice, chosen_engine, models, standing
 from sami_eval.generate.contenders import Contender
 from sami_eval.ledger.store import key
@@ -131,6 +132,7 @@ def make_plan(settings: PasskSettings, config: Config, purse: Purse | None = Non
     source, split = _source(settings, embedded)
     found = gsm8k.read_problems(settings.prompts or source, split, settings.cluster)
     problems = gsm8k.limited(found, settings.limit)
+    stops = announced(len(problems), settings.seed, "problems") if settings.until_decided else None
     return PasskPlan(
         settings,
         config,
@@ -146,7 +148,7 @@ def make_plan(settings: PasskSettings, config: Config, purse: Purse | None = Non
         top_p,
         settings.max_tokens or (EMBEDDED_MAX_TOKENS if embedded else MAX_TOKENS),
         engine,
-        tuple(filter(None, [standing.difference(named, client.base_url)])),
+        tuple(filter(None, [standing.difference(named, client.base_url), stops])),
     )
 
 

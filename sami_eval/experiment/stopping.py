@@ -97,6 +97,18 @@ def allowed(scores: Scores, n: int, most: int) -> Estimate:
     return Estimate(sum(every) / len(every), rates_allowed(found, rule_of(n)))
 
 
+def announced(n: int, seed: int, noun: str) -> str:
+    """The rule, before the first question."""
+    from sami_eval.stats.sequential import rule_of
+
+    rule = rule_of(n)
+    return (
+        f"until decided: looked at after every {rule.block} of {n} {noun}, in an order by seed "
+        f"{seed}; an e-value of {1 / rule.alpha:g} decides, a chance below {rule.hopeless:.0%} "
+        "gives up"
+    )
+
+
 def said(courses: Sequence[Course], rule: Rule) -> str:
     """How it stands, in one line."""
     n = max(course.asked for course in courses)
