@@ -65,6 +65,13 @@ def with_votes(
     responses: Iterable[Response] = (),
 ) -> Document:
     """The document with every pair's corrected win rate, where there are votes on the pair."""
+    for row in document["comparisons"]:
+        if row["stopping"] is not None and row["stopping"]["main"]:
+            raise UsageError(
+                f"`{row['a']} : {row['b']}` stopped after {row['stopping']['asked']} of "
+                f"{row['stopping']['questions']} questions: `--votes` corrects the rate of all",
+                "run its command without --until-decided first: it goes on",
+            )
     rule: Rule = "average" if document["rule"] == "average" else "conservative"
     answers = list(responses)
     rows = [

@@ -8,13 +8,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sami_eval import cli
-from sami_eval.experiment.stopping import in_order
+from sami_eval.core.config import Config
+from sami_eval.core.types import Model, Verdict
+from sami_eval.experiment.compare_parts import Judgments, courses_of
+from sami_eval.experiment.compare_plan import make_plan
+from sami_eval.experiment.settings import CompareSettings
+from sami_eval.experiment.stopping import Stopping, in_order
+from sami_eval.generate.contenders import Contender
+from sami_eval.stats.sequential import Points, follow, rule_of
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
 from tests.processes import at_least, count, finish, kill_when
-from tests.records import write_rows
+from tests.records import vote, write_rows
 
 JUDGE = """\
 def compare(prompt, turn, a, b):
@@ -234,6 +242,55 @@ def test_only_the_questions_that_are_asked_are_answered_and_judged(
         assert row["stopping"]["calls_saved"] == 280  # 70 questions of four
         printed(capsys, asked_of_servers(server.url))
         assert server.n_calls == 8 * 80
+
+
+def test_judges_of_an_ensemble_are_described_and_not_tested(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    records(folder, 40, [])
+    with LoopbackJudge(Behaviour(script=one_is_better)) as server:
+        more = ["--judge-model", "openai:other", "--until-decided"]
+        document = printed(capsys, asked_of_servers(server.url, *more))
+    (row,) = document["comparisons"]
+    assert row["stopping"]["asked"] == 10
+    assert [calls["calls"]["made"] for calls in document["judges"]] == [40, 40]
+    for one in row["judges"]:
+        assert (one["p_value"], one["significant"], one["n_turns"]) == (None, False, 20)
+        assert one["interval"] == row["interval"]
+
+
+def test_several_training_seeds_of_a_question_are_one_bet(folder: Path) -> None:
+    """Three seeds against one model: six turns a question, all of them won."""
+    records(folder, 10, [0.5])
+    names = ("even.jsonl", "x0.5.jsonl")
+    settings = CompareSettings(names, prompts=Path("q.jsonl"), judge="most")
+    plan = make_plan(settings, Config(folder))
+    models = [Model(name, "b", engine="recorded") for name in ("s@1", "s@2", "s@3", "even")]
+    sides = [Contender("s@1,2,3", tuple(models[:3]), (1, 2, 3)), Contender("even", (models[3],))]
+    won = {
+        (model.name, "even"): [
+            Verdict(prompt.id, turn, "j", model.name, "even", "a", 0, "a")
+            for prompt in plan.prompts
+            for turn in range(2)
+        ]
+        for model in models[:3]
+    }
+    stopping = Stopping("until decided", True, {("s@1,2,3", "even"): 10})
+    (course,) = courses_of(plan, sides, Judgments(won, [], stopping))
+    assert [course] == follow([Points(np.ones(10), np.ones(10), 1)], rule_of(10))
+
+
+def test_votes_do_not_correct_a_run_that_stopped(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records(folder, 80, [0.8])
+    printed(capsys, compare("x0.8", "even"))
+    rows = [vote(question="q13", model_a="x0.8", model_b="even")]
+    write_rows("votes.jsonl", *rows)
+    assert cli.run(["show", "--votes", "votes.jsonl"]) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert "of 80 questions: `--votes` corrects the rate of all" in error
 
 
 def test_sigkill_in_the_middle_ends_at_the_same_place(
