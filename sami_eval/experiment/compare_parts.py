@@ -11,10 +11,10 @@ from sami_eval.core.types import Prompt, Response, Verdict
 from sami_eval.experiment import runs
 from sami_eval.experiment.compare_plan import ComparePlan, Pair
 from sami_eval.experiment.document import KIND
-from sami_eval.experiment.fold import by_question, fold
+from sami_eval.experiment.fold import fold
 from sami_eval.experiment.frame import Parts
 from sami_eval.experiment.plan import models_of
-from sami_eval.experiment.stopping import Stopping, in_order, points, said
+from sami_eval.experiment.stopping import Stopping, given, in_order, points, said
 from sami_eval.generate.contenders import Contender, games, seed_of
 from sami_eval.generate.tools import Tools
 from sami_eval.judge import Counted
@@ -96,8 +96,13 @@ def order_of(plan: ComparePlan) -> list[str]:
 
 
 def most_turns(plan: ComparePlan, a: Contender, b: Contender) -> int:
-    """How many turns a question can have between two sides, every pair of seeds its own."""
-    return max(len(prompt.turns) for prompt in plan.prompts) * len(games(a, b))
+    """How many turns a question can have between two sides, every pair of seeds its own.
+
+    A graded turn can count as often as its judge's largest weight.
+    """
+    weighs = plan.settings.rule == "average" and plan.judge.weights
+    largest = max(plan.judge.weights.values()) if weighs else 1
+    return max(len(prompt.turns) for prompt in plan.prompts) * len(games(a, b)) * largest
 
 
 def courses_of(plan: ComparePlan, sides: Sequence[Contender], scores: Judgments) -> list[Course]:
@@ -110,7 +115,7 @@ def courses_of(plan: ComparePlan, sides: Sequence[Contender], scores: Judgments)
         judged = [verdict for x, y in games(a, b) for verdict in scores.by_pair[x.name, y.name]]
         outcomes = fold(judged, plan.settings.rule, seed_of=seed_of(a, b))
         asked = order[: scores.stopping.asked[a.name, b.name]]
-        every.append(points(asked, by_question(outcomes), most_turns(plan, a, b)))
+        every.append(points(asked, given(outcomes), most_turns(plan, a, b)))
     return follow(every, rule_of(len(plan.prompts)))
 
 

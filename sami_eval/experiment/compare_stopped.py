@@ -6,20 +6,22 @@ descriptive."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from sami_eval.core.types import Comparison, Estimate, Tally, Verdict
+from sami_eval.core.types import Comparison, Estimate, Outcome, Tally, Verdict
 from sami_eval.experiment.compare_parts import Judgments, courses_of, most_turns
 from sami_eval.experiment.compare_plan import ComparePlan
 from sami_eval.experiment.comparison_rows import ComparisonRow, RankRow
-from sami_eval.experiment.fold import by_question, by_seeds, fold
-from sami_eval.experiment.stopping import FixedRow, Scores, StoppingRow, allowed, stopping_row
+from sami_eval.experiment.fold import fold
+from sami_eval.experiment.stopping import FixedRow, Given, StoppingRow, allowed, given, stopping_row
 from sami_eval.generate.contenders import Contender, games, seed_of
 
 if TYPE_CHECKING:
     from sami_eval.stats.sequential import Course
+
+K = TypeVar("K", bound=Hashable)
 
 
 def stopped(
@@ -90,11 +92,9 @@ def _at_any_time(
     n, most = len(plan.prompts), most_turns(plan, *pair)
     category = {prompt.id: prompt.category for prompt in plan.prompts}
     sizes = list(category.values())
-    of_category: dict[str, dict[str, list[float]]] = {}
-    for question, turns in by_question(comparison.outcomes).items():
-        of_category.setdefault(category[question], {})[question] = turns
+    of_category = _grouped(comparison.outcomes, lambda one: category[one.prompt_id])
     by_category = {
-        name: _described(tally, of_category.get(name, {}), sizes.count(name), most)
+        name: _described(tally, given(of_category.get(name, ())), sizes.count(name), most)
         for name, tally in comparison.by_category.items()
     }
     judges = {
@@ -119,8 +119,8 @@ def _at_any_time(
         and replace(
             comparison.seeds,
             win_rates={
-                seeds: allowed(scores, n, most)
-                for seeds, scores in by_seeds(comparison.outcomes).items()
+                seeds: allowed(given(outcomes), n, most)
+                for seeds, outcomes in _grouped(comparison.outcomes, lambda one: one.seeds).items()
             },
             questions_only=Estimate(total.win_rate, interval),
         ),
@@ -128,14 +128,21 @@ def _at_any_time(
     )
 
 
+def _grouped(outcomes: Iterable[Outcome], key: Callable[[Outcome], K]) -> dict[K, list[Outcome]]:
+    groups: dict[K, list[Outcome]] = {}
+    for one in outcomes:
+        groups.setdefault(key(one), []).append(one)
+    return groups
+
+
 def _of_judge(
     plan: ComparePlan, pair: tuple[Contender, Contender], judged: Sequence[Verdict], name: str
-) -> Scores:
+) -> Given:
     own = [verdict for verdict in judged if verdict.judge == name]
-    return by_question(fold(own, plan.settings.rule, seed_of=seed_of(*pair)))
+    return given(fold(own, plan.settings.rule, seed_of=seed_of(*pair)))
 
 
-def _described(tally: Tally, scores: Scores, n: int, most: int) -> Tally:
+def _described(tally: Tally, scores: Given, n: int, most: int) -> Tally:
     """A tally of some of n questions without a test; its interval is a confidence sequence."""
     return replace(
         tally,

@@ -130,7 +130,7 @@ def courses_of(plan: PasskPlan, tried: Tried) -> list[Course]:
     every = [
         points(
             order[:asked],
-            {one: [(1 + passed[a][one] - passed[b][one]) / 2] for one in order[:asked]},
+            {one: ((1 + passed[a][one] - passed[b][one]) / 2, 1.0) for one in order[:asked]},
             1,
         )
         for (a, b), asked in tried.stopping.asked.items()
@@ -193,7 +193,7 @@ def _described(row: PasskContender, of: Sequence[Attempts], n: int) -> PasskCont
     """A contender's figures with confidence sequences; n: problems at hand."""
 
     def again(found: EstimateRow, scores: Sequence[float]) -> EstimateRow:
-        interval = allowed({str(i): [score] for i, score in enumerate(scores)}, n, 1).interval
+        interval = allowed({str(i): (score, 1.0) for i, score in enumerate(scores)}, n, 1).interval
         return {**found, "interval": None if interval is None else list(interval)}
 
     figures: dict[str, dict[str, EstimateRow]] = {

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypedDict
 
-from sami_eval.core.types import Estimate
+from sami_eval.core.types import Estimate, Outcome
 
 if TYPE_CHECKING:
     from sami_eval.stats.sequential import Course, Points, Rule
 
 Planned = Literal["until decided", "all questions"]
-Scores = Mapping[str, Sequence[float]]
+Given = Mapping[str, tuple[float, float]]  # by question: points of a, and in how many turns
 
 
 class FixedRow(TypedDict):
@@ -75,26 +75,33 @@ def in_order(ids: Iterable[str], seed: int) -> list[str]:
     return sorted(ids, key=lambda one: hashlib.sha256(f"{seed}:{one}".encode()).digest())
 
 
-def points(asked: Sequence[str], scores: Scores, most: int) -> Points:
-    """What each question gave. most: the most turns that one can have."""
+def given(outcomes: Iterable[Outcome]) -> Given:
+    """What each question gave; a graded turn counts as often as it weighs."""
+    found: dict[str, tuple[float, float]] = {}
+    for one in outcomes:
+        won, turns = found.get(one.prompt_id, (0.0, 0.0))
+        found[one.prompt_id] = won + one.score * one.weight, turns + one.weight
+    return found
+
+
+def points(asked: Sequence[str], scores: Given, most: int) -> Points:
+    """What each question gave, in order. most: the most turns that one can have."""
     import numpy as np
 
     from sami_eval.stats.sequential import Points
 
-    each = [scores.get(one, ()) for one in asked]
-    sums, counts = ([float(f(turns)) for turns in each] for f in (sum, len))
-    return Points(np.array(sums), np.array(counts), most)
+    each = np.array([scores.get(one, (0.0, 0.0)) for one in asked], float).reshape(-1, 2)
+    return Points(each[:, 0], each[:, 1], most)
 
 
-def allowed(scores: Scores, n: int, most: int) -> Estimate:
+def allowed(scores: Given, n: int, most: int) -> Estimate:
     """The mean of scores with the confidence sequence's interval; n: questions at hand."""
     from sami_eval.stats.sequential import rates_allowed, rule_of
 
-    every = [score for turns in scores.values() for score in turns]
-    if not every:
+    if not scores:
         return Estimate(None, None)
     found = points(list(scores), scores, most)
-    return Estimate(sum(every) / len(every), rates_allowed(found, rule_of(n)))
+    return Estimate(float(found.sums.sum() / found.counts.sum()), rates_allowed(found, rule_of(n)))
 
 
 def announced(n: int, seed: int, noun: str) -> str:

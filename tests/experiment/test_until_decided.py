@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from sami_eval import cli
 from sami_eval.core.config import Config
-from sami_eval.core.types import Model, Verdict
+from sami_eval.core.types import Model, Prompt, Verdict
 from sami_eval.experiment.compare_parts import Judgments, courses_of
 from sami_eval.experiment.compare_plan import make_plan
 from sami_eval.experiment.settings import CompareSettings
@@ -211,6 +212,7 @@ def test_each_pair_of_a_round_robin_stops_by_itself_under_holm(
     assert "x0.5 : even given up after" in told
 
 
+PROMPTS = tuple(Prompt(f"q{i}", "a", ("?", "?")) for i in range(10))
 ANSWERS = {"one": "strength 9", "two": "strength 1"}
 
 
@@ -279,6 +281,31 @@ def test_several_training_seeds_of_a_question_are_one_bet(folder: Path) -> None:
     stopping = Stopping("until decided", True, {("s@1,2,3", "even"): 10})
     (course,) = courses_of(plan, sides, Judgments(won, [], stopping))
     assert [course] == follow([Points(np.ones(10), np.ones(10), 1)], rule_of(10))
+
+
+def test_a_graded_turn_is_a_bet_as_large_as_it_weighs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A>>B weighs 3: a question of two such turns is all that one can say, A>B a third of it."""
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    records(folder, 10, [0.5])
+    names = ("even.jsonl", "x0.5.jsonl")
+    settings = CompareSettings(
+        names, prompts=Path("q.jsonl"), judge="graded", judge_model="openai:m", rule="average"
+    )
+    plan = replace(make_plan(settings, Config(folder)), prompts=PROMPTS)
+    sides = [Contender(name, (Model(name, "b", engine="recorded"),)) for name in "ab"]
+    stopping = Stopping("until decided", True, {("a", "b"): 10})
+    for grade, gain in ((3, 1.0), (1, 1 / 3)):
+        won = [
+            Verdict(prompt.id, turn, "j", "a", "b", "a", 0, "a", grade=grade)
+            for prompt in PROMPTS
+            for turn in range(2)
+        ]
+        (course,) = courses_of(plan, sides, Judgments({("a", "b"): won}, [], stopping))
+        same = Points(np.full(10, 0.5 + gain / 2), np.ones(10), 1)
+        (alone,) = follow([same], rule_of(10))
+        assert course.e_values[-1] == pytest.approx(alone.e_values[-1])
 
 
 def test_votes_do_not_correct_a_run_that_stopped(
