@@ -6,9 +6,10 @@ prompts -> responses -> verdicts -> comparisons.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sami_eval.core.types import SERVED, Comparison, Judge, Model, Prompt, Response, Verdict
 from sami_eval.data import unanswered
@@ -37,6 +38,12 @@ from sami_eval.judge import Counted, checks, engines_of, judge_all, read_in_word
 from sami_eval.judge.seats import Seat
 from sami_eval.server.prices import Prices
 from sami_eval.stats.intervals import win_rate
+
+if TYPE_CHECKING:
+    from sami_eval.generate import Engines
+    from sami_eval.judge.reward import Scorer
+
+    Made = Callable[[], AbstractContextManager[Engines | Scorer]]
 
 STAGES: Final = ("generating", "judging")
 TOKENS: Final = ("prompt", "completion")
@@ -80,7 +87,7 @@ def score(plan: ComparePlan, sides: Sequence[Contender], drawn: Answers, tools: 
         before, calls = plan.client.limits.budget.mark(), Counted()
         arguments = seat.arguments(plan.generate.engine)
         # A judge in this process is loaded once for all pairs.
-        made = partial(engines_of, seat.judge, arguments, tools.progress)
+        made: Made = partial(engines_of, seat.judge, arguments, tools.progress)
         with tools.kept.use(seat.judge.name, made) if stays else made() as engines:
             for a, b in every:
                 verdicts[a.name, b.name] += judge_all(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TypeVar, cast
 
 from sami_eval.core import memory
 from sami_eval.core.progress import Progress
 from sami_eval.core.types import SERVED, Model
 from sami_eval.generate.engine import SERVER, Engine, EngineChoice, base_of, is_tiny
 from sami_eval.generate.fit import check_fit
+
+L = TypeVar("L")
 
 
 class Engines(AbstractContextManager["Engines"]):
@@ -81,19 +84,19 @@ class Engines(AbstractContextManager["Engines"]):
 
 
 class Kept(AbstractContextManager["Kept"]):
-    """Engines that stay loaded from one part of a run to the next, by what they are for."""
+    """What is loaded once and stays from one part of a run to the next, by what it is for."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, Engines] = {}
+        self._kept: dict[str, object] = {}
+        self._opened = ExitStack()
 
     def __exit__(self, *_: object) -> None:
-        """Free all of them."""
-        for engines in self._kept.values():
-            engines.close()
+        """Free all of it."""
+        self._opened.close()
 
     @contextmanager
-    def use(self, name: str, make: Callable[[], Engines]) -> Iterator[Engines]:
-        """The engines of this name, made where there are none; the block's end leaves them."""
+    def use(self, name: str, make: Callable[[], AbstractContextManager[L]]) -> Iterator[L]:
+        """What has this name, made where there is none; the end of the block leaves it loaded."""
         if name not in self._kept:
-            self._kept[name] = make()
-        yield self._kept[name]
+            self._kept[name] = self._opened.enter_context(make())
+        yield cast(L, self._kept[name])
