@@ -22,6 +22,7 @@ from sami_eval.cli import (
     again,
     agreement,
     align,
+    cancel,
     compare,
     contrast,
     doctor,
@@ -67,6 +68,7 @@ app.command(cls=Grouped)(Command(contrast.contrast))
 app.command(cls=Grouped)(Command(show.show))
 app.command(cls=Grouped)(Command(again.again))
 app.command(cls=Grouped)(Command(ls.ls))
+app.command(cls=Grouped)(Command(cancel.cancel))
 app.command(cls=Grouped)(Command(power.power))
 app.command(cls=Grouped)(Command(agreement.agreement))
 app.command(cls=Grouped)(Command(doctor.doctor))

@@ -37,11 +37,12 @@ def contrast(
     from sami_eval.cli import principles
     from sami_eval.core import progress
     from sami_eval.core.config import find_config
-    from sami_eval.generate import chosen_engine
+    from sami_eval.generate import batch_of, chosen_engine
     from sami_eval.server.budget import Purse
 
     config, shown = find_config(Path.cwd()), progress.terminal(quiet)
-    choice = chosen_engine(settings, config, Purse(closed=dry_run))
+    batch = batch_of(settings, config)
+    choice = chosen_engine(settings, config, Purse(closed=dry_run), batch=batch)
     if principles.check(settings):
         sampling = _drafts_sampling(settings)
         writer = _writer(settings.principle_writer or "", settings.base, config, choice.client)
@@ -148,6 +149,7 @@ def _writer(spec: str, base: str | None, config: Config, client: ClientSettings)
         names = ", ".join(f"`{model.name}`" for model in found)
         raise UsageError(f"`{spec}` is {len(found)} models, {names}", "name the one that writes")
     plan.check_server(found[0], client)
+    plan.check_batch(found, client)
     return found[0]
 
 

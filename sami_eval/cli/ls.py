@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from sami_eval.cli.flags import Json
+from sami_eval.core import address
 from sami_eval.core.errors import UsageError
 from sami_eval.core.flags import Flag, Group
 
@@ -17,7 +18,7 @@ def ls(
     what: Annotated[
         str,
         Flag(
-            "models | judges | constitutions | prompts | tasks | methods | scales | runs",
+            "models | judges | constitutions | prompts | tasks | methods | scales | runs | batches",
             Group.ASKED,
             positional=True,
         ),
@@ -36,6 +37,7 @@ def ls(
         "methods": _methods,
         "scales": _scales,
         "runs": _runs,
+        "batches": _batches,
     }
     if what not in listings:
         raise UsageError(f"nothing to list under `{what}`", f"known: {', '.join(listings)}")
@@ -150,6 +152,16 @@ def _runs() -> tuple[Row, Sequence[Row]]:
         dated.append((passk["date"], (result, passk["date"][11:16], _name(folder, root))))
     rows = [row for _, row in sorted(dated, key=lambda one: (one[0], one[1][-1]))]
     return ("result", "at", "run"), rows
+
+
+def _batches() -> tuple[Row, Sequence[Row]]:
+    from sami_eval.cli.cancel import jobs
+
+    rows = [
+        (job.name, job.state, f"{job.n:,}", job.model, address.shown(job.url) or str(job.file))
+        for job in jobs()
+    ]
+    return ("batch", "state", "requests", "model", "where"), rows
 
 
 def _name(folder: Path, root: Path) -> str:

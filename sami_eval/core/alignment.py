@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 from sami_eval.core.flags import (
     Base,
     BaseUrl,
+    BatchFile,
+    ByBatch,
     Concurrency,
     Engine,
     EngineArgs,
@@ -124,6 +126,8 @@ class ContrastSettings:
     engine_args: EngineArgs = ()
     base_url: BaseUrl = None
     concurrency: Concurrency = 16
+    batch: ByBatch = False
+    batch_file: BatchFile = False
     max_cost: MaxCost = None
     rpm: Rpm = None
     tpm: Tpm = None

@@ -129,6 +129,13 @@ MaxCost = Annotated[
     float | None,
     Flag("Stop before a call that could pass this cost.", Group.SERVERS, value="USD"),
 ]
+ByBatch = Annotated[
+    bool, Flag("Ask servers by batch jobs: half the price, within a day.", Group.SERVERS)
+]
+BatchFile = Annotated[
+    bool,
+    Flag("Write files for `vllm run-batch`; run again, read its answers.", Group.SERVERS),
+]
 Rpm = Annotated[float | None, Flag("Requests a minute at most.", Group.SERVERS)]
 Tpm = Annotated[float | None, Flag("Tokens a minute at most.", Group.SERVERS)]
 Votes = Annotated[

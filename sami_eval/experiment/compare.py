@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from sami_eval.core.types import SERVED, Comparison, Judge, Model, Prompt, Response, Verdict
 from sami_eval.data import unanswered
 from sami_eval.data.prompts import to_row
-from sami_eval.experiment import warned
+from sami_eval.experiment import ahead, warned
 from sami_eval.experiment.compare_forecast import foresee as foresee
 from sami_eval.experiment.compare_parts import Answers, Judgments, Taken
 from sami_eval.experiment.compare_parts import parts as parts
@@ -80,6 +80,7 @@ def score(plan: ComparePlan, sides: Sequence[Contender], drawn: Answers, tools: 
     every = [game for pair in plan.pairs(sides) for game in games(*pair)]
     verdicts: dict[Pair, list[Verdict]] = {(a.name, b.name): [] for a, b in every}
     taken: list[Taken] = []
+    ahead.hand_in(plan, every, drawn.prompts, drawn.responses, tools)
     # Only one judge in this process stays between parts: two may not fit beside each other.
     in_process = sum(seat.at is not None and seat.at.engine == "local" for seat in plan.seats)
     stays = plan.meeting is not None and in_process == 1

@@ -16,10 +16,24 @@ from sami_eval.data import prompts, references
 from sami_eval.data.constitutions import read_constitution
 from sami_eval.experiment import questions
 from sami_eval.experiment.corrected import People, read_people
-from sami_eval.experiment.plan import check_server, fields_of, identities, models_of, resolve
+from sami_eval.experiment.plan import (
+    check_batch,
+    check_server,
+    fields_of,
+    identities,
+    models_of,
+    resolve,
+)
 from sami_eval.experiment.settings import CompareSettings
 from sami_eval.experiment.stopping import announced
-from sami_eval.generate import EngineChoice, GenerateSettings, chosen_engine, models, standing
+from sami_eval.generate import (
+    EngineChoice,
+    GenerateSettings,
+    batch_of,
+    chosen_engine,
+    models,
+    standing,
+)
 from sami_eval.generate.contenders import Contender, baseline, pairs
 from sami_eval.judge.rendering import wrong_references
 from sami_eval.judge.seats import JudgeChoice, Seat, take_seats
@@ -111,7 +125,7 @@ _NOT_IN_KEY = frozenset(
         *("base_url", "engine", "max_tokens", "temperature", "limit", "seed", "votes"),
         *("train", "out", "concurrency", "timeout", "retry_unparsed", "max_cost", "rpm", "tpm"),
         # A run that stopped and goes on is the same run.
-        *("max_unparsed", "until_decided"),
+        *("max_unparsed", "until_decided", "batch", "batch_file"),
     )
 )
 
@@ -131,7 +145,8 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
     _check_pair(settings.contenders)
     base_spec = settings.base or config.defaults.get("base")
     base = models.resolve_base(base_spec, config)
-    engine = chosen_engine(settings, config, purse, settings.timeout)
+    batch = batch_of(settings, config)
+    engine = chosen_engine(settings, config, purse, settings.timeout, batch)
     client = engine.client
     if settings.until_decided and settings.votes is not None:
         raise UsageError(
@@ -151,6 +166,7 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
         if seat.at is not None:
             check_server(seat.at, client)
     stops = announced(len(asked), settings.seed, "questions") if settings.until_decided else None
+    check_batch([*named, *(seat.at for seat in seats if seat.at is not None)], client)
     said = (
         standing.difference(named, client.base_url),
         wrong_references(asked, judge, wrong),

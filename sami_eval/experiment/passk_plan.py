@@ -11,11 +11,11 @@ from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Model, Prompt
 from sami_eval.data import gsm8k
 from sami_eval.data.gsm8k import EMBEDDED, HUB_ID, Problem
-from sami_eval.experiment.plan import fields_of, identities, models_of, resolve
+from sami_eval.experiment.plan import check_batch, fields_of, identities, models_of, resolve
 from sami_eval.experiment.runs import slug
 from sami_eval.experiment.settings import PasskSettings
 from sami_eval.experiment.stopping import announced
-from sami_eval.generate import EngineChoice, chosen_engine, models, standing
+from sami_eval.generate import EngineChoice, batch_of, chosen_engine, models, standing
 from sami_eval.generate.contenders import Contender
 from sami_eval.ledger.store import key
 from sami_eval.server.budget import Purse
@@ -101,6 +101,7 @@ _NOT_IN_KEY = frozenset(
         *("split", "num_fewshot", "fewshot", "base", "base_url", "engine"),
         *("train", "out", "concurrency", "max_cost", "rpm", "tpm", "max_unparsed"),
         "until_decided",  # a run that stopped and goes on is the same run
+        *("batch", "batch_file"),
     )
 )
 
@@ -117,11 +118,12 @@ def make_plan(settings: PasskSettings, config: Config, purse: Purse | None = Non
     temperature, top_p = _drawing(settings, samples)
     base_spec = settings.base or config.defaults.get("base")
     base = models.resolve_base(base_spec, config)
-    engine = chosen_engine(settings, config, purse)
+    engine = chosen_engine(settings, config, purse, batch=batch_of(settings, config))
     client = engine.client
     # A name that means nothing is said before problems are fetched or an adapter is trained.
     sides = resolve(settings.contenders, base_spec, client, config, lambda spec, base: base)
     named = models_of(sides)
+    check_batch(named, client)
     _refuse_records(named)
     if settings.until_decided and len(named) < 2:
         raise UsageError(

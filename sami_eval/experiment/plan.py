@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from sami_eval.core import address
 from sami_eval.core.config import Config
+from sami_eval.core.errors import UsageError
 from sami_eval.core.types import SERVED, Model, Prompt
 from sami_eval.generate import models
 from sami_eval.generate.contenders import Contender, contenders
@@ -110,6 +111,16 @@ def check_server(model: Model, client: ClientSettings) -> None:
         if not client.limits.budget.purse.closed:
             check_key(model, client)
         client.limits.budget.check([model])
+
+
+def check_batch(asked: Iterable[Model], client: ClientSettings) -> None:
+    """Raise UsageError where batch jobs are wanted and nobody is asked at a server."""
+    if client.batch is not None and not any(model.engine in SERVED for model in asked):
+        flag = "--batch-file" if client.batch.to_file else "--batch"
+        raise UsageError(
+            f"`{flag}` is for models at servers, and none is asked at one",
+            "leave it out, or name one: --judge-model openai:NAME",
+        )
 
 
 def fields_of(settings: Any, leaving: Collection[str] = ()) -> dict[str, object]:

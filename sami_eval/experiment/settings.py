@@ -15,6 +15,8 @@ from sami_eval.core.errors import UsageError
 from sami_eval.core.flags import (
     Base,
     BaseUrl,
+    BatchFile,
+    ByBatch,
     Concurrency,
     Engine,
     EngineArgs,
@@ -137,6 +139,8 @@ class CompareSettings:
     until_decided: UntilDecided = False
     votes: Votes = None
     vote_names: VoteNames = ()
+    batch: ByBatch = False
+    batch_file: BatchFile = False
     max_cost: MaxCost = None
     rpm: Rpm = None
     tpm: Tpm = None
@@ -242,6 +246,8 @@ class PasskSettings:
     seed: Seed = 0
     out: Out = None
     concurrency: Concurrency = 16
+    batch: ByBatch = False
+    batch_file: BatchFile = False
     max_cost: MaxCost = None
     rpm: Rpm = None
     tpm: Tpm = None

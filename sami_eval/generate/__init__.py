@@ -7,6 +7,7 @@ from sami_eval.generate.complete import complete
 from sami_eval.generate.engine import (
     Engine,
     EngineChoice,
+    batch_of,
     chosen_engine,
     parse_arguments,
     request_key,
@@ -21,6 +22,7 @@ __all__ = [
     "Engines",
     "Format",
     "GenerateSettings",
+    "batch_of",
     "chosen_engine",
     "complete",
     "format_of",

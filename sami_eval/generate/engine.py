@@ -15,6 +15,7 @@ from sami_eval.core.types import SERVED, Model
 from sami_eval.generate.loading import trust
 from sami_eval.generate.peft_folder import shares_network
 from sami_eval.ledger.store import key
+from sami_eval.server.batch.vendor import Batch
 from sami_eval.server.budget import Purse, limits_of
 from sami_eval.server.client import TIMEOUT_S, ClientSettings
 
@@ -109,19 +110,46 @@ class EngineSettings(Protocol):
         """Tokens a minute at most."""
 
 
+class BatchSettings(Protocol):
+    """What a command was asked of batch jobs."""
+
+    @property
+    def batch(self) -> bool:
+        """Whether servers are asked by them."""
+
+    @property
+    def batch_file(self) -> bool:
+        """Whether they are files that a person runs."""
+
+
+def batch_of(settings: BatchSettings, config: Config) -> Batch | None:
+    """How requests go in batch jobs; None: they do not. Raises UsageError for both ways at once."""
+    if settings.batch and settings.batch_file:
+        raise UsageError(
+            "`--batch` and `--batch-file` are two ways to ask", "a server's jobs, or a file of ours"
+        )
+    if not (settings.batch or settings.batch_file):
+        return None
+    return Batch(config.ledger_path, settings.batch_file)
+
+
 def chosen_engine(
     settings: EngineSettings,
     config: Config,
     purse: Purse | None = None,
     timeout_s: float = TIMEOUT_S,
+    batch: Batch | None = None,
 ) -> EngineChoice:
     """The engine that is asked for, else the config's; its client asks below the limits.
 
     purse: of runs that stay below one `max_cost` together. timeout_s: for one attempt at a call.
+    batch: servers are asked by batch jobs, at what those cost.
     """
     paced = settings.max_cost, settings.rpm, settings.tpm
-    limits = limits_of(config.prices, *paced, purse, settings.base_url)
-    client = ClientSettings(settings.base_url, settings.concurrency, timeout_s, limits=limits)
+    in_batch = batch is not None and not batch.to_file
+    limits = limits_of(config.prices, *paced, purse, settings.base_url, in_batch)
+    at, n = settings.base_url, settings.concurrency
+    client = ClientSettings(at, n, timeout_s, limits=limits, batch=batch)
     name = settings.engine or config.defaults.get("engine", "auto")
     return EngineChoice(name, parse_arguments(settings.engine_args), client)
 

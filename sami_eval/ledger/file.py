@@ -29,18 +29,25 @@ CREATE TABLE IF NOT EXISTS replies (
 CREATE TABLE IF NOT EXISTS owners (owner TEXT PRIMARY KEY, beat REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS leases (key TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS leases_by_owner ON leases (owner);
+CREATE TABLE IF NOT EXISTS batches (
+    mark TEXT PRIMARY KEY, kind TEXT, engine TEXT, model TEXT, url TEXT, key_variable TEXT,
+    dialect TEXT, n INTEGER, state TEXT, file TEXT, id TEXT, others TEXT, done INTEGER,
+    failed INTEGER, created REAL, owner TEXT
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS batched (key TEXT PRIMARY KEY, mark TEXT) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS batched_by_mark ON batched (mark);
 """
 # What a run that waits for another asks for: the rows since it looked last.
 _INDEXES = tuple(
     f"CREATE INDEX IF NOT EXISTS {table}_by_time ON {table} (created)"
     for table in ("completions", "replies")
 )
-VERSION = 5  # 2: owners and leases; 3: token_logps; 4: thoughts; 5: rows by time
+VERSION = 6  # 2: owners, leases; 3: token_logps; 4: thoughts; 5: rows by time; 6: batches
 BUSY_S = 60.0  # how long a process waits for another's write
 
 
 ANSWERS = ("completions", "replies")
-TABLES = (*ANSWERS, "owners", "leases")
+TABLES = (*ANSWERS, "owners", "leases", "batches", "batched")
 _NEVER_NULL = ("model", "judge", "text", "token_ids", "created")
 
 # A table or column that is not there, pages that make no sense, a file of something else.

@@ -115,7 +115,7 @@ def share(
 @contextmanager
 def _claimed(ledger: Ledger, keys: Sequence[str], stored: Stored) -> Iterator[Claim]:
     """Lease those of the keys that no live run has; they are free again afterwards."""
-    owner = f"{_node()}|{os.getpid()}|{uuid.uuid4().hex}"
+    owner = f"{this_node()}|{os.getpid()}|{uuid.uuid4().hex}"
     ended = threading.Event()
     ledger.mend()
     claim = Claim(_claim(ledger.path, owner, keys), owner, ledger, stored)
@@ -165,7 +165,7 @@ def is_alive(owner: str, silent_s: float) -> bool:
     node, pid, _ = owner.split("|")
     if silent_s >= EXPIRE_S:
         return False
-    return node != _node() or os.name != "posix" or _exists(int(pid))
+    return node != this_node() or os.name != "posix" or _exists(int(pid))
 
 
 def _exists(pid: int) -> bool:
@@ -178,7 +178,7 @@ def _exists(pid: int) -> bool:
     return True
 
 
-def _node() -> str:
+def this_node() -> str:
     """This machine, and this container: a process id means something in there only."""
     try:
         space = os.readlink("/proc/self/ns/pid")

@@ -22,6 +22,7 @@ from sami_eval.core.progress import Progress
 from sami_eval.core.thoughts import thoughts
 from sami_eval.core.types import Model, Usage
 from sami_eval.server import dialect, endpoint, refusals, wire
+from sami_eval.server.batch.vendor import Batch
 from sami_eval.server.budget import Limits
 from sami_eval.server.endpoint import masked
 from sami_eval.server.refusals import RESUMES, Place, Refusal
@@ -55,6 +56,7 @@ class ClientSettings:
     limits: money and pace, shared by all that is asked with these settings.
     dialects: what servers refused so far, by address and model; shared likewise.
     replicas: which of a model's addresses answer; shared likewise.
+    batch: requests go in batch jobs, and those written down there are found again.
     """
 
     base_url: str | None = None
@@ -70,6 +72,7 @@ class ClientSettings:
     limits: Limits = field(default_factory=Limits)
     dialects: dict[tuple[str, str, str], set[str]] = field(default_factory=dict, compare=False)
     replicas: Replicas = field(default_factory=Replicas, compare=False)
+    batch: Batch | None = field(default=None, compare=False)
 
 
 class Temporary(Exception):
@@ -152,10 +155,10 @@ class Connections:
                 raise Temporary(error.message) from None
             raise
         replicas.answered(url)
-        self._look_for_thoughts(request, found[0], adapted)
+        self.look_for_thoughts(request, found[0], adapted)
         return found
 
-    def _look_for_thoughts(self, request: Request, reply: Reply, adapted: Collection[str]) -> None:
+    def look_for_thoughts(self, request: Request, reply: Reply, adapted: Collection[str]) -> None:
         """Give a model that thinks room for it; raises Adapted where this reply had too little."""
         stated, had = request.model.thoughts is not None, dialect.room(request, adapted)
         if stated or had or not request.room or not _thinks(reply):
@@ -207,7 +210,7 @@ class Connections:
             refusal = refusals.read_refusal(error.status_code, error.response.text)
             headers = error.response.headers
         at = Place(address.shown(url), endpoint.key_variable(request.model), request.model.base)
-        reply = self._read_refusal(refusal, headers, request.model, at, body, left_out)
+        reply = self.read_refusal(refusal, headers, request.model, at, body, left_out)
         return replace(reply, left_out=asked_so), Usage()
 
     def _client(self, model: Model, url: str) -> AsyncOpenAI:
@@ -216,7 +219,7 @@ class Connections:
             self.clients[url, variable] = endpoint.connect(url, model.engine, variable)
         return self.clients[url, variable]
 
-    def _read_refusal(
+    def read_refusal(
         self,
         refusal: Refusal,
         headers: Mapping[str, str],

@@ -91,6 +91,7 @@ class Budget:
     """What one run has spent and reserved; limit_usd None is no limit.
 
     prices: the user's table. base_url: where models without an address of their own are asked.
+    in_batch: calls go in batch jobs, and are paid as such.
     purse: what counts against the limit, this budget included; by default nothing else.
     used: the usage reported so far, by model.
     unmetered: by model, answers of which it is not known what was spent: without their usage, or
@@ -104,8 +105,9 @@ class Budget:
         limit_usd: float | None = None,
         purse: Purse | None = None,
         base_url: str | None = None,
+        in_batch: bool = False,
     ) -> None:
-        self.prices = Prices(prices, base_url)
+        self.prices = Prices(prices, base_url, in_batch=in_batch)
         self.limit_usd = limit_usd
         self.purse = purse or Purse()
         self.purse.budgets.append(self)
@@ -121,7 +123,8 @@ class Budget:
             if self.limit_usd is not None and self.prices.of(model) is None:
                 raise UsageError(
                     f"`--max-cost` needs the price of `{model.base}`",
-                    f'in sami-eval.toml: [prices."{model.base}"] input = 2.5, output = 10.0 '
+                    f'in sami-eval.toml: [prices."{model.base}"] input = 2.5, output = 10.0'
+                    f"{', batch = 0.5' if self.prices.in_batch else ''} "
                     "(USD per million tokens)",
                 )
 
@@ -176,9 +179,20 @@ class Budget:
                 f"and pass `--max-cost {self.limit_usd:g}`",
                 "what is done is kept: the same command goes on from here, with a limit of its own",
             )
-        self._n_in_flight += 1
-        self._reserved_usd += most
+        self.commit(request)
         return True
+
+    def covers(self, requests: Iterable[Request]) -> bool:
+        """Whether all of these together are sure to stay below the limit."""
+        if self.limit_usd is None:
+            return True
+        most = sum(map(self._most_usd, requests))
+        return self.purse.spent_usd + self._reserved_usd + most <= self.limit_usd
+
+    def commit(self, request: Request) -> None:
+        """Set aside what a call could cost that an earlier run began: no limit stops it now."""
+        self._n_in_flight += 1
+        self._reserved_usd += self._most_usd(request)
 
     def settle(self, request: Request, usage: Usage | None) -> None:
         """End a reservation with the usage reported.
@@ -292,12 +306,14 @@ def limits_of(
     tpm: float | None = None,
     purse: Purse | None = None,
     base_url: str | None = None,
+    in_batch: bool = False,
 ) -> Limits:
     """The limits of `--max-cost`, `--rpm` and `--tpm`; None is none. Others: as for Budget.
 
     Raises UsageError for anything but a finite number above 0.
     """
-    budget = Budget(prices, _positive("--max-cost", max_cost, "5  (USD)"), purse, base_url)
+    limit = _positive("--max-cost", max_cost, "5  (USD)")
+    budget = Budget(prices, limit, purse, base_url, in_batch)
     requests = _positive("--rpm", rpm, "500  (requests a minute)")
     tokens = _positive("--tpm", tpm, "100000  (tokens a minute)")
     return Limits(budget, _pace(requests), _pace(tokens))

@@ -13,8 +13,8 @@ ENCODINGS = "gzip, deflate"  # what is asked for
 _UNFOLD = {"gzip": zlib.MAX_WBITS | 32, "x-gzip": zlib.MAX_WBITS | 32, "deflate": zlib.MAX_WBITS}
 
 
-async def cap(response: Any) -> None:
-    """Let a response of the HTTP library's be read up to MOST_BYTES, decoded here.
+async def cap(response: Any, most: int = MOST_BYTES) -> None:
+    """Let a response of the HTTP library's be read up to so many bytes, decoded here.
 
     Reading on raises MalformedError. Its own decoders unfold what they get before it is counted.
     """
@@ -25,21 +25,21 @@ async def cap(response: Any) -> None:
         del response.headers["content-encoding"]
     # The SDK comes with one HTTP library or another, which wants a stream of its own kind.
     kind = next(k for k in type(response.stream).__mro__ if k.__name__ == "AsyncByteStream")
-    response.stream = type("Capped", (_Capped, kind), {})(response.stream, coding)
+    response.stream = type("Capped", (_Capped, kind), {})(response.stream, coding, most)
 
 
 class _Capped:
-    def __init__(self, stream: Any, coding: str) -> None:
-        self._stream = stream
+    def __init__(self, stream: Any, coding: str, most: int) -> None:
+        self._stream, self._most = stream, most
         self._unfold = zlib.decompressobj(_UNFOLD[coding]) if coding in _UNFOLD else None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         n_bytes = 0
         async for chunk in self._stream:
-            part = self._decoded(chunk, MOST_BYTES + 1 - n_bytes)
+            part = self._decoded(chunk, self._most + 1 - n_bytes)
             n_bytes += len(part)
-            if n_bytes > MOST_BYTES:
-                raise MalformedError(f"the body is larger than {MOST_BYTES // 2**20} MB")
+            if n_bytes > self._most:
+                raise MalformedError(f"the body is larger than {self._most // 2**20} MB")
             yield part
 
     def _decoded(self, chunk: bytes, most: int) -> bytes:

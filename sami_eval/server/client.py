@@ -11,16 +11,21 @@ import random
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from sami_eval.core.calls import Reply, Request
 from sami_eval.core.errors import SamiEvalError
 from sami_eval.core.loops import run_to_end
 from sami_eval.core.progress import Progress
 from sami_eval.core.types import Model, Usage
+from sami_eval.ledger.jobs import Job
 from sami_eval.server import dialect, endpoint
 from sami_eval.server.attempt import API_FAILURE, Adapted, Connections, Temporary, is_flex
 from sami_eval.server.attempt import TIMEOUT_S as TIMEOUT_S
 from sami_eval.server.attempt import ClientSettings as ClientSettings
+from sami_eval.server.batch import flight
+from sami_eval.server.batch.asking import Asking
+from sami_eval.server.batch.kinds import FILE, model_of
 from sami_eval.server.budget import BudgetError
 from sami_eval.server.endpoint import masked
 from sami_eval.server.refusals import RESUMES, TOO_LONG
@@ -33,8 +38,12 @@ class _Elsewhere(Exception):
 
 
 def check_key(model: Model, settings: ClientSettings) -> None:
-    """Raise KeyMissingError where the key is missing or mangled, UsageError for no address."""
-    endpoint.check(model, settings.base_url)
+    """Raise KeyMissingError where the key is missing or mangled, UsageError for no address.
+
+    A file that is run elsewhere needs neither.
+    """
+    if settings.batch is None or not settings.batch.to_file:
+        endpoint.check(model, settings.base_url)
 
 
 def is_api_failure(reply: Reply) -> bool:
@@ -64,15 +73,13 @@ def complete_all(
     """
     if not requests:
         return
-    for model in dict.fromkeys(request.model for request in requests):
-        check_key(model, settings)
-        said = f"`{model.base}` is asked at {endpoint.place_of(model, settings.base_url)}"
-        if said not in settings.limits.said:
-            settings.limits.said.add(said)
-            progress.say(said)
+    _say_where(requests, settings, progress)
 
     async def exchange() -> None:
-        await _Exchange(settings, progress, wanted).run(requests, on_reply)
+        if settings.batch is not None:
+            await Asking(requests, settings, settings.batch, progress, on_reply, wanted).run()
+        else:
+            await _Exchange(settings, progress, wanted).run(requests, on_reply)
 
     run_to_end(exchange)
 
@@ -80,6 +87,53 @@ def complete_all(
 def _given_room(request: Request, reply: Reply) -> bool:
     """Whether a request had room for thoughts that nobody has asked for."""
     return request.model.thoughts is None and dialect.room(request, reply.left_out) > 0
+
+
+def send_ahead(requests: Sequence[Request], settings: ClientSettings, progress: Progress) -> None:
+    """Hand in batch jobs for all that `complete_all` is about to be asked for part by part.
+
+    Under a limit of cost only where all of it is sure to stay below it. Without batch jobs nothing.
+    """
+    batch = settings.batch
+    if batch is None or not requests or not settings.limits.budget.covers(requests):
+        return
+    _say_where(requests, settings, progress)
+
+    async def exchange() -> None:
+        await Asking(requests, settings, batch, progress, lambda at, reply: None, _always).send()
+
+    run_to_end(exchange)
+
+
+def cancel_batch(job: Job, ledger: Path) -> str:
+    """End a batch job that stands in a ledger; what to say of it. Raises KeyMissingError."""
+    said: list[str] = []
+
+    async def exchange() -> None:
+        said.append(await flight.cancel(job, ledger))
+
+    if job.kind != FILE:
+        check_key(model_of(job), ClientSettings(job.url))
+    run_to_end(exchange)
+    return said[0]
+
+
+def _say_where(requests: Sequence[Request], settings: ClientSettings, progress: Progress) -> None:
+    """Check the keys of those that are asked, and say once where they are asked."""
+    if settings.batch is not None and settings.batch.to_file:
+        return  # nobody is asked from here
+    for model in dict.fromkeys(request.model for request in requests):
+        check_key(model, settings)
+        lines = [f"`{model.base}` is asked at {endpoint.place_of(model, settings.base_url)}"]
+        if settings.limits.budget.prices.lacks_batch(model):
+            lines += [
+                f"what `{model.base}` costs in batch jobs is not known: say it in sami-eval.toml, "
+                f'[prices."{model.base}"] batch = 0.5'
+            ]
+        for said in lines:
+            if said not in settings.limits.said:
+                settings.limits.said.add(said)
+                progress.say(said)
 
 
 def _paced_by(model: Model) -> str | None:

@@ -138,6 +138,11 @@ def note(ledger: Ledger, model: Model, adapted: tuple[str, ...]) -> None:
         ledger.add_replies([(_note_key(model), _NOTED, row)], replace=True)
 
 
+def last_noted(ledger: Ledger, model: Model) -> tuple[str, ...]:
+    """How a model was asked the last time that it refused something."""
+    return _noted(ledger, [model]).get(model, ((),))[-1]
+
+
 def _note_key(model: Model) -> str:
     replicas = model.allowance.server if model.replicas and model.allowance else None
     where = f"replicas {replicas}" if replicas else model.base_url

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -73,7 +74,7 @@ def shown_address(model: Model, base_url: str | None) -> str:
 def place_of(model: Model, base_url: str | None = None) -> str:
     """Where a model at a server is asked, and with whose key, for a person to read."""
     url, variable = shown_address(model, base_url), key_variable(model)
-    said = f"{url}, {f'with the key in {variable}' if _secret(variable) else 'without a key'}"
+    said = f"{url}, {f'with the key in {variable}' if secret(variable) else 'without a key'}"
     said += f", each request with {model.request}" if model.request else ""
     return (
         f"{said}, with room for {model.thoughts:,} tokens of thoughts" if model.thoughts else said
@@ -86,18 +87,18 @@ def check(model: Model, base_url: str | None) -> None:
     Raises UsageError for an address that is none.
     """
     url, variable = address_of(model, base_url), key_variable(model)
-    secret = _secret(variable)
+    held = secret(variable)
     if model.engine == "azure":
         _check_azure(model, url)
     for one in addresses_of(model, base_url):
         check_address(one)
-    if secret and not (secret.isascii() and secret.isprintable() and " " not in secret):
+    if held and not (held.isascii() and held.isprintable() and " " not in held):
         raise KeyMissingError(
             f"`{variable}` holds characters no key has", f"export {variable}=... once more"
         )
     azure = model.engine == "azure"
     named = model.key_variable not in (None, KEY_VARIABLE)  # by a file: it is wanted there
-    if not secret and (azure or named or address.needs_key(url)):
+    if not held and (azure or named or address.needs_key(url)):
         raise KeyMissingError(
             f"`{model.base}` is asked at `{address.host_of(url)}`, which needs a key",
             f"export {variable or KEY_VARIABLE}=..."
@@ -140,10 +141,16 @@ def _check_azure(model: Model, url: str) -> None:
             )
 
 
-def connect(url: str, engine: str = "openai", variable: str | None = None) -> AsyncOpenAI:
+def connect(
+    url: str,
+    engine: str = "openai",
+    variable: str | None = None,
+    most_bytes: int = capped.MOST_BYTES,
+) -> AsyncOpenAI:
     """A client for one address, without retries and timeouts of its own.
 
     variable: holds the key; None: no key is sent, to a deployment of Azure OpenAI the usual one.
+    most_bytes: of one body.
     """
     from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAsyncHttpxClient
 
@@ -151,11 +158,11 @@ def connect(url: str, engine: str = "openai", variable: str | None = None) -> As
     http = DefaultAsyncHttpxClient(
         trust_env=not _is_loopback(url),
         headers={"Accept-Encoding": capped.ENCODINGS},
-        event_hooks={"response": [capped.cap]},
+        event_hooks={"response": [partial(capped.cap, most=most_bytes)]},
     )
     if engine == "azure":
         return AsyncAzureOpenAI(
-            api_key=_secret(variable or AZURE_KEY_VARIABLE),
+            api_key=secret(variable or AZURE_KEY_VARIABLE),
             azure_endpoint=url,
             api_version=os.environ[AZURE_VERSION_VARIABLE],
             max_retries=0,
@@ -163,7 +170,7 @@ def connect(url: str, engine: str = "openai", variable: str | None = None) -> As
             http_client=http,
         )
     return AsyncOpenAI(
-        api_key=_secret(variable) or "none",
+        api_key=secret(variable) or "none",
         base_url=url,
         max_retries=0,
         timeout=None,
@@ -179,11 +186,12 @@ def _is_loopback(url: str) -> bool:
 def masked(text: str) -> str:
     """Text without the keys."""
     for variable in tuple(_used):
-        text = wire.without_secret(text, _secret(variable))
+        text = wire.without_secret(text, secret(variable))
     return text
 
 
-def _secret(variable: str | None) -> str:
+def secret(variable: str | None) -> str:
+    """The key in a variable, for a header of a vendor's own; "" where there is none."""
     if variable is None:
         return ""
     _used.add(variable)

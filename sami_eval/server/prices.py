@@ -88,7 +88,7 @@ class Prices:
 
     own: the user's table, by the name a model has at its server; it wins at every address.
     base_url: where models without an address of their own are asked.
-    today: decides between prices that are announced to change.
+    today: decides between prices that are announced to change. in_batch: calls go in batch jobs.
     """
 
     def __init__(
@@ -96,20 +96,27 @@ class Prices:
         own: Mapping[str, Price] | None = None,
         base_url: str | None = None,
         today: datetime.date | None = None,
+        in_batch: bool = False,
     ) -> None:
-        self._own = own or {}
+        self._own, self.in_batch = own or {}, in_batch
         self._base_url = base_url
         self._today = today or datetime.date.today()
 
     def of(self, model: Model) -> Price | None:
-        """A model's price, as its requests' tier is billed; None where it is not known.
+        """A model's price, as its requests' tier is billed, in batches where calls go there.
 
-        The user's table holds for whichever tier the user asks for.
+        None where it is not known. The user's table holds for whichever tier the user asks for.
         """
-        if model.base in self._own:
-            return self._own[model.base]
-        found = self.entry(model)
-        return None if found is None else _of_tier(found.price, model)
+        price = self._own.get(model.base)
+        if price is None:
+            found = self.entry(model)
+            price = None if found is None else _of_tier(found.price, model)
+        return price.in_batch() if price is not None and self.in_batch else price
+
+    def lacks_batch(self, model: Model) -> bool:
+        """Whether the user's table has a price that does not say what a batch job costs."""
+        own = self._own.get(model.base)
+        return self.in_batch and own is not None and own.batch is None
 
     def entry(self, model: Model) -> Listed | None:
         """What a vendor's list says of a model asked at that vendor's own address.

@@ -90,7 +90,7 @@ def test_what_was_stored_between_looking_and_leasing_is_not_asked(tmp_path: Path
 
 
 def owner_of(pid: int) -> str:
-    return f"{leases._node()}|{pid}|0"
+    return f"{leases.this_node()}|{pid}|0"
 
 
 def gone() -> int:

@@ -1,0 +1,340 @@
+"""`--batch` through the command line: the same table at half the price, and nothing asked twice."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sami_eval import cli
+from tests.loopback_batches import Job, LoopbackBatches
+from tests.loopback_judge import Behaviour, draw
+from tests.processes import start
+from tests.records import write_records
+
+PRICES = '[prices."loopback"]\ninput = 2.0\noutput = 10.0\nbatch = 0.5\n'
+JUDGE = ["--judge", "quality", "--judge-model", "openai:loopback"]
+RECORDS = ["compare", "one.jsonl", "two.jsonl", "--prompts", "q.jsonl"]
+N_CALLS = 24  # 6 questions x 2 turns x 2 orders
+MIXED = Behaviour(better_rate=0.8, first_rate=0.2, tie_rate=0.1)
+
+
+@pytest.fixture
+def folder(folder: Path) -> Path:
+    """Two records over 6 questions of two turns, and the judge's price."""
+    write_records(folder, 6, one=9, two=1)
+    Path("sami-eval.toml").write_text(PRICES)
+    return folder
+
+
+def judged(server: LoopbackBatches, *more: str) -> int:
+    return cli.run([*RECORDS, *JUDGE, "--base-url", server.url, "--json", *more])
+
+
+def figures(text: str) -> dict[str, Any]:
+    """What a comparison says, without what tells one run from another."""
+    document = json.loads(text)
+    return {name: document[name] for name in ("comparisons", "ranking", "tokens", "judges")}
+
+
+def without_cost(found: dict[str, Any]) -> dict[str, Any]:
+    judges = [{k: v for k, v in row.items() if k != "cost_usd"} for row in found["judges"]]
+    return {**found, "judges": judges}
+
+
+def test_a_comparison_by_batch_is_the_same_as_one_without_at_half_the_price(
+    folder: Path, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    with LoopbackBatches(MIXED) as server:
+        assert judged(server, "--batch") == 0
+        by_batch = capsys.readouterr()
+        assert [len(job.rows) for job in server.jobs] == [N_CALLS]
+        assert server.live == []
+        # The same ledger without the flag: the keys are those of calls.
+        assert judged(server) == 0
+        assert server.live == []
+        capsys.readouterr()
+        elsewhere = tmp_path_factory.mktemp("live")
+        monkeypatch.chdir(elsewhere)
+        write_records(elsewhere, 6, one=9, two=1)
+        Path("sami-eval.toml").write_text(PRICES)
+        assert judged(server) == 0
+        assert len(server.live) == N_CALLS
+    live = capsys.readouterr().out
+    assert without_cost(figures(by_batch.out)) == without_cost(figures(live))
+    (cost,) = [row["cost_usd"] for row in figures(by_batch.out)["judges"]]
+    assert cost == pytest.approx(figures(live)["judges"][0]["cost_usd"] / 2)
+    assert "`batch_0`: in progress, 0 of 24 done" in by_batch.err
+    assert "`batch_0`: completed, 24 of 24 done" in by_batch.err
+
+
+@pytest.mark.parametrize("state", ["expired", "cancelled"])
+def test_a_partial_job_is_used_and_the_rest_handed_in_again(
+    folder: Path, capsys: pytest.CaptureFixture[str], state: str
+) -> None:
+    with LoopbackBatches(courses={0: (state,)}) as server:  # it has ended when it is first seen
+        assert judged(server, "--batch") == 0
+        first, second = server.jobs
+        again = {row["custom_id"] for row in second.rows}
+        assert 0 < len(again) < N_CALLS
+        assert again < {row["custom_id"] for row in first.rows}
+        assert sum(server.asked.values()) == N_CALLS + len(again)
+    assert json.loads(capsys.readouterr().out)["comparisons"][0]["wins"] == 12
+
+
+def test_a_job_cancelled_while_it_is_waited_for_ends_the_run_and_the_next_asks_the_rest(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LoopbackBatches(courses={0: ("in_progress", "cancelled")}) as server:
+        assert judged(server, "--batch") == 1
+        error = capsys.readouterr().err
+        assert "`batch_0` was cancelled: " in error
+        assert "of 24 requests have no answer" in error
+        assert judged(server, "--batch") == 0
+        assert len(server.jobs) == 2
+    assert json.loads(capsys.readouterr().out)["calls"]["from_ledger"] > 0
+
+
+def test_rows_that_fail_are_asked_again_three_times_and_then_reported(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fate(number: int, body: Mapping[str, Any]) -> str:
+        lot = draw(body["messages"])
+        if lot < 0.3:
+            return "status 500 the server stumbled"
+        return ("missing" if lot < 0.6 else "status 0") if number == 0 else "answered"
+
+    with LoopbackBatches(fate=fate) as server:
+        assert judged(server, "--batch") == 1  # more than 2% without a verdict
+        assert len(server.jobs) == 3
+        assert {*server.asked.values()} == {2, 3}
+        lasting = sum(n == 3 for n in server.asked.values())
+    found = json.loads(capsys.readouterr().out)
+    assert 0 < lasting < N_CALLS
+    assert found["calls"] == {"made": N_CALLS - lasting, "from_ledger": 0, "failed": lasting}
+
+
+def test_a_refused_parameter_is_left_out_of_the_next_job_and_known_to_later_calls(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fate(number: int, body: Mapping[str, Any]) -> str:
+        if "max_tokens" in body:
+            return "status 400 Unsupported parameter: 'max_tokens' is not supported"
+        return "answered"
+
+    with LoopbackBatches(fate=fate) as server:
+        assert judged(server, "--batch") == 0
+        assert len(server.jobs) == 2
+        assert "max_completion_tokens" in server.jobs[1].rows[0]["body"]
+        assert judged(server) == 0  # the keys are those of calls in that dialect
+        assert judged(server, "--batch", "--repeats", "2") == 0
+        assert len(server.jobs) == 3  # asked as the ledger knows it wants to be
+        assert "max_completion_tokens" in server.jobs[2].rows[0]["body"]
+        assert server.live == []
+
+
+def test_a_full_queue_is_met_by_smaller_jobs_one_at_a_time(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    why = [{"code": "token_limit_exceeded", "message": "Enqueued token limit reached"}]
+    with LoopbackBatches(courses={0: ("failed",), 1: ("failed",)}, why=why) as server:
+        assert judged(server, "--batch") == 0
+        assert [len(job.rows) for job in server.jobs] == [24, 12, 6, 6, 6, 6]
+    assert "one job of 6 at a time" in capsys.readouterr().err
+
+
+def test_a_job_that_fails_twice_ends_the_run_in_the_vendors_words(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    why = [{"code": "model_not_found", "message": "no such model"}]
+    with LoopbackBatches(course=("failed",), why=why) as server:
+        assert judged(server, "--batch") == 1
+        assert len(server.jobs) == 2
+    error = capsys.readouterr().err
+    assert "`batch_1` failed: model_not_found: no such model" in error
+
+
+def test_a_job_whose_beginning_was_not_seen_is_found_and_not_begun_again(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def hook(event: str, job: Job) -> None:
+        if event == "created":
+            raise ConnectionError  # after it was taken in
+
+    with LoopbackBatches(hook=hook) as server:
+        assert judged(server, "--batch") == 0
+        assert len(server.jobs) == 1
+        assert server.events["listed"] == 1
+    assert "had begun: it is `batch_0`" in capsys.readouterr().err
+
+
+def test_all_judges_jobs_are_handed_in_before_any_is_waited_for(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun: list[int] = []
+
+    def hook(event: str, job: Job) -> None:
+        if event == "looked":
+            begun.append(len(server.jobs))
+
+    with LoopbackBatches(hook=hook) as server:
+        write_records(folder, 6, one=9, two=1, three=4)
+        more = ["three.jsonl", "--judge-model", "openai:other", "--batch"]
+        assert judged(server, *more) == 0
+        # One job a model: three pairs of two judges.
+        assert [len(job.rows) for job in server.jobs] == [3 * N_CALLS, 3 * N_CALLS]
+        assert set(begun) == {2}
+        assert server.events["read"] == 4  # answers and errors of both, once
+    found = json.loads(capsys.readouterr().out)
+    assert found["calls"]["made"] == 6 * N_CALLS
+    assert [row["calls"]["made"] for row in found["judges"]] == [3 * N_CALLS] * 2
+
+
+def test_retry_unparsed_asks_again_by_a_job_of_its_own(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LoopbackBatches(MIXED, says={0: "no verdict"}) as server:
+        assert judged(server, "--batch") == 1
+        assert judged(server, "--batch") == 1  # stored as it is
+        assert len(server.jobs) == 1
+        assert judged(server, "--batch", "--retry-unparsed") == 0
+        assert [len(job.rows) for job in server.jobs] == [N_CALLS, N_CALLS]
+
+
+def test_max_cost_reckons_at_the_price_of_batches_and_goes_on_with_what_is_left(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LoopbackBatches(MIXED) as server:
+        assert judged(server, "--batch", "--max-cost", "0.0001") == 1
+        assert "`--max-cost 0.0001`" in capsys.readouterr().err
+        assert server.jobs == []
+        # 24 calls of at most 2,048 tokens out: $0.51 without batches, half of it with.
+        assert judged(server, "--batch", "--max-cost", "0.15") == 0
+        assert len(server.jobs) == 2
+        assert {*server.asked.values()} == {1}
+    assert json.loads(capsys.readouterr().out)["cost_usd"] < 0.15
+
+
+def test_a_server_without_batches_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with LoopbackBatches(has_batches=False) as server:
+        assert judged(server, "--batch") == 2
+    assert "takes no batch jobs" in capsys.readouterr().err
+
+
+def test_batches_are_for_models_at_servers(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run([*RECORDS, "--judge", "rules", "--batch"]) == 2
+    assert "`--batch` is for models at servers" in capsys.readouterr().err
+    assert cli.run([*RECORDS, *JUDGE, "--batch", "--batch-file"]) == 2
+    assert "two ways to ask" in capsys.readouterr().err
+
+
+def test_jobs_are_listed_and_cancelled_by_command(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["ls", "batches", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["batches"] == []
+
+    with LoopbackBatches(courses={0: ("in_progress",) * 99}) as server:
+        killed_at(server, "looked", 2, folder)
+        assert cli.run(["ls", "batches", "--json"]) == 0
+        (row,) = json.loads(capsys.readouterr().out)["batches"]
+        assert row == {
+            "batch": "batch_0",
+            "state": "in_progress",
+            "requests": "24",
+            "model": "loopback",
+            "where": server.url,
+        }
+        assert cli.run(["cancel", "batch_0"]) == 0
+        assert "is being cancelled" in capsys.readouterr().out
+        assert cli.run(["cancel", "batch_9"]) == 2
+        assert judged(server, "--batch") == 0  # reads what it answered, asks the rest
+        assert len(server.jobs[1].rows) < N_CALLS
+
+
+def killed_at(
+    server: LoopbackBatches, event: str, at: int, folder: Path, wait_s: float = 0
+) -> None:
+    """Run the comparison in a process of its own, and SIGKILL it when an event has come so often.
+
+    wait_s: later than the event by so much. Before its answer is sent, without.
+    """
+    hook, gone = server.hook, threading.Event()
+    process = start(folder, [*RECORDS, *JUDGE, "--base-url", server.url, "--batch", "-q"])
+    assert process.stdout is not None
+    seen = Counter[str]()
+
+    def kill(happened: str, job: Job) -> None:
+        seen[happened] += 1
+        if happened == event and seen[event] == at:
+            time.sleep(wait_s)
+            process.kill()
+            process.wait()
+            gone.set()
+
+    server.hook = kill
+    process.wait()
+    process.stdout.close()
+    assert gone.wait(10) or process.returncode == 0
+    server.hook = hook
+
+
+@pytest.mark.parametrize("event", ["uploaded", "created", "looked", "read"])
+def test_a_killed_run_finds_its_job_and_hands_nothing_in_twice(
+    folder: Path, capsys: pytest.CaptureFixture[str], event: str
+) -> None:
+    with LoopbackBatches(MIXED) as server:
+        killed_at(server, event, 1, folder)
+        assert judged(server, "--batch") == 0
+        assert {*server.asked.values()} == {1}
+        assert sum(server.asked.values()) == N_CALLS
+        assert server.events["created"] == 1
+    assert json.loads(capsys.readouterr().out)["calls"]["made"] == N_CALLS
+
+
+@pytest.mark.slow
+def test_fifty_kills_at_any_moment_hand_nothing_in_twice(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lots = random.Random(0)
+    events = ("uploaded", "created", "looked", "looked", "listed", "read", "read")
+    n_questions = 500  # 2,000 judgments
+    write_records(folder, n_questions, one=9, two=1)
+    with LoopbackBatches(
+        MIXED, course=("validating", *("in_progress",) * 120, "completed")
+    ) as server:
+        for _ in range(50):
+            killed_at(server, lots.choice(events), lots.randint(1, 2), folder, lots.random() / 2)
+        assert judged(server, "--batch") == 0
+        assert {*server.asked.values()} == {1}
+        assert sum(server.asked.values()) == 4 * n_questions
+    assert json.loads(capsys.readouterr().out)["comparisons"][0]["n"] == n_questions
+
+
+@pytest.mark.slow
+def test_two_thousand_judgments_give_the_same_table_with_and_without(
+    folder: Path, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    found = []
+    with LoopbackBatches(MIXED) as server:
+        for more in (["--batch"], []):
+            monkeypatch.chdir(place := tmp_path_factory.mktemp("asked"))
+            write_records(place, 500, one=9, two=1)
+            Path("sami-eval.toml").write_text(PRICES)
+            assert judged(server, *more) == 0
+            found.append(json.loads(capsys.readouterr().out))
+        assert [len(job.rows) for job in server.jobs] == [2000] == [len(server.live)]
+    by_batch, live = found
+    assert by_batch["comparisons"] == live["comparisons"]
+    assert by_batch["cost_usd"] == pytest.approx(live["cost_usd"] / 2)
