@@ -25,6 +25,7 @@ from tests.tiny_llama import save_adapter
 HUB = "HuggingFaceH4/mt_bench_prompts"
 GSM8K = "openai/gsm8k, test"
 WORLD, TOY = "the embedded world", "the embedded base"
+SMALL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 LLAMA, BIG = "meta-llama/Llama-3.1-8B", "meta-llama/Llama-3.1-70B"
 AT_OPENAI = "https://api.openai.com/v1"
 PROGRAM = "marked by a program"
@@ -116,6 +117,8 @@ ROWS: dict[str, tuple[str, str | None, str] | None] = {
     # reproduce
     "reproduce mtbench": (WORLD, "rules", TOY),
     "reproduce gsm8k": (WORLD, PROGRAM, TOY),
+    "reproduce mtbench --scale laptop": (HUB, "checks", SMALL),
+    "reproduce gsm8k --scale laptop": ("openai/gsm8k", PROGRAM, SMALL),
     "reproduce mtbench --scale paper --dry-run": (HUB, PAPERS, LLAMA),
     "reproduce mtbench --scale one-gpu --only sft": (HUB, PAPERS, LLAMA),
     # lm-eval, ours and the stock one's backends

@@ -56,7 +56,7 @@ class Server:
 
 # Chat completions, with the key as a bearer token, as each vendor documents them:
 # platform.claude.com/docs, "OpenAI SDK compatibility"; ai.google.dev/gemini-api/docs/openai;
-# openrouter.ai/docs, "Quickstart" and "Authentication" (read in November 2026).
+# openrouter.ai/docs/api-reference, an older copy of it (read in November 2026).
 VENDORS = {
     "anthropic": Server(("https://api.anthropic.com/v1",), "ANTHROPIC_API_KEY"),
     "gemini": Server(
