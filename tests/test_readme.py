@@ -169,6 +169,7 @@ def files_shown(language: str) -> list[tuple[str, str]]:
 READERS: dict[str, Callable[[Path], object]] = {
     "judges/strict.toml": lambda path: read_judge(str(path)),
     "judges/brevity.toml": lambda path: program.load(read_judge(str(path))),
+    "judges/helpful.toml": lambda path: read_judge(str(path)),
     "sami-eval.toml": read_config,
     "constitution.toml": read_constitution,
     "mine.toml": lambda path: read_scale(str(path)),

@@ -146,6 +146,7 @@ def bound_of(
         stored,
         most,
         _cost(model, len(missing), most, prices),
+        tuple(prices.aged([model])) if missing else (),
         likely=tokens,
         expected_cost_usd=expected,
         lengths=said,

@@ -171,7 +171,7 @@ def _yet(model: Model, plan: PasskPlan, engines: Engines, tokens: Tokens, ledger
     missing = [request for name, request in keyed.items() if name not in stored]
     length = of_texts("sample", of_completions(stored.values()))
     found = bound_of(model, missing, len(stored), plan.client, length)
-    return replace(found, warnings=tuple(seen.warnings([model], plan.prompts)))
+    return replace(found, warnings=(*found.warnings, *seen.warnings([model], plan.prompts)))
 
 
 def score(plan: PasskPlan, sides: Sequence[Contender], drawn: Samples, tools: Tools) -> Tried:
@@ -223,9 +223,10 @@ def estimate(
         "problems.jsonl": (to_row(one.problem.prompt) for one in asked),
         "samples.jsonl": sample_rows(tried),
     }
-    notes = unanswered.notes(answers_of(contenders))
+    aged = plan.client.limits.budget.prices.aged(found)
+    notes = (*unanswered.notes(answers_of(contenders)), *aged)
     doubts = warned.of_answers(found, plan.client.limits.reported)
-    return Result(own, drawn.calls, files, tuple(notes), tuple(doubts))
+    return Result(own, drawn.calls, files, notes, tuple(doubts))
 
 
 def _settings_row(

@@ -17,6 +17,7 @@ from sami_eval.core.calls import Completion, Request, Sampling
 from sami_eval.core.types import Model
 from sami_eval.generate.expected import LONGEST_TOKEN
 from sami_eval.ledger.store import Ledger
+from sami_eval.server import prices
 from sami_eval.server.budget import BYTES_A_TOKEN, most_tokens
 from tests.loopback_judge import Answer, Behaviour, LoopbackJudge, completion, reply_text
 from tests.records import write_records
@@ -342,3 +343,16 @@ def test_samples_and_contrasts_have_an_expected_cost_without_a_key(
     assert found["lengths"] == [f"{tokens} tokens a {kind}, as usual (scale `paper`)"]
     assert cli.run([*command, "--dry-run"]) == 0
     assert "expected $" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_listed_price_that_is_old_is_said_before_it_is_spent(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prices, "OLD_DAYS", -1)
+    asked = [*RECORDS[:-1], "openai:gpt-4o", "--dry-run"]
+    assert cli.run(asked) == 0
+    assert "the price of `gpt-4o` is of 20" in " ".join(capsys.readouterr().out.split())
+    Path("sami-eval.toml").write_text('[prices."gpt-4o"]\ninput = 1.0\noutput = 2.0\n')
+    assert cli.run(asked) == 0
+    assert "the price of" not in capsys.readouterr().out
