@@ -58,6 +58,7 @@ def comparison(a: str, b: str, p: float | None = 0.22) -> ComparisonRow:
         "a": a,
         "b": b,
         "length": length,
+        "style": None,
         "by_category": {
             "writing": tally(10, 4, 6, 0.5),
             "humanities": tally(58, 38, 44, 0.03),

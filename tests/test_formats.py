@@ -31,6 +31,8 @@ TABLES = (
     comparison_rows.KappaRow,
     comparison_rows.CorrectedRow,
     stopping.StoppingRow,
+    comparison_rows.StyleRow,
+    comparison_rows.FeatureRow,
     envelope.Calls,
 )
 

@@ -323,6 +323,30 @@ class Length:
 
 
 @dataclass(frozen=True, slots=True)
+class Feature:
+    """One thing a judge may be swayed by besides what an answer says.
+
+    mean_a, mean_b: of it a turn. effect: the log odds of a that a difference far above the usual
+        adds; None for both where a and b never differ.
+    supported: whether enough turns have it the other way round to speak of equal ones.
+    """
+
+    name: str
+    mean_a: float | None
+    mean_b: float | None
+    effect: Estimate
+    supported: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """The win rate at equal length, headings, lists, bold and code; length is the first feature."""
+
+    controlled: Estimate
+    features: tuple[Feature, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Seeds:
     """The training seeds a comparison covers.
 
@@ -360,6 +384,7 @@ class Comparison:
         categories', cover questions and training seeds.
     self_agreement: share of the judge's repeats that say what most of them say; None for both
         where nothing was asked twice.
+    style: where it was asked for.
     judges: of an ensemble, what each judge says alone; kappas: of all of them, then of every two.
     """
 
@@ -376,6 +401,7 @@ class Comparison:
     self_agreement: Estimate = Estimate(None, None)
     judges: Mapping[str, Tally] = field(default_factory=dict)
     kappas: tuple[Kappa, ...] = ()
+    style: Style | None = None
 
 
 @dataclass(frozen=True, slots=True)

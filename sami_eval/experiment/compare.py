@@ -191,6 +191,7 @@ def _compare(
             rule=rule,
             seed=seed,
             seed_of=seeds,
+            control_style=plan.settings.control == "length,style",
         )
         comparisons.append(with_judges(found, judged, rule, seed, seeds))
     return comparisons

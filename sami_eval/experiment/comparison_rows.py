@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict
 
-from sami_eval.core.types import Comparison, Estimate, Kappa, Length, Seeds, Tally
+from sami_eval.core.types import Comparison, Estimate, Kappa, Length, Seeds, Style, Tally
 from sami_eval.experiment.stopping import StoppingRow
 
 if TYPE_CHECKING:
@@ -24,6 +24,25 @@ class LengthRow(TypedDict):
     b_longer: int | None
     n_turns: int | None
     supported: bool | None
+
+
+class FeatureRow(TypedDict):
+    """`types.Feature` in JSON."""
+
+    name: str
+    a: float | None
+    b: float | None
+    effect: float | None
+    interval: list[float] | None
+    supported: bool
+
+
+class StyleRow(TypedDict):
+    """The win rate at equal length and style, and what of these sways the judge."""
+
+    win_rate: float | None
+    interval: list[float] | None
+    features: list[FeatureRow]
 
 
 class _TallyMore(TypedDict, total=False):
@@ -95,11 +114,13 @@ class ComparisonRow(TallyRow):
     """One pair; seeds: null where both sides are one model; corrected: null without votes.
 
     stopping: where it stopped, or goes on where it had stopped before; else null.
+    style: null where it was not asked for.
     """
 
     a: str
     b: str
     length: LengthRow
+    style: StyleRow | None
     by_category: dict[str, TallyRow]
     categories_p_value: float | None
     seeds: SeedsRow | None
@@ -194,6 +215,24 @@ def _length_row(length: Length) -> LengthRow:
     }
 
 
+def _style_row(style: Style) -> StyleRow:
+    return {
+        "win_rate": style.controlled.value,
+        "interval": _interval(style.controlled.interval),
+        "features": [
+            {
+                "name": one.name,
+                "a": one.mean_a,
+                "b": one.mean_b,
+                "effect": one.effect.value,
+                "interval": _interval(one.effect.interval),
+                "supported": one.supported,
+            }
+            for one in style.features
+        ],
+    }
+
+
 def comparison_row(comparison: Comparison, stopping: StoppingRow | None = None) -> ComparisonRow:
     """One pair in JSON."""
     return {
@@ -201,6 +240,7 @@ def comparison_row(comparison: Comparison, stopping: StoppingRow | None = None) 
         "a": comparison.a,
         "b": comparison.b,
         "length": _length_row(comparison.length),
+        "style": None if comparison.style is None else _style_row(comparison.style),
         "by_category": {name: tally_row(t) for name, t in comparison.by_category.items()},
         "categories_p_value": comparison.categories_p_value,
         "seeds": None if comparison.seeds is None else _seeds_row(comparison.seeds),

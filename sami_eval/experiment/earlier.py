@@ -20,6 +20,7 @@ _OF_PAIR: dict[str, Any] = {
     "kappa": None,
     "corrected": None,
     "stopping": None,
+    "style": None,
 }
 _OF_TALLY: dict[str, Any] = {"needed_range": None}
 _OF_LENGTH: dict[str, Any] = {

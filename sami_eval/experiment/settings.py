@@ -119,6 +119,10 @@ class CompareSettings:
         Literal["conservative", "average"],
         Flag("Orders that disagree: a tie, or the mean of both.", Group.COUNTING),
     ] = "conservative"
+    control: Annotated[
+        Literal["length", "length,style"],
+        Flag("The win rate at equal length, or at equal length and style too.", Group.COUNTING),
+    ] = "length"
     repeats: Annotated[Count, Flag("Ask each judgment so many times.", Group.JUDGE)] = 1
     engine: Engine = None
     engine_args: EngineArgs = ()

@@ -31,7 +31,7 @@ from sami_eval.experiment.fold import (
     majority,
     unit,
 )
-from sami_eval.experiment.lengths import length
+from sami_eval.experiment.lengths import length, style
 from sami_eval.judge import IDENTICAL, TOO_LONG
 
 if TYPE_CHECKING:
@@ -52,12 +52,14 @@ def compare(
     seed: int = 0,
     cost_usd: float | None = None,
     seed_of: SeedOf | None = None,
+    control_style: bool = False,
 ) -> Comparison:
     """Everything that verdicts on a and b say, with intervals; see `fold` for rule.
 
     names: of a and b; taken from the verdicts where not given.
     seed: of the permutation test of categories and of the bootstrap behind the length control.
     seed_of: training seeds by model name, where verdicts are on several seeds of a or b.
+    control_style: whether to reckon the win rate at equal length and style, too.
     Raises UsageError where verdicts are of other contenders or prompts.
     """
     a, b = names or _names(responses_a, responses_b, verdicts)
@@ -66,6 +68,7 @@ def compare(
     category = {prompt.id: prompt.category for prompt in prompts}
     outcomes = fold(verdicts, rule, seed_of=seed_of)
     groups = _by_category(category, verdicts, outcomes)
+    answered = category, (responses_a, responses_b), outcomes, seed, seed_of
     return Comparison(
         a,
         b,
@@ -73,11 +76,12 @@ def compare(
         tally(verdicts, outcomes, seed, seed_of),
         correct({name: tally(*group, seed, seed_of) for name, group in groups.items()}),
         _categories_p({name: group[1] for name, group in groups.items()}, seed),
-        length(category, (responses_a, responses_b), outcomes, seed, seed_of),
+        length(*answered),
         cost_usd,
         outcomes,
         _seeds(outcomes),
         self_agreement(verdicts, seed_of),
+        style=style(*answered) if control_style else None,
     )
 
 

@@ -33,6 +33,8 @@ def fact_rows(document: Document) -> Rows:
         yield from _consistency(document, comparisons[0])
         yield from _length(comparisons[0])
     for row in comparisons:
+        yield from _style(row, several=len(comparisons) > 1)
+    for row in comparisons:
         yield from _repeats_and_seeds(row, several=len(comparisons) > 1)
     yield from _people(document)
     yield from _kappa(document)
@@ -97,6 +99,25 @@ def _length(row: ComparisonRow) -> Rows:
     if length["win_rate"] is not None:
         rate = f"{percent(length['win_rate'])} [{interval_text(length['interval'])}]"
         yield "at equal length", f"length-controlled win rate {rate}{caveat(length)}"
+
+
+def _style(row: ComparisonRow, several: bool) -> Rows:
+    """The win rate at equal length and style, and what of these sways the judge, and how far."""
+    style = row["style"]
+    if style is None or style["win_rate"] is None:
+        return
+    rate = f"{percent(style['win_rate'])} [{interval_text(style['interval'])}]"
+    one_sided = [one["name"] for one in style["features"] if not one["supported"]]
+    caveat = f"; an extrapolation: nearly always one side's are {', '.join(one_sided)}"
+    pair = f"{row['a']} : {row['b']}: " if several else ""
+    yield "at equal style", f"{pair}win rate {rate}, length too{caveat if one_sided else ''}"
+    for one in style["features"]:
+        if one["effect"] is not None and one["interval"] is not None:
+            low, high = one["interval"]
+            means = f"{row['a']} {one['a']:.1f}, {row['b']} {one['b']:.1f}"
+            pull = f"{one['effect']:+.2f} [{low:+.2f}, {high:+.2f}] log odds for more of it"
+            sways = "sways the judge" if low > 0 or high < 0 else "no sway shown"
+            yield "", f"{one['name']}: {means}; {sways}: {pull}"
 
 
 def _repeats_and_seeds(row: ComparisonRow, several: bool) -> Rows:

@@ -2,6 +2,10 @@
 
 logit P(a beats b) = intercept + slope * tanh(difference / sd(difference)) + effect of the category
 
+Style adds a column of its own form and with its own slope for each feature (headings, lists, bold,
+code), the difference of its counts for that of lengths; the controlled rate then has all of them
+at zero (arXiv 2404.04475 for length; LMSYS, "Does style matter?", 2024, for style).
+
 The intercept is the models' effect; a tie is half a win. Category effects carry a ridge penalty (a
 normal prior with standard deviation 2), the slope one so weak (standard deviation 4.5) that it only
 keeps the slope finite: a stronger one pulls the rate back to the raw one where one side is nearly
@@ -13,14 +17,16 @@ The interval: questions are reweighted by independent exponential draws (the Bay
 Rubin 1981, Ann. Statist. 9), which refits the whole model, slope included; the spread of the
 refitted log odds around the estimate's, back on the scale of rates, at Student's t. How far the
 prediction at zero can be known depends on the turns where the other side is the longer one, so t
-has as many degrees of freedom as there are such turns (10 at least: with fewer, `is_supported` is
-false, and the caller says so). The score interval of the refitted rates is part of it: the log odds
-of ties only have no spread. benchmarks/length_coverage.py measures the coverage.
+has as many degrees of freedom as there are such turns, of the column that has fewest (10 at least:
+with fewer, `is_supported` is false, and the caller says so). The score interval of the refitted
+rates is part of it: the log odds of ties only have no spread. benchmarks/length_coverage.py and
+benchmarks/style_coverage.py measure the coverage.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +36,23 @@ from sami_eval.stats.intervals import Array, score_interval
 
 RIDGE = 0.25  # of category effects
 RIDGE_SLOPE = 0.05
+UNKNOWN = Estimate(None, None)
 FEWEST = 10  # turns where the side that is mostly shorter is not
 N_DRAWS = 1_000
 MOST_CATEGORIES = 40  # beyond, the terms outnumber what questions can say: they are left out
 _CHUNK = 250  # replicates at a time: 250 x 5,000 turns are 10 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Controlled:
+    """The win rate of a at equal columns, and how much each of them sways the judge.
+
+    effects: of each column, the log odds of a by which a difference far above the usual counts;
+        None where it never differs.
+    """
+
+    rate: Estimate
+    effects: tuple[Estimate, ...]
 
 
 def length_controlled(
@@ -50,23 +69,53 @@ def length_controlled(
     differences: length of a minus length of b. weights: as how many turns each counts.
     Returns None for both where it cannot be fitted: no turn, or every turn won by one side.
     """
+    return controlled(scores, questions, [differences], categories, seed, draws, weights).rate
+
+
+def controlled(
+    scores: Sequence[float],
+    questions: Sequence[Hashable],
+    columns: Sequence[Sequence[float]],
+    categories: Sequence[str],
+    seed: int = 0,
+    draws: int = N_DRAWS,
+    weights: Sequence[float] | None = None,
+) -> Controlled:
+    """As `length_controlled`, with any number of columns: of each, a's measure minus b's."""
     y = np.asarray(scores, float)
     if not len(y) or (y.min() == y.max() and y[0] in (0, 1)):
-        return Estimate(None, None)
-    design = _design(np.asarray(differences, float), categories)
+        return Controlled(UNKNOWN, (UNKNOWN,) * len(columns))
+    n_columns = len(columns)
+    design = _design([np.asarray(one, float) for one in columns], categories)
     cluster = np.unique(_codes(questions), return_inverse=True)[1]
     n = int(cluster.max()) + 1
     turns = np.ones((1, len(y))) if weights is None else np.asarray([weights], float)
-    start = _fit(design, y, turns, np.zeros((1, design.shape[1])))
-    rng, rates = np.random.default_rng(seed), []
+    start = _fit(design, y, turns, np.zeros((1, design.shape[1])), n_columns)
+    rng, rates, slopes = np.random.default_rng(seed), [], []
     for first in range(0, draws, _CHUNK):
         drawn = rng.exponential(size=(min(_CHUNK, draws - first), n))
         drawn = (drawn / drawn.mean(axis=1, keepdims=True))[:, cluster] * turns
-        fits = _fit(design, y, drawn, np.repeat(start, len(drawn), axis=0))
-        rates.append(_at_equal_length(design, drawn, fits))
-    value = float(_at_equal_length(design, turns, start)[0])
+        fits = _fit(design, y, drawn, np.repeat(start, len(drawn), axis=0), n_columns)
+        rates.append(_at_equal(design, drawn, fits, n_columns))
+        slopes.append(fits[:, 1 : 1 + n_columns])
+    value = float(_at_equal(design, turns, start, n_columns)[0])
     drawn, counts = np.concatenate(rates), np.bincount(cluster, turns[0]).astype(float)
-    return Estimate(value, _interval(value, drawn, counts, _rarer(differences)))
+    rarest = min(map(_rarer, columns))
+    rate = Estimate(value, _interval(value, drawn, counts, rarest))
+    spreads = np.concatenate(slopes).std(0) * np.sqrt((n + 1) / n)
+    known = [bool(np.asarray(one, float).std()) for one in columns]
+    effects = [
+        _effect(float(slope), float(spread), n) if varies else UNKNOWN
+        for slope, spread, varies in zip(start[0, 1 : 1 + n_columns], spreads, known, strict=True)
+    ]
+    return Controlled(rate, tuple(effects))
+
+
+def _effect(slope: float, spread: float, n: int) -> Estimate:
+    from scipy.stats import t
+
+    half = float(t.ppf(0.975, max(n - 1, 1))) * spread
+    return Estimate(slope, (slope - half, slope + half))
 
 
 def _interval(value: float, drawn: Array, counts: Array, rarer: int) -> tuple[float, float]:
@@ -106,10 +155,9 @@ def _codes(labels: Sequence[Hashable]) -> NDArray[np.intp]:
     return np.array([seen.setdefault(label, len(seen)) for label in labels], dtype=np.intp)
 
 
-def _design(differences: Array, categories: Sequence[str]) -> Array:
-    """Columns: intercept, normalised length difference, one indicator a category."""
-    scale = differences.std()
-    slope = np.tanh(differences / scale) if scale > 0 else np.zeros(len(differences))
+def _design(columns: Sequence[Array], categories: Sequence[str]) -> Array:
+    """Columns: intercept, the normalised differences, one indicator a category."""
+    slopes = [np.tanh(one / one.std()) if one.std() > 0 else np.zeros(len(one)) for one in columns]
     codes = _codes(categories)
     n_categories = int(codes.max()) + 1
     indicators = (
@@ -117,14 +165,14 @@ def _design(differences: Array, categories: Sequence[str]) -> Array:
         if n_categories <= MOST_CATEGORIES
         else np.zeros((len(codes), 0))
     )
-    return np.column_stack([np.ones(len(differences)), slope, indicators])
+    return np.column_stack([np.ones(len(codes)), *slopes, indicators])
 
 
-def _fit(design: Array, y: Array, weights: Array, start: Array) -> Array:
+def _fit(design: Array, y: Array, weights: Array, start: Array, n_slopes: int = 1) -> Array:
     """Coefficients (replicate, column), one penalised fit a row of `weights`, by IRLS."""
     n_columns = design.shape[1]
     penalty = np.full(n_columns, RIDGE)
-    penalty[:2] = 0.0, RIDGE_SLOPE
+    penalty[0], penalty[1 : 1 + n_slopes] = 0.0, RIDGE_SLOPE
     products = (design[:, :, None] * design[:, None, :]).reshape(len(y), -1)
     coefficients = start.copy()
     for _ in range(25):
@@ -143,8 +191,8 @@ def _logistic(x: Array) -> Array:
     return np.asarray(0.5 * (1 + np.tanh(x / 2)))
 
 
-def _at_equal_length(design: Array, weights: Array, coefficients: Array) -> Array:
+def _at_equal(design: Array, weights: Array, coefficients: Array, n_slopes: int) -> Array:
     level = design.copy()
-    level[:, 1] = 0.0
+    level[:, 1 : 1 + n_slopes] = 0.0
     predicted = _logistic(coefficients @ level.T)
     return np.asarray((weights * predicted).sum(1) / weights.sum(1))
