@@ -26,6 +26,7 @@ TABLES = (
     comparison_rows.SeedRow,
     comparison_rows.RankRow,
     document.JudgeRow,
+    document.PriceRow,
     comparison_rows.JudgedRow,
     comparison_rows.AgreementRow,
     comparison_rows.KappaRow,
