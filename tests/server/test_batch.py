@@ -45,7 +45,9 @@ def figures(text: str) -> dict[str, Any]:
 
 
 def without_cost(found: dict[str, Any]) -> dict[str, Any]:
-    judges = [{k: v for k, v in row.items() if k != "cost_usd"} for row in found["judges"]]
+    judges = [
+        {k: v for k, v in row.items() if k not in ("cost_usd", "price")} for row in found["judges"]
+    ]
     return {**found, "judges": judges}
 
 
