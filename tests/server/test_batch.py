@@ -340,7 +340,7 @@ def test_fifty_kills_at_any_moment_hand_nothing_in_twice(
         assert judged(server, "--batch") == 0
         assert {*server.asked.values()} == {1}
         assert sum(server.asked.values()) == 4 * n_questions
-    assert json.loads(capsys.readouterr().out)["comparisons"][0]["n"] == n_questions
+    assert json.loads(capsys.readouterr().out)["comparisons"][0]["n_questions"] == n_questions
 
 
 @pytest.mark.slow
