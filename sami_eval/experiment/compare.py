@@ -154,10 +154,7 @@ def estimate(
     reported = plan.client.limits.reported
     about = plan.seats, models_of(sides), drawn.prompts, rows, judged, reported
     doubts = tuple(warned.of_comparison(*about))
-    priced = [*models_of(sides), *(seat.at for seat in plan.seats if seat.at)]
-    aged = plan.client.limits.budget.prices.aged(priced)
-    notes = (*_read_in_words(plan, judged), *aged)
-    return Result(own, _all_calls(judges), files, notes, doubts)
+    return Result(own, _all_calls(judges), files, tuple(_read_in_words(plan, judged)), doubts)
 
 
 def files_of(

@@ -223,10 +223,9 @@ def estimate(
         "problems.jsonl": (to_row(one.problem.prompt) for one in asked),
         "samples.jsonl": sample_rows(tried),
     }
-    aged = plan.client.limits.budget.prices.aged(found)
-    notes = (*unanswered.notes(answers_of(contenders)), *aged)
+    notes = unanswered.notes(answers_of(contenders))
     doubts = warned.of_answers(found, plan.client.limits.reported)
-    return Result(own, drawn.calls, files, notes, tuple(doubts))
+    return Result(own, drawn.calls, files, tuple(notes), tuple(doubts))
 
 
 def _settings_row(

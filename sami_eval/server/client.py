@@ -125,6 +125,7 @@ def _say_where(requests: Sequence[Request], settings: ClientSettings, progress: 
     for model in dict.fromkeys(request.model for request in requests):
         check_key(model, settings)
         lines = [f"`{model.base}` is asked at {endpoint.place_of(model, settings.base_url)}"]
+        lines += settings.limits.budget.prices.aged([model])
         if settings.limits.budget.prices.lacks_batch(model):
             lines += [
                 f"what `{model.base}` costs in batch jobs is not known: say it in sami-eval.toml, "

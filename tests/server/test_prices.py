@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from sami_eval import cli
 from sami_eval.core.config import Price
 from sami_eval.core.types import Model, Usage
 from sami_eval.server.budget import Budget, BudgetError, cost_usd
-from sami_eval.server.prices import OLD_DAYS, Prices, listed
+from sami_eval.server.prices import OLD_DAYS, Listed, Prices, listed
 from sami_eval.server.wire import read_usage
+from tests.loopback_judge import LoopbackJudge
+from tests.records import write_records
 from tests.server.test_budget import request
 
 TODAY = datetime.date(2026, 11, 29)
@@ -168,3 +172,26 @@ def test_one_name_at_two_addresses_is_two_prices() -> None:
         budget.settle(asked, Usage(1_000_000, 0))
     assert budget.spent_usd is None  # of the second nothing is known
     assert budget.gone_usd == pytest.approx(2.5)
+
+
+@pytest.mark.parametrize("command", ["compare", "contrast"])
+def test_every_command_says_an_old_price_before_the_first_call_and_once(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+) -> None:
+    long_ago = Listed("h", ("x",), Price(1.0, 2.0), "https://h/prices", datetime.date(2020, 1, 1))
+    monkeypatch.setattr(Prices, "entry", lambda self, model: long_ago)
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(folder / "cache"))
+    write_records(folder, 4)
+    asked = {
+        "compare": ["one.jsonl", "two.jsonl", "--judge", "quality", "--judge-model", "openai:x"],
+        "contrast": ["--constitutions", "verifiable-math", "--model", "openai:x", "--out", "c"],
+    }
+    with LoopbackJudge() as server:
+        line = [command, *asked[command], "--prompts", "q.jsonl", "--base-url", server.url]
+        cli.run(line)
+        assert server.n_calls > 1
+    said = capsys.readouterr().err
+    assert said.count("the price of `x` is of 2020-01-01") == 1
