@@ -12,10 +12,10 @@ import torch
 from transformers import PreTrainedModel
 
 from sami_eval.core import memory
-from sami_eval.core.errors import SamiEvalError, UsageError
+from sami_eval.core.errors import SamiEvalError
 from sami_eval.core.types import Model
 from sami_eval.generate.hf import check_arguments, fixed_threads, number
-from sami_eval.generate.loading import first, load_network, quiet
+from sami_eval.generate.loading import add_adapter, load_network
 
 CPU_ROWS, CUDA_ROWS = 16, 64
 PADDED_TOKENS = 32_768  # of all rows of a batch
@@ -94,26 +94,7 @@ def _loaded(model: Model, n_labels: int, head: bool, kind: str) -> PreTrainedMod
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise SamiEvalError(f"cannot load `{model.base}`: {reason}", "sami-eval doctor") from None
-    return network if model.adapter is None else _with_adapter(network, model.adapter)
-
-
-def _with_adapter(network: PreTrainedModel, folder: str) -> PreTrainedModel:
-    from peft import PeftModel
-
-    try:
-        with quiet():
-            peft = PeftModel.from_pretrained(network, folder, "adapter")
-            found = peft.load_adapter(folder, "adapter")  # says what found no place
-    except (RuntimeError, ValueError, KeyError, OSError) as error:
-        raise SamiEvalError(
-            f"adapter `{folder}` does not fit its base: {str(error).strip().splitlines()[-1]}",
-            "check `base_model_name_or_path` in its adapter_config.json",
-        ) from None
-    misfits = [*found.missing_keys, *found.unexpected_keys]
-    if misfits:
-        raise UsageError(
-            f"adapter `{folder}` does not fit its base: {len(misfits)} weights fit nothing or are "
-            f"missing: {first(misfits)}",
-            "name the classifier it was trained on, or save the adapter again",
-        )
-    return peft
+    if model.adapter is None:
+        return network
+    hint = "name the classifier it was trained on, or save the adapter again"
+    return add_adapter(network, model.adapter, "adapter", hint)

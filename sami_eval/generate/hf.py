@@ -20,7 +20,7 @@ from sami_eval.generate.decode import Size, decode, refills
 from sami_eval.generate.decoding import Decoding
 from sami_eval.generate.engine import TINY_HIDDEN_SIZE, Done, request_key
 from sami_eval.generate.formats import Format, format_of, is_quantised
-from sami_eval.generate.loading import TRUST, first, load_network, quiet
+from sami_eval.generate.loading import TRUST, add_adapter, load_network
 from sami_eval.generate.padded import decode_padded
 from sami_eval.generate.slots import LEAST_ROWS
 from sami_eval.generate.text import completion_from_ids, first_stop
@@ -133,29 +133,13 @@ class HfEngine:
 
     def _with_adapter(self, model: Model) -> PeftModel:
         """The PEFT model with the adapter loaded; its layers lie inside the one network."""
-        from peft import PeftModel
-
         folder, which = str(model.adapter), (str(model.adapter), model.fingerprint)
         if self._peft is not None and which in self._adapters:
             return self._peft
         name = f"adapter{len(self._adapters)}"
-        try:
-            with quiet():
-                if self._peft is None:
-                    self._peft = PeftModel.from_pretrained(self._network, folder, name)
-                found = self._peft.load_adapter(folder, name)  # says what found no place
-        except (RuntimeError, ValueError, KeyError, OSError) as error:
-            raise SamiEvalError(
-                f"adapter `{folder}` does not fit its base: {str(error).strip().splitlines()[-1]}",
-                "check `base_model_name_or_path` in its adapter_config.json",
-            ) from None
-        misfits = [*found.missing_keys, *found.unexpected_keys]
-        if misfits:
-            raise UsageError(
-                f"adapter `{folder}` does not fit its base: {len(misfits)} weights fit nothing or "
-                f"are missing: {first(misfits)}",
-                "name the base it was trained on with --base, or save the adapter again",
-            )
+        onto = self._network if self._peft is None else self._peft
+        hint = "name the base it was trained on with --base, or save the adapter again"
+        self._peft = add_adapter(onto, folder, name, hint)
         self._peft.eval()
         self._adapters[which] = name
         return self._peft

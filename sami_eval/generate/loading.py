@@ -14,10 +14,11 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from sami_eval.core.errors import UsageError
+from sami_eval.core.errors import SamiEvalError, UsageError
 from sami_eval.core.types import Model
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from transformers import PreTrainedModel
 
 TRUST = "trust_remote_code"
@@ -116,6 +117,37 @@ def load_network(
             "save the model again; an adapter's own names in it mean that it was not merged",
         )
     return cast("PreTrainedModel", network)
+
+
+def add_adapter(
+    network: PreTrainedModel | PeftModel, folder: str, name: str, hint: str
+) -> PeftModel:
+    """The PEFT model with an adapter's weights in it; its layers lie inside the network.
+
+    hint: what to do where they are of another network.
+    Raises SamiEvalError, and UsageError where a weight finds no place or is missing.
+    """
+    from peft import PeftModel
+
+    try:
+        with quiet():
+            peft = network
+            if not isinstance(peft, PeftModel):
+                peft = PeftModel.from_pretrained(peft, folder, name)
+            found = peft.load_adapter(folder, name)  # says what found no place
+    except (RuntimeError, ValueError, KeyError, OSError) as error:
+        raise SamiEvalError(
+            f"adapter `{folder}` does not fit its base: {str(error).strip().splitlines()[-1]}",
+            "check `base_model_name_or_path` in its adapter_config.json",
+        ) from None
+    misfits = [*found.missing_keys, *found.unexpected_keys]
+    if misfits:
+        raise UsageError(
+            f"adapter `{folder}` does not fit its base: {len(misfits)} weights fit nothing or "
+            f"are missing: {first(misfits)}",
+            hint,
+        )
+    return peft
 
 
 def is_head(name: str) -> bool:
