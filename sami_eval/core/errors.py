@@ -53,8 +53,8 @@ def shown(value: object, bare: bool = False) -> str:
     return f"`{text if len(text) <= _SHOWN else text[: _SHOWN - 3] + '...'}`"
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint for a misspelt word: the nearest of those there are, else all of them."""
+def did_you_mean(word: str, known: Iterable[str], every: str = "known: ") -> str:
+    """A hint for a misspelt word: the nearest there is, else all of them behind `every`."""
     names = list(known)
     close = difflib.get_close_matches(word, names, n=1)
-    return f"did you mean `{close[0]}`?" if close else f"known: {', '.join(names)}"
+    return f"did you mean `{close[0]}`?" if close else every + ", ".join(names)

@@ -16,6 +16,7 @@ from sami_eval.core.servers import Allowance
 from sami_eval.core.settings import Amount, Temperature
 from sami_eval.core.shape import Id, Name, Whole, Within
 
+ALONE = ("single", "reward")  # kinds of judges that see one answer at a time
 MOST_WEIGHT = 100  # of a graded verdict
 MOST_TURNS = 1000  # of one conversation; more is a slip, and would be made room for
 
@@ -186,7 +187,7 @@ class Judge:
     @property
     def rates_alone(self) -> bool:
         """Whether it sees each answer by itself: there is no order to swap then."""
-        return self.kind in ("single", "reward")
+        return self.kind in ALONE
 
 
 @dataclass(frozen=True, slots=True)

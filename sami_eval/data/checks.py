@@ -13,14 +13,13 @@ round or not. Where nothing else is said, code blocks are left out of what is co
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 
-from sami_eval.core.errors import UsageError
+from sami_eval.core.errors import UsageError, did_you_mean
 from sami_eval.data import ifeval, passages
 from sami_eval.data.passages import CODE, lines, parted, prose, sentences, words
 
@@ -270,9 +269,7 @@ def _term(parts: list[str], check: str) -> Meets:
     if name in TEXTS:
         return _with_texts(name, rest, check)
     if name not in YES_OR_NO:
-        near = difflib.get_close_matches(name, NAMES, n=1)
-        hint = f"did you mean `{near[0]}`?" if near else HINT + ", ".join(NAMES)
-        raise UsageError(f"no check `{name}`", hint)
+        raise UsageError(f"no check `{name}`", did_you_mean(name, NAMES, HINT))
     if rest:
         raise UsageError(f"check `{check}`: `{name}` takes no `{rest.strip()}`", f"write {name}")
     return YES_OR_NO[name]

@@ -97,7 +97,7 @@ def _recipes_base(plan: ComparePlan) -> str | None:
 def _length(model: Model, each: Sequence[Model], answers: Foreseen) -> Length:
     """How long a contender's answers probably are: as its own, else as all that are there."""
     own = of_completions(answers.stored[model.name])
-    others = [
+    others = (  # counted only where it has none of its own
         count
         for other in each
         for count in (
@@ -105,7 +105,7 @@ def _length(model: Model, each: Sequence[Model], answers: Foreseen) -> Length:
             if other.engine == "recorded"
             else of_completions(answers.stored[other.name])
         )
-    ]
+    )
     return of_texts("answer", own, others)
 
 

@@ -18,6 +18,7 @@ from sami_eval.experiment.stopping import Stopping, given, in_order, points, sai
 from sami_eval.generate.contenders import Contender, games, seed_of
 from sami_eval.generate.tools import Tools
 from sami_eval.judge import Counted
+from sami_eval.server.budget import whole_cost
 
 if TYPE_CHECKING:
     from sami_eval.stats.sequential import Course
@@ -156,4 +157,4 @@ def _together(several: Iterable[Taken]) -> Taken:
         calls.failed |= one.calls.failed
         costs.append(one.cost_usd)
     calls.stored -= calls.made.keys()
-    return Taken(calls, None if None in costs else sum(cost for cost in costs if cost))
+    return Taken(calls, whole_cost(costs))

@@ -6,7 +6,7 @@ judges' prompts are counted with answers as long as the token limit allows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from sami_eval.core.types import SERVED, Model, Usage
 from sami_eval.experiment.likely import Length, likely_tokens
 from sami_eval.experiment.plan import Plan
 from sami_eval.generate import models, standing
-from sami_eval.server.budget import cost_usd, dollars, most_tokens, total
+from sami_eval.server.budget import cost_usd, dollars, most_tokens, total, whole_cost
 from sami_eval.server.client import ClientSettings
 from sami_eval.server.prices import Prices
 
@@ -97,17 +97,12 @@ class Forecast:
     @property
     def cost_usd(self) -> float | None:
         """The most that all of it can cost; None where a price is not known."""
-        return _sum(bound.cost_usd for bound in self.every)
+        return whole_cost(bound.cost_usd for bound in self.every)
 
     @property
     def expected_cost_usd(self) -> float | None:
         """What all of it will probably cost; None as for cost_usd."""
-        return _sum(bound.expected_cost_usd for bound in self.every)
-
-
-def _sum(costs: Iterable[float | None]) -> float | None:
-    every = list(costs)
-    return None if None in every else sum(cost for cost in every if cost)
+        return whole_cost(bound.expected_cost_usd for bound in self.every)
 
 
 EXPECTED: Final = (  # what JSON says of a bound's probable cost

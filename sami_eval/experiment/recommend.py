@@ -18,7 +18,7 @@ from sami_eval.experiment import runs
 from sami_eval.experiment.agreement import Raters, agreement
 from sami_eval.experiment.document import JudgeRow, read_document
 from sami_eval.experiment.judged import Judged, Names, of_run, read_judged, run_of
-from sami_eval.server.budget import cost_usd, total
+from sami_eval.server.budget import cost_usd, total, whole_cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,7 @@ def candidates(
         several = [[name] for name in alone] + ([alone] if len(alone) > 1 else [])
         for judges in several:
             theirs = [verdict for verdict in verdicts if verdict.judge in judges]
-            costs = [_usd(theirs, name, rows.get(name), prices) for name in judges]
-            cost = None if None in costs else sum(one for one in costs if one)
+            cost = whole_cost(_usd(theirs, name, rows.get(name), prices) for name in judges)
             n = len({(v.prompt_id, v.turn, v.a, v.b) for v in theirs})
             judged = of_run(folder, names, theirs)
             usd = None if cost is None or not n else cost / n

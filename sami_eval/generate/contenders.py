@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 from sami_eval.core.config import Config
-from sami_eval.core.errors import UsageError
+from sami_eval.core.errors import UsageError, did_you_mean
 from sami_eval.core.types import Model
 from sami_eval.generate import recipes
 from sami_eval.generate.recipes import methods_in
@@ -68,8 +67,7 @@ def baseline(name: str, specs: Sequence[str], sides: Sequence[Contender]) -> str
     if name not in names and name in specs and len(specs) == len(sides):
         return names[specs.index(name)]
     if name not in names:
-        close = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean `{close[0]}`?" if close else f"contenders: {', '.join(names)}"
+        hint = did_you_mean(name, names, "contenders: ")
         raise UsageError(f"`--against {name}`: no contender `{name}`", hint)
     return name
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sami_eval.core.types import ALONE
 from sami_eval.report import cell, comparison_words, unanswered
 from sami_eval.report.comparison_facts import fact_rows, model_of
 from sami_eval.report.every_run import ending
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from sami_eval.experiment.document import Document
 
 ORDERS = {"both": "both orders", "one": "one order", "mixed": "one order or both, by pair"}
-ALONE = ("single", "reward")  # kinds of judges that see one answer at a time
 JUDGE_WIDTH = 22
 ALONE_WIDTH, THAN_WIDTH = 18, 11
 RATES = Plot("0% – 50% – 100%", value=5, interval=6)

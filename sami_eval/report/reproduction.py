@@ -34,7 +34,7 @@ from sami_eval.report.table import (
     columns,
     said,
 )
-from sami_eval.server.budget import dollars
+from sami_eval.server.budget import dollars, whole_cost
 
 COVERED = (
     "intervals cover the choice of questions or problems, not of the training seed (--seed 1); "
@@ -195,8 +195,7 @@ def forecast(experiment: str, scale: Scale, found: Sequence[Need], asked: Asks) 
     """What --dry-run prints."""
     writers, presets = ", ".join(asked.writers), ", ".join(asked.presets)
     heads = columns("stage", "calls", "", "tokens in", "out", "time", "cost")
-    costs = [need.cost_usd for need in found]
-    whole = None if None in costs else sum(cost for cost in costs if cost)
+    whole = whole_cost(need.cost_usd for need in found)
     time = cell.text(duration(sum(need.seconds for need in found)))
     total = Row((cell.text("all"), EMPTY, EMPTY, EMPTY, EMPTY, time, _cost(whole)))
     return [

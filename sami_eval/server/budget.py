@@ -58,6 +58,12 @@ def cost_usd(usage: Usage, price: Price) -> float:
     return (read + usage.completion_tokens * price.output) / 1e6
 
 
+def whole_cost(costs: Iterable[float | None]) -> float | None:
+    """What several things cost together; not known where one of them is not."""
+    every = list(costs)
+    return None if None in every else sum(cost for cost in every if cost)
+
+
 def dollars(amount: float) -> str:
     """An amount as text; small ones keep the digits that tell them from nothing."""
     return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}"
