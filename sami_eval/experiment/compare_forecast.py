@@ -45,7 +45,9 @@ def foresee(plan: ComparePlan, sides: Sequence[Contender], ledger: Ledger) -> Fo
     def likely(name: str, request: Request) -> Completion:
         return filler(name, request, lengths[request.model.name])
 
-    probable = expected(plan.prompts, each, plan.generate, ledger, likely)
+    probable = answers
+    if any(answers.missing.values()):
+        probable = expected(plan.prompts, each, plan.generate, ledger, likely)
     prompts = answered(plan.prompts, answers.responses)
     contenders = [
         bound_of(
@@ -125,9 +127,11 @@ def _judging(
     judge, at = seat.judge, seat.at
     if at is None:
         return Bound(judge.name, None, "a program, no calls", None, None, 0, 0, Usage(), 0.0)
-    (missing, replies), (likely, _) = (
-        _unjudged(seat, at, plan, prompts, sides, answers, ledger) for answers in both
-    )
+    longest, probable = both
+    missing, replies = _unjudged(seat, at, plan, prompts, sides, longest, ledger)
+    likely = missing
+    if probable is not longest:
+        likely, _ = _unjudged(seat, at, plan, prompts, sides, probable, ledger)
     length = of_texts("reply", of_replies(replies))
     found = bound_of(at, missing, len(replies), plan.client, length, likely)
     said = tuple(dict.fromkeys((*found.lengths, *(rests_on if found.lengths else ()))))
