@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from sami_eval.cli.flags import Json, Verbose
 from sami_eval.core.flags import Flag, Group, VoteNames, Votes
@@ -13,7 +13,6 @@ from sami_eval.core.flags import Flag, Group, VoteNames, Votes
 if TYPE_CHECKING:
     from sami_eval.experiment.document import Document
     from sami_eval.report.finished import Finished
-    from sami_eval.report.table import Report
 
 
 def show(
@@ -45,6 +44,8 @@ def show(
 ) -> None:
     """Print or export a finished result, or verdicts judged elsewhere; calls no model."""
     from sami_eval.cli.output import print_document, write
+    from sami_eval.core.config import find_config
+    from sami_eval.report import kept
     from sami_eval.report.finished import report_of
     from sami_eval.report.formats.csv import csv as as_csv
     from sami_eval.report.formats.latex import latex as in_latex
@@ -53,19 +54,19 @@ def show(
     _refuse_two(
         {"--json": as_json, "--unparsed": unparsed, "--markdown": markdown, "--latex": latex}
     )
-    document, place = _find(run)
+    document, place = kept.find(run, find_config(Path.cwd()).root)
     of_verdicts = [unparsed, verdicts, fastchat, lm_eval, votes]
     _refuse(document, place, of_verdicts, [unparsed, csv, verdicts, fastchat, html])
     if document["schema"] == "sami-eval/comparison/1":
         if votes is not None:
-            document = _with_votes(document, place, votes, names)
+            document = kept.with_votes(document, place, votes, names)
         if verdicts or fastchat or lm_eval:
             _export(document, place, verdicts, fastchat, lm_eval)
     if csv is not None:
-        write(csv, as_csv(_scores(document, place)))
+        write(csv, as_csv(kept.scores(document, place)))
     if html:
         path = place / "report.html" if place.is_dir() else place.with_suffix(".html")
-        write(path, _page(document, place))
+        write(path, kept.page(document, place))
     if unparsed:
         _print_unparsed(place)
     elif markdown or latex:
@@ -85,25 +86,6 @@ def _refuse_two(printed: dict[str, bool]) -> None:
         )
 
 
-def _find(run: str | None) -> tuple[Finished, Path]:
-    """The document, and the folder or file that holds it."""
-    from sami_eval.core.config import find_config
-    from sami_eval.experiment import runs
-    from sami_eval.experiment.document import read_document
-    from sami_eval.experiment.imports import read_verdict_file
-    from sami_eval.report.finished import finished_in, read_finished
-
-    if run is not None and (file := Path(run)).is_file():
-        found = read_document(file) if file.name == runs.DOCUMENT else read_finished(file)
-        return found or read_verdict_file(file), file
-    root = find_config(Path.cwd()).root
-    for folder in (Path(run), root / runs.REPRODUCTIONS / run) if run else ():
-        if (found := finished_in(folder)) is not None:
-            return found, folder
-    folder = runs.find_run(run, root)
-    return finished_in(folder) or read_document(folder / runs.DOCUMENT), folder
-
-
 def _refuse(
     document: Finished, place: Path, of_verdicts: Sequence[object], of_files: Sequence[object]
 ) -> None:
@@ -121,21 +103,6 @@ def _refuse(
             f"`{place}` is a file of verdicts, not a run: it cannot be exported again",
             "--json, --markdown, --latex and --lm-eval work for it too",
         )
-
-
-def _with_votes(document: Document, source: Path, votes: str, names: Sequence[str]) -> Document:
-    """With the win rate corrected by people's votes; source: run folder or file of verdicts."""
-    from sami_eval.data.answers import read_answers
-    from sami_eval.experiment import runs
-    from sami_eval.experiment.corrected import read_people, with_votes
-    from sami_eval.experiment.imports import verdicts_in
-
-    folder = source.parent if source.name == runs.DOCUMENT else source
-    judged = runs.read_verdicts(folder) if folder.is_dir() else verdicts_in(folder)
-    pairs = [(row["a"], row["b"]) for row in document["comparisons"]]
-    people = read_people(votes, names, pairs, [verdict.prompt_id for verdict in judged])
-    file = folder / "responses.jsonl"
-    return with_votes(document, judged, people, read_answers(file) if file.is_file() else ())
 
 
 def _export(
@@ -164,46 +131,6 @@ def _export(
         asked = of_fastchat.asked_with(document, prompts, responses)
         for name, rows in of_fastchat.files(document, judged, asked).items():
             write(fastchat / "model_judgment" / name, exports.json_lines(rows))
-
-
-def _scores(document: Finished, place: Path) -> Report:
-    """The finest figures there are: of each question or problem of a run, else the tables."""
-    from sami_eval.data.prompts import read_prompts
-    from sami_eval.experiment import runs
-    from sami_eval.report import comparison_exports, passk
-    from sami_eval.report.finished import report_of
-
-    if document["schema"] == "sami-eval/comparison/1":
-        category = {one.id: one.category for one in read_prompts(place / "prompts.jsonl")}
-        return [[comparison_exports.scores(document, runs.read_verdicts(place), category)]]
-    if document["schema"] == "sami-eval/passk/1":
-        return [[passk.scores(document, _samples(place))]]
-    return report_of(document, verbose=True)
-
-
-def _samples(place: Path) -> list[dict[str, Any]]:
-    from sami_eval.core.records import read_lines
-
-    return [row for _, row in read_lines(place / "samples.jsonl", "sami-eval ls runs")]
-
-
-def _page(document: Finished, place: Path) -> str:
-    from sami_eval.data.answers import read_answers
-    from sami_eval.data.prompts import read_prompts
-    from sami_eval.experiment import runs
-    from sami_eval.report import comparison_page, passk_page, report_page
-
-    if document["schema"] == "sami-eval/comparison/1":
-        asked, answers = read_prompts(place / "prompts.jsonl"), place / "responses.jsonl"
-        judged = runs.read_verdicts(place)
-        run = comparison_page.Run(document, asked, read_answers(answers), judged)
-        return comparison_page.comparison_page(run)
-    if document["schema"] == "sami-eval/passk/1":
-        problems = read_prompts(place / "problems.jsonl")
-        return passk_page.passk_page(passk_page.PasskRun(document, problems, _samples(place)))
-    if document["schema"] == "sami-eval/agreement/1":
-        return report_page.agreement_page(document)
-    return report_page.reproduction_page(document)
 
 
 def _print_unparsed(folder: Path) -> None:

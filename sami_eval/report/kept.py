@@ -1,0 +1,79 @@
+"""A finished result and the files beside its document: where it lies, its page, its scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sami_eval.data.answers import read_answers
+from sami_eval.data.prompts import read_prompts
+from sami_eval.experiment import document, passk_document, runs
+from sami_eval.experiment.document import Document, read_document
+from sami_eval.report.finished import Finished, finished_in, read_finished, report_of
+from sami_eval.report.table import Report
+
+
+def find(run: str | None, root: Path) -> tuple[Finished, Path]:
+    """The document that a run, a folder or a file holds, and that folder or file.
+
+    run: by default the latest below `root`. Raises UsageError where there is none.
+    """
+    from sami_eval.experiment.imports import read_verdict_file
+
+    if run is not None and (file := Path(run)).is_file():
+        found = read_document(file) if file.name == runs.DOCUMENT else read_finished(file)
+        return found or read_verdict_file(file), file
+    for folder in (Path(run), root / runs.REPRODUCTIONS / run) if run else ():
+        if (found := finished_in(folder)) is not None:
+            return found, folder
+    folder = runs.find_run(run, root)
+    return finished_in(folder) or read_document(folder / runs.DOCUMENT), folder
+
+
+def with_votes(found: Document, source: Path, votes: str, names: tuple[str, ...]) -> Document:
+    """With the win rate corrected by people's votes; source: run folder or file of verdicts."""
+    from sami_eval.experiment import corrected
+    from sami_eval.experiment.imports import verdicts_in
+
+    folder = source.parent if source.name == runs.DOCUMENT else source
+    judged = runs.read_verdicts(folder) if folder.is_dir() else verdicts_in(folder)
+    pairs = [(row["a"], row["b"]) for row in found["comparisons"]]
+    people = corrected.read_people(votes, names, pairs, [one.prompt_id for one in judged])
+    file = folder / "responses.jsonl"
+    answers = read_answers(file) if file.is_file() else ()
+    return corrected.with_votes(found, judged, people, answers)
+
+
+def scores(found: Finished, place: Path) -> Report:
+    """The finest figures there are: of each question or problem of a run, else the tables."""
+    from sami_eval.report import comparison_exports, passk
+
+    if found["schema"] == document.SCHEMA:
+        category = {one.id: one.category for one in read_prompts(place / "prompts.jsonl")}
+        return [[comparison_exports.scores(found, runs.read_verdicts(place), category)]]
+    if found["schema"] == passk_document.SCHEMA:
+        return [[passk.scores(found, _samples(place))]]
+    return report_of(found, verbose=True)
+
+
+def _samples(place: Path) -> list[dict[str, Any]]:
+    from sami_eval.core.records import read_lines
+
+    return [row for _, row in read_lines(place / "samples.jsonl", "sami-eval ls runs")]
+
+
+def page(found: Finished, place: Path) -> str:
+    """The page of a result, with every answer and verdict of a run."""
+    from sami_eval.report import comparison_page, passk_page, report_page
+
+    if found["schema"] == document.SCHEMA:
+        asked, answers = read_prompts(place / "prompts.jsonl"), place / "responses.jsonl"
+        judged = runs.read_verdicts(place)
+        run = comparison_page.Run(found, asked, read_answers(answers), judged)
+        return comparison_page.comparison_page(run)
+    if found["schema"] == passk_document.SCHEMA:
+        problems = read_prompts(place / "problems.jsonl")
+        return passk_page.passk_page(passk_page.PasskRun(found, problems, _samples(place)))
+    if found["schema"] == "sami-eval/agreement/1":
+        return report_page.agreement_page(found)
+    return report_page.reproduction_page(found)
