@@ -26,6 +26,7 @@ from sami_eval.cli import (
     compare,
     contrast,
     doctor,
+    init,
     lm_eval,
     ls,
     passk,
@@ -61,6 +62,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+app.command(cls=Grouped)(Command(init.init))
 app.command(cls=Grouped)(Command(compare.compare))
 app.command(cls=Grouped)(Command(passk.passk))
 app.command(cls=Grouped)(Command(align.align))

@@ -23,9 +23,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from sami_eval.core import address
+from sami_eval.core.config_keys import DefaultKeys, Engine, ModelKeys, Task
+from sami_eval.core.described import Says, keys_of
 from sami_eval.core.errors import UsageError, did_you_mean
 from sami_eval.core.files import Toml, read_toml, shown
 from sami_eval.core.request_fields import read_request, read_thoughts
@@ -33,15 +35,14 @@ from sami_eval.core.servers import NOT_A_VARIABLE, WRITE_KEY, Server, is_variabl
 from sami_eval.core.shape import MisfitError, Within, fit
 
 FILE_NAME = "sami-eval.toml"
-MODEL_FIELDS = ("base", "adapter", "revision", "engine", "chat_template", "base_url", "key")
 ASKED_SO = ("request", "thoughts")  # of a model at a server; no texts
-DEFAULT_FIELDS = ("base", "judge", "judge-model", "base-url", "key", "engine", "task")
-TASKS = ("mtbench", "gsm8k")  # of `compare` and of `passk`
-ENGINES = ("auto", "vllm", "hf")  # what generates in this process
 CHOSEN = "SAMI_EVAL_CONFIG"  # names the file to read, wherever it lies and whoever owns it
 MOST_USD = 1e6  # a million tokens never cost more; a larger number is a slip
+ENGINES = get_args(Engine)
+TASKS = get_args(Task)
+MODEL_FIELDS = tuple(name for name in ModelKeys.__annotations__ if name not in ASKED_SO)
+DEFAULT_FIELDS = tuple(DefaultKeys.__annotations__)
 PRICED = "write input = 2.5 and output = 10.0, in USD per million tokens"
-PRICE_FIELDS = ("input", "output", "cached", "batch", "batch_cached")
 Usd = Annotated[float, Within(least=0, most=MOST_USD)]
 
 
@@ -49,17 +50,25 @@ Usd = Annotated[float, Within(least=0, most=MOST_USD)]
 class Price:
     """USD per million tokens.
 
-    cached: of tokens read that the server had in a cache; None: as of the others.
-    batch: the share of input and output that a batch job costs; None: not known to be sold so.
-    batch_cached: of cached tokens in a batch; None: as outside, never more than the others there.
+    cached: None is as of the other tokens read. batch: None is not known to be sold so.
+    batch_cached: None is as outside, never more than the others there.
     up_to: tokens of a prompt beyond which this is not the price; None: of every prompt.
     """
 
-    input: Usd
-    output: Usd
-    cached: Usd | None = None
-    batch: Annotated[float, Within(above=0, most=1)] | None = None
-    batch_cached: Usd | None = None
+    input: Annotated[Usd, Says("USD per million tokens read.", 2.5)]
+    output: Annotated[Usd, Says("USD per million tokens written.", 10.0)]
+    cached: Annotated[Usd, Says("Of tokens read that the server had in a cache.", 1.25)] | None = (
+        None
+    )
+    batch: (
+        Annotated[
+            float,
+            Within(above=0, most=1),
+            Says("The share of input and output that a batch job costs.", 0.5),
+        ]
+        | None
+    ) = None
+    batch_cached: Annotated[Usd, Says("Of cached tokens in a batch job.", 0.625)] | None = None
     up_to: Annotated[int, Within(least=1)] | None = None
 
     def in_batch(self) -> Price | None:
@@ -70,6 +79,9 @@ class Price:
         usual = most if self.cached is None else min(self.cached, most)
         cached = usual if self.batch_cached is None else self.batch_cached
         return Price(most, self.output * self.batch, cached, up_to=self.up_to)
+
+
+PRICE_FIELDS = tuple(key.name for key in keys_of(Price))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from sami_eval.core import address
+from sami_eval.core.described import Says
 from sami_eval.core.errors import did_you_mean
 from sami_eval.core.files import Toml, shown
 from sami_eval.core.shape import MisfitError, Within, fit
@@ -26,6 +27,35 @@ from sami_eval.core.shape import MisfitError, Within, fit
 MOST_AT_ONCE = 4096
 NOT_A_VARIABLE = "is not the name of an environment variable"
 WRITE_KEY = 'write key = "OUR_KEY", and export OUR_KEY=... in your shell'
+
+
+AtOnce = Annotated[
+    int,
+    Within(least=1, most=MOST_AT_ONCE),
+    Says("Calls in flight there, in the place of --concurrency.", 64),
+]
+Rpm = Annotated[float, Within(above=0), Says("Requests a minute there at most.", 500.0)]
+Tpm = Annotated[float, Within(above=0), Says("Tokens a minute there at most.", 200000.0)]
+
+
+class LimitKeys(TypedDict, total=False):
+    """What `[servers.VENDOR]` may say: the vendor has an address."""
+
+    key: Annotated[str, Says("The environment variable that holds its key.", "OUR_KEY")]
+    concurrency: AtOnce
+    rpm: Rpm
+    tpm: Tpm
+
+
+class _Address(TypedDict, total=False):
+    base_url: Annotated[
+        str | list[str],
+        Says("Its address, or a list of them: replicas.", "http://127.0.0.1:8000/v1"),
+    ]
+
+
+class ServerKeys(_Address, LimitKeys, total=False):
+    """What `[servers.NAME]` may say; `NAME:MODEL` is then asked there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +66,9 @@ class Allowance:
     """
 
     server: str
-    concurrency: Annotated[int, Within(least=1, most=MOST_AT_ONCE)] | None = None
-    rpm: Annotated[float, Within(above=0)] | None = None
-    tpm: Annotated[float, Within(above=0)] | None = None
+    concurrency: AtOnce | None = None
+    rpm: Rpm | None = None
+    tpm: Tpm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +98,8 @@ VENDORS = {
 ELSEWHERE = ("openai", "azure")
 BUILT_IN = (*ELSEWHERE, *VENDORS)
 _TAKEN = ("hf", "vllm", "http", "https")  # mean something else in front of a colon
+_FIELDS = tuple(ServerKeys.__annotations__)
 _LIMITS = ("concurrency", "rpm", "tpm")
-_FIELDS = ("base_url", "key", *_LIMITS)
 _HINTS = {
     "concurrency": f"a whole number from 1 to {MOST_AT_ONCE}",
     "rpm": "a number above 0: requests a minute",

@@ -105,13 +105,17 @@ def to_toml(settings: Any, folder: Path) -> str:
         field.name: chosen[field.name] for field in fields if chosen[field.name] != field.default
     }
     about = dict(zip(ABOUT, (command, str(folder)), strict=True))
-    lines = [f"{name} = {_toml(value)}" for name, value in {**about, **said}.items()]
+    lines = [f"{name} = {in_toml(value)}" for name, value in {**about, **said}.items()]
     return "\n".join([f"# sami-eval {command} --config THIS_FILE", *lines, ""])
 
 
-def _toml(value: Any) -> str:
+def in_toml(value: Any) -> str:
+    """A value as TOML writes it, on one line."""
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml, value))}]"
+        return f"[{', '.join(map(in_toml, value))}]"
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{name} = {in_toml(one)}" for name, one in value.items())
+        return f"{{ {inner} }}"
     if isinstance(value, str | Path):
         import json
 
