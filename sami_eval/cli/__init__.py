@@ -29,6 +29,7 @@ from sami_eval.cli import (
     init,
     lm_eval,
     ls,
+    new,
     passk,
     power,
     reproduce,
@@ -75,6 +76,8 @@ app.command(cls=Grouped)(Command(power.power))
 app.command(cls=Grouped)(Command(agreement.agreement))
 app.command(cls=Grouped)(Command(doctor.doctor))
 app.add_typer(reproduce.app, name="reproduce")
+app.add_typer(new.judge_app, name="judge")
+app.add_typer(new.constitution_app, name="constitution")
 app.command(cls=Grouped)(Command(tasks.tasks))
 app.command("lm-eval", context_settings=lm_eval.SETTINGS)(lm_eval.lm_eval)
 

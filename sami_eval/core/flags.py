@@ -75,7 +75,8 @@ class Setting:
     @property
     def typed_name(self) -> str:
         """How an error calls it."""
-        return max(self.names, key=len).partition("/")[0]
+        longest = max(self.names, key=len).partition("/")[0]
+        return self.name if self.flag.positional else longest
 
 
 def flags_of(owner: str, settings: Any, whole: bool = True) -> Iterator[Setting]:

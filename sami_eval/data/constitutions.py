@@ -7,8 +7,8 @@
 | JSON, math      | "ID": {definition, paraphrases: [...], paraphrases_antithesis: ...} |
 
 The math format names no categories: its principles are relevant for every prompt. A `check`, which
-a principle may do without, says how a program finds it met (`data/checks.py`). The folder
-`constitutions/` is the registry of those that come with sami-eval.
+a principle may do without, says how a program finds it met (`data/checks.py`). The folders
+`./constitutions/` and ours are the registry.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Annotated
 
 from sami_eval.core.errors import UsageError, shown
-from sami_eval.core.files import Toml, bundled, named, parse_json, read_text, read_toml
+from sami_eval.core.files import Toml, bundled, parse_json, read_text, read_toml
 from sami_eval.core.records import record
 from sami_eval.core.shape import Name, Text, Whole, is_name
 from sami_eval.core.types import Principle
@@ -35,6 +35,7 @@ JSON_EXAMPLE = (
     '"paraphrases_antithesis": ["..."]}}'
 )
 EVERY = "*"
+FOLDER = "constitutions"
 _Texts = Annotated[tuple[Text, ...], Whole("a list of texts", filled=True)]
 
 
@@ -64,17 +65,24 @@ class _OfPhrasings:
 
 
 def constitution_files() -> dict[str, Path]:
-    """The constitutions that come with sami-eval, by name."""
-    return {path.stem: path for path in sorted(bundled("constitutions").glob("*.toml"))}
+    """Every constitution's file by its name: those of `./constitutions`; a name of ours is ours."""
+    folders = (Path(FOLDER), bundled(FOLDER))
+    return {path.stem: path for one in folders for path in sorted(one.glob("*.toml"))}
+
+
+def constitution_file(spec: Path | str) -> Path:
+    """A constitution by its name, without the ending; else the path itself."""
+    path = Path(spec).expanduser()
+    return path if path.is_file() else constitution_files().get(str(path), path)
 
 
 def read_constitution(spec: Path | str) -> tuple[Principle, ...]:
     """Principles of a file, in file order; a name that ends in .json is read as the paper's.
 
-    spec: a file, or the name of one that comes with sami-eval.
+    spec: a file, or the name of one of `constitution_files`.
     Raises UsageError for a file that cannot be read or a principle with a bad field.
     """
-    path = named("constitutions", spec)
+    path = constitution_file(spec)
     if path.suffix == ".json":
         return _read_json(path)
     known = f"a TOML file, or one of: {', '.join(constitution_files())}"

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, NoReturn
 
 from sami_eval.core.config import Price
 from sami_eval.core.errors import UsageError
-from sami_eval.core.files import Toml, named, read_toml, shown
+from sami_eval.core.files import Toml, read_toml, shown
 from sami_eval.core.settings import Amount, Count, NotNegative, Positive
 from sami_eval.core.shape import MisfitError, Within, fit, is_name
 from sami_eval.experiment.reproduce.step import (
@@ -274,8 +274,3 @@ def _check_expected(scale: Scale, file: Toml) -> None:
 def base_spec(base: str) -> str | None:
     """A scale's base as commands take it: None is the embedded one."""
     return None if base == EMBEDDED else base
-
-
-def constitution_file(name: str) -> Path:
-    """A constitution by its name in `constitutions/`, or the path itself."""
-    return named("constitutions", name)

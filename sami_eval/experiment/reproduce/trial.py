@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sami_eval.core.config import Config
+from sami_eval.data.constitutions import constitution_file
 from sami_eval.experiment import compare, passk
 from sami_eval.experiment.compare_plan import content_of
 from sami_eval.experiment.frame import Experiment, draw, run
@@ -16,7 +17,7 @@ from sami_eval.experiment.plan import fields_of
 from sami_eval.experiment.reproduce import judged, sampled
 from sami_eval.experiment.reproduce.checklist import Facts, Stage
 from sami_eval.experiment.reproduce.document import JudgedResult, SampledResult
-from sami_eval.experiment.reproduce.scale import base_spec, constitution_file
+from sami_eval.experiment.reproduce.scale import base_spec
 from sami_eval.experiment.reproduce.step import DECIDED, REPLACED, Answering, Trial
 from sami_eval.experiment.reproduce.work import Asked, Bench
 from sami_eval.experiment.settings import CompareSettings, PasskSettings

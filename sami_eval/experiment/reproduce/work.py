@@ -18,7 +18,7 @@ from sami_eval.core.progress import Progress
 from sami_eval.core.settings import check
 from sami_eval.core.types import Contrast, Model, Principle, Prompt
 from sami_eval.data import prompt_sets
-from sami_eval.data.constitutions import principles_for, read_constitution
+from sami_eval.data.constitutions import constitution_file, principles_for, read_constitution
 from sami_eval.data.contrasts import contrasts_to_jsonl, read_contrasts
 from sami_eval.experiment.compare_plan import content_of
 from sami_eval.experiment.plan import check_server
@@ -28,7 +28,6 @@ from sami_eval.experiment.reproduce.scale import (
     Course,
     Scale,
     base_spec,
-    constitution_file,
 )
 from sami_eval.experiment.reproduce.step import Aligning, PromptSet, Writing
 from sami_eval.experiment.runs import slug
@@ -74,11 +73,9 @@ class Asked:
     @property
     def deciding(self) -> tuple[object, ...]:
         """What every stage depends on."""
-        files = {"constitutions": self.settings.constitutions, "prompts": self.settings.prompts}
-        given = [
-            read_text(named(folder, path), "name a file that is there") if path else None
-            for folder, path in files.items()
-        ]
+        rules, asked = self.settings.constitutions, self.settings.prompts
+        files = (rules and constitution_file(rules), asked and named("prompts", asked))
+        given = [file and read_text(file, "name a file that is there") for file in files]
         return (self.settings.seed, *given, self.settings.engine, self.settings.engine_args)
 
 
