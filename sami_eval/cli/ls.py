@@ -129,7 +129,7 @@ def _scales() -> tuple[Row, Sequence[Row]]:
 def _runs() -> tuple[Row, Sequence[Row]]:
     from sami_eval.core.config import find_config
     from sami_eval.experiment import runs
-    from sami_eval.report.comparison_words import beside
+    from sami_eval.report.comparison_glance import beside
     from sami_eval.report.figures import interval_text, percent
 
     root = find_config(Path.cwd()).root

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sami_eval.core.types import ALONE
-from sami_eval.report import cell, comparison_words, unanswered
+from sami_eval.report import cell, comparison_glance, comparison_words, unanswered
 from sami_eval.report.comparison_facts import fact_rows, model_of
 from sami_eval.report.every_run import ending
 from sami_eval.report.figures import p_text, shorten
+from sami_eval.report.glance import blocks
 from sami_eval.report.table import (
     EMPTY,
     Block,
@@ -36,14 +37,14 @@ RATES = Plot("0% – 50% – 100%", value=5, interval=6)
 
 
 def report(document: Document, verbose: bool = False) -> Report:
-    """The whole result: title, table or tables, and what they mean in words."""
+    """The whole result: its verdict, title, table or tables, and what they mean in words."""
     rows = document["comparisons"]
     warned = said(*unanswered.warnings(document), style="bold red")
-    paragraphs: list[list[Block]] = [[said(title(document), style="bold"), warned]]
+    paragraphs: list[list[Block]] = [blocks(comparison_glance.glance(document))]
+    paragraphs += [[said(title(document), style="bold"), warned]]
     words = list(comparison_words.lines(document))
     if len(rows) == 1:
-        verdict, *others = words
-        paragraphs += [[categories(rows[0])], [said(verdict, style="bold"), said(*others)]]
+        paragraphs += [[categories(rows[0])], [said(*words)]]
     else:
         ranked: list[list[Block]] = [] if document["against"] else [[ranking(document)]]
         paragraphs += [*ranked, [pairs(document)], [said(*words)]]
@@ -107,7 +108,7 @@ def pairs(document: Document) -> Table:
             *_by_votes(row, Cell(corrected, (corrected,), "  by votes")),
         ]
         if against:
-            words = [cell.text(comparison_words.direction(row)), *[EMPTY] * (len(told) - 1)]
+            words = [cell.text(comparison_glance.direction(row)), *[EMPTY] * (len(told) - 1)]
             told = [
                 replace(one, cells=(*one.cells, word))
                 for one, word in zip(told, words, strict=True)

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from sami_eval.core.types import Prompt, Response, Verdict
 from sami_eval.experiment.document import Document
 from sami_eval.experiment.fold import Rule
-from sami_eval.report import comparison, comparison_words, figures, plots
+from sami_eval.report import comparison, comparison_glance, comparison_words, plots
 from sami_eval.report.comparison_facts import fact_rows
 from sami_eval.report.every_run import EMBEDDED
 from sami_eval.report.html import Frame, chosen, made_by, page, script_json, took
@@ -56,34 +56,19 @@ def comparison_page(run: Run) -> str:
         "n_verdicts": sum(row["n_verdicts"] for row in document["comparisons"]),
         "room": Markup(script_json(room(document, run.prompts, run.responses, run.verdicts))),
     }
-    return page(_frame(run, several), "comparison.html.jinja", parts, "report.js")
+    return page(_frame(run), "comparison.html.jinja", parts, "report.js")
 
 
-def _frame(run: Run, several: bool) -> Frame:
-    document = run.document
+def _frame(run: Run) -> Frame:
+    document, found = run.document, comparison_glance.glance(run.document)
     return Frame(
         comparison.title(document),
-        _headline(document),
-        list(comparison_words.lines(document))[0 if several else 1 :],
+        found.verdict,
+        [found.figure, *found.because, *comparison_words.lines(document)],
         EMBEDDED if document["embedded"] else "",
         document["command"] or "sami_eval.compare(...) from Python",
         list(_provenance(run)),
     )
-
-
-def _headline(document: Document) -> str:
-    comparisons = document["comparisons"]
-    if len(comparisons) == 1:
-        row = comparisons[0]
-        rate = f"{row['a']} wins {figures.percent(row['win_rate'])} against {row['b']}"
-        interval = figures.interval_text(row["interval"])
-        return f"{rate} [{interval}]: {comparison_words.verdict(row, document['against'])}"
-    if document["against"]:
-        return f"{comparison_words.beside(document)}, at 5% after Holm"
-    best = document["ranking"][0]
-    if best["tied_with_next"]:
-        return f"{best['model']} ranks first, and cannot be told apart from the next"
-    return f"{best['model']} ranks first"
 
 
 def _tables(document: Document) -> Iterator[tuple[str, str, Table]]:
@@ -91,7 +76,8 @@ def _tables(document: Document) -> Iterator[tuple[str, str, Table]]:
     several = len(document["comparisons"]) > 1
     for row in document["comparisons"]:
         name = f"{row['a']} : {row['b']}" if several else ""
-        yield name, comparison_words.verdict(row, document["against"]), comparison.categories(row)
+        words = comparison_glance.of_pair(document, row).verdict if several else ""
+        yield name, words, comparison.categories(row)
         if row["judges"]:
             words = "the result above is what most of them say, turn by turn"
             alone: Document = {**document, "comparisons": [row]}

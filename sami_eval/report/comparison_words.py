@@ -1,15 +1,15 @@
-"""A finished comparison in words: who won, whether it may be noise, what an interval covers."""
+"""A finished comparison in words, below its verdict: what was tested, what an interval covers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sami_eval.experiment.tallies import SIGNIFICANT
 from sami_eval.generate.recipes import BASE
-from sami_eval.report import stopping
-from sami_eval.report.figures import interval_text, p_text, percent
+from sami_eval.report import comparison_glance, stopping
+from sami_eval.report.figures import p_text, percent
 
 if TYPE_CHECKING:
     from sami_eval.experiment.comparison_rows import ComparisonRow, SeedsRow
@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 
 
 def lines(document: Document) -> Iterator[str]:
-    """What the figures mean, line by line; of one pair its verdict first."""
+    """What the figures mean, line by line, below what is said at a glance."""
     if len(document["comparisons"]) == 1:
         yield from _of_pair(document)
         return
     against = document["against"]
     for row in document["comparisons"]:
-        yield f"{row['a']} : {row['b']}  {verdict(row, against)}"
+        found = comparison_glance.of_pair(document, row)
+        yield found.verdict
         beside_it = stopping.beside(row["stopping"]) if row["stopping"] else ()
-        yield from (f"  {line}" for line in (*_corrected(row), *beside_it))
+        yield from (f"  {line}" for line in (*found.because, *beside_it))
     yield from stopping.rule_lines(_stopping(document))
     over = f"the {len(document['comparisons'])} against {against}" if against else "pairs"
     if stopping.is_main(_stopping(document)):
@@ -42,8 +43,6 @@ def lines(document: Document) -> Iterator[str]:
 
 def _of_pair(document: Document) -> Iterator[str]:
     row = document["comparisons"][0]
-    yield verdict(row, document["against"])
-    yield from _corrected(row)
     if row["stopping"] is not None:
         yield from stopping.beside(row["stopping"])
         yield from stopping.rule_lines(_stopping(document))
@@ -63,72 +62,6 @@ def _of_pair(document: Document) -> Iterator[str]:
 
 def _stopping(document: Document) -> list[StoppingRow]:
     return [row["stopping"] for row in document["comparisons"] if row["stopping"] is not None]
-
-
-def direction(row: ComparisonRow) -> str:
-    """Whether a is "better" or "worse" than b, "-" where that may be noise."""
-    if not row["significant"] or row["win_rate"] is None:
-        return "-"
-    return "better" if row["win_rate"] > 0.5 else "worse"
-
-
-def beside(document: Document) -> str:
-    """How many contenders are better than the one they were all compared with, and how many not."""
-    found = list(map(direction, document["comparisons"]))
-    better = f"{found.count('better')} of {len(found)} better than {document['against']}"
-    return f"{better}, {found.count('worse')} worse"
-
-
-def verdict(row: ComparisonRow, against: str | None = None) -> str:
-    """Who won, whether it may be noise, and how many questions would tell.
-
-    against: the contender that all are compared with: of it, nothing is said but beside another.
-    """
-    if row["win_rate"] is None:
-        return "no verdicts: nothing can be said"
-    stopped = row["stopping"] if row["stopping"] and row["stopping"]["main"] else None
-    sure = "significant at 5%" if stopped is None else stopping.why(stopped)
-    if stopped is not None and not row["significant"]:
-        return sure
-    if row["significant"] and against:
-        found = f"{row['a']} is {direction(row)} than {against}"
-        return f"{found}: {percent(row['win_rate'])}, {sure}"
-    if row["significant"]:
-        better, worse = (row["a"], row["b"]) if row["win_rate"] > 0.5 else (row["b"], row["a"])
-        rate = max(row["win_rate"], 1 - row["win_rate"])
-        return f"{better} is better than {worse}: {percent(rate)}, {sure}"
-    if row["questions_needed"] is None:
-        return "not significant at 5%; no difference to look for at a rate of 50%"
-    return (
-        f"not significant at 5%; if {percent(row['win_rate'])} were the true rate, "
-        f"80% power would need about {row['questions_needed']:,} questions"
-        + (" with as many ties" if row["ties"] else "")
-        + (" and these very seeds" if row["seeds"] else "")
-        + _range(row["needed_range"])
-    )
-
-
-def _range(needed: Sequence[int | None] | None) -> str:
-    """What the win rate's own uncertainty makes of the questions needed."""
-    if not needed or needed[0] is None:
-        return ""
-    fewest, most = needed
-    span = f"more than {fewest:,}" if most is None else f"{fewest:,} to {most:,}"
-    return f" (its own interval allows {span})"
-
-
-def _corrected(row: ComparisonRow) -> Iterator[str]:
-    """What becomes of the verdict once the judge's errors are taken out by people's votes."""
-    found = row["corrected"]
-    if found is None:
-        return
-    low, high = found["interval"]
-    rate = f"{percent(found['win_rate'])} [{interval_text(found['interval'])}]"
-    if low <= 0.5 <= high:
-        yield f"corrected by people's votes: {rate}, which may be chance"
-    else:
-        ahead = row["a"] if low > 0.5 else row["b"]
-        yield f"corrected by people's votes: {rate}, {ahead} ahead"
 
 
 def _coverage(row: ComparisonRow, document: Document) -> str:

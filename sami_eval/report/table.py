@@ -109,13 +109,33 @@ class Lines:
 
 
 @dataclass(frozen=True, slots=True)
+class Bar:
+    """Parts of one whole, side by side: won, even and lost, between what stands at both ends.
+
+    text: the same in words, for a form that draws nothing.
+    """
+
+    left: str
+    parts: tuple[float, float, float]
+    right: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Bars below one another, each from the same place."""
+
+    rows: tuple[Bar, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Labels and texts in two columns."""
 
     rows: tuple[tuple[str, str], ...]
 
 
-Block = Lines | Facts | Table
+Block = Lines | Bars | Facts | Table
 Report = Sequence[Sequence[Block]]  # paragraphs, a blank line between
 
 
@@ -125,6 +145,8 @@ def exported(report: Report) -> Iterator[Lines | Table]:
     for block in (block for paragraph in report for block in paragraph):
         if isinstance(block, Lines) and block.exported:
             texts += block.texts
+        elif isinstance(block, Bars):
+            texts += tuple(bar.text for bar in block.rows)
         elif isinstance(block, Table) and block.exported:
             if texts:
                 yield Lines(texts)

@@ -70,7 +70,7 @@ def test_show_prints_the_papers_table(capsys: pytest.CaptureFixture[str]) -> Non
     assert cli.run(["show", str(PAPER_FILE)]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "all 80 43 6 31 57.5% 47.0–67.4 .201" in text
-    assert "not significant at 5%; if 57.5% were the true rate" in text
+    assert "not significant at 5%, p = .201; if 57.5% were the true rate" in text
     assert "334 questions with as many ties (its own interval allows more than 63)" in text
 
 

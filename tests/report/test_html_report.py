@@ -11,9 +11,9 @@ import pytest
 
 from sami_eval import cli
 from sami_eval.core.types import Prompt, Response
-from sami_eval.report import comparison_words
 from sami_eval.report.comparison import categories
 from sami_eval.report.comparison_facts import fact_rows
+from sami_eval.report.comparison_glance import glance
 from sami_eval.report.comparison_page import Run
 from sami_eval.report.comparison_page import comparison_page as page
 from sami_eval.report.html import PAGE, script_json
@@ -133,7 +133,8 @@ def test_every_figure_of_the_table_is_in_the_page() -> None:
     for label, text in fact_rows(run.document):
         assert label in words
         assert " ".join(text.split()) in words
-    assert comparison_words.verdict(run.document["comparisons"][0]) in words
+    found = glance(run.document)
+    assert all(text in words for text in (found.verdict, found.figure, *found.because))
 
 
 def test_a_round_robin_has_a_ranking_and_every_pair() -> None:

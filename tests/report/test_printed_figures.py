@@ -86,7 +86,8 @@ def test_latex_and_the_page_hold_the_cells_of_the_markdown_table(
     said: list[tuple[Winner | None, Winner | None]],
 ) -> None:
     shown = document(judged(said))
-    lines = [line.strip("|").split("|") for line in markdown(report(shown)).splitlines()]
+    table = [line for line in markdown(report(shown)).splitlines() if line.startswith("|")]
+    lines = [line.strip("|").split("|") for line in table]
     rows = [[cell.strip() for cell in line] for line in [lines[0], *lines[2:]]]
     tex = [line.removesuffix(r" \\").split(" & ") for line in latex(report(shown)).splitlines()]
     in_tex = [[cell.replace(r"\%", "%").replace("--", "–") for cell in row] for row in tex]

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Group
 from rich.table import Table as Grid
 from rich.text import Text
 
-from sami_eval.report.table import Block, Cell, Facts, Lines, Report, Row, Table
+from sami_eval.report.figures import shorten
+from sami_eval.report.table import Bars, Block, Cell, Facts, Lines, Report, Row, Table
 
 if TYPE_CHECKING:
-    from rich.console import JustifyMethod, RenderableType
+    from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType
 
 LABEL_WIDTH = 20
+BAR_WIDTH, LEFT_WIDTH, RIGHT_WIDTH = 40, 18, 28
+SHADES, LETTERS = "█▒░", "#=."  # of won, even and lost; where the encoding has no shades
+COLORS = ("cyan", "", "magenta")
 
 
 def render(report: Report) -> RenderableType:
@@ -31,10 +36,38 @@ def _parts(block: Block) -> Iterator[RenderableType]:
     match block:
         case Lines():
             yield from (Text(one, block.style, no_wrap=block.drawn) for one in block.texts)
+        case Bars():
+            yield _Drawn(block)
         case Facts():
             yield _facts(block)
         case Table():
             yield _grid(block)
+
+
+class _Drawn:
+    """Bars in the signs that the terminal's encoding has."""
+
+    def __init__(self, bars: Bars) -> None:
+        self.rows = bars.rows
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        signs = LETTERS if options.ascii_only else SHADES
+        lefts = [shorten(bar.left, LEFT_WIDTH) for bar in self.rows]
+        rights = [shorten(bar.right, RIGHT_WIDTH) for bar in self.rows]
+        before = max(map(cell_len, lefts))
+        room = options.max_width - before - max(map(cell_len, rights)) - 2
+        for bar, left, right in zip(self.rows, lefts, rights, strict=True):
+            runs = zip(signs, widths(bar.parts, min(room, BAR_WIDTH)), COLORS, strict=True)
+            drawn = [(sign * n, color) for sign, n, color in runs]
+            start = left + " " * (before - cell_len(left))
+            yield Text.assemble(f"{start} ", *drawn, f" {right}", no_wrap=True)
+
+
+def widths(parts: Sequence[float], width: int) -> list[int]:
+    """Signs of each part of a bar; a part that is there has one at least."""
+    found = [max(round(width * part / sum(parts)), part > 0) for part in parts]
+    found[found.index(max(found))] += width - sum(found)
+    return found
 
 
 def _facts(facts: Facts) -> Grid:
