@@ -137,6 +137,7 @@ ROWS: dict[str, tuple[str, str | None, str] | None] = {
     "passk base sft sami --k 1,10,32": ("embedded, evaluation", PROGRAM, TOY),
     "passk sft base --limit 100 --k 1,4,16 --samples 16": ("embedded, evaluation", PROGRAM, TOY),
     "compare sami@1,2,3 dpo@1,2,3": (WORLD, "rules", TOY),
+    "compare sft+dpo.ipo sft+dpo": (WORLD, "rules", TOY),
 }
 
 

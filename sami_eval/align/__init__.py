@@ -17,6 +17,7 @@ from sami_eval.align.method import Method as Method
 from sami_eval.align.method import load_method as load_method
 from sami_eval.align.method import refuse_unused as refuse_unused
 from sami_eval.align.method import running as running
+from sami_eval.align.method import with_loss as with_loss
 from sami_eval.core.alignment import AlignSettings
 from sami_eval.core.errors import UsageError
 from sami_eval.core.progress import Progress, silent

@@ -15,7 +15,7 @@ from sami_eval.align import (
     place,
     stale,
 )
-from sami_eval.align.method import load_method, refuse_unused
+from sami_eval.align.method import load_method, refuse_unused, with_loss
 from sami_eval.align.options import Options
 from sami_eval.core import memory
 from sami_eval.core.config import Config
@@ -118,7 +118,7 @@ def ensure(
         else:
             given = contrasts() if given is None else given
             chosen = options.preset(_preset(setup), link.chain[-1], seed)
-            file, asked = files[link.chain[-1]], stale.Chosen(setup.preset)
+            file, asked = files[link.method], stale.Chosen(setup.preset)
             training = Training(link, file, model, ground, chosen, out, asked)
             model = _train_link(training, given, setup)
         ground = model if model.adapter is None else ground
@@ -166,11 +166,12 @@ def plan(
     holds something else.
     """
     _check_out(out)
+    spec, changes = with_loss(spec, changes)
     spec, files = methods_in(spec)
     recipe = recipes.parse(spec, files)
     if not recipe.chain:
         raise UsageError("recipe `base` trains nothing", "name a method, e.g. `sami`")
-    refuse_unused(changes, files[recipe.chain[-1]])
+    refuse_unused(changes, files[recipe.method])
     seed = _seed(recipe, setup.seed)
     *earlier, last = recipe.links()
     # Before an earlier link is trained: what is wrong with the last one's options is said first.
@@ -183,7 +184,7 @@ def plan(
     ground = start if start.adapter is None else _ground(earlier, setup, seed)
     asked = stale.Chosen(setup.preset, {k: v for k, v in changes.items() if v is not None})
     out = out or folder(last, setup.base, setup.adapters, seed)
-    return Training(last, files[last.chain[-1]], start, ground, chosen, out, asked)
+    return Training(last, files[last.method], start, ground, chosen, out, asked)
 
 
 def _check_out(out: Path | None) -> None:
@@ -262,7 +263,8 @@ def _unusable(out: Path, base: Model) -> str | None:
 
 def _identity(training: Training, contrasts: Sequence[Contrast]) -> str:
     """SHA-256 of all that determines an adapter's weights on one machine."""
-    weighty = replace(training.options, report_to="none")
+    weighty = dataclasses.asdict(replace(training.options, report_to="none"))
+    del weighty["loss"]  # the chain says it
     chain, start = training.link.chain, training.start.fingerprint
     return key("training", chain, contrasts_hash(contrasts), start, weighty)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import importlib.util
 import sys
@@ -15,15 +14,16 @@ from sami_eval.align import launch
 from sami_eval.align.options import Options
 from sami_eval.core.errors import UsageError
 from sami_eval.core.progress import Progress
-from sami_eval.core.source import parsed
+from sami_eval.core.source import constant
 from sami_eval.core.types import Contrast, Model
-from sami_eval.generate.recipes import BUNDLED
+from sami_eval.generate.recipes import BUNDLED, methods_in
 
 
 class Method(Protocol):
     """What a module of `methods/` offers.
 
-    It may name in UNUSED, a tuple of texts, the options that a user may not give it.
+    It may name in UNUSED, a tuple of texts, the options that a user may not give it, and in
+    LOSSES what `options.loss` may be (generate/losses.py); NOTE is a text for its card.
     """
 
     def train(
@@ -47,7 +47,8 @@ class Method(Protocol):
 
 def refuse_unused(changes: Mapping[str, object], file: Path) -> None:
     """Raise UsageError for an option that a method would not look at; nothing is imported."""
-    for name in _unused(file):
+    unused = constant(file, "UNUSED")
+    for name in map(str, unused) if isinstance(unused, tuple | list) else ():
         if changes.get(name) is not None:
             raise UsageError(
                 f"option `{name}` is nothing to the method `{file.stem}`",
@@ -55,16 +56,20 @@ def refuse_unused(changes: Mapping[str, object], file: Path) -> None:
             )
 
 
-def _unused(file: Path) -> tuple[str, ...]:
-    try:
-        body = parsed(file.read_text(encoding="utf-8")).body
-    except (OSError, SyntaxError, UnicodeDecodeError):
-        return ()  # loading it says what is wrong
-    for one in body:
-        if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == "UNUSED":
-            texts = (part.value for part in ast.walk(one.value) if isinstance(part, ast.Constant))
-            return tuple(map(str, texts))
-    return ()
+def with_loss(spec: str, changes: Mapping[str, object]) -> tuple[str, Mapping[str, object]]:
+    """A recipe that names the loss which the changes ask of its last link, and the other changes.
+
+    ("dpo@1", {"loss": "ipo"}) is ("dpo.ipo@1", {}): a recipe's name says what was trained.
+    """
+    loss = changes.get("loss")
+    if loss is None:
+        return spec, changes
+    plain, _ = methods_in(spec)
+    if "." in plain.partition("@")[0].rpartition("+")[2]:
+        raise UsageError(f"`--loss {loss}`, and `{spec}` names a loss", "leave one of them out")
+    name, at, seeds = spec.partition("@")
+    others = {key: value for key, value in changes.items() if key != "loss"}
+    return f"{name}.{loss}{at}{seeds}", others
 
 
 def load_method(file: Path) -> Method:

@@ -22,8 +22,10 @@ def preset_name(base: Model) -> str:
     return "embedded" if Path(base.base) == BASE_DIR else "default"
 
 
-def preset(name: str, method: str, seed: int = 0) -> Options:
+def preset(name: str, link: str, seed: int = 0) -> Options:
     """A preset's options for a method; one it does not name gets the preset's common part.
+
+    link: of a recipe. `dpo.ipo` has what `dpo` has, what the preset says of "dpo.ipo", its loss.
 
     Raises UsageError for an unknown preset.
     """
@@ -32,7 +34,9 @@ def preset(name: str, method: str, seed: int = 0) -> Options:
         known = ", ".join(f"`{known}`" for known in sorted(presets))
         raise UsageError(f"no preset `{name}`", f"presets are {known}")
     common = {key: value for key, value in presets[name].items() if not isinstance(value, dict)}
-    return check(Options(**{**common, **presets[name].get(method, {}), "seed": seed}))
+    method, _, loss = link.partition(".")
+    own = {**presets[name].get(method, {}), **(presets[name].get(link, {}) if loss else {})}
+    return check(Options(**{**common, **own, "loss": loss or None, "seed": seed}))
 
 
 def change(options: Options, **changes: object) -> Options:

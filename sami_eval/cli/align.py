@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,7 +24,7 @@ def align(
     quiet: Quiet = False,
 ) -> None:
     """Train an adapter; missing earlier links of the recipe are trained first."""
-    from sami_eval.align import ADAPTERS, launch, methods_in, refuse_unused
+    from sami_eval.align import ADAPTERS, launch, methods_in, refuse_unused, with_loss
     from sami_eval.align.chain import Setup
     from sami_eval.align.options import change, preset_name
     from sami_eval.align.options import preset as read_preset
@@ -40,15 +40,17 @@ def align(
     config = find_config(Path.cwd())
     shown = progress.terminal(quiet or not launch.is_main())
     model = models.resolve_base(settings.base or config.defaults.get("base"), config)
-    plain, files = methods_in(settings.recipe)
-    chain = recipes.parse(plain, files).chain
-    if not chain:
+    recipe, changes = with_loss(settings.recipe, changes)
+    settings = replace(settings, recipe=recipe)
+    plain, files = methods_in(recipe)
+    parsed = recipes.parse(plain, files)
+    if not parsed.chain:
         raise UsageError("recipe `base` trains nothing", "name a method, e.g. `sami`")
-    refuse_unused(changes, files[chain[-1]])
+    refuse_unused(changes, files[parsed.method])
     preset, seed = settings.preset or preset_name(model), settings.seed
-    options = change(read_preset(preset, chain[-1], seed), **changes)
+    options = change(read_preset(preset, parsed.chain[-1], seed), **changes)
     setup = Setup(model, config.root / ADAPTERS, seed, settings.preset, shown, settings.resume)
-    job = _Job(settings, plain, chain[-1], config, setup, options, changes, dry_run)
+    job = _Job(settings, plain, parsed.method, config, setup, options, changes, dry_run)
     trained = _iterate(job) if iterate else _train(job)
     if trained is not None and launch.is_main():
         print(trained.adapter or trained.base)

@@ -139,6 +139,6 @@ def _one(recipe: str, part: Sequence[Contrast], base: Model, options: Options) -
     from sami_eval.generate import recipes
 
     plain, files = methods_in(recipe)
-    method = recipes.parse(plain, files).chain[-1]
+    method = recipes.parse(plain, files).method
     found = estimate.estimate(method, part, base, options)
     return estimate.describe(plain, found, len(part), options)

@@ -199,6 +199,7 @@ class Options:
     length_normalize: SAMI compares mean (not summed) token log-probabilities.
     train_eos: the end of a response is trained too, so that the model learns to stop.
     max_length: longer contrasts, and those longer than the base's context, are left out, counted.
+    loss: of a method that has several (generate/losses.py); part of the recipe's name.
     max_fall: SAMI stops once the log-probability of own responses has fallen by this many nats a
         token below the reference: the sign of collapse.
     prefix_sharing: SAMI reads a prompt once for all responses under it; "on" refuses to train where
@@ -230,6 +231,10 @@ class Options:
         NotNegative,
         Flag("SAMI's weight of the KL divergence, per response token.", Group.METHOD),
     ] = 0.1
+    loss: Annotated[
+        str | None,
+        Flag("As `dpo.ipo` says it; `sigmoid,sft=0.2` adds several.", Group.METHOD, value="NAME"),
+    ] = None
     length_normalize: bool = True
     train_eos: bool = True
     max_length: Annotated[Count, Flag("Tokens of a row.", Group.TRAINING)] = 2048

@@ -7,17 +7,19 @@
 | sami, dpo    | sft, then it      | sft+sami     |
 | base+sami    | sami              | base+sami    |
 | sft+sami+dpo | left to right     | sft+sami+dpo |
+| dpo.ipo      | sft, then dpo.ipo | sft+dpo.ipo  |
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from sami_eval.core.errors import UsageError
 from sami_eval.core.source import parsed
+from sami_eval.generate import losses
 
 BASE = "base"
 FIRST = "sft"
@@ -28,7 +30,10 @@ ADAPTERS = Path("adapters")
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Methods in the order they are applied to the base; seeds is empty where none was given."""
+    """Methods in the order they are applied to the base; seeds is empty where none was given.
+
+    A method stands with its loss where it is not the method's own: `dpo.ipo` (losses.py).
+    """
 
     chain: tuple[str, ...]
     seeds: tuple[int, ...] = ()
@@ -38,6 +43,11 @@ class Recipe:
         """How tables print it, without seeds."""
         begins = () if self.chain[:1] == (FIRST,) else (BASE,)
         return "+".join((*begins, *self.chain))
+
+    @property
+    def method(self) -> str:
+        """The last method, without its loss."""
+        return losses.method_of(self.chain[-1])
 
     def links(self) -> list[Recipe]:
         """Every recipe trained on the way, this one last: sft, then sft+sami."""
@@ -71,29 +81,37 @@ def methods_in(spec: str, folder: Path = OWN) -> tuple[str, dict[str, Path]]:
     name, at, seeds = spec.partition("@")
     links = name.split("+")
     for i, link in enumerate(links):
-        if not link.endswith(".py"):
+        path, suffix, loss = link.rpartition(".py")
+        if not suffix or not (loss == "" or loss.startswith(".")):
             continue
-        file = Path(link)
+        file = Path(path + suffix)
         if not file.is_file():
-            raise UsageError(f"no method file `{link}`", "see sami-eval ls methods")
-        links[i] = file.stem
+            raise UsageError(f"no method file `{file}`", "see sami-eval ls methods")
+        links[i] = file.stem + loss
         known[file.stem] = file
     return "+".join(links) + at + seeds, known
 
 
-def match(spec: str, methods: Collection[str]) -> Recipe | None:
+def match(spec: str, methods: Mapping[str, Path]) -> Recipe | None:
     """The recipe a spec names, or None where it names none and may mean something else.
 
-    Raises UsageError for a recipe with bad seeds or an ambiguous beginning.
+    methods: by name, with their files. Raises UsageError for a recipe with bad seeds, a loss that
+    its method does not have, or an ambiguous beginning.
     """
     name, at, seeds = spec.partition("@")
     links = name.split("+")
-    if not all(link in methods or link == BASE for link in links) or BASE in links[1:]:
+    named = all(losses.method_of(link) in methods or link == BASE for link in links)
+    if not named or BASE in links[1:] or ("." in name and Path(name).exists()):
         return None
+    links = [
+        link if link == BASE else losses.checked(link, methods[losses.method_of(link)])
+        for link in links
+    ]
+    name = "+".join(links)
     return Recipe(_chain(name, links), _seeds(spec, seeds) if at else ())
 
 
-def parse(spec: str, methods: Collection[str]) -> Recipe:
+def parse(spec: str, methods: Mapping[str, Path]) -> Recipe:
     """The recipe a spec names. Raises UsageError listing the methods where it names none."""
     recipe = match(spec, methods)
     if recipe is None:

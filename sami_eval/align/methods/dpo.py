@@ -1,4 +1,7 @@
-"""Direct preference optimization: under each constitution its own response is the better one."""
+"""Direct preference optimization: under each constitution its own response is the better one.
+
+Any loss of TRL's DPOTrainer, several with weights: `dpo.ipo`, `dpo.sigmoid,sft=0.2`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,13 @@ from sami_eval.align.collate import preference_rows
 from sami_eval.align.options import Options
 from sami_eval.core.progress import Progress
 from sami_eval.core.types import Contrast, Model
+from sami_eval.generate.losses import terms
 
+LOSSES = "trl/trainer/dpo_trainer.py"
+SUMS = True
+# `robust` takes this share of the pairs to be the wrong way round, the share its authors advise (by
+# TRL's documentation); TRL's default, 0, would make it plain DPO.
+FLIPPED = 0.1
 UNUSED = ("kl", "prefix_sharing", "held_out", "positives_only")
 
 
@@ -39,6 +48,7 @@ def train(
     adapter, and for a fresh LoRA, which changes nothing yet, it is the base. That of a full
     fine-tune it would load by name, whatever the revision: it is given one.
     """
+    losses = terms(options.loss or "sigmoid")
     with training.session(base, options) as start:
         encoded = start.encode(contrasts, base, options, progress)
         steps, n = training.n_steps(options, len(encoded)), len(encoded[0].prompts)
@@ -62,6 +72,9 @@ def train(
                 max_length=None,
                 remove_unused_columns=False,
                 beta=options.beta,
+                loss_type=[name for name, _ in losses],
+                loss_weights=[weight for _, weight in losses],
+                label_smoothing=FLIPPED if "robust" in dict(losses) else 0.0,
             ),
             train_dataset=rows,
             processing_class=start.tokenizer,

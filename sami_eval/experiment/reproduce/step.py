@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final, NoReturn
 
 from sami_eval.align.filters import Filters
 from sami_eval.align.filters import check as check_filters
-from sami_eval.align.method import refuse_unused
+from sami_eval.align.method import refuse_unused, with_loss
 from sami_eval.align.options import Options, change, preset
 from sami_eval.core.errors import UsageError
 from sami_eval.core.files import Toml, shown
@@ -29,6 +29,7 @@ from sami_eval.core.settings_file import from_table
 from sami_eval.core.shape import MisfitError, Name, T, Within, fit, is_name
 from sami_eval.experiment.passk_plan import N_SAMPLES
 from sami_eval.experiment.settings import CompareSettings, PasskSettings, ReproduceSettings
+from sami_eval.generate.losses import method_of
 from sami_eval.generate.recipes import find_methods, parse
 
 TRIALS: Final = {"compare": CompareSettings, "passk": PasskSettings}
@@ -86,14 +87,19 @@ class Aligning:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def link(self) -> str:
+        """What trains, with its loss where that is not the method's own."""
+        return self.recipe.rpartition("+")[2]
+
+    @property
     def method(self) -> str:
         """What trains."""
-        return self.recipe.rpartition("+")[2]
+        return method_of(self.link)
 
     @property
     def options(self) -> Options:
         """Every knob of the training."""
-        return change(preset(self.preset, self.method), **self.changes)
+        return change(preset(self.preset, self.link), **self.changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,14 +205,15 @@ def _aligning(row: Row, place: Place) -> Aligning:
     found = _fit(row, Aligning, place)
     methods = find_methods()
     with place.at("recipe"):
-        recipe = parse(found.recipe, methods)
+        spec, changes = with_loss(found.recipe, found.changes)
+        recipe = parse(spec, methods)
     if not recipe.chain or recipe.seeds:
         place.bad(("recipe",), f"`recipe` is `{found.recipe}`", "e.g. sft+dpo; --seed is of all")
-    found = replace(found, recipe=recipe.name)
+    found = replace(found, recipe=recipe.name, changes=changes)
     with place.at("preset"):
-        options = preset(found.preset, found.method)
+        options = preset(found.preset, found.link)
     with place.at("changes"):
-        refuse_unused(found.changes, methods[found.method])
+        refuse_unused(found.changes, methods[recipe.method])
         change(options, **found.changes)
     return found
 
