@@ -75,6 +75,9 @@ class LoopbackBatches:
     says: Mapping[int, str] = field(default_factory=dict)  # instead of the judge, by the job
     why: Sequence[Mapping[str, str]] = ({"code": "server_error", "message": "it broke"},)
     has_batches: bool = True
+    hidden: bool = False  # jobs are taken in, and looks at them refused
+    keeps_files: bool = False
+    deleted: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     jobs: list[Job] = field(default_factory=list)
     asked: Counter[str] = field(default_factory=Counter)
@@ -140,6 +143,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._answered(lambda: self._get(self.path.partition("?")[0]))
+
+    def do_DELETE(self) -> None:
+        self._answered(lambda: self._delete(self.path.partition("?")[0].split("/files/")[-1]))
+
+    def _delete(self, file: str) -> tuple[int, Any]:
+        self.batches.happened("deleted", Job("", -1, [], COURSE))
+        if self.batches.keeps_files:
+            return 500, {"error": {"message": "not now"}}
+        self.batches.deleted.append(file)
+        return 200, {"id": file, "object": "file", "deleted": True}
 
     def _answered(self, work: Callable[[], tuple[int, Any]]) -> None:
         self.batches.headers.append({k.lower(): v for k, v in self.headers.items()})
@@ -214,6 +227,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._read(self._job(path.split("/")[-2]), messages=True)
         if path.endswith(("/content", ":download")):
             name = re.split(r"files/", path.removesuffix("/content").removesuffix(":download"))[-1]
+            if name in server.deleted:
+                return 404, {"error": {"message": f"no file {name}"}}
             kind, _, id = name.partition("-of-")
             return self._read(self._job(id), errors=kind == "errors")
         if path.endswith("/batches"):
@@ -222,6 +237,8 @@ class _Handler(BaseHTTPRequestHandler):
             shown = self._shown_messages if messages else self._shown
             return 200, {"data": [shown(job) for job in reversed(server.jobs)], "has_more": False}
         job = self._job(path.split("/")[-1])
+        if server.hidden:
+            return 401, {"error": {"message": "no such key"}}
         server.happened("looked", job)
         shown = self._shown_messages(job) if "/messages/" in path else self._shown(job)
         job.steps += 1

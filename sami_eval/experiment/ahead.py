@@ -12,6 +12,7 @@ from sami_eval.core.types import SERVED, Model, Prompt, Response
 from sami_eval.experiment.compare_plan import ComparePlan
 from sami_eval.generate.tools import Tools
 from sami_eval.judge import stored_replies, to_ask
+from sami_eval.ledger.jobs import Jobs
 from sami_eval.server.client import send_ahead
 
 
@@ -22,8 +23,11 @@ def hand_in(
     responses: Mapping[str, Sequence[Response]],
     tools: Tools,
 ) -> None:
-    """Batch jobs of all judgments that the ledger does not hold; without `--batch` nothing."""
-    if plan.client.batch is None:
+    """Batch jobs of all judgments that the ledger does not hold.
+
+    Without `--batch` nothing; raises UsageError where earlier jobs have some of them.
+    """
+    if plan.client.batch is None and not Jobs(tools.ledger.path).hold_any():
         return
     asked: dict[str, Request] = {}
     again = plan.settings.retry_unparsed

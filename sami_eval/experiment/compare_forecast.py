@@ -129,11 +129,11 @@ def _judging(
         return Bound(judge.name, None, "a program, no calls", None, None, 0, 0, Usage(), 0.0)
     longest, probable = both
     missing, replies = _unjudged(seat, at, plan, prompts, sides, longest, ledger)
-    likely = missing
+    likely = paid = as_paid(ledger, missing)
     if probable is not longest:
-        likely, _ = _unjudged(seat, at, plan, prompts, sides, probable, ledger)
+        likely = as_paid(ledger, _unjudged(seat, at, plan, prompts, sides, probable, ledger)[0])
     length = of_texts("reply", of_replies(replies))
-    found = bound_of(at, missing, len(replies), plan.client, length, likely)
+    found = bound_of(at, paid, len(replies), plan.client, length, likely, missing)
     said = tuple(dict.fromkeys((*found.lengths, *(rests_on if found.lengths else ()))))
     return replace(found, name=judge.name, what=at.named, lengths=said)
 
@@ -155,4 +155,4 @@ def _unjudged(
         requests.update(docket.requests)
     stored = stored_replies(seat.judge, requests, ledger, plan.settings.retry_unparsed)
     missing = [request for name, request in requests.items() if name not in stored]
-    return as_paid(ledger, missing), list(stored.values())
+    return missing, list(stored.values())

@@ -17,6 +17,7 @@ from sami_eval.core.types import SERVED, Model, Usage
 from sami_eval.experiment.likely import Length, likely_tokens
 from sami_eval.experiment.plan import Plan
 from sami_eval.generate import models, standing
+from sami_eval.server.batch import pending
 from sami_eval.server.budget import cost_usd, dollars, most_tokens, total, whole_cost
 from sami_eval.server.client import ClientSettings
 from sami_eval.server.prices import Prices
@@ -35,6 +36,7 @@ class Bound:
     cost_usd: 0 where nothing is paid for; None where a price is not known.
     likely, expected_cost_usd: what the calls will probably take, beside the most they can.
     lengths: what that rests on; nothing where no server is asked.
+    lacking: which file lacks what of the price; None where it is known, or nothing is called.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Bound:
     likely: Usage = field(default_factory=Usage)
     expected_cost_usd: float | None = 0.0
     lengths: tuple[str, ...] = ()
+    lacking: str | None = None
 
     @property
     def expected_prompt_tokens(self) -> int:
@@ -117,11 +120,13 @@ def bound_of(
     client: ClientSettings,
     length: Length | None = None,
     likely: Sequence[Request] | None = None,
+    sent: Sequence[Request] | None = None,
 ) -> Bound:
     """What a model has yet to say, where these requests are missing.
 
     length: of what it writes, probably; None: nothing is expected, only bounded. likely: the
-        requests as they will probably be, where a prompt holds an answer that is missing.
+        requests as they will probably be, where a prompt holds an answer that is missing. sent: the
+        missing ones without the room that they are paid for with.
     """
     most, prices = total(map(most_tokens, missing)), client.limits.budget.prices
     tokens, said = Usage(), tuple[str, ...]()
@@ -141,11 +146,21 @@ def bound_of(
         stored,
         most,
         _cost(model, len(missing), most, prices),
-        tuple(prices.aged([model])) if missing else (),
+        (*prices.aged([model]), *_in_jobs(missing if sent is None else sent, client))
+        if missing
+        else (),
         likely=tokens,
         expected_cost_usd=expected,
         lengths=said,
+        lacking=prices.lacking(model) if model.engine in SERVED and missing else None,
     )
+
+
+def _in_jobs(missing: Sequence[Request], client: ClientSettings) -> Iterator[str]:
+    """That earlier batch jobs have some of them."""
+    if waiting := pending.of_worth(pending.holding(missing, client, read_only=True)):
+        reads = "" if client.batch else "; without --batch the run would stop before it calls"
+        yield f"{pending.in_words(waiting)}{reads}"
 
 
 def _what(model: Model) -> str:
@@ -219,10 +234,8 @@ def _who(label: str, bound: Bound) -> str:
 
 
 def _cost_lines(found: Forecast) -> Iterator[Line]:
-    unpriced = sorted({b.model for b in found.every if b.model and b.cost_usd is None})
-    if unpriced:
-        table = ", ".join(f'[prices."{name}"]' for name in unpriced)
-        yield "cost", f"not known: sami-eval.toml has no {table}"
+    if lacking := sorted({bound.lacking for bound in found.every if bound.lacking}):
+        yield from (("" if i else "cost", f"not known: {one}") for i, one in enumerate(lacking))
         return
     most, limit = found.cost_usd, found.max_cost
     yield "cost", "nothing" if not most else f"at most {dollars(most)}, without repeated attempts"

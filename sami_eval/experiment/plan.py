@@ -14,6 +14,7 @@ from sami_eval.core.types import SERVED, Model, Prompt
 from sami_eval.generate import models
 from sami_eval.generate.contenders import Contender, contenders
 from sami_eval.server.client import ClientSettings, check_key
+from sami_eval.server.prices import STANDARD, tier_of
 
 
 class Settings(Protocol):
@@ -114,13 +115,23 @@ def check_server(model: Model, client: ClientSettings) -> None:
 
 
 def check_batch(asked: Iterable[Model], client: ClientSettings) -> None:
-    """Raise UsageError where batch jobs are wanted and nobody is asked at a server."""
-    if client.batch is not None and not any(model.engine in SERVED for model in asked):
-        flag = "--batch-file" if client.batch.to_file else "--batch"
+    """Raise UsageError where batch jobs are wanted, and no server is asked, or in a tier of its."""
+    if client.batch is None:
+        return
+    served = [model for model in asked if model.engine in SERVED]
+    flag = "--batch-file" if client.batch.to_file else "--batch"
+    if not served:
         raise UsageError(
             f"`{flag}` is for models at servers, and none is asked at one",
             "leave it out, or name one: --judge-model openai:NAME",
         )
+    for model in served:
+        tier = tier_of(model)
+        if tier not in STANDARD:
+            raise UsageError(
+                f"`{model.name}` has `service_tier = {tier}`, and `{flag}` is a tier of its own",
+                "leave one of both out: vendors do not sell them together",
+            )
 
 
 def fields_of(settings: Any, leaving: Collection[str] = ()) -> dict[str, object]:

@@ -149,7 +149,7 @@ def chosen_engine(
     in_batch = batch is not None and not batch.to_file
     limits = limits_of(config.prices, *paced, purse, settings.base_url, in_batch)
     at, n = settings.base_url, settings.concurrency
-    client = ClientSettings(at, n, timeout_s, limits=limits, batch=batch)
+    client = ClientSettings(at, n, timeout_s, limits=limits, batch=batch, ledger=config.ledger_path)
     name = settings.engine or config.defaults.get("engine", "auto")
     return EngineChoice(name, parse_arguments(settings.engine_args), client)
 

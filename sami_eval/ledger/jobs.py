@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sami_eval.ledger.file import connect, ledger_error, transaction
+from sami_eval.ledger.file import connect, glance, ledger_error, transaction
 from sami_eval.ledger.leases import is_alive, this_node
 
 WRITTEN = "written"  # here alone: nothing was sent
@@ -84,10 +84,14 @@ def new_mark() -> str:
 
 
 class Jobs:
-    """The jobs of one ledger; safe for several processes."""
+    """The jobs of one ledger; safe for several processes.
 
-    def __init__(self, path: Path) -> None:
+    read_only: nothing is written; a ledger that is not there has none.
+    """
+
+    def __init__(self, path: Path, read_only: bool = False) -> None:
         self.path = path
+        self._connect = glance if read_only else connect
 
     def begin(self, job: Job, keys: Sequence[str]) -> list[str]:
         """Write a job down with those of the keys that stand in no other; which those are."""
@@ -114,6 +118,11 @@ class Jobs:
                 found.update(db.execute(query, chunk).fetchall())
         return found
 
+    def hold_any(self) -> bool:
+        """Whether any request stands in a job."""
+        with self._open() as db:
+            return db.execute("SELECT 1 FROM batched LIMIT 1").fetchone() is not None
+
     def read(self, mark: str) -> Job | None:
         """A job; None where it was dissolved."""
         return next(iter(self._jobs("WHERE mark = ?", [mark])), None)
@@ -127,14 +136,19 @@ class Jobs:
         with self._open() as db, transaction(db):
             _store(db, job)
 
-    def free(self, keys: Iterable[str], mark: str) -> None:
-        """The answers to these were taken, or will not come: they stand in the job no more."""
+    def free(self, keys: Iterable[str], mark: str) -> bool:
+        """The answers to these were taken, or will not come: they stand in the job no more.
+
+        Whether nothing stands in it now. What was stored before is on the disk by then: this
+        connection, unlike the ledger's, waits for that.
+        """
         with self._open() as db, transaction(db):
             rows = [(key, mark) for key in keys]
             db.executemany("DELETE FROM batched WHERE key = ? AND mark = ?", rows)
             left = db.execute("SELECT 1 FROM batched WHERE mark = ? LIMIT 1", [mark]).fetchone()
             if left is None:
                 db.execute("UPDATE batches SET state = ? WHERE mark = ?", [READ, mark])
+        return left is None
 
     def dissolve(self, job: Job) -> None:
         """Forget a job that was never handed in."""
@@ -150,7 +164,7 @@ class Jobs:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
-            with closing(connect(self.path)) as db:
+            with closing(self._connect(self.path)) as db:
                 yield db
         except sqlite3.Error as error:
             raise ledger_error(self.path, error) from None

@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sami_eval.core import address
@@ -57,6 +58,7 @@ class ClientSettings:
     dialects: what servers refused so far, by address and model; shared likewise.
     replicas: which of a model's addresses answer; shared likewise.
     batch: requests go in batch jobs, and those written down there are found again.
+    ledger: whose batch jobs no call is to repeat; None: none is looked for.
     """
 
     base_url: str | None = None
@@ -73,6 +75,7 @@ class ClientSettings:
     dialects: dict[tuple[str, str, str], set[str]] = field(default_factory=dict, compare=False)
     replicas: Replicas = field(default_factory=Replicas, compare=False)
     batch: Batch | None = field(default=None, compare=False)
+    ledger: Path | None = field(default=None, compare=False)
 
 
 class Temporary(Exception):
@@ -143,14 +146,14 @@ class Connections:
                 found = await self._ask(request, url, adapted)
         except Temporary as failure:
             if not failure.answers and replicas.failed(url):
-                self._say_left_out(request.model, url, failure.why)
+                self.say_left_out(request.model, url, failure.why)
             raise
         except Adapted:
             replicas.answered(url)
             raise
         except SamiEvalError as error:
             if replicas.failed(url, for_good=True):
-                self._say_left_out(request.model, url, error.message)
+                self.say_left_out(request.model, url, error.message)
             if replicas.left(urls):
                 raise Temporary(error.message) from None
             raise
@@ -167,7 +170,8 @@ class Connections:
         if reply.finished is False:
             raise Adapted(reply.usage)
 
-    def _say_left_out(self, model: Model, url: str, why: str) -> None:
+    def say_left_out(self, model: Model, url: str, why: str) -> None:
+        """Say that a replica is asked no more, where others are left."""
         left = len(self.settings.replicas.left(model.replicas))
         if left:
             self.progress.say(

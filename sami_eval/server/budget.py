@@ -126,9 +126,9 @@ class Budget:
     def check(self, models: Iterable[Model]) -> None:
         """Raise UsageError where there is a limit and a model's price is not known."""
         for model in models:
-            if self.limit_usd is not None and self.prices.of(model) is None:
+            if self.limit_usd is not None and (lacking := self.prices.lacking(model)):
                 raise UsageError(
-                    f"`--max-cost` needs the price of `{model.base}`",
+                    f"`--max-cost` needs the price of `{model.base}`: {lacking}",
                     f'in sami-eval.toml: [prices."{model.base}"] input = 2.5, output = 10.0'
                     f"{', batch = 0.5' if self.prices.in_batch else ''} "
                     "(USD per million tokens)",

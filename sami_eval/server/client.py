@@ -23,7 +23,7 @@ from sami_eval.server import dialect, endpoint
 from sami_eval.server.attempt import API_FAILURE, Adapted, Connections, Temporary, is_flex
 from sami_eval.server.attempt import TIMEOUT_S as TIMEOUT_S
 from sami_eval.server.attempt import ClientSettings as ClientSettings
-from sami_eval.server.batch import flight
+from sami_eval.server.batch import flight, pending
 from sami_eval.server.batch.asking import Asking
 from sami_eval.server.batch.kinds import FILE, model_of
 from sami_eval.server.budget import BudgetError
@@ -69,10 +69,13 @@ def complete_all(
     Ctrl-C, an error of the server's and one raised by on_reply end it; replies already handed
     over stay so, and after an error those in flight are given a few seconds to arrive.
     Raises KeyMissingError (401, 403), SamiEvalError (404, no quota left, server unreachable),
-    BudgetError before a call that could pass the budget's limit.
+    BudgetError before a call that could pass the budget's limit, UsageError before any for what a
+    batch job has.
     """
     if not requests:
         return
+    if settings.batch is None:
+        pending.check(requests, settings, progress)
     _say_where(requests, settings, progress)
 
     async def exchange() -> None:
@@ -92,10 +95,14 @@ def _given_room(request: Request, reply: Reply) -> bool:
 def send_ahead(requests: Sequence[Request], settings: ClientSettings, progress: Progress) -> None:
     """Hand in batch jobs for all that `complete_all` is about to be asked for part by part.
 
-    Under a limit of cost only where all of it is sure to stay below it. Without batch jobs nothing.
+    Under a limit of cost only where all of it is sure to stay below it. Without batch jobs, raise
+    UsageError where an earlier run has handed in some of it.
     """
     batch = settings.batch
-    if batch is None or not requests or not settings.limits.budget.covers(requests):
+    if batch is None:
+        pending.check(requests, settings, progress)
+        return
+    if not requests or not settings.limits.budget.covers(requests):
         return
     _say_where(requests, settings, progress)
 
@@ -128,8 +135,8 @@ def _say_where(requests: Sequence[Request], settings: ClientSettings, progress: 
         lines += settings.limits.budget.prices.aged([model])
         if settings.limits.budget.prices.lacks_batch(model):
             lines += [
-                f"what `{model.base}` costs in batch jobs is not known: say it in sami-eval.toml, "
-                f'[prices."{model.base}"] batch = 0.5'
+                f"the cost of `{model.base}` is not known: "
+                f"{settings.limits.budget.prices.lacking(model)}"
             ]
         for said in lines:
             if said not in settings.limits.said:

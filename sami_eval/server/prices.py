@@ -22,7 +22,7 @@ from sami_eval.server.endpoint import address_of
 
 FILE: Final = Path(__file__).with_name("prices.toml")
 OLD_DAYS: Final = 180
-_STANDARD: Final = (None, "auto", "default", "standard", "standard_only")  # the lists are of these
+STANDARD: Final = (None, "auto", "default", "standard", "standard_only")  # the lists are of these
 _OF_ENTRY = ("also", "since", "until", "source", "date")  # not of the price itself
 
 
@@ -71,16 +71,21 @@ def _entry(name: str, row: Mapping[str, Any], vendor: Mapping[str, Any]) -> List
     )
 
 
+def tier_of(model: Model) -> object:
+    """The tier of its vendor's service that a model's requests ask for; None: none is named."""
+    return json.loads(model.request or "{}").get("service_tier")
+
+
 def _of_tier(price: Price, model: Model) -> Price | None:
     """What a tier of the vendor's service costs.
 
     Flex is billed as a batch (developers.openai.com/api/docs/guides/flex-processing; half the price
     at ai.google.dev/gemini-api/docs/interactions/flex-inference, too).
     """
-    tier = json.loads(model.request or "{}").get("service_tier")
+    tier = tier_of(model)
     if tier == "flex":
         return price.in_batch()
-    return price if tier in _STANDARD else None
+    return price if tier in STANDARD else None
 
 
 class Prices:
@@ -107,16 +112,32 @@ class Prices:
 
         None where it is not known. The user's table holds for whichever tier the user asks for.
         """
-        price = self._own.get(model.base)
-        if price is None:
-            found = self.entry(model)
-            price = None if found is None else _of_tier(found.price, model)
+        price = self._of_calls(model)
         return price.in_batch() if price is not None and self.in_batch else price
 
-    def lacks_batch(self, model: Model) -> bool:
-        """Whether the user's table has a price that does not say what a batch job costs."""
+    def _of_calls(self, model: Model) -> Price | None:
         own = self._own.get(model.base)
-        return self.in_batch and own is not None and own.batch is None
+        if own is not None:
+            return own
+        found = self.entry(model)
+        return None if found is None else _of_tier(found.price, model)
+
+    def lacks_batch(self, model: Model) -> bool:
+        """Whether a price is known that does not say what a batch job costs."""
+        found = self._of_calls(model)
+        return self.in_batch and found is not None and found.batch is None
+
+    def lacking(self, model: Model) -> str | None:
+        """Which file lacks what of a model's price; None where it is known."""
+        if self.of(model) is not None:
+            return None
+        table, is_listed = f'[prices."{model.base}"]', self.entry(model) is not None
+        if self.lacks_batch(model) and not is_listed:
+            return f"{table} of sami-eval.toml has no `batch`, the share that a batch job costs"
+        if not is_listed:
+            return f"sami-eval.toml has no {table}"
+        what = "batch jobs" if self.lacks_batch(model) else "this service_tier"
+        return f"its vendor's list has no price of {what}, and sami-eval.toml no {table}"
 
     def entry(self, model: Model) -> Listed | None:
         """What a vendor's list says of a model asked at that vendor's own address.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
 import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +265,152 @@ def test_jobs_are_listed_and_cancelled_by_command(
         assert cli.run(["cancel", "batch_9"]) == 2
         assert judged(server, "--batch") == 0  # reads what it answered, asks the rest
         assert len(server.jobs[1].rows) < N_CALLS
+
+
+def leave_a_job(server: LoopbackBatches, capsys: pytest.CaptureFixture[str]) -> None:
+    """A job of all judgments, left by a command that ended before it."""
+    server.hidden = True
+    assert judged(server, "--batch") == 4
+    server.hidden = False
+    capsys.readouterr()
+
+
+def test_without_the_flag_nothing_is_called_for_that_a_job_has(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LoopbackBatches(MIXED) as server:
+        leave_a_job(server, capsys)
+        assert judged(server) == 2
+        error = capsys.readouterr().err
+        assert "24 requests are in batch job `batch_0` (validating): a call would pay" in error
+        assert "hint: --batch reads it; `sami-eval cancel batch_0` gives it up" in error
+        write_records(folder, 6, one=9, two=1, three=4)  # a third contender has no job
+        assert judged(server, "three.jsonl") == 2
+        assert server.live == []
+        at = ["--base-url", server.url, "--dry-run"]
+        assert cli.run([*RECORDS, *JUDGE, *at]) == 0
+        assert (
+            "`batch_0` (validating); without --batch the run would stop" in capsys.readouterr().out
+        )
+        assert judged(server, "--batch") == 0
+        assert judged(server) == 0
+        assert server.live == []
+
+
+def test_who_cancels_a_job_may_call_and_is_told_what_is_left_there(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LoopbackBatches(MIXED) as server:
+        leave_a_job(server, capsys)
+        assert cli.run(["cancel", "batch_0"]) == 0
+        capsys.readouterr()
+        assert judged(server) == 0
+        assert len(server.live) == N_CALLS
+    said = "`batch_0` was cancelled: what it answered all the same is read by --batch alone"
+    assert capsys.readouterr().err.count(said) == 1
+
+
+def test_a_job_that_its_vendor_does_not_know_keeps_nobody_from_calling(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LoopbackBatches(MIXED) as server:
+        leave_a_job(server, capsys)
+        server.has_batches = False
+        assert cli.run(["cancel", "batch_0"]) == 0
+        assert "is unknown at" in capsys.readouterr().out
+        assert judged(server) == 0
+        assert len(server.live) == N_CALLS
+
+
+def stored_replies(folder: Path) -> int:
+    with closing(sqlite3.connect(folder / ".sami-eval" / "ledger.db")) as db:
+        (n,) = db.execute("SELECT count(*) FROM replies WHERE judge = 'quality'").fetchone()
+        return int(n)
+
+
+def test_files_are_deleted_at_the_vendor_once_all_of_them_is_stored(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored: list[int] = []
+
+    def hook(event: str, job: Job) -> None:
+        if event == "deleted":
+            stored.append(stored_replies(folder))
+
+    with LoopbackBatches(MIXED, hook=hook) as server:
+        leave_a_job(server, capsys)
+        assert judged(server, "--batch", "--limit", "3") == 0  # half of what the job has
+        assert server.deleted == []
+        assert judged(server, "--batch") == 0
+        assert server.deleted == ["file-0", "answers-of-batch_0", "errors-of-batch_0"]
+        assert len(server.jobs) == 1
+    assert stored == [N_CALLS] * 3
+    assert "lie at" not in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_deleted_is_a_note(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LoopbackBatches(MIXED, keeps_files=True) as server:
+        assert judged(server, "--batch") == 0
+        assert server.events["deleted"] == 3
+    (line,) = [one for one in capsys.readouterr().err.splitlines() if "`batch_0` lie at" in one]
+    assert line.endswith("still: 500: not now")
+
+
+def cluster(*urls: str) -> None:
+    listed = ", ".join(f'"{url}"' for url in urls)
+    Path("sami-eval.toml").write_text(f"{PRICES}[servers.ours]\nbase_url = [{listed}]\n")
+
+
+def test_a_job_goes_to_the_next_replica_where_one_takes_none_and_is_read_where_it_went(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [*RECORDS, "--judge", "quality", "--judge-model", "ours:loopback", "--batch"]
+    with LoopbackBatches(has_batches=False) as without, LoopbackBatches(MIXED) as server:
+        cluster(without.url, server.url)
+        server.hidden = True
+        assert cli.run(asked) == 4
+        said = capsys.readouterr().err
+        assert f"replica {without.url} of `loopback` is left out" in said
+        assert f"at {server.url}, one of 2 addresses" in said
+        server.hidden = False
+        cluster(without.url)  # the job is where it went
+        assert cli.run(asked) == 0
+        assert [len(job.rows) for job in server.jobs] == [N_CALLS]
+        assert server.live == without.live == []
+
+
+def test_a_tier_of_its_vendors_is_refused_beside_batch_jobs(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = '[models.cheap]\nbase = "openai:loopback"\nrequest = {{ service_tier = "{}" }}\n'
+    asked = [*RECORDS, "--judge", "quality", "--judge-model", "cheap", "--batch"]
+    asked += ["--base-url", "http://127.0.0.1:9/v1"]
+    for more in ([], ["--dry-run"]):
+        Path("sami-eval.toml").write_text(PRICES + table.format("flex"))
+        assert cli.run([*asked, *more]) == 2
+        assert "`service_tier = flex`, and `--batch` is a tier" in capsys.readouterr().err
+    Path("sami-eval.toml").write_text(PRICES + table.format("default"))
+    with LoopbackBatches(MIXED) as server:
+        assert cli.run([*asked, "--base-url", server.url]) == 0
+
+
+def test_a_dry_run_says_which_price_is_missing(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(config: str, *more: str) -> str:
+        Path("sami-eval.toml").write_text(config)
+        cli.run([*RECORDS, *JUDGE, "--base-url", "http://127.0.0.1:9/v1", *more])
+        found = capsys.readouterr()
+        return " ".join((found.out + found.err).split())
+
+    calls = PRICES.replace("batch = 0.5\n", "")
+    lacking = '[prices."loopback"] of sami-eval.toml has no `batch`'
+    assert f"cost not known: {lacking}" in said(calls, "--batch", "--dry-run")
+    assert f"the price of `loopback`: {lacking}" in said(calls, "--batch", "--max-cost", "1")
+    assert "cost at most $" in said(calls, "--dry-run")
+    assert 'sami-eval.toml has no [prices."loopback"]' in said("", "--batch", "--dry-run")
 
 
 def killed_at(

@@ -11,13 +11,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from sami_eval.core import address
 from sami_eval.core.calls import Reply, Request
 from sami_eval.core.errors import SamiEvalError
 from sami_eval.core.progress import Progress
 from sami_eval.core.types import Model, Usage
-from sami_eval.ledger.jobs import SENDING, Job, new_mark
+from sami_eval.ledger.jobs import SENDING, Job
 from sami_eval.ledger.store import Ledger
-from sami_eval.server import dialect, endpoint
+from sami_eval.server import dialect
 from sami_eval.server.attempt import (
     API_FAILURE,
     Adapted,
@@ -27,9 +28,9 @@ from sami_eval.server.attempt import (
     learn,
 )
 from sami_eval.server.batch.answers import reply_of
-from sami_eval.server.batch.caller import UnseenError
 from sami_eval.server.batch.flight import Flight
-from sami_eval.server.batch.kinds import kind_of, request_key
+from sami_eval.server.batch.handing import TRIES, Handing
+from sami_eval.server.batch.kinds import request_key
 from sami_eval.server.batch.vendor import (
     CANCELLED,
     FAILED,
@@ -46,7 +47,6 @@ from sami_eval.server.refusals import RESUMES
 OnReply = Callable[[int, Reply], None]
 Wanted = Callable[[int], bool]
 
-TRIES = 3  # times that a request is handed in
 SMALLEST_SHARE = 20  # of what is left: a job of less, for want of money, is not worth a day
 
 
@@ -68,6 +68,7 @@ class Asking:
         self.flight = Flight(settings, batch, progress)
         self.kept, self.jobs = self.flight.kept, self.flight.jobs
         self.connections = Connections(settings, progress)  # reads refusals; opens nothing
+        self.handing = Handing(self.flight, self.connections)
         self.open: dict[str, list[int]] = {}  # positions by request, of what has no reply yet
         self.request: dict[str, Request] = {}
         for position, request in enumerate(requests):
@@ -78,7 +79,6 @@ class Asking:
         self.tries: Counter[str] = Counter()
         self.broken: Counter[str] = Counter()  # jobs that failed whole, by model
         self.why: dict[str, str] = {}  # why a request has no answer
-        self.unseen = 0  # jobs in a row whose beginning was not seen
         self.most: int | None = None  # of a job, where a vendor's queue has no room for more
 
     async def run(self) -> None:
@@ -138,20 +138,13 @@ class Asking:
                     return  # the vendor's queue has room for one at a time
                 if reserving and not (lines := self._afforded(lines, len(names))):
                     return
-                await self._begin(model, lines)
-
-    def _job(self, model: Model) -> Job:
-        """A job for a model, empty yet."""
-        url = endpoint.address_of(model, self.settings.base_url)
-        facts = (model.engine, model.base, url, endpoint.key_variable(model))
-        adapted = tuple(sorted(self._dialect(model)))
-        return Job(new_mark(), kind_of(model, self.settings), *facts, adapted, 0)
+                self.tries.update(await self.handing.begin(model, lines, self._dialect(model)))
 
     def _chunks(self, model: Model, names: Sequence[str]) -> Iterator[dict[str, str]]:
         """Lines by request, as many as one job of the vendor's takes."""
-        vendor = self.flight.vendor_of(self._job(model))
-        most = min(self.most or vendor.most_requests, vendor.most_requests)
         adapted = self._dialect(model)
+        vendor = self.flight.vendor_of(self.handing.job(model, adapted))
+        most = min(self.most or vendor.most_requests, vendor.most_requests)
         lines: dict[str, str] = {}
         n_bytes = 0
         for name in names:
@@ -198,33 +191,6 @@ class Asking:
             "what is done is kept: the same command goes on from here, with a limit of its own",
         )
 
-    async def _begin(self, model: Model, lines: dict[str, str]) -> None:
-        """Write a job down, then hand it in."""
-        job = self._job(model)
-        taken = self.kept.begin(job, list(lines))
-        if not taken:
-            return  # another run has them in a job by now
-        job = self.kept.read(job.mark) or job
-        self.jobs[job.mark] = job
-        self.batch.met.add(job.mark)
-        for name in taken:
-            self.tries[name] += 1
-        await self._send(job, [lines[name] for name in taken])
-
-    async def _send(self, job: Job, lines: Sequence[str]) -> None:
-        vendor = self.flight.vendor_of(job)
-        self.progress.say(f"handing in {job.n:,} requests to `{job.model}` as `{job.mark}`")
-        job = self.flight.noted(job, file=await vendor.upload(job, lines))
-        job = self.flight.noted(job, state=SENDING)
-        try:
-            self.flight.noted(job, id=await vendor.create(job, lines), state="validating")
-            self.unseen = 0
-        except UnseenError as error:
-            self.unseen += 1
-            if self.unseen >= TRIES:
-                raise SamiEvalError(f"`{job.url}` begins no job: {error}", RESUMES) from None
-            self.progress.say(f"`{job.mark}`: {error}: looking whether it has begun")
-
     async def _take(self, job: Job, status: Status) -> None:
         """Hand over what a job has answered; what it has not is open again."""
         vendor = self.flight.vendor_of(job)
@@ -235,8 +201,11 @@ class Asking:
             self._is_another(job)
             return
         undone, end = self._hand_over(job, mine, rows)
-        self.kept.free(mine, job.mark)
+        is_read = self.kept.free(mine, job.mark)
         del self.jobs[job.mark]
+        if is_read and (why := await vendor.delete(job, status)):
+            left = f"the files of `{job.name}` lie at {address.shown(job.url)} still"
+            self.progress.say(f"{left}: {why}")
         if end is not None:
             raise end
         if status.state == FAILED:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MOST_BYTES = 2**30  # of one file of answers
 _TRANSFER_S = 1800.0  # for a file of some hundred MB on a slow line
+_DELETION_S = 30.0
 _TEMPORARY = (408, 409, 425, 429)
 
 
@@ -81,6 +82,20 @@ class Caller:
         Raises UnseenError where it may have begun. What was refused is tried again.
         """
         return _parsed(await self.patiently(lambda: self._posted(path, body), _TRANSFER_S, True))
+
+    async def delete(self, path: str) -> str:
+        """Remove what lies there, by one attempt; why it may lie there still, else nothing."""
+        try:
+            await self._attempt(
+                lambda: self.client.delete(path, cast_to=str, options=self.options()), _DELETION_S
+            )
+        except NotThereError:
+            return ""
+        except Temporary as failure:
+            return failure.why
+        except SamiEvalError as error:
+            return error.message
+        return ""
 
     async def _posted(self, path: str, body: object) -> str:
         return await self.client.post(path, cast_to=str, body=body, options=self.options())

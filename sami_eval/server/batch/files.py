@@ -128,6 +128,12 @@ class Files:
         """Have it end."""
         await self.calls.post(f"/batches/{named(job.id)}/cancel")
 
+    async def delete(self, job: Job, status: Status) -> str:
+        """Its input, its answers and its errors."""
+        ids = filter(None, (job.file, *status.outputs))
+        failed = [await self.calls.delete(f"/files/{named(one)}") for one in ids]
+        return next(filter(None, failed), "")
+
     async def close(self) -> None:
         """Close the connection."""
         await self.calls.close()

@@ -14,7 +14,7 @@ from sami_eval.server.attempt import ClientSettings
 from sami_eval.server.batch.caller import NotThereError
 from sami_eval.server.batch.kinds import FILE, model_of, unknown, vendor_of
 from sami_eval.server.batch.run_batch import answers_of, to_run
-from sami_eval.server.batch.vendor import LOST, Batch, Status, Vendor
+from sami_eval.server.batch.vendor import CANCELLING, LOST, Batch, Status, Vendor
 
 FIRST_LOOK_S, LONGEST_LOOK_S = 0.25, 60.0
 TOLD_EVERY_S = 30.0  # of a job whose counts alone change
@@ -143,9 +143,10 @@ async def cancel(job: Job, ledger: Path) -> str:
                 return f"`{job.name}` is forgotten: nothing of it was begun"
             job = replace(job, id=known)
         await vendor.cancel(job)
-        kept.note(replace(job, state="cancelling"))
+        kept.note(replace(job, state=CANCELLING))
         return f"`{job.name}` is being cancelled: run its command again to read what it answered"
     except NotThereError:
+        kept.note(replace(job, state=LOST))
         return f"`{job.name}` is unknown at `{address.shown(job.url)}`"
     finally:
         await vendor.close()

@@ -20,6 +20,7 @@ from sami_eval.ledger.jobs import Job
 from sami_eval.server import endpoint
 from sami_eval.server.attempt import ClientSettings
 from sami_eval.server.batch.files import Files, named
+from sami_eval.server.batch.vendor import Status
 from sami_eval.server.refusals import RESUMES
 
 _SESSION = "x-goog-upload-url"
@@ -64,6 +65,10 @@ class Gemini(Files):
     async def cancel(self, job: Job) -> None:
         """By the native call."""
         await self._raw(f"{self._root}/v1beta/{named(job.id)}:cancel", {}, body={})
+
+    async def delete(self, job: Job, status: Status) -> str:
+        """Nothing: Google keeps files for 48 hours."""
+        return ""
 
     async def _raw(
         self,

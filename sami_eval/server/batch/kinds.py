@@ -25,9 +25,15 @@ KINDS = {"api.anthropic.com": "anthropic", "generativelanguage.googleapis.com": 
 
 
 def request_key(request: Request, base_url: str | None) -> str:
-    """What a request is called in a job: all that is sent, where to, and which draw it is."""
-    url = address.normal(endpoint.address_of(request.model, base_url))
-    return key("batched", request.model.engine, url, dialect.body(request), request.sample)
+    """What a request is called in a job: all that is sent, where to, and which draw it is.
+
+    Of a server with replicas, by its name: which of them there are today says nothing.
+    """
+    model = request.model
+    where = address.normal(endpoint.address_of(model, base_url))
+    if model.replicas and model.allowance is not None:
+        where = model.allowance.server
+    return key("batched", model.engine, where, dialect.body(request), request.sample)
 
 
 def kind_of(model: Model, settings: ClientSettings) -> str:

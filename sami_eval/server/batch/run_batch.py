@@ -72,6 +72,10 @@ class RunBatch:
             if path.is_file():
                 os.unlink(path)
 
+    async def delete(self, job: Job, status: Status) -> str:
+        """Nothing: they are the user's own."""
+        return ""
+
     async def close(self) -> None:
         """Nothing is held."""
 

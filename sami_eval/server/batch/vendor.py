@@ -12,6 +12,7 @@ from sami_eval.ledger.jobs import Job
 
 LOST = "unknown to its vendor"
 ENDED = ("completed", "expired", "cancelled", "canceled", "failed", "ended", LOST)
+CANCELLING = "cancelling"  # by us: whoever cancels has given up what it may still answer
 CANCELLED = ("cancelled", "canceled")
 FAILED = "failed"
 # The words of a vendor who has more in its queue than it lets one have there.
@@ -94,6 +95,9 @@ class Vendor(Protocol):
 
     async def cancel(self, job: Job) -> None:
         """Have it end; what is done stays."""
+
+    async def delete(self, job: Job, status: Status) -> str:
+        """Remove the files of a job that was read whole; why not, where some lie there still."""
 
     async def close(self) -> None:
         """Close the connections."""
