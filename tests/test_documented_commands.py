@@ -103,6 +103,7 @@ ROWS: dict[str, tuple[str, str | None, str] | None] = {
     "contrast --model ID --constitutions verifiable --prompts verifiable --out contrasts.jsonl": (
         *("verifiable", "verifiable", "ID"),
     ),
+    "contrast --from-pairs pairs.jsonl --out contrasts.jsonl": None,  # no model is asked
     "align sami --base meta-llama/Llama-3.1-8B --contrasts contrasts.jsonl": (
         *("contrasts.jsonl", None, LLAMA),
     ),

@@ -40,6 +40,11 @@ class Encoded:
         """Tokens of the longest prompt and response."""
         return max(map(len, self.prompts)) + max(map(len, self.responses))
 
+    @property
+    def is_pair(self) -> bool:
+        """Whether no constitution tells the responses apart: the first is the better one."""
+        return len(set(self.prompts)) == 1
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -196,14 +201,23 @@ def _check_sizes(
             f"contrasts hold `{', '.join(map(str, sizes))}` constitutions",
             "every contrast of a file needs the same number of constitutions, at least 2",
         )
+    n_pairs = sum(one.is_pair for one in fitting)
+    if 0 < n_pairs < len(fitting):
+        raise UsageError(
+            f"`{n_pairs}` of {len(fitting)} contrasts are pairs without a constitution",
+            "train on pairs and on contrasts one after the other, each from a file of its own",
+        )
 
 
 def own_rows(one: Encoded, positives_only: bool = False) -> list[tuple[Ids, Ids]]:
     """(prompt, response) of each response under its own constitution.
 
-    positives_only: of constitutions that are known to hold no antithesis.
+    positives_only: of constitutions that are known to hold no antithesis. Of a pair the better
+    response alone.
     """
     rows = list(zip(one.prompts, one.responses, strict=True))
+    if one.is_pair:
+        return rows[:1]
     if not positives_only:
         return rows
     signed = zip(rows, one.principles, strict=False)
@@ -220,10 +234,13 @@ def check_rows(rows: Sequence[object]) -> None:
 
 
 def preference_rows(one: Encoded) -> list[tuple[Ids, Ids, Ids]]:
-    """(prompt, own response, other response) for every constitution and every other response."""
+    """(prompt, own response, other response) for every constitution and every other response.
+
+    Of a pair once: the better response is preferred, never the other.
+    """
     return [
         (one.prompts[i], one.responses[i], other)
-        for i in range(len(one.prompts))
+        for i in range(1 if one.is_pair else len(one.prompts))
         for j, other in enumerate(one.responses)
         if j != i
     ]

@@ -169,8 +169,15 @@ def redraft(
 ) -> list[Draft]:
     """What contrasts asked of their writer, asked of another model: same constitutions, sampling.
 
-    Raises UsageError where a contrast's sampling cannot be read.
+    Raises UsageError where a contrast's sampling cannot be read, and for a pair: nobody wrote it
+    under a constitution.
     """
+    pair = next((one for one in contrasts if len(set(one.constitutions)) == 1), None)
+    if pair is not None:
+        raise UsageError(
+            f"prompt `{pair.prompt.id}` is a pair: there are no constitutions to answer under",
+            "leave --iterations out, or write contrasts: sami-eval contrast --constitutions FILE",
+        )
     return [
         _draft(one.prompt, _constitutions(one), sampling_of(one), model, tokenizer, context)
         for one in contrasts

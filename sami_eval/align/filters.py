@@ -180,6 +180,14 @@ def reason_by_checks(heeded: Iterable[float | None], filters: Filters) -> str | 
     return _unheeded(least)
 
 
+def filtered(contrasts: Iterable[Contrast], filters: Filters) -> list[Contrast]:
+    """Contrasts written elsewhere, each with the reason for which it is rejected, if any."""
+    looked_at = (
+        replace(one, rejected=reason_to_reject(one.responses, filters)) for one in contrasts
+    )
+    return without_near_prompts(looked_at, filters)
+
+
 def without_near_prompts(contrasts: Iterable[Contrast], filters: Filters) -> list[Contrast]:
     """The contrasts, with an accepted one rejected where its prompt is nearly an earlier one's.
 

@@ -119,7 +119,7 @@ def _lengths(sizes: Iterable[tuple[int | None, int]]) -> ResponseLengths | None:
     )
 
 
-def to_row(summary: Summary, contrasts: Sequence[Contrast], path: str) -> dict[str, object]:
+def to_row(summary: Summary, contrasts: Sequence[Contrast], path: str | None) -> dict[str, object]:
     """The summary as JSON; counts have names."""
     by_id = {contrast.prompt.id: contrast for contrast in contrasts}
 

@@ -33,14 +33,19 @@ def contrast(
     """Write contrasts: each prompt answered under several constitutions.
 
     With --write-principles nothing of the kind: a model drafts a constitution file for you to edit.
+    With --from-pairs no model writes: pairs that you have become contrasts of two responses.
     """
-    from sami_eval.cli import principles
+    from sami_eval.cli import pairs, principles
     from sami_eval.core import progress
     from sami_eval.core.config import find_config
     from sami_eval.generate import batch_of, chosen_engine
     from sami_eval.server.budget import Purse
 
     config, shown = find_config(Path.cwd()), progress.terminal(quiet)
+    if pairs.check(settings):
+        source, chosen = source_of(settings), filters_of(settings)
+        pairs.write(settings, source, chosen, config, shown, dry_run, as_json)
+        return
     batch = batch_of(settings, config)
     choice = chosen_engine(settings, config, Purse(closed=dry_run), batch=batch)
     if principles.check(settings):
@@ -78,7 +83,7 @@ def _write(
 
     plan, client = _plan(settings, choice), choice.client
     writer = _writer(settings.model, settings.base, config, client)
-    asked, rules = _world(_source(settings), settings.constitutions, writer, shown)
+    asked, rules = _world(source_of(settings), settings.constitutions, writer, shown)
     if dry_run:
         with Ledger(config.ledger_path, read_only=True) as ledger:
             drafts = adapters.drafts_of(writer, asked, rules, plan)
@@ -100,30 +105,20 @@ def _plan(settings: ContrastSettings, choice: EngineChoice) -> ContrastPlan:
     from sami_eval.align.origin import SAMPLING
     from sami_eval.core.calls import Sampling
 
-    chosen = _filters(
-        settings.filters,
-        banned=settings.ban,
-        min_characters=settings.min_characters,
-        min_ratio=settings.min_ratio,
-        max_ratio=settings.max_ratio,
-        opening=settings.opening_distance,
-        near=settings.near_duplicates,
-        min_heeded=settings.min_heeded,
-        finished=settings.finished,
-    )
     usual = adapters.EMBEDDED_SAMPLING if settings.prompts is None else SAMPLING
     room, stop = settings.max_tokens or usual.max_tokens, _stops(settings.stop)
     sampling = Sampling(settings.temperature, settings.top_p, room, stop)
     return adapters.ContrastPlan(
-        settings.n, settings.limit, sampling, settings.seed, choice, chosen
+        settings.n, settings.limit, sampling, settings.seed, choice, filters_of(settings)
     )
 
 
-def _source(settings: ContrastSettings) -> Source:
+def source_of(settings: ContrastSettings) -> Source:
+    """Where what is asked, or the pairs, are."""
     from sami_eval.data.prompt_sets import Source
 
     return Source(
-        settings.prompts or "",
+        settings.from_pairs or settings.prompts or "",
         settings.prompt_column,
         settings.category,
         settings.category_column,
@@ -160,13 +155,22 @@ def _stops(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(text.replace("\\n", "\n") for text in texts)
 
 
-def _filters(name: str | None, *, finished: bool, banned: tuple[str, ...], **given: Any) -> Filters:
+def filters_of(settings: ContrastSettings) -> Filters:
     """A preset, with the values that were given in place of its own."""
     from sami_eval.align import filters
 
-    said = {field: value for field, value in given.items() if value is not None}
-    preset = filters.preset(name)
-    return filters.check(replace(preset, finished=finished, banned=banned, **said))
+    given = {
+        "min_characters": settings.min_characters,
+        "min_ratio": settings.min_ratio,
+        "max_ratio": settings.max_ratio,
+        "opening": settings.opening_distance,
+        "near": settings.near_duplicates,
+        "min_heeded": settings.min_heeded,
+    }
+    said: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
+    preset = filters.preset(settings.filters)
+    chosen = replace(preset, finished=settings.finished, banned=settings.ban, **said)
+    return filters.check(chosen)
 
 
 def _world(
@@ -192,5 +196,5 @@ def _world(
     principles = read_constitution(constitutions)
     prompts, n_empty = prompt_sets.read(source)
     if n_empty:
-        progress.say(f"{n_empty} rows of {source.spec} hold no prompt: left out")
+        progress.say(f"rows of {source.spec} without a prompt, left out: {n_empty}")
     return prompts, principles

@@ -18,15 +18,18 @@ SHOWN = 160  # characters of an example's text
 
 
 def print_summary(
-    contrasts: Sequence[Contrast], filters: Filters, path: Path, as_json: bool
+    contrasts: Sequence[Contrast], filters: Filters, path: Path | None, as_json: bool
 ) -> None:
-    """Acceptance by category and principle, reasons, lengths and examples."""
+    """Acceptance by category and principle, reasons, lengths and examples.
+
+    path: where they were saved; None for a dry run.
+    """
     from sami_eval.align.summary import summarize, to_row
     from sami_eval.cli.output import print_json
 
     summary = summarize(contrasts, filters)
     if as_json:
-        print_json(to_row(summary, contrasts, str(path)))
+        print_json(to_row(summary, contrasts, None if path is None else str(path)))
         return
     _print_shares("category", summary.by_category)
     _print_principles(summary)
@@ -38,7 +41,7 @@ def print_summary(
     by_id = {contrast.prompt.id: contrast for contrast in contrasts}
     for prompt_id in summary.examples:
         _print_example(by_id[prompt_id])
-    print(f"\nsaved {path}")
+    print(f"\nsaved {path}" if path else "\nnothing saved: a dry run")
 
 
 def _print_shares(name: str, shares: Mapping[str, tuple[int, int]]) -> None:
@@ -72,7 +75,8 @@ def _length(lengths: ResponseLengths) -> str:
 
 
 def _print_example(contrast: Contrast) -> None:
-    print(f"\n{contrast.prompt.id}  {_one_line(contrast.prompt.turns[0])}")
+    asked = contrast.prompt.turns[len(contrast.responses[0].turns) - 1]
+    print(f"\n{contrast.prompt.id}  {_one_line(asked)}")
     for i, response in enumerate(contrast.responses):
         signs = " ".join(contrast.principles[i]) if contrast.principles else str(i + 1)
         print(f"  {signs}: {_one_line(response.turns[-1])}")

@@ -52,6 +52,14 @@ class ContrastSettings:
     prompts: Annotated[
         str | None, Flag("Questions, or any data set.", Group.ASKED, value="FILE|HUB-ID")
     ] = None
+    from_pairs: Annotated[
+        str | None,
+        Flag(
+            "Your own pairs: `prompt`, `chosen`, `rejected`. No model writes.",
+            Group.ASKED,
+            value="FILE|HUB-ID",
+        ),
+    ] = None
     prompt_column: Annotated[
         str | None, Flag("Of a data set, e.g. `problem` or `info.post`.", Group.ASKED)
     ] = None

@@ -6,8 +6,8 @@
 | JSON, MT-Bench  | "ID": {weak, strong, antithesis, relevant_for: [category, ...]}     |
 | JSON, math      | "ID": {definition, paraphrases: [...], paraphrases_antithesis: ...} |
 
-The math format names no categories: its principles are relevant for every prompt. A `check`, which
-a principle may do without, says how a program finds it met (`data/checks.py`). The folders
+A principle without categories, as all in the math format, is relevant for every prompt. A `check`,
+which a principle may do without, says how a program finds it met (`data/checks.py`). The folders
 `./constitutions/` and ours are the registry.
 """
 
@@ -26,8 +26,8 @@ from sami_eval.core.types import Principle
 from sami_eval.data.checks import read_check
 
 EXAMPLE = (
-    'each [[principle]] needs id = "writing.1", categories = ["writing"], weak = "...", '
-    'strong = "...", antithesis = "..."'
+    'each [[principle]] needs id = "writing.1", weak = "...", strong = "...", antithesis = "..."; '
+    'categories = ["writing"] where it is not for every prompt'
 )
 JSON_EXAMPLE = (
     '{"writing.1": {"weak": "...", "strong": "...", "antithesis": "...", "relevant_for": '
@@ -42,10 +42,10 @@ _Texts = Annotated[tuple[Text, ...], Whole("a list of texts", filled=True)]
 @dataclass(frozen=True, slots=True)
 class _Table:
     id: Name
-    categories: Annotated[tuple[Name, ...], Whole("a list of names", filled=True)]
     weak: Text
     strong: Text
     antithesis: Text
+    categories: Annotated[tuple[Name, ...], Whole("a list of names", filled=True)] = (EVERY,)
     check: Text | None = None
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from sami_eval.core.errors import UsageError, shown
 from sami_eval.core.files import named
+from sami_eval.core.records import read_lines
 from sami_eval.core.shape import is_name
 from sami_eval.core.types import Prompt
 from sami_eval.data import hub
@@ -51,9 +52,9 @@ def read(source: Source) -> tuple[list[Prompt], int]:
     """
     path = named("prompts", source.spec)
     columns = (source.column, source.category, source.category_column)
-    if path.is_file() and path.suffix in (".json", ".jsonl") and not any(columns):
+    if not any(columns) and _holds_questions(path):
         return read_prompts(path), 0
-    rows = _load(source, path)
+    rows = load(source, path)
     names: Sequence[str] = rows.column_names
     column = source.column or next((name for name in COLUMNS if name in names), None)
     for name in (column, source.category_column):
@@ -61,7 +62,7 @@ def read(source: Source) -> tuple[list[Prompt], int]:
             raise UsageError(f"`{source.spec}` has no column `{name}`", _columns(names))
     if column is None:
         raise UsageError(f"which column of `{source.spec}` holds the prompt?", _columns(names))
-    prompts = list(_prompts(rows, source, column, "category" in names))
+    prompts = list(_prompts(rows, source, column))
     if not prompts:
         raise UsageError(f"no row of `{source.spec}` has a text in `{column}`", _columns(names))
     return prompts, len(rows) - len(prompts)
@@ -71,8 +72,21 @@ def _columns(names: Sequence[str]) -> str:
     return f"name one with --prompt-column; its columns: {', '.join(names)}"
 
 
-def _load(source: Source, path: Path) -> Any:
-    """The split's rows, as a `datasets.Dataset`."""
+def _holds_questions(path: Path) -> bool:
+    """Whether a file is read as questions: any of JSON, but for lines that name a prompt by column.
+
+    A line with `turns` or a question's id is a question, and so is whatever is not an object.
+    """
+    if not path.is_file() or path.suffix not in (".json", ".jsonl"):
+        return False
+    if path.suffix == ".json":
+        return True
+    first = next((row for _, row in read_lines(path, HINT)), {})
+    return bool({"turns", "question_id", "id"} & first.keys()) or not set(COLUMNS) & first.keys()
+
+
+def load(source: Source, path: Path) -> Any:
+    """The split's rows, as a `datasets.Dataset`. path: the source's, where it is a file."""
     where: dict[str, Any] = {"path": str(path) if path.is_dir() else source.spec}
     if path.is_file():
         if path.suffix not in READERS:
@@ -87,25 +101,30 @@ def _load(source: Source, path: Path) -> Any:
         raise UsageError(f"cannot load `{source.spec}`: {error}", HINT) from None
 
 
-def _prompts(rows: Iterable[Any], source: Source, column: str, has_category: bool) -> Any:
+def _prompts(rows: Iterable[Any], source: Source, column: str) -> Any:
     stem = Path(source.spec.partition("@")[0]).stem
     for number, row in enumerate(rows):
-        turns = _turns(_reach(row, column))
+        turns = _turns(reach(row, column))
         if not turns:
             continue
-        category: object = source.category or stem
-        if source.category_column or (has_category and source.category is None):
-            category = _reach(row, source.category_column or "category")
-        category = category.strip() if isinstance(category, str) else category
-        if not isinstance(category, str) or not is_name(category):
-            raise UsageError(
-                f"the category of row {number} of `{source.spec}` is {shown(category)}",
-                "name one for all with --category",
-            )
-        yield Prompt(f"{stem}/{number}", category, turns)
+        yield Prompt(f"{stem}/{number}", category_of(row, source, number), turns)
 
 
-def _reach(row: Any, column: str) -> object:
+def category_of(row: Any, source: Source, number: int) -> str:
+    """A row's category: the one for all, its column's, or the source's own name."""
+    category: object = source.category or Path(source.spec.partition("@")[0]).stem
+    if source.category_column or ("category" in row and source.category is None):
+        category = reach(row, source.category_column or "category")
+    category = category.strip() if isinstance(category, str) else category
+    if isinstance(category, str) and is_name(category):
+        return category
+    raise UsageError(
+        f"the category of row {number} of `{source.spec}` is {shown(category)}",
+        "name one for all with --category",
+    )
+
+
+def reach(row: Any, column: str) -> object:
     """A column's value, or the value inside it that a dotted name leads to."""
     value: object = row
     for part in column.split("."):

@@ -227,3 +227,20 @@ def test_an_impossible_option_is_named(changes, said):
 
 def test_none_changes_nothing():
     assert options.change(QUICK, lr=None, steps=7) == replace(QUICK, steps=7)
+
+
+PAIR = Encoded("p", prompts=((10, 11), (10, 11)), responses=((20, EOS), (30, 31, EOS)))
+
+
+def test_of_a_pair_the_first_response_is_learnt_and_preferred():
+    assert own_rows(PAIR) == [((10, 11), (20, EOS))]
+    assert own_rows(ONE) == [((10, 11), (20, EOS)), ((12,), (30, 31, EOS))]
+    assert preference_rows(PAIR) == [((10, 11), (20, EOS), (30, 31, EOS))]
+    assert len(preference_rows(ONE)) == 2
+
+
+def test_pairs_and_contrasts_of_one_file_are_refused():
+    one = contrast(1)
+    pair = replace(contrast(2), constitutions=one.constitutions[:1] * 2)
+    with pytest.raises(UsageError, match="`1` of 2 contrasts are pairs"):
+        encode_all(tokenizer(), [one, pair], options.change(QUICK))

@@ -243,3 +243,45 @@ def test_a_server_is_asked_anew_for_another_seed_and_once_for_one(folder: Path) 
         seeds = [call.body["seed"] for call in server.calls]
     assert len(seeds) == 2 * 2 * N_PROMPTS
     assert not set(seeds[: 2 * N_PROMPTS]) & set(seeds[2 * N_PROMPTS :])
+
+
+PAIRS = [
+    {"prompt": f"What is {i} + 1?", "chosen": f"It is {i + 1}.", "rejected": f"Not {i}."}
+    for i in range(4)
+]
+
+
+def test_pairs_become_contrasts_for_sft_and_dpo_and_sami_refuses_them(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_rows("own.jsonl", *PAIRS, {"prompt": "Same?", "chosen": "a", "rejected": "a"})
+    made = ["contrast", "--from-pairs", "own.jsonl", "--out", "c.jsonl", "-q", "--json"]
+    assert cli.run(made) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["written"], summary["accepted"]) == (5, 4)
+    assert summary["rejected"]["two responses are identical"] == 1
+    train = ["--contrasts", "c.jsonl", "--steps", "1", "-q"]
+    for recipe in ("base+sft", "base+dpo"):
+        assert cli.run(["align", recipe, *train, "--out", recipe]) == 0
+        assert Path(recipe, "adapter_model.safetensors").is_file()
+    capsys.readouterr()
+    assert cli.run(["align", "base+sami", *train, "--out", "sami"]) == 2
+    assert "SAMI learns which constitution a response goes with" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--n", "3", "--out", "c.jsonl"], "`--n` with `--from-pairs`"),
+        (["--constitutions", "math.json", "--out", "c.jsonl"], "`--constitutions` with"),
+        ([], "where to? pairs are of no base"),
+        (["--out", "c.jsonl", "--prompt-column", "no"], "has no column `no`"),
+    ],
+)
+def test_pairs_with_flags_that_mean_nothing_are_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], flags: list[str], said: str
+) -> None:
+    write_rows("own.jsonl", *PAIRS)
+    assert cli.run(["contrast", "--from-pairs", "own.jsonl", *flags, "-q"]) == 2
+    assert said in capsys.readouterr().err
+    assert not Path("c.jsonl").exists()

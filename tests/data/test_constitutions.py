@@ -119,3 +119,10 @@ def test_the_papers_own_files_are_read() -> None:
     assert len(by_category) == 9
     assert [one.id for one in principles_for("stem", by_category)] == ["math.1", "generic_human"]
     assert len(read_constitution(PAPER / "math_constitution.json")) == 2
+
+
+def test_a_principle_without_categories_is_for_every_prompt(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text('[[principle]]\nid = "a"\nweak = "w"\nstrong = "s"\nantithesis = "n"\n')
+    principles = read_constitution(path)
+    assert principles_for("writing", principles) == principles_for("math", principles) == principles

@@ -101,3 +101,11 @@ def test_a_data_set_that_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "rows.txt").write_text("x")
     with pytest.raises(UsageError, match="is no data set"):
         read(Source(str(tmp_path / "rows.txt")))
+
+
+def test_lines_of_prompts_need_no_flag(tmp_path: Path) -> None:
+    prompts, _ = read(Source(save(tmp_path / "own.jsonl", [{"prompt": "Hi"}, {"prompt": "Bye"}])))
+    assert [(p.id, p.category, p.turns) for p in prompts] == [
+        ("own/0", "own", ("Hi",)),
+        ("own/1", "own", ("Bye",)),
+    ]

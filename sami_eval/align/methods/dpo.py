@@ -51,7 +51,7 @@ def train(
     losses = terms(options.loss or "sigmoid")
     with training.session(base, options) as start:
         encoded = start.encode(contrasts, base, options, progress)
-        steps, n = training.n_steps(options, len(encoded)), len(encoded[0].prompts)
+        steps = training.n_steps(options, len(encoded))
         rows = Dataset.from_list(
             [
                 {
@@ -68,7 +68,7 @@ def train(
             model=start.model,
             ref_model=start.frozen(options),
             args=DPOConfig(
-                **training.trainer_arguments(options, steps, n * (n - 1), out),
+                **training.trainer_arguments(options, steps, len(preference_rows(encoded[0])), out),
                 max_length=None,
                 remove_unused_columns=False,
                 beta=options.beta,

@@ -217,12 +217,23 @@ def split(encoded: Sequence[Encoded], options: Options) -> tuple[list[Encoded], 
     )
 
 
+def _refuse_pairs(encoded: Sequence[Encoded]) -> None:
+    pair = next((one.prompt_id for one in encoded if one.is_pair), None)
+    if pair is not None:
+        raise UsageError(
+            f"prompt `{pair}`: both responses stand under the same constitution",
+            "SAMI learns which constitution a response goes with, so pairs teach it nothing: "
+            "train sft or dpo on them, or write contrasts: sami-eval contrast --constitutions FILE",
+        )
+
+
 def train(
     contrasts: Sequence[Contrast], base: Model, options: Options, out: Path, progress: Progress
 ) -> Model:
     """Train on whole contrasts: every response under every constitution."""
     with training.session(base, options) as start:
         encoded = start.encode(contrasts, base, options, progress)
+        _refuse_pairs(encoded)
         encoded, held_out = split(encoded, options)
         steps = training.n_steps(options, len(encoded))
         if base.adapter is not None:
