@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: help demo test test-slow test-vllm test-real lint setup release-check clean
+.PHONY: help demo test test-slow test-vllm test-real lint setup release-check docs clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,5 +44,10 @@ test-real: setup  ## the tests on a small real model, SmolLM2-135M-Instruct, set
 release-check: setup  ## dist/: sdist and wheel, the wheel used in a clean environment, no network
 	@$(BIN)/python .ci/release_check.py --out dist
 
+docs:  ## the pages of docs/ as a site in site/, every link checked
+	@$(PYTHON) .ci/environment.py .venv --extra dev --extra docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo open site/index.html
+
 clean:  ## remove what was made, environments included
-	rm -rf .venv .venv-vllm .models build dist .sami-eval adapters runs
+	rm -rf .venv .venv-vllm .models build dist site .sami-eval adapters runs

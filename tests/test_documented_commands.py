@@ -40,7 +40,21 @@ ROWS: dict[str, tuple[str, str | None, str] | None] = {
     "tasks install": NOBODY,
     "tasks remove": NOBODY,
     "reproduce audit DIR": NOBODY,
+    "agreement lmsys/mt_bench_human_judgments:gpt4_pair --votes lmsys/mt_bench_human_judgments": (
+        NOBODY
+    ),
+    "agreement --votes votes.jsonl RUN": NOBODY,
+    "agreement --votes votes.jsonl RUN --beside OTHER_RUN": NOBODY,
+    "show RUN --votes votes.jsonl": NOBODY,
+    "show --html": NOBODY,
+    "show --latex": NOBODY,
     # compare
+    "compare out/sami out/dpo --judge quality --judge-model openai:gpt-4o --dry-run": (
+        *(HUB, f"quality: {GPT_4O}", LLAMA),
+    ),
+    "compare out/sami out/dpo --judge quality --judge-model openai:gpt-4o --max-cost 20": (
+        *(HUB, f"quality: {GPT_4O}", LLAMA),
+    ),
     "compare out/sami out/dpo --task mtbench --base meta-llama/Llama-3.1-8B --judge quality "
     "--judge-model openai:gpt-4o --dry-run": (HUB, f"quality: {GPT_4O}", LLAMA),
     "compare model_answer/a.jsonl model_answer/b.jsonl --prompts question.jsonl --judge quality "
@@ -121,6 +135,8 @@ ROWS: dict[str, tuple[str, str | None, str] | None] = {
     "reproduce mtbench --scale laptop": (HUB, "checks", SMALL),
     "reproduce gsm8k --scale laptop": ("openai/gsm8k", PROGRAM, SMALL),
     "reproduce mtbench --scale paper --dry-run": (HUB, PAPERS, LLAMA),
+    "reproduce mtbench --scale one-gpu": (HUB, PAPERS, LLAMA),
+    "reproduce mtbench --scale one-gpu --only $step": NOBODY,
     "reproduce mtbench --scale one-gpu --only sft": (HUB, PAPERS, LLAMA),
     # lm-eval, ours and the stock one's backends
     "lm-eval --model sami-eval --model_args model=out/sami,base=ID --apply_chat_template --tasks "

@@ -147,7 +147,10 @@ def anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+EVERY_PAGE = [*DOCUMENTS, ROOT / "CHANGELOG.md", ROOT / "sami_eval/embedded/base/README.md"]
+
+
+@pytest.mark.parametrize("path", EVERY_PAGE, ids=lambda path: path.name)
 def test_every_link_inside_leads_somewhere(path: Path) -> None:
     for link in re.findall(r"\]\((?!https?://)([^)]+)\)", text_of(path)):
         name, _, anchor = link.partition("#")

@@ -47,12 +47,21 @@ class TrainingCost:
 
 
 def estimate(
-    method: str, contrasts: Sequence[Contrast], base: Model, options: Options
+    method: str,
+    contrasts: Sequence[Contrast],
+    base: Model,
+    options: Options,
+    gpu: bool | None = None,
 ) -> TrainingCost:
-    """Steps, tokens and memory of a training. Raises UsageError as the training would."""
+    """Steps, tokens and memory of a training. Raises UsageError as the training would.
+
+    gpu: reckoned as on one, or as on none; None: as on this machine.
+    """
     from sami_eval.align.start import context_of, on_gpu
     from sami_eval.generate.formats import config_of, tokenizer_of
 
+    there = on_gpu(options)
+    gpu = there if gpu is None else gpu
     tokenizer = tokenizer_of(base)
     accepted = sum(contrast.rejected is None for contrast in contrasts)
     config = config_of(base.base, base.revision)
@@ -60,7 +69,7 @@ def estimate(
     encoded = encode_all(tokenizer, contrasts, options, base.chat_template)
     n_all, n_lora = _parameters(config, options)
     trained = n_all if options.full else n_lora
-    kind = "nf4" if options.qlora else "bf16" if on_gpu(options) and not options.full else "fp32"
+    kind = "nf4" if options.qlora else "bf16" if gpu and not options.full else "fp32"
     fixed = n_all * WEIGHT_BYTES[kind] + trained * ADAM_BYTES + n_lora * 4 * (not options.full)
     if options.full and (method == "dpo" or (method == "sami" and options.kl > 0)):
         fixed += n_all * WEIGHT_BYTES[kind]  # the frozen reference is a second network
@@ -76,8 +85,8 @@ def estimate(
         sum(rows),
         n_all,
         trained,
-        (fixed + most * _activation_bytes(config, options, on_gpu(options))) / GIB,
-        _room_gib(on_gpu(options)),
+        (fixed + most * _activation_bytes(config, options, gpu)) / GIB,
+        _room_gib(there),
     )
 
 

@@ -1,0 +1,110 @@
+"""The pages of docs/: found from one list, held against the code where a table is made of it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import costs
+from sami_eval import embedded
+from sami_eval.ledger.store import Ledger
+from tests import ROOT
+from tests.records import write_rows
+from tools import configuration
+
+DOCS = ROOT / "docs"
+HAS_MKDOCS = importlib.util.find_spec("mkdocs") is not None
+# Fires for a row that is there already, too.
+COUNTED = """
+CREATE TABLE drawn (key TEXT);
+CREATE TRIGGER counted BEFORE INSERT ON completions BEGIN INSERT INTO drawn VALUES (new.key); END;
+"""
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def test_every_page_is_found_from_the_index() -> None:
+    linked = set(re.findall(r"\]\(([\w-]+\.md)\)", page("index.md")))
+    assert linked == {file.name for file in DOCS.glob("*.md")} - {"index.md"}
+
+
+def test_the_configuration_page_has_every_key_as_the_code_reads_it() -> None:
+    # `python -m tools.configuration` writes them.
+    assert configuration.written(page("configuration.md")) == page("configuration.md")
+
+
+def test_the_costs_of_judging_are_those_of_the_price_lists() -> None:
+    # `python -m benchmarks.costs judging` prints them.
+    assert "\n".join(costs.judging()) in page("costs.md")
+    calls, tokens_in, tokens_out = costs.a_pairs_tokens()
+    assert f"{calls} calls, {tokens_in:,} tokens in and {tokens_out:,} out" in page("costs.md")
+
+
+@pytest.mark.slow
+def test_the_memory_of_training_is_what_a_dry_run_reckons() -> None:
+    assert "\n".join(costs.memory()) in page("costs.md")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HAS_MKDOCS, reason="mkdocs is not installed: make docs does that")
+def test_the_site_builds_without_a_link_that_leads_nowhere(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    made = {file.stem for file in (tmp_path / "site").glob("*.html")}
+    assert {file.stem for file in DOCS.glob("*.md")} | {"commands"} <= made
+
+
+def slurm_folder(folder: Path) -> int:
+    """The script of docs/slurm.md, two pairs that share `base`, and a ledger that counts.
+
+    Returns how many answers `base` has to give.
+    """
+    script = re.search(r"```bash\n(#!/bin/bash\n# pairs\.sh:.*?)```", page("slurm.md"), re.S)
+    assert script is not None
+    (folder / "pairs.sh").write_text(script[1], encoding="utf-8")
+    (folder / "pairs.txt").write_text("base a.jsonl\nbase b.jsonl\n", encoding="utf-8")
+    asked = embedded.prompts("evaluation")
+    for name in ("a", "b"):
+        rows = [{"prompt_id": one.id, "model": name, "turns": list(one.turns)} for one in asked]
+        write_rows(folder / f"{name}.jsonl", *rows)
+    typed = folder / "bin" / "sami-eval"
+    typed.parent.mkdir()
+    typed.write_text(f'#!/bin/sh\nexec {sys.executable} -m sami_eval "$@"\n', encoding="utf-8")
+    typed.chmod(0o755)
+    with Ledger(folder / ".sami-eval" / "ledger.db"):
+        pass
+    with sqlite3.connect(folder / ".sami-eval" / "ledger.db") as ledger:
+        ledger.executescript(COUNTED)
+    return 4 * len(asked[0].turns)
+
+
+@pytest.mark.slow
+def test_two_tasks_of_the_slurm_script_draw_each_answer_once(tmp_path: Path) -> None:
+    n_answers = slurm_folder(tmp_path)
+    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    tasks = [
+        subprocess.Popen(
+            ["bash", "pairs.sh", "--limit", "4", "--quiet"],
+            cwd=tmp_path,
+            env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "SLURM_ARRAY_TASK_ID": task},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for task in ("1", "2")
+    ]
+    said = [task.communicate()[1] for task in tasks]
+    assert [task.returncode for task in tasks] == [0, 0], said
+    with sqlite3.connect(tmp_path / ".sami-eval" / "ledger.db") as ledger:
+        assert ledger.execute("SELECT count(*) FROM drawn").fetchone() == (n_answers,)
+    assert {file.name for file in (tmp_path / "runs").iterdir()} == {"pair-1", "pair-2"}
