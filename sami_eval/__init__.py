@@ -1,9 +1,10 @@
 """Did this adapter make the model better, or is it noise?
 
 import sami_eval
-document = sami_eval.compare("sami", "dpo", task="mtbench")
-print(document["comparisons"][0]["interval"])
-document = sami_eval.passk("base", "sft", ks=(1, 10))
+result = sami_eval.compare("sami", "dpo", task="mtbench")
+print(result)                                   # a notebook shows tables: result alone
+print(result["comparisons"][0]["interval"])
+result = sami_eval.passk("base", "sft", ks=(1, 10))
 adapter = sami_eval.align("sami")
 """
 
@@ -16,12 +17,14 @@ from sami_eval.core.versions import __version__
 
 if TYPE_CHECKING:
     from sami_eval.align import align as align
-    from sami_eval.experiment.faces import compare as compare
-    from sami_eval.experiment.faces import passk as passk
+    from sami_eval.faces.agreement import agreement as agreement
+    from sami_eval.faces.compare import compare as compare
+    from sami_eval.faces.passk import passk as passk
+    from sami_eval.faces.show import show as show
 
-__all__ = ["__version__", "align", "compare", "passk"]
+__all__ = ["__version__", "agreement", "align", "compare", "passk", "show"]
 
-_FACES = ("compare", "passk")
+_FACES = ("agreement", "compare", "passk", "show")
 
 
 def __getattr__(name: str) -> object:
@@ -30,4 +33,8 @@ def __getattr__(name: str) -> object:
         return importlib.import_module("sami_eval.align")
     if name not in _FACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module("sami_eval.experiment.faces"), name)
+    return getattr(importlib.import_module(f"sami_eval.faces.{name}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -24,7 +24,7 @@ LAYERS = (
     ("judge", "align"),
     ("experiment",),
     ("report",),
-    ("cli", "harness"),
+    ("cli", "harness", "faces"),
 )
 LAYER = {folder: layer for layer, folders in enumerate(LAYERS) for folder in folders}
 STRANGERS = {"align", "judge"}

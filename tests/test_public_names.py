@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from fractions import Fraction
 from importlib import import_module
 from math import log
@@ -17,14 +18,23 @@ import sami_eval
 from sami_eval.align import align, sami_loss
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Model
+from sami_eval.experiment.settings import AgreementSettings, CompareSettings, PasskSettings
 from sami_eval.extract import extract_answer
 from sami_eval.judge import parse_verdict, read_judge
 from sami_eval.stats import bradley_terry, maj_at_k, pass_at_k, questions_needed, win_rate
 from tests import ROOT
 
+
+def settings(kind: type) -> str:
+    """Every field of a settings class; tests/faces holds types and defaults."""
+    return " ".join(field.name for field in fields(kind))
+
+
 PUBLIC = {
-    "sami_eval.compare": "*contenders config progress **settings",
-    "sami_eval.passk": "*contenders config progress **settings",
+    "sami_eval.agreement": f"{settings(AgreementSettings)} config",
+    "sami_eval.compare": f"*{settings(CompareSettings)} config progress",
+    "sami_eval.passk": f"*{settings(PasskSettings)} config progress",
+    "sami_eval.show": "run votes vote_names config",
     "sami_eval.align.align": "recipe contrasts base out adapters seed preset changes progress "
     "resume",
     "sami_eval.align.sami_loss": "logps",
@@ -38,10 +48,12 @@ PUBLIC = {
 }
 NEVER_RAISE = ("extract_answer", "parse_verdict")
 REFUSED: dict[str, Callable[[], object]] = {
+    "agreement": lambda: sami_eval.agreement(),
+    "show": lambda: sami_eval.show("no-such-run"),
     "compare": lambda: sami_eval.compare("base"),
-    "compare, a setting": lambda: sami_eval.compare("base", "sft", nothing_of_the_kind=1),
+    "compare, a setting": lambda: sami_eval.compare("base", "sft", nothing_of_the_kind=1),  # type: ignore[call-arg]
     "passk": lambda: sami_eval.passk(),
-    "passk, a setting": lambda: sami_eval.passk("base", nothing_of_the_kind=1),
+    "passk, a setting": lambda: sami_eval.passk("base", nothing_of_the_kind=1),  # type: ignore[call-arg]
     "align": lambda: align("base", [], Model("base", "nowhere")),
     "bradley_terry": lambda: bradley_terry({("a", "b"): {"q": [2.0]}}),
     "maj_at_k": lambda: maj_at_k([18], 18, 2),

@@ -38,8 +38,8 @@ from sami_eval.cli import (
 )
 from sami_eval.cli.flags import Command
 from sami_eval.cli.help import Grouped, Listing
-from sami_eval.core.errors import SamiEvalError, UsageError
-from sami_eval.core.terminal import report_error, shown_streams
+from sami_eval.core.errors import SamiEvalError, UsageError, report_error
+from sami_eval.core.terminal import shown_streams
 from sami_eval.core.versions import __version__
 
 # typer carries click inside from 0.26 on and stands on the click package before; either way its own

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sami_eval.core import address
-from sami_eval.core.terminal import Paper, console, in_ascii, is_utf, trusted
+from sami_eval.core.terminal import console, is_utf, plain_text, trusted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from sami_eval.experiment.forecast import Forecast
     from sami_eval.report.finished import Finished
 
-PLAIN_WIDTH = 80
 _ADDRESS = re.compile(r"(?:--base-url=)?https?://\S+\Z")
 
 
@@ -30,10 +29,7 @@ def print_rich(shown: RenderableType) -> None:
     if sys.stdout.isatty() and is_utf(sys.stdout):
         console(trusted(sys.stdout)).print(shown)
         return
-    paper = Paper(sys.stdout)
-    console(paper, width=PLAIN_WIDTH, color_system=None).print(shown)
-    text = "\n".join(line.rstrip() for line in paper.getvalue().rstrip("\n").split("\n"))
-    print(text if is_utf(sys.stdout) else in_ascii(text))
+    print(plain_text(shown))
 
 
 def typed_command() -> str:

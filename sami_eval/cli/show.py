@@ -91,6 +91,7 @@ def _refuse(
 ) -> None:
     """What this kind of result lacks. of_verdicts, of_files: what needs them."""
     from sami_eval.core.errors import UsageError
+    from sami_eval.report.kept import check_folder
 
     if document["schema"] != "sami-eval/comparison/1":
         if any(of_verdicts):
@@ -98,11 +99,8 @@ def _refuse(
                 f"`{place}` holds other figures: nothing was judged in it",
                 "--json, --csv FILE, --markdown, --latex and --html work for it",
             )
-    elif not place.is_dir() and any(of_files):
-        raise UsageError(
-            f"`{place}` is a file of verdicts, not a run: it cannot be exported again",
-            "--json, --markdown, --latex and --lm-eval work for it too",
-        )
+    elif any(of_files):
+        check_folder(place)
 
 
 def _export(

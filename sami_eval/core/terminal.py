@@ -16,10 +16,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from sami_eval.core.errors import SamiEvalError
-
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 _ACTED_ON = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb"
@@ -157,7 +155,7 @@ def console(file: TextIO, **settings: Any) -> Console:
 
 @cache
 def _console_class() -> type[Console]:
-    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.console import Console, ConsoleOptions
     from rich.segment import Segment
     from rich.text import Text
 
@@ -175,13 +173,9 @@ def _console_class() -> type[Console]:
     return Shown
 
 
-def report_error(error: SamiEvalError) -> None:
-    """Print what was wrong, where, and the next command to type."""
-    color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-    red, plain = ("\033[1;31m", "\033[0m") if color else ("", "")
-    lines = [f"{red}error:{plain} {visible(error.message)}"]
-    if error.where:
-        lines.append(f"  --> {visible(error.where)}")
-    if error.hint:
-        lines += ["", f"hint: {visible(error.hint)}"]
-    print("\n".join(lines), file=trusted(sys.stderr))
+def plain_text(shown: RenderableType, width: int = 80) -> str:
+    """What a rich renderable says, without colour and trailing blanks, in stdout's letters."""
+    paper = Paper(sys.stdout)
+    console(paper, width=width, color_system=None).print(shown)
+    text = "\n".join(line.rstrip() for line in paper.getvalue().rstrip("\n").split("\n"))
+    return text if is_utf(sys.stdout) else in_ascii(text)

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sami_eval.core.errors import SamiEvalError, UsageError
+from sami_eval.core.errors import SamiEvalError, UsageError, report_error
 from sami_eval.core.terminal import visible
 
 Metadata = Mapping[str, Any]
@@ -80,8 +80,6 @@ def speak_plainly() -> None:
         if not isinstance(error, SamiEvalError):
             before(kind, error, trace)
             return
-        from sami_eval.core.terminal import report_error
-
         report_error(error)
         raise SystemExit(error.exit_code)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from sami_eval.core.errors import UsageError
 from sami_eval.data.answers import read_answers
 from sami_eval.data.prompts import read_prompts
 from sami_eval.experiment import document, passk_document, runs
@@ -44,11 +45,21 @@ def with_votes(found: Document, source: Path, votes: str, names: tuple[str, ...]
     return corrected.with_votes(found, judged, people, answers)
 
 
+def check_folder(place: Path) -> None:
+    """Raise UsageError where verdicts lie in a file, without their questions and answers."""
+    if not place.is_dir():
+        raise UsageError(
+            f"`{place}` is a file of verdicts, not a run: it cannot be exported again",
+            "--json, --markdown, --latex and --lm-eval work for it too",
+        )
+
+
 def scores(found: Finished, place: Path) -> Report:
     """The finest figures there are: of each question or problem of a run, else the tables."""
     from sami_eval.report import comparison_exports, passk
 
     if found["schema"] == document.SCHEMA:
+        check_folder(place)
         category = {one.id: one.category for one in read_prompts(place / "prompts.jsonl")}
         return [[comparison_exports.scores(found, runs.read_verdicts(place), category)]]
     if found["schema"] == passk_document.SCHEMA:
@@ -67,6 +78,7 @@ def page(found: Finished, place: Path) -> str:
     from sami_eval.report import comparison_page, passk_page, report_page
 
     if found["schema"] == document.SCHEMA:
+        check_folder(place)
         asked, answers = read_prompts(place / "prompts.jsonl"), place / "responses.jsonl"
         judged = runs.read_verdicts(place)
         run = comparison_page.Run(found, asked, read_answers(answers), judged)

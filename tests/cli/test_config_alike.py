@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
-from sami_eval.core.errors import UsageError
-from sami_eval.core.terminal import report_error
+from sami_eval.core.errors import UsageError, report_error
 from sami_eval.generate import EngineChoice
 from tests.align.test_align_flags import write
 from tests.align_models import CONTRASTS, save_base

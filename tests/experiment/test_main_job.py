@@ -55,7 +55,7 @@ def test_python_gives_the_document_the_command_prints(
     assert printed["comparisons"] == document["comparisons"]
     assert printed["run"] == document["run"]
     with pytest.raises(UsageError, match="colour"):
-        sami_eval.compare("base", "base", colour="red")
+        sami_eval.compare("base", "base", colour="red")  # type: ignore[call-arg]
 
 
 def test_another_limit_asks_only_for_what_is_new(folder: Path) -> None:
