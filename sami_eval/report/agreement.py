@@ -1,4 +1,4 @@
-"""Judge and people side by side: the tables, and what stands around them."""
+"""Judge and people side by side: the verdict, the tables, and what stands around them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,20 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from sami_eval.report import cell
-from sami_eval.report.figures import interval_text, percent, shorten
-from sami_eval.report.table import Block, Cell, Column, Lines, Report, Row, Table, columns, said
+from sami_eval.report.figures import percent, shorten
+from sami_eval.report.glance import Glance, State, blocks
+from sami_eval.report.table import (
+    Bar,
+    Block,
+    Cell,
+    Column,
+    Lines,
+    Report,
+    Row,
+    Table,
+    columns,
+    said,
+)
 from sami_eval.server.budget import dollars
 
 if TYPE_CHECKING:
@@ -26,8 +38,9 @@ ALL = cell.text("all")
 
 
 def report(document: AgreementDocument) -> Report:
-    """The whole result: the judge with people, people with each other, and who says what."""
-    paragraphs: list[list[Block]] = [[Lines((title(document),), "bold", exported=True)]]
+    """The whole result: its verdict, judge with people, people with each other, who says what."""
+    paragraphs: list[list[Block]] = [blocks(glance(document))]
+    paragraphs += [[Lines((title(document),), "bold", exported=True)]]
     paragraphs += [_part("judge with people", "votes", list(_rows(document, "judge_with_people")))]
     if document["people"]["with_ties"]["n"]:
         paragraphs += [_part(CEILING, "pairs", list(_rows(document, "people")))]
@@ -49,11 +62,50 @@ def title(document: AgreementDocument) -> str:
     )
 
 
-def headline(document: AgreementDocument) -> str:
-    """The figure that is asked for first."""
-    figure = document["judge_with_people"]["with_ties"]
-    share = f"{percent(figure['agreement'])} [{interval_text(figure['interval'])}]"
-    return f"the judge says what people say on {share} of their votes"
+def glance(document: AgreementDocument) -> Glance:
+    """Whether the judge says what people say as often as they say the same as one another."""
+    judge, figure = document["judge"], document["judge_with_people"]["with_ties"]
+    if figure["agreement"] is None:
+        return Glance("unknown", f"unknown: no vote is on what {judge} has an outcome for", "n 0")
+    there, people = document["judge_there"]["with_ties"], document["people"]["with_ties"]
+    asked = f"{figure['n']:,} votes on {figure['n_questions']:,} questions"
+    told = f"{judge} says what people say on {_share(figure).text} of {asked}, ties too"
+    state, verdict = _beside_people(judge, figure, there, people)
+    because = [] if people["agreement"] is None else [_ceiling(there, people)]
+    return Glance(state, verdict, told, tuple(because), (_bar(document),))
+
+
+def _beside_people(
+    judge: str, figure: AgreedRow, there: AgreedRow, people: AgreedRow
+) -> tuple[State, str]:
+    """By intervals that do not meet: where they do, nothing is said of a difference."""
+    if people["interval"] is None or there["interval"] is None:
+        return "measured", f"{judge} agrees with people on {percent(figure['agreement'])} of votes"
+    (low, high), (least, most) = there["interval"], people["interval"]
+    if low > most or high < least:
+        how = "more" if low > most else "less"
+        return "better", f"{judge} agrees with people {how} often than they do with each other"
+    return "undecided", (
+        f"undecided whether {judge} agrees with people as often as they do with each other: "
+        "how many votes it needs is not known"
+    )
+
+
+def _ceiling(there: AgreedRow, people: AgreedRow) -> str:
+    return (
+        f"where a turn has several voters: the judge {_share(there).text} of {there['n']:,} votes, "
+        f"people with each other {_share(people).text} of {people['n']:,} pairs"
+    )
+
+
+def _bar(document: AgreementDocument) -> Bar:
+    """Votes on which the judge says the same, one of both says tie, or they say the opposite."""
+    found = document["confusion"]
+    same = found["a"]["a"] + found["tie"]["tie"] + found["b"]["b"]
+    opposite = found["a"]["b"] + found["b"]["a"]
+    tied = document["n_votes"] - same - opposite
+    text = f"votes: {same:,} the same, {tied:,} a tie on one side, {opposite:,} the opposite"
+    return Bar(f"the same {same:,}", (same, tied, opposite), f"{opposite:,} the opposite", text)
 
 
 def _part(about: str, unit: str, rows: list[Row]) -> list[Block]:

@@ -8,6 +8,7 @@ Every kind of result makes one, in its own module, and every form and page begin
 | no difference found | not significant, and the 95% interval lies close to no difference       |
 | undecided           | anything else; with the number needed, or that it is not known          |
 | unknown             | nothing was judged, or no judgment has a verdict                        |
+| measured            | there is nothing to compare it with                                     |
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Literal
 
 from sami_eval.report.table import Bar, Bars, Block, Lines
 
-State = Literal["better", "no difference found", "undecided", "unknown"]
+State = Literal["better", "no difference found", "undecided", "unknown", "measured"]
 
 
 @dataclass(frozen=True, slots=True)

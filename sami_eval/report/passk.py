@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from sami_eval.data import unanswered
 from sami_eval.data.unanswered import answers_of
-from sami_eval.report import cell, figures, stopping
+from sami_eval.report import cell, stopping
 from sami_eval.report.every_run import answer_facts, ending, unseen
+from sami_eval.report.glance import blocks
 from sami_eval.report.passk_curve import curve
+from sami_eval.report.passk_glance import glance, pairs
 from sami_eval.report.table import (
-    Block,
     Cell,
     Column,
     Facts,
@@ -29,7 +30,6 @@ from sami_eval.stats.passk import pass_at_k
 
 if TYPE_CHECKING:
     from sami_eval.experiment.passk_document import (
-        DifferenceRow,
         EstimateRow,
         PasskContender,
         PasskDocument,
@@ -41,15 +41,16 @@ SAME_SAMPLES = 0.5  # share of problems with identical samples from which a warn
 
 
 def report(document: PasskDocument, verbose: bool = False) -> Report:
-    """The whole result: title, tables, curve, and what they mean in words."""
+    """The whole result: its verdict, title, tables, curve, and what they mean in words."""
     heads = [
         Lines((title(document),), "bold", exported=True),
         Lines((settings(document),), exported=True),
     ]
-    paragraphs: list[list[Block]] = [[*heads, said(*warnings(document), style="bold red")]]
+    paragraphs = [blocks(glance(document))]
+    paragraphs += [[*heads, said(*warnings(document), style="bold red")]]
     paragraphs += [[table] for table in tables(document)]
     paragraphs += [[Lines((curve(document),), drawn=True)]]
-    paragraphs += [[said(*verdicts(document), style="bold"), said(*notes(document))]]
+    paragraphs += [[said(*pairs(document)), said(*notes(document))]]
     if document["settings"]["protocol"] == "paper":
         paragraphs += [[said(AS_IN_THE_PAPER), _as_in_the_paper(document)]]
         paragraphs += [[said(*(f"· {flaw}" for flaw in paper_flaws(document)))]]
@@ -160,44 +161,6 @@ def differences_table(document: PasskDocument) -> Table:
         plot=Plot("less – equal – more", 2, 3, start=-reach, end=reach, named=2),
         name="paired differences",
     )
-
-
-def verdicts(document: PasskDocument) -> list[str]:
-    """For every pair who solves more, at which k, or how many problems would tell."""
-    pairs: dict[tuple[str, str], list[DifferenceRow]] = {}
-    for row in document["differences"]:
-        pairs.setdefault((row["a"], row["b"]), []).append(row)
-    return [_verdict(rows) for rows in pairs.values()]
-
-
-def _verdict(rows: list[DifferenceRow]) -> str:
-    a, b = rows[0]["a"], rows[0]["b"]
-    if "stopping" in rows[0] and rows[0]["stopping"]["main"]:
-        (row,) = rows
-        verb = "solves more" if row["value"] > 0 else "solves fewer"
-        clause = f"{verb} at {_clause(row)}, " if row["significant"] else ""
-        return f"{a} against {b}: {clause}{stopping.why(row['stopping'], 'problems')}"
-    told = []
-    for verb, sign in (("solves more", 1), ("solves fewer", -1)):
-        found = [_clause(row) for row in rows if row["significant"] and sign * row["value"] > 0]
-        told += [f"{verb} at {', '.join(found)}"] if found else []
-    open_ones = [row for row in rows if not row["significant"]]
-    if open_ones:
-        ks = ", ".join(str(row["k"]) for row in open_ones)
-        first = open_ones[0]
-        text = f"no difference found at k = {ks}"
-        if first["problems_needed"] is not None:
-            text += (
-                f" (pass@{first['k']}: {figures.points(first['value'])} points would need about "
-                f"{first['problems_needed']:,} problems)"
-            )
-        told.append(text)
-    return f"{a} against {b}: {'; '.join(told)}"
-
-
-def _clause(row: DifferenceRow) -> str:
-    points, chance = figures.points(row["value"]), figures.p_text(row["p_adjusted"])
-    return f"k = {row['k']} ({points} points, {chance})"
 
 
 def notes(document: PasskDocument) -> Iterator[str]:

@@ -8,9 +8,10 @@ from typing import Any
 
 from sami_eval.core.types import Prompt
 from sami_eval.experiment.passk_document import PasskContender, PasskDocument
-from sami_eval.report import cell, passk, plots
+from sami_eval.report import passk, plots
 from sami_eval.report.every_run import EMBEDDED
 from sami_eval.report.html import Frame, chosen, made_by, page, took
+from sami_eval.report.passk_glance import glance, pairs
 
 MOST_PROBLEMS = 60  # to read in the page; `--csv` has all of them
 MOST_CHARACTERS = 4000  # of a sample shown
@@ -49,21 +50,15 @@ def passk_page(run: PasskRun) -> str:
 
 
 def _frame(document: PasskDocument) -> Frame:
-    verdicts = passk.verdicts(document)
+    found = glance(document)
     return Frame(
         passk.title(document),
-        verdicts[0] if verdicts else _alone(document),
-        verdicts[1:],
+        found.verdict,
+        [found.figure, *found.because, *pairs(document)],
         EMBEDDED if document["embedded"] else "",
         document["command"] or "from Python",
         list(_provenance(document)),
     )
-
-
-def _alone(document: PasskDocument) -> str:
-    row, k = document["contenders"][0], str(document["ks"][0])
-    found = row["pass_at_k"][k]
-    return f"{row['name']} solves {cell.both(found['value'], found['interval']).text} at k = {k}"
 
 
 def _lines(document: PasskDocument) -> Iterator[plots.Line]:

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 def agreement_page(document: AgreementDocument) -> str:
     """A judge beside people."""
-    title, headline = agreement.title(document), agreement.headline(document)
+    title, found = agreement.title(document), agreement.glance(document)
     source, votes = document["source"], document["votes"]
     command = shlex.join(["sami-eval", "agreement", source, "--votes", votes])
     provenance = [("judge", source), ("votes", votes)]
-    frame = Frame(title, headline, (), "", command, provenance)
-    return _page(agreement.report(document), frame)
+    frame = Frame(title, found.verdict, (found.figure, *found.because), "", command, provenance)
+    return _page(agreement.report(document)[2:], frame)
 
 
 def reproduction_page(document: Reproduction) -> str:
@@ -33,11 +33,11 @@ def reproduction_page(document: Reproduction) -> str:
     made_of = {"folder": document["folder"], "base": document["base"]}
     made_of |= {"seed": str(document["seed"]), "sami-eval and packages": packages}
     frame = Frame(title, document["about"], (), "", command, list(made_of.items()))
-    return _page(reproduction.report(document, verbose=True), frame)
+    return _page(reproduction.report(document, verbose=True)[1:], frame)
 
 
-def _page(report: Report, frame: Frame) -> str:
-    _, *paragraphs = report  # the first is the frame's
+def _page(paragraphs: Report, frame: Frame) -> str:
+    """paragraphs: those that the frame does not say."""
     named = any(_is_name(block) for paragraph in paragraphs for block in paragraph)
     parts = [list(_parts(paragraph, 3 if named else 2)) for paragraph in paragraphs]
     return page(frame, "report.html.jinja", {"paragraphs": parts})
@@ -55,4 +55,4 @@ def _parts(paragraph: Sequence[Block], level: int) -> Iterator[tuple[str, Block]
         elif isinstance(block, Lines) and isinstance(below, Table):
             yield f"h{level}", block
         else:
-            yield {Lines: "p", Facts: "facts", Table: "table"}[type(block)], block
+            yield {Facts: "facts", Table: "table"}.get(type(block), "p"), block

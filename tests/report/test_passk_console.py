@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import random
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,8 +23,9 @@ from sami_eval.experiment.samples import any_of_k, attempts, figures, paired
 from sami_eval.report.formats.console import render
 from sami_eval.report.formats.latex import latex
 from sami_eval.report.formats.markdown import markdown
-from sami_eval.report.passk import differences_table, figures_table, report, verdicts
+from sami_eval.report.passk import differences_table, figures_table, report
 from sami_eval.report.passk_curve import curve
+from sami_eval.report.passk_glance import glance
 
 GOLDEN = Path(__file__).with_name("golden")
 LONG = "meta-llama--Llama-3.1-8B/sft+sami+dpo@12"
@@ -122,15 +124,17 @@ def test_every_table_states_what_the_figures_depend_on() -> None:
 
 
 def test_the_winner_is_named_with_points_and_p() -> None:
-    (line,) = verdicts(PAIR)
-    assert line.startswith("sft+sami against sft: solves more at k = 1 (+")
-    assert "p < .001" in line
+    found = glance(PAIR)
+    assert found.verdict == "sft+sami solves more than sft at k = 1"
+    assert "pass@1, the smallest asked for, over 40 problems" in found.figure
+    assert "after Holm over 3 differences, p < .001" in found.because[0]
+    assert found.because[1].startswith("the other k: solves more at k = 4 (+")
 
 
 def test_no_difference_says_how_many_problems_would_tell() -> None:
-    (line,) = verdicts(document({"a": 1.0, "b": 1.05}))
-    assert "no difference found at k = 1, 4, 8" in line
-    assert "would need about" in line
+    found = glance(document({"a": 1.0, "b": 1.05}))
+    assert re.match("undecided between a and b at k = 1: needs about [0-9,]+ ", found.verdict)
+    assert found.because[-1] == "the other k: not significant at k = 4, 8"
 
 
 def test_exports_hold_the_documents_figures() -> None:

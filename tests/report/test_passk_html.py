@@ -12,6 +12,7 @@ from sami_eval import cli
 from sami_eval.core.types import Prompt
 from sami_eval.experiment.passk_document import KIND, PasskDocument, read_passk
 from sami_eval.report import passk
+from sami_eval.report.passk_glance import glance
 from sami_eval.report.passk_page import MOST_PROBLEMS, PasskRun
 from sami_eval.report.passk_page import passk_page as page
 from tests.documents import cells
@@ -38,10 +39,11 @@ def document(folder: Path) -> PasskDocument:
 def test_every_figure_of_the_tables_is_in_the_page(folder: Path) -> None:
     words = Seen((folder / "report.html").read_text(encoding="utf-8")).words()
     found = document(folder)
+    told = glance(found)
     for table in passk.tables(found):
         for cell in cells(table):
             assert cell in words
-    for line in [*passk.verdicts(found), passk.settings(found)]:
+    for line in [told.verdict, told.figure, *told.because, passk.settings(found)]:
         assert " ".join(line.split()) in words
 
 
