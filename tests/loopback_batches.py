@@ -269,10 +269,14 @@ class _Handler(BaseHTTPRequestHandler):
         if messages:
             return False, {"custom_id": key, "result": self._result(fate, row["body"])}
         if fate == "answered":
-            said = reply_text(row["body"]["messages"], self.batches.behaviour)
-            text = completion(self.batches.says.get(job.number, said))
-            response = {"status_code": 200, "request_id": "r", "body": json.loads(text)}
-            return False, {"id": "x", "custom_id": key, "response": response, "error": None}
+            status, text = self._said(job, row["body"])
+            response = {"status_code": status, "request_id": "r", "body": json.loads(text)}
+            return status != 200, {
+                "id": "x",
+                "custom_id": key,
+                "response": response,
+                "error": None,
+            }
         if fate.startswith("status "):
             status, _, words = fate.removeprefix("status ").partition(" ")
             body = {"error": {"message": words or "refused", "type": "x", "code": None}}
@@ -280,6 +284,14 @@ class _Handler(BaseHTTPRequestHandler):
             return True, {"id": "x", "custom_id": key, "response": response, "error": None}
         error = {"code": f"batch_{fate}", "message": f"This request was {fate}."}
         return True, {"id": "x", "custom_id": key, "response": None, "error": error}
+
+    def _said(self, job: Job, body: dict[str, Any]) -> tuple[int, bytes]:
+        """By the behaviour's script where it has one."""
+        behaviour = self.batches.behaviour
+        if behaviour.script is not None and (answer := behaviour.script(body)) is not None:
+            return answer[0], answer[2]
+        said = reply_text(body["messages"], behaviour)
+        return 200, completion(self.batches.says.get(job.number, said))
 
     def _result(self, fate: Fate, body: Mapping[str, Any]) -> Any:
         if fate == "answered":

@@ -165,13 +165,12 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
     for seat in seats:
         if seat.at is not None:
             check_server(seat.at, client)
-    stops = announced(len(asked), settings.seed, "questions") if settings.until_decided else None
     check_batch([*named, *(seat.at for seat in seats if seat.at is not None)], client)
     said = (
         standing.difference(named, client.base_url),
         wrong_references(asked, judge, wrong),
         _grades(judge, settings.rule),
-        stops,
+        announced(len(asked), settings, "questions"),
     )
     return ComparePlan(
         settings,

@@ -134,7 +134,7 @@ def make_plan(settings: PasskSettings, config: Config, purse: Purse | None = Non
     source, split = _source(settings, embedded)
     found = gsm8k.read_problems(settings.prompts or source, split, settings.cluster)
     problems = gsm8k.limited(found, settings.limit)
-    stops = announced(len(problems), settings.seed, "problems") if settings.until_decided else None
+    stops = announced(len(problems), settings, "problems")
     return PasskPlan(
         settings,
         config,

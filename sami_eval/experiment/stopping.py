@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, Protocol, TypedDict
 
 from sami_eval.core.types import Estimate, Outcome
 
@@ -104,15 +104,40 @@ def allowed(scores: Given, n: int, most: int) -> Estimate:
     return Estimate(float(found.sums.sum() / found.counts.sum()), rates_allowed(found, rule_of(n)))
 
 
-def announced(n: int, seed: int, noun: str) -> str:
-    """The rule, before the first question."""
+class Stops(Protocol):
+    """What a command was asked of stopping, as far as the rule says it."""
+
+    @property
+    def until_decided(self) -> bool:
+        """Whether it stops."""
+
+    @property
+    def seed(self) -> int:
+        """Of the order."""
+
+    @property
+    def batch(self) -> bool:
+        """Whether servers are asked by batch jobs."""
+
+    @property
+    def batch_file(self) -> bool:
+        """Whether those are files that a person runs."""
+
+
+def announced(n: int, settings: Stops, noun: str) -> str | None:
+    """The rule, before the first question; None for a run that does not stop."""
     from sami_eval.stats.sequential import rule_of
 
+    if not settings.until_decided:
+        return None
     rule = rule_of(n)
+    in_jobs = settings.batch or settings.batch_file
     return (
         f"until decided: looked at after every {rule.block} of {n} {noun}, in an order by seed "
-        f"{seed}; an e-value of {1 / rule.alpha:g} decides, a chance below {rule.hopeless:.0%} "
-        "gives up"
+        f"{settings.seed}; an e-value of {1 / rule.alpha:g} decides, a chance below "
+        f"{rule.hopeless:.0%} gives up"
+        + f"; batch jobs go block by block, up to {len(rule.looks)} one after another"
+        * in_jobs
     )
 
 

@@ -105,11 +105,12 @@ class Adapted(Exception):
     """The request is phrased anew: without what the server does not take, or with more room.
 
     usage: what the attempt took all the same; None where the server does not say.
+    room: for thoughts; False: the conversation leaves none.
     """
 
-    def __init__(self, usage: Usage | None = _NOTHING) -> None:
+    def __init__(self, usage: Usage | None = _NOTHING, room: bool = True) -> None:
         super().__init__()
-        self.usage = usage
+        self.usage, self.room = usage, room
 
 
 def is_flex(model: Model) -> bool:

@@ -87,11 +87,6 @@ def complete_all(
     run_to_end(exchange)
 
 
-def _given_room(request: Request, reply: Reply) -> bool:
-    """Whether a request had room for thoughts that nobody has asked for."""
-    return request.model.thoughts is None and dialect.room(request, reply.left_out) > 0
-
-
 def send_ahead(requests: Sequence[Request], settings: ClientSettings, progress: Progress) -> None:
     """Hand in batch jobs for all that `complete_all` is about to be asked for part by part.
 
@@ -232,7 +227,11 @@ class _Exchange:
                 continue
             if reply is not None:
                 self.failed_in_a_row = 0
-            if reply is None or reply.failure != TOO_LONG or not _given_room(request, reply):
+            if (
+                reply is None
+                or reply.failure != TOO_LONG
+                or not dialect.was_given_room(request, reply.left_out)
+            ):
                 return reply
             request = replace(request, room=0)  # thoughts and answer must do with less
 

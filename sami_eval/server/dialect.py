@@ -78,6 +78,16 @@ def room(request: Request, adapted: Iterable[str] = ()) -> int:
     return max(learned, default=0) if request.room else 0
 
 
+def was_given_room(request: Request, adapted: Iterable[str]) -> bool:
+    """Whether a request had room for thoughts that nobody has asked for."""
+    return request.model.thoughts is None and room(request, adapted) > 0
+
+
+def without_room(adapted: Iterable[str]) -> frozenset[str]:
+    """Adaptations without the room that a server's model was found to need."""
+    return frozenset(one for one in adapted if not one.startswith(THINKS))
+
+
 def with_room(request: Request, adapted: Iterable[str]) -> Request:
     """The request as it is paid for: with the room that it has only been found to need."""
     if request.model.thoughts is not None:

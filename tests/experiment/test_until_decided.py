@@ -21,9 +21,10 @@ from sami_eval.experiment.settings import CompareSettings
 from sami_eval.experiment.stopping import Stopping, in_order
 from sami_eval.generate.contenders import Contender
 from sami_eval.stats.sequential import Points, follow, rule_of
+from tests.loopback_batches import LoopbackBatches
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
 from tests.processes import at_least, count, finish, kill_when
-from tests.records import vote, write_rows
+from tests.records import vote, write_records, write_rows
 
 JUDGE = """\
 def compare(prompt, turn, a, b):
@@ -245,6 +246,27 @@ def test_only_the_questions_that_are_asked_are_answered_and_judged(
         assert row["stopping"]["calls_saved"] == 280  # 70 questions of four
         printed(capsys, asked_of_servers(server.url))
         assert server.n_calls == 8 * 80
+
+
+def test_batch_jobs_go_block_by_block_and_stop_where_calls_would(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_records(folder, 40, one=9, two=1)
+    files = ["compare", "one.jsonl", "two.jsonl", "--prompts", "q.jsonl", "--judge", "quality"]
+    found, said = list[Any](), list[str]()
+    for name, more in (("one", ["--batch"]), ("other", [])):
+        with LoopbackBatches() as server:
+            at = ["--judge-model", f"openai:{name}", "--base-url", server.url]
+            assert cli.run([*files, *at, "--until-decided", "--json", *more]) == 0
+        printed = capsys.readouterr()
+        found.append(json.loads(printed.out)["comparisons"][0]["stopping"])
+        said.append(printed.err)
+        jobs = [len(job.rows) for job in server.jobs]
+        assert jobs == ([40] * (found[0]["asked"] // 10) if more else [])
+    assert found[0] == found[1] | {"cost_saved_usd": None}
+    assert (found[0]["state"], found[0]["asked"]) == ("decided", 10)
+    assert "; batch jobs go block by block, up to 4 one after another" in said[0]
+    assert "batch" not in said[1]
 
 
 def test_judges_of_an_ensemble_are_described_and_not_tested(

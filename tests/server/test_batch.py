@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
+from tests.judge.test_thinking_judge import LONG, SECRET, thinker
 from tests.loopback_batches import Job, LoopbackBatches
-from tests.loopback_judge import Behaviour, draw
+from tests.loopback_judge import Answer, Behaviour, completion, draw, reply_text
 from tests.processes import start
 from tests.records import write_records
 
@@ -411,6 +412,48 @@ def test_a_dry_run_says_which_price_is_missing(
     assert f"the price of `loopback`: {lacking}" in said(calls, "--batch", "--max-cost", "1")
     assert "cost at most $" in said(calls, "--dry-run")
     assert 'sami-eval.toml has no [prices."loopback"]' in said("", "--batch", "--dry-run")
+
+
+def test_a_judge_that_thinks_gets_room_in_its_next_job(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LoopbackBatches(thinker("reasoning_content")) as server:
+        assert judged(server, "--batch", "--out", "run") == 0
+        # All of the first job is cut; the second has room, and the next run knows.
+        rooms = [{row["body"]["max_tokens"] for row in job.rows} for job in server.jobs]
+        assert rooms == [{2048}, {2048 + 8192}]
+        document = json.loads(capsys.readouterr().out)
+        assert judged(server, "--batch", "--repeats", "2") == 0
+        assert {row["body"]["max_tokens"] for row in server.jobs[2].rows} == {2048 + 8192}
+        assert len(server.jobs) == 3
+    assert document["comparisons"][0]["win_rate"] == 1
+    # Of the cut ones the tokens are paid, too, at half of 2 and 10 USD a million.
+    written = N_CALLS * (2048 + LONG + 20)
+    assert document["cost_usd"] == pytest.approx((2 * N_CALLS * 100 * 1 + written * 5) / 1e6)
+    verdicts = [json.loads(line) for line in Path("run/verdicts.jsonl").read_text().splitlines()]
+    assert {one["thoughts"] for one in verdicts} == {SECRET}
+    assert not any(SECRET in one["text"] for one in verdicts)
+
+
+def test_a_context_without_place_for_room_is_asked_without_in_a_job_too(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def script(body: dict[str, Any]) -> Answer:
+        if body["max_tokens"] > 4096:
+            words = b'{"error": {"message": "This model\'s maximum context length is 4096 tokens"}}'
+            return 400, {}, words
+        if not server.jobs[1:]:
+            return 200, {}, completion("", "length", reasoning=SECRET)
+        return 200, {}, completion(reply_text(body["messages"], Behaviour()), reasoning=SECRET)
+
+    with LoopbackBatches(Behaviour(script=script)) as server:
+        assert judged(server, "--batch") == 0
+        rooms = [{row["body"]["max_tokens"] for row in job.rows} for job in server.jobs]
+        assert rooms == [{2048}, {2048 + 8192}, {2048}]
+        found = json.loads(capsys.readouterr().out)["comparisons"][0]
+        assert (found["win_rate"], found["too_long"]) == (1, 0)
+        assert judged(server, "--batch") == 0
+        assert len(server.jobs) == 3
 
 
 def killed_at(

@@ -9,7 +9,7 @@ from sami_eval.core.calls import Reply, Request
 from sami_eval.core.types import Usage
 from sami_eval.ledger.jobs import Job
 from sami_eval.server import dialect, refusals, wire
-from sami_eval.server.attempt import Connections, Temporary
+from sami_eval.server.attempt import Adapted, Connections, Temporary
 from sami_eval.server.batch.vendor import Row
 from sami_eval.server.endpoint import masked
 from sami_eval.server.refusals import Place
@@ -43,4 +43,6 @@ def reply_of(
     body = dialect.body(request, left_out)
     at = Place(address.shown(job.url), job.key_variable, job.model)
     reply = reading.read_refusal(refusal, headers, request.model, at, body, left_out)
+    if reply.failure == refusals.TOO_LONG and dialect.was_given_room(request, asked_so):
+        raise Adapted(room=False)
     return replace(reply, left_out=asked_so), Usage()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from sami_eval.core import address
 from sami_eval.core.calls import Reply, Request
@@ -128,21 +129,28 @@ class Asking:
             if not self.open[name]:
                 self._settle(name, Usage())
                 del self.open[name]
-        by_model: dict[Model, list[str]] = {}
+        alike: dict[tuple[Model, frozenset[str]], list[str]] = {}
         for name in self.open:
             if name not in held:
-                by_model.setdefault(self.request[name].model, []).append(name)
-        for model, names in by_model.items():
-            for lines in self._chunks(model, names):
+                alike.setdefault(self._asked_as(name), []).append(name)
+        for (model, adapted), names in alike.items():
+            for lines in self._chunks(model, adapted, names):
                 if self.most is not None and self.jobs:
                     return  # the vendor's queue has room for one at a time
                 if reserving and not (lines := self._afforded(lines, len(names))):
                     return
-                self.tries.update(await self.handing.begin(model, lines, self._dialect(model)))
+                self.tries.update(await self.handing.begin(model, lines, adapted))
 
-    def _chunks(self, model: Model, names: Sequence[str]) -> Iterator[dict[str, str]]:
+    def _asked_as(self, name: str) -> tuple[Model, frozenset[str]]:
+        """Who is asked, and how: what those of one job share."""
+        request = self.request[name]
+        adapted = self._dialect(request.model)
+        return request.model, adapted if request.room else dialect.without_room(adapted)
+
+    def _chunks(
+        self, model: Model, adapted: frozenset[str], names: Sequence[str]
+    ) -> Iterator[dict[str, str]]:
         """Lines by request, as many as one job of the vendor's takes."""
-        adapted = self._dialect(model)
         vendor = self.flight.vendor_of(self.handing.job(model, adapted))
         most = min(self.most or vendor.most_requests, vendor.most_requests)
         lines: dict[str, str] = {}
@@ -241,6 +249,8 @@ class Asking:
             except Adapted as asked:
                 self._settle(name, asked.usage)
                 self.tries[name] -= 1  # it was not asked as its server wants to be
+                if not asked.room:
+                    self.request[name] = replace(self.request[name], room=0)
                 undone += 1
                 continue
             except Temporary as failure:
