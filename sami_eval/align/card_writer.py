@@ -98,13 +98,14 @@ def _what(options: Mapping[str, Any]) -> str:
 
 
 def _preset(known: Mapping[str, Any]) -> str:
-    """Which preset, and what in it is no figure of the paper's."""
-    name = known.get("asked", {}).get("preset")
+    """Which preset, and what in it and in the method is no figure of a paper's."""
+    name, note = known.get("asked", {}).get("preset"), known.get("note")
+    said = f"\n- {known['chain'][-1]}: {note}" if note else ""
     if name is None:
-        return ""
+        return said
     if not name.startswith("paper-"):
-        return f"; preset {name}"
-    return f"""; preset {name}
+        return f"; preset {name}{said}"
+    return f"""; preset {name}{said}
 - of the paper: full fine-tune, AdamW, constant rate, 64 accumulated batches, clipping at 0.4, one
   epoch, no KL; our choice, since only its authors' logs know: contrasts a batch, warmup, weight
   decay, length limit, the rates of SFT and DPO, DPO's beta"""

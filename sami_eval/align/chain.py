@@ -21,6 +21,7 @@ from sami_eval.core import memory
 from sami_eval.core.config import Config
 from sami_eval.core.errors import UsageError
 from sami_eval.core.progress import Progress, silent
+from sami_eval.core.source import constant
 from sami_eval.core.types import Contrast, Model
 from sami_eval.data.contrasts import contrasts_hash
 from sami_eval.generate import card, peft_folder, recipes
@@ -290,6 +291,7 @@ def _fit(
         "start": start.adapter and card.weights_hash(Path(start.adapter)),
         "earlier_prompts": sorted(card.prompts_seen(start) or ()),
         "asked": dataclasses.asdict(training.asked),
+        "note": constant(training.file, "NOTE"),
         **training.facts,
     }
     progress = setup.progress if launch.is_main() else silent()

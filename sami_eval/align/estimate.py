@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,13 @@ GIB = 2**30
 # Activations a token and layer in units of the hidden size: all of them, or at checkpoints alone.
 STORED, RECOMPUTED = 34, 1
 ADAM_BYTES = 8 + 4  # two fp32 moments and an fp32 gradient for each trained weight
+# How often the rows of a contrast of n hold each of its prompts and responses, by a method that
+# keeps a frozen reference: n (n - 1) pairs of two rows, n pairs, n * n single rows.
+PREFERENCES: dict[str, Callable[[int], int]] = {
+    "dpo": lambda n: 2 * (n - 1),
+    "mipo": lambda n: 2,
+    "kto": lambda n: n,
+}
 WEIGHT_BYTES = {"fp32": 4.0, "bf16": 2.0, "nf4": 0.55}
 
 
@@ -71,9 +78,9 @@ def estimate(
     trained = n_all if options.full else n_lora
     kind = "nf4" if options.qlora else "bf16" if gpu and not options.full else "fp32"
     fixed = n_all * WEIGHT_BYTES[kind] + trained * ADAM_BYTES + n_lora * 4 * (not options.full)
-    if options.full and (method == "dpo" or (method == "sami" and options.kl > 0)):
+    if options.full and (method in PREFERENCES or (method == "sami" and options.kl > 0)):
         fixed += n_all * WEIGHT_BYTES[kind]  # the frozen reference is a second network
-    used = _used(method, encoded, options)
+    used = _used(encoded, options)
     rows = sorted((_rows(method, one, options) for one in used), reverse=True)
     most = sum(rows[: options.batch_size])
     return TrainingCost(
@@ -90,11 +97,11 @@ def estimate(
     )
 
 
-def _used(method: str, encoded: Sequence[Encoded], options: Options) -> Sequence[Encoded]:
+def _used(encoded: Sequence[Encoded], options: Options) -> Sequence[Encoded]:
     """The contrasts that are trained on."""
-    if method != "sami":
+    if not options.held_out:
         return encoded
-    from sami_eval.align.methods.sami import split
+    from sami_eval.align.matrix import split
 
     return split(encoded, options)[0]
 
@@ -121,8 +128,8 @@ def _rows(method: str, one: Encoded, options: Options) -> int:
         return sum(len(prompt) + len(response) for prompt, response in _own(method, one, options))
     n, prompts = len(one.prompts), sum(map(len, one.prompts))
     responses = sum(map(len, one.responses))
-    if method == "dpo":  # n (n - 1) pairs of two rows
-        return 2 * (n - 1) * (prompts + responses)
+    if method in PREFERENCES:
+        return PREFERENCES[method](n) * (prompts + responses)
     # One row a constitution, as in a method of the user's own; a prompt's last token stands at the
     # head of each response in place of the response's last.
     return prompts - n + n * responses

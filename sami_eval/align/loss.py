@@ -1,4 +1,4 @@
-"""SAMI's loss and what is read off a contrast matrix. Pure functions of tensors."""
+"""The losses of a contrast matrix, and what is read off it. Pure functions of tensors."""
 
 from __future__ import annotations
 
@@ -36,6 +36,44 @@ def sami_loss(logps: Tensor) -> Tensor:
 def information_bound(logps: Tensor) -> Tensor:
     """Lower bound, in nats, of the mutual information of constitutions and responses."""
     return math.log(logps.shape[-1]) - sami_loss(logps)
+
+
+def simpo_loss(logps: Tensor, beta: float, gamma: float) -> Tensor:
+    """SimPO's loss, the mean over all (own, other) pairs (arXiv 2405.14734, equation 6).
+
+    logps: (N, N) or (B, N, N), mean token log-probabilities in nats. beta: their weight.
+    gamma: by how much an own response has to win, in units of beta times nats.
+    Returns a scalar > 0 in nats; log(1 + exp(gamma)) when all entries are equal.
+    """
+    own, other = _pairs(_square(logps))
+    return -functional.logsigmoid(beta * (own - other) - gamma).mean()
+
+
+def orpo_loss(logps: Tensor, weight: float) -> Tensor:
+    """ORPO's loss, the mean over all (own, other) pairs (arXiv 2403.07691, equations 4, 6 and 7).
+
+    logps: as in simpo_loss; a response's likelihood is the exponential of that mean.
+    weight: of the odds ratio, lambda. Returns a scalar > 0 in nats.
+    """
+    own, other = _pairs(_square(logps))
+    ratio = (own - other) - (_log_of_rest(own) - _log_of_rest(other))
+    return (-own - weight * functional.logsigmoid(ratio)).mean()
+
+
+def _pairs(square: Tensor) -> tuple[Tensor, Tensor]:
+    """(own, other) log-probabilities of every constitution's own and every other response."""
+    n = square.shape[-1]
+    others = ~torch.eye(n, dtype=torch.bool, device=square.device)
+    other = square[:, others]
+    own = square.diagonal(dim1=1, dim2=2).repeat_interleave(n - 1, dim=1)
+    return own, other
+
+
+def _log_of_rest(logps: Tensor) -> Tensor:
+    """log(1 - exp(logps)), exact near both ends; a likelihood of 1 counts as one just below."""
+    below = logps.clamp(max=-1e-6)
+    near = (-torch.expm1(below)).log()
+    return torch.where(below > -math.log(2), near, torch.log1p(-below.exp()))
 
 
 def accuracy(logps: Tensor) -> tuple[Tensor, Tensor]:

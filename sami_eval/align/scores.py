@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +32,7 @@ class TokenScores:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What SAMI minimises on a batch, and what it is made of.
+    """What is minimised on a batch, and what it is made of.
 
     total: a scalar in nats. matrix: (B, N, N) log-probabilities.
     kl: mean KL divergence a token of own responses; fall: mean log-probability that the tokens of
@@ -45,16 +46,21 @@ class Objective:
 
 
 def objective(
-    model: Any, batch: Batch, reference: Tensor | None, options: Options, fused: bool
+    model: Any,
+    batch: Batch,
+    reference: Tensor | None,
+    options: Options,
+    fused: bool,
+    of: Callable[[Tensor], Tensor] = loss.sami_loss,
 ) -> Objective:
-    """SAMI's loss plus `options.kl` times the KL divergence from the reference."""
+    """A loss of contrast matrices plus `options.kl` times the KL divergence from the reference."""
     found = score(model, batch, reference, fused)
     n, n_contrasts = batch.n, len(batch.prompt_ids)
     cells = loss.by_cell(
         found.logps, batch.cells, n_contrasts * n * n, mean=options.length_normalize
     )
     matrix = cells.view(n_contrasts, n, n)
-    total = loss.sami_loss(matrix)
+    total = of(matrix)
     if reference is None:
         return Objective(total, matrix)
     own = batch.cells[: batch.n_own] // n

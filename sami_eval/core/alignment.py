@@ -208,8 +208,8 @@ class Options:
     train_eos: the end of a response is trained too, so that the model learns to stop.
     max_length: longer contrasts, and those longer than the base's context, are left out, counted.
     loss: of a method that has several (generate/losses.py); part of the recipe's name.
-    max_fall: SAMI stops once the log-probability of own responses has fallen by this many nats a
-        token below the reference: the sign of collapse.
+    max_fall: all but SFT stop once the log-probability of own responses has fallen by this many
+        nats a token below the reference: the sign of collapse.
     prefix_sharing: SAMI reads a prompt once for all responses under it; "on" refuses to train where
         that is not exact.
     checkpointing: recompute activations instead of storing them.
@@ -234,7 +234,10 @@ class Options:
     targets: Annotated[
         str, Flag("all-linear, or module names with commas.", Group.LORA, value="NAMES")
     ] = "all-linear"
-    beta: Annotated[NotNegative, Flag("DPO's weight of the reference.", Group.METHOD)] = 0.1
+    beta: Annotated[
+        NotNegative,
+        Flag("DPO's, KTO's, MIPO's weight of the reference; SimPO's, ORPO's own.", Group.METHOD),
+    ] = 0.1
     kl: Annotated[
         NotNegative,
         Flag("SAMI's weight of the KL divergence, per response token.", Group.METHOD),

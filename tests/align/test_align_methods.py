@@ -13,7 +13,7 @@ import torch
 
 from sami_eval.align import loss, training
 from sami_eval.align.collate import collate, encode
-from sami_eval.align.methods.sami import split
+from sami_eval.align.matrix import split
 from sami_eval.align.scores import objective
 from sami_eval.core.errors import SamiEvalError, UsageError
 from tests.align_models import (

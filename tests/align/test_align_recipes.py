@@ -8,7 +8,7 @@ import pytest
 
 from sami_eval.align import find_methods, listing, load_method, methods_in
 from sami_eval.core.errors import UsageError
-from sami_eval.generate.recipes import match, parse
+from sami_eval.generate.recipes import BUNDLED, match, parse
 
 METHODS = find_methods(Path("none"))
 
@@ -21,6 +21,7 @@ METHODS = find_methods(Path("none"))
         ("base+sft", ("sft",), "sft"),
         ("sami", ("sft", "sami"), "sft+sami"),
         ("dpo", ("sft", "dpo"), "sft+dpo"),
+        ("kto", ("sft", "kto"), "sft+kto"),
         ("sft+sami", ("sft", "sami"), "sft+sami"),
         ("base+sami", ("sami",), "base+sami"),
         ("base+dpo", ("dpo",), "base+dpo"),
@@ -76,7 +77,7 @@ def test_the_folder_listing_is_the_registry(tmp_path):
     own.mkdir()
     (own / "votes.py").write_text("def train(contrasts, base, options, out, progress): ...\n")
     (own / "_draft.py").write_text("raise SystemExit\n")
-    assert sorted(find_methods(own)) == ["dpo", "sami", "sft", "votes"]
+    assert find_methods(own).keys() == {path.stem for path in BUNDLED.glob("[!_]*.py")} | {"votes"}
     assert find_methods(own)["votes"] == own / "votes.py"
     assert callable(load_method(own / "votes.py").train)
 
@@ -96,10 +97,10 @@ def test_a_users_file_wins_over_ours(tmp_path):
 
 
 def test_a_method_may_be_given_by_its_path(tmp_path):
-    file = tmp_path / "orpo.py"
+    file = tmp_path / "mine.py"
     file.touch()
     spec, known = methods_in(f"base+{file}@3", tmp_path / "none")
-    assert (spec, known["orpo"]) == ("base+orpo@3", file)
+    assert (spec, known["mine"]) == ("base+mine@3", file)
     with pytest.raises(UsageError, match=r"`missing\.py`"):
         methods_in("missing.py")
 

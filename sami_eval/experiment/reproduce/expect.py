@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sami_eval.align.estimate import PREFERENCES
 from sami_eval.align.options import Options
 from sami_eval.core.config import Config, Price
 from sami_eval.data.gsm8k import HUB_ID
@@ -158,8 +159,8 @@ def _row_tokens(method: str, n: int, options: Options, expected: Expected) -> in
     if method == "sft":
         rows = n // 2 if options.positives_only else n  # about half hold no antithesis
         return rows * (prompt + response)
-    if method == "dpo":
-        return 2 * n * (n - 1) * (prompt + response)
+    if method in PREFERENCES:
+        return n * PREFERENCES[method](n) * (prompt + response)
     return n * (prompt + n * response)
 
 
