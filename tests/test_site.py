@@ -8,6 +8,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,18 @@ def test_the_site_builds_without_a_link_that_leads_nowhere(tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     made = {file.stem for file in (tmp_path / "site").glob("*.html")}
     assert {file.stem for file in DOCS.glob("*.md")} | {"commands"} <= made
+
+
+def test_the_image_copies_all_that_the_package_is_built_from() -> None:
+    lines = (ROOT / "Dockerfile").read_text("utf-8").splitlines()
+    copied = {name for line in lines if line.startswith("COPY ") for name in line.split()[1:-1]}
+    kept = (ROOT / ".dockerignore").read_text("utf-8").split("\n*\n")[1].splitlines()
+    assert {line.removeprefix("!") for line in kept if line.startswith("!")} == copied
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    project, wheel = built["project"], built["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = {project["readme"], *project["license-files"], *wheel["packages"]}
+    assert needed | set(wheel["force-include"]) | {"pyproject.toml", "constraints.txt"} == copied
 
 
 def slurm_folder(folder: Path) -> int:
