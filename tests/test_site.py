@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import sqlite3
 import subprocess
 import sys
 import tomllib
@@ -15,17 +14,24 @@ import pytest
 
 from benchmarks import costs
 from sami_eval import embedded
-from sami_eval.ledger.store import Ledger
 from tests import ROOT
 from tests.records import write_rows
 from tools import configuration
 
 DOCS = ROOT / "docs"
 HAS_MKDOCS = importlib.util.find_spec("mkdocs") is not None
-# Fires for a row that is there already, too.
-COUNTED = """
-CREATE TABLE drawn (key TEXT);
-CREATE TRIGGER counted BEFORE INSERT ON completions BEGIN INSERT INTO drawn VALUES (new.key); END;
+# The program, which also writes down each answer that it hands to the ledger.
+COUNTING = """#!{python}
+from sami_eval.cli import main
+from sami_eval.ledger.store import Ledger
+add = Ledger.add_completions
+def counted(ledger, rows):
+    rows = list(rows)
+    with open({drawn!r}, "a") as file:
+        file.writelines(key + "\\n" for key, *_ in rows)
+    add(ledger, rows)
+Ledger.add_completions = counted
+main()
 """
 
 
@@ -78,7 +84,7 @@ def test_the_image_copies_all_that_the_package_is_built_from() -> None:
 
 
 def slurm_folder(folder: Path) -> int:
-    """The script of docs/slurm.md, two pairs that share `base`, and a ledger that counts.
+    """The script of docs/slurm.md, two pairs that share `base`, and a program that counts.
 
     Returns how many answers `base` has to give.
     """
@@ -92,12 +98,9 @@ def slurm_folder(folder: Path) -> int:
         write_rows(folder / f"{name}.jsonl", *rows)
     typed = folder / "bin" / "sami-eval"
     typed.parent.mkdir()
-    typed.write_text(f'#!/bin/sh\nexec {sys.executable} -m sami_eval "$@"\n', encoding="utf-8")
+    text = COUNTING.format(python=sys.executable, drawn=str(folder / "drawn.txt"))
+    typed.write_text(text, encoding="utf-8")
     typed.chmod(0o755)
-    with Ledger(folder / ".sami-eval" / "ledger.db"):
-        pass
-    with sqlite3.connect(folder / ".sami-eval" / "ledger.db") as ledger:
-        ledger.executescript(COUNTED)
     return 4 * len(asked[0].turns)
 
 
@@ -118,6 +121,6 @@ def test_two_tasks_of_the_slurm_script_draw_each_answer_once(tmp_path: Path) -> 
     ]
     said = [task.communicate()[1] for task in tasks]
     assert [task.returncode for task in tasks] == [0, 0], said
-    with sqlite3.connect(tmp_path / ".sami-eval" / "ledger.db") as ledger:
-        assert ledger.execute("SELECT count(*) FROM drawn").fetchone() == (n_answers,)
+    drawn = (tmp_path / "drawn.txt").read_text("utf-8").split()
+    assert len(drawn) == len(set(drawn)) == n_answers
     assert {file.name for file in (tmp_path / "runs").iterdir()} == {"pair-1", "pair-2"}
