@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypedDict
 from sami_eval.core.types import Estimate, Model
 from sami_eval.data.unanswered import AnswersMore
 from sami_eval.experiment.envelope import AskedMore, Kind, Took, asked_row, read
-from sami_eval.experiment.samples import Figures, Paired
+from sami_eval.experiment.samples import STEADY, Figures, Paired
 from sami_eval.experiment.stopping import StoppingRow
 from sami_eval.experiment.tallies import SIGNIFICANT
 
@@ -28,7 +28,10 @@ class EstimateRow(TypedDict):
 
 
 class PasskContender(AnswersMore, AskedMore):
-    """One contender: figures by k (keys are texts), and what stands behind it."""
+    """One contender: figures by k (keys are texts), and what stands behind it.
+
+    pass_hat_k, g_pass_at_k, mg_pass_at_k: of each k above 1; empty in runs of earlier versions.
+    """
 
     name: str
     base: str
@@ -38,6 +41,9 @@ class PasskContender(AnswersMore, AskedMore):
     prompt: str
     pass_at_k: dict[str, EstimateRow]
     maj_at_k: dict[str, EstimateRow]
+    pass_hat_k: dict[str, EstimateRow]
+    g_pass_at_k: dict[str, EstimateRow]
+    mg_pass_at_k: dict[str, EstimateRow]
     curve: list[list[float]]
     no_answer: EstimateRow
     mean_tokens: EstimateRow
@@ -105,6 +111,10 @@ def contender_row(
     trained_on: list[str] | None,
 ) -> PasskContender:
     """One contender in JSON. trained_on: ids of problems; None where that is not known."""
+
+    def at_each(name: str) -> dict[str, EstimateRow]:
+        return {str(k): estimate_row(one) for k, one in found.at_k[name].items()}
+
     return {
         "name": model.name,
         "base": model.named,
@@ -112,8 +122,11 @@ def contender_row(
         "engine": engine,
         "fingerprint": model.fingerprint,
         "prompt": prompt,
-        "pass_at_k": {str(k): estimate_row(one) for k, one in found.pass_at_k.items()},
-        "maj_at_k": {str(k): estimate_row(one) for k, one in found.maj_at_k.items()},
+        "pass_at_k": at_each("pass_at_k"),
+        "maj_at_k": at_each("maj_at_k"),
+        "pass_hat_k": at_each("pass_hat_k"),
+        "g_pass_at_k": at_each("g_pass_at_k"),
+        "mg_pass_at_k": at_each("mg_pass_at_k"),
         "curve": [[k, value] for k, value in found.curve],
         "no_answer": estimate_row(found.no_answer),
         "mean_tokens": estimate_row(found.mean_tokens),
@@ -147,7 +160,9 @@ def difference_row(one: Paired) -> DifferenceRow:
 def _fill(document: dict[str, Any]) -> None:
     document.setdefault("warnings", [])
     for row in document["contenders"]:
-        row.setdefault("trained_on", None)  # runs of earlier versions lack it
+        row.setdefault("trained_on", None)  # runs of earlier versions lack it, and these
+        for name in STEADY:
+            row.setdefault(name, {})
 
 
 KIND: Final = Kind("passk.json", SCHEMA, PasskDocument, _fill)

@@ -19,7 +19,7 @@ from sami_eval.experiment.frame import Parts
 from sami_eval.experiment.passk_document import KIND, DifferenceRow, EstimateRow, PasskContender
 from sami_eval.experiment.passk_plan import PasskPlan
 from sami_eval.experiment.plan import models_of
-from sami_eval.experiment.samples import Attempts, greedy_score
+from sami_eval.experiment.samples import AT_K, Attempts, greedy_score
 from sami_eval.experiment.stopping import (
     FixedRow,
     Stopping,
@@ -196,20 +196,17 @@ def _described(row: PasskContender, of: Sequence[Attempts], n: int) -> PasskCont
         interval = allowed({str(i): (score, 1.0) for i, score in enumerate(scores)}, n, 1).interval
         return {**found, "interval": None if interval is None else list(interval)}
 
-    figures: dict[str, dict[str, EstimateRow]] = {
-        "pass_at_k": {
-            k: again(found, [one.pass_at(int(k)) for one in of])
-            for k, found in row["pass_at_k"].items()
-        },
-        "maj_at_k": {
-            k: again(found, [one.maj_at(int(k)) for one in of])
-            for k, found in row["maj_at_k"].items()
-        },
-    }
+    def at_each(name: str, figures: Mapping[str, EstimateRow]) -> dict[str, EstimateRow]:
+        scores = {k: [AT_K[name](one, int(k)) for one in of] for k in figures}
+        return {k: again(found, scores[k]) for k, found in figures.items()}
+
     greedy = again(row["greedy"], [greedy_score(one) for one in of if one.greedy is not None])
     return {
         **row,
-        "pass_at_k": figures["pass_at_k"],
-        "maj_at_k": figures["maj_at_k"],
+        "pass_at_k": at_each("pass_at_k", row["pass_at_k"]),
+        "maj_at_k": at_each("maj_at_k", row["maj_at_k"]),
+        "pass_hat_k": at_each("pass_hat_k", row["pass_hat_k"]),
+        "g_pass_at_k": at_each("g_pass_at_k", row["g_pass_at_k"]),
+        "mg_pass_at_k": at_each("mg_pass_at_k", row["mg_pass_at_k"]),
         "greedy": greedy,
     }

@@ -1,4 +1,4 @@
-"""Samples of problems to figures: pass@k, maj@k, paired differences.
+"""Samples of problems to figures: pass@k, maj@k and their kin, paired differences.
 
 Pure: `passk.py` has the samples drawn and the figures saved.
 """
@@ -6,7 +6,7 @@ Pure: `passk.py` has the samples drawn and the figures saved.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -16,7 +16,7 @@ from sami_eval.data.gsm8k import Problem
 from sami_eval.data.unanswered import Answer, AnswersRow, answers_row
 from sami_eval.stats.extract import extract_answer
 from sami_eval.stats.intervals import win_rate
-from sami_eval.stats.passk import maj_at_k, pass_at_k
+from sami_eval.stats.passk import g_pass_at_k, maj_at_k, mg_pass_at_k, pass_at_k, pass_hat_k
 from sami_eval.stats.problems import Difference, difference, mean_amount, mean_score
 from sami_eval.stats.tests import holm
 
@@ -54,6 +54,30 @@ class Attempts:
         """Expected credit of the majority among k samples; answers vote by value."""
         return maj_at_k(self.answers, self.problem.gold, k)
 
+    def all_of(self, k: int) -> float:
+        """Unbiased pass^k of this problem."""
+        return pass_hat_k(len(self.answers), self.n_right, k)
+
+    def half_of(self, k: int) -> float:
+        """Unbiased G-Pass@k of this problem, at least half of k samples right."""
+        return g_pass_at_k(len(self.answers), self.n_right, k)
+
+    def from_half_of(self, k: int) -> float:
+        """mG-Pass@k of this problem."""
+        return mg_pass_at_k(len(self.answers), self.n_right, k)
+
+
+# What is found at each k, by its name in a document. How steadily a problem is solved is another
+# question from two samples on: at k = 1 all of these are pass@1, or nothing.
+AT_K: Mapping[str, Callable[[Attempts, int], float]] = {
+    "pass_at_k": Attempts.pass_at,
+    "maj_at_k": Attempts.maj_at,
+    "pass_hat_k": Attempts.all_of,
+    "g_pass_at_k": Attempts.half_of,
+    "mg_pass_at_k": Attempts.from_half_of,
+}
+STEADY = ("pass_hat_k", "g_pass_at_k", "mg_pass_at_k")
+
 
 def attempts(
     problem: Problem, samples: Sequence[Completion], greedy: Completion | None = None
@@ -67,14 +91,14 @@ def attempts(
 class Figures:
     """One contender's figures, each with its 95% interval over problems.
 
-    curve: (k, pass@k) from 1 to all samples, for a plot. greedy: accuracy at temperature 0.
+    at_k: by a name of AT_K and k. curve: (k, pass@k) from 1 to all samples, for a plot.
+    greedy: accuracy at temperature 0.
     mean_tokens: of a sample, where every sample's count is known.
     n_cut: samples cut at the token limit. n_identical: problems whose samples are all one text.
     answers: how many samples there are, the greedy ones too, and what of them is no answer.
     """
 
-    pass_at_k: Mapping[int, Estimate]
-    maj_at_k: Mapping[int, Estimate]
+    at_k: Mapping[str, Mapping[int, Estimate]]
     curve: tuple[tuple[int, float], ...]
     no_answer: Estimate
     mean_tokens: Estimate
@@ -88,8 +112,7 @@ def figures(of: Sequence[Attempts], ks: Sequence[int]) -> Figures:
     """The figures of one contender's attempts at all problems."""
     groups = clusters_of(of)
     return Figures(
-        {k: mean_score([one.pass_at(k) for one in of], groups) for k in ks},
-        {k: mean_score([one.maj_at(k) for one in of], groups) for k in ks},
+        {name: _at_each(of, ks, name, groups) for name in AT_K},
         _curve(of),
         _no_answer(of),
         _mean_tokens(of),
@@ -98,6 +121,13 @@ def figures(of: Sequence[Attempts], ks: Sequence[int]) -> Figures:
         sum(one.identical for one in of),
         answers_row([Answer(one.text, one.thoughts) for one in _completions(of)]),
     )
+
+
+def _at_each(
+    of: Sequence[Attempts], ks: Sequence[int], name: str, groups: Sequence[str] | None
+) -> dict[int, Estimate]:
+    each = [k for k in ks if k > 1 or name not in STEADY]
+    return {k: mean_score([AT_K[name](one, k) for one in of], groups) for k in each}
 
 
 def _completions(of: Sequence[Attempts]) -> Iterator[Completion]:

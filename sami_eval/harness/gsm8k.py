@@ -1,4 +1,4 @@
-"""lm-eval's task `gsm8k_passk`: pass@k and maj@k of GSM8K from n samples a problem.
+"""lm-eval's task `gsm8k_passk`: pass@k, pass^k, G-Pass@k and maj@k of GSM8K, n samples a problem.
 
     lm_eval --model vllm --model_args pretrained=ID --tasks gsm8k_passk \\
         --metadata n=32 'k=[1,10,32]' --apply_chat_template
@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from random import Random
@@ -32,7 +32,7 @@ from lm_eval.api.task import ConfigurableTask
 from sami_eval.core.errors import UsageError
 from sami_eval.data import gsm8k
 from sami_eval.harness import asked, reference
-from sami_eval.stats import maj_at_k, pass_at_k
+from sami_eval.stats import g_pass_at_k, maj_at_k, mg_pass_at_k, pass_at_k, pass_hat_k
 from sami_eval.stats.extract import extract_answer
 
 asked.speak_plainly()
@@ -53,6 +53,13 @@ SAMPLING: Mapping[str, Any] = {
     "max_gen_toks": 512,
 }
 
+# How steadily a problem is solved, from two samples on; G-Pass@k of at least half of them.
+STEADY: Mapping[str, Callable[[int, int, int], float]] = {
+    "pass^": pass_hat_k,
+    "g-pass@": g_pass_at_k,
+    "mg-pass@": mg_pass_at_k,
+}
+
 Doc = Mapping[str, Any]
 Extracted = Fraction | str | None  # ours: a value; lm-eval's: a text; None for no answer
 
@@ -69,7 +76,7 @@ class ValueFilter(Filter):  # type: ignore[misc]
 
 
 class Gsm8kPassk(ConfigurableTask):  # type: ignore[misc]
-    """n samples a problem; pass@k and maj@k under our extractor and lm-eval's two filters."""
+    """n samples a problem; the figures at each k under our extractor and lm-eval's two filters."""
 
     VERSION = 1
 
@@ -88,7 +95,9 @@ class Gsm8kPassk(ConfigurableTask):  # type: ignore[misc]
         self.examples = asked.file(metadata, "fewshot")
         self.instruction = asked.text(metadata, "instruction")
         self.fewshot_seed: int | None = None
-        names = [*(f"pass@{k}" for k in self.ks), *(f"maj@{k}" for k in self.ks), "no_answer"]
+        names = [f"{name}{k}" for name in ("pass@", "maj@") for k in self.ks]
+        names += [f"{name}{k}" for name in STEADY for k in self.ks if k > 1]
+        names += ["no_answer"]
         super().__init__(
             config={
                 "task": given.get("task", "gsm8k_passk"),
@@ -228,6 +237,7 @@ class Gsm8kPassk(ConfigurableTask):  # type: ignore[misc]
             **{f"pass@{k}": pass_at_k(n, c, k) for k in self.ks},
             # Several texts may be right under lm-eval's filters; it votes on texts.
             **{f"maj@{k}": sum(maj_at_k(samples, one, k) for one in right) for k in self.ks},
+            **{f"{name}{k}": STEADY[name](n, c, k) for name in STEADY for k in self.ks if k > 1},
             "no_answer": samples.count(None) / n,
         }
 

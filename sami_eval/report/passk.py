@@ -97,8 +97,9 @@ def warnings(document: PasskDocument) -> list[str]:
 
 
 def tables(document: PasskDocument) -> list[Table]:
-    """pass@k and maj@k at every k; what else is known of the samples; paired differences."""
-    found = [figures_table(document), _samples(document)]
+    """pass@k and maj@k at every k; how steadily; the samples; paired differences."""
+    steady = _steady_table(document)
+    found = [figures_table(document), *([steady] if steady else []), _samples(document)]
     return [*found, differences_table(document)] if document["differences"] else found
 
 
@@ -111,6 +112,25 @@ def figures_table(document: PasskDocument) -> Table:
     ]
     heads = columns(CONTENDER, "k", "pass@k", "95% CI", "maj@k", "95% CI")
     return Table(heads, (tuple(rows),), name="figures")
+
+
+def _steady_table(document: PasskDocument) -> Table | None:
+    """How many of k samples are right: all, at least half, on average from half to all."""
+    rows = [
+        Row(
+            (
+                _name(row),
+                cell.text(k),
+                *_cells(row["pass_hat_k"][k]),
+                *_cells(row["g_pass_at_k"][k]),
+                *_cells(row["mg_pass_at_k"][k]),
+            )
+        )
+        for row in document["contenders"]
+        for k in row["pass_hat_k"]
+    ]
+    heads = ("k", "pass^k", "95% CI", "G-Pass@k", "95% CI", "mG-Pass@k", "95% CI")
+    return Table(columns(CONTENDER, *heads), (tuple(rows),), name="steadiness") if rows else None
 
 
 def _name(row: PasskContender) -> Cell:

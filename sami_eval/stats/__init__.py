@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from sami_eval.stats.kappa import fleiss_estimate as fleiss_estimate
     from sami_eval.stats.kappa import fleiss_kappa as fleiss_kappa
     from sami_eval.stats.length import length_controlled as length_controlled
+    from sami_eval.stats.passk import g_pass_at_k as g_pass_at_k
     from sami_eval.stats.passk import maj_at_k as maj_at_k
+    from sami_eval.stats.passk import mg_pass_at_k as mg_pass_at_k
     from sami_eval.stats.passk import pass_at_k as pass_at_k
+    from sami_eval.stats.passk import pass_hat_k as pass_hat_k
     from sami_eval.stats.power import detectable as detectable
     from sami_eval.stats.power import questions_needed as questions_needed
     from sami_eval.stats.ranking import Standing as Standing
@@ -34,8 +37,11 @@ _HOME = {
     "fleiss_estimate": "kappa",
     "fleiss_kappa": "kappa",
     "length_controlled": "length",
+    "g_pass_at_k": "passk",
     "maj_at_k": "passk",
+    "mg_pass_at_k": "passk",
     "pass_at_k": "passk",
+    "pass_hat_k": "passk",
     "detectable": "power",
     "questions_needed": "power",
     "Standing": "ranking",

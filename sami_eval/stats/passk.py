@@ -1,11 +1,11 @@
-"""pass@k and maj@k of one problem from n samples, exact."""
+"""pass@k, pass^k, G-Pass@k and maj@k of one problem from n samples, exact."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from fractions import Fraction
-from math import comb
+from math import ceil, comb
 
 from sami_eval.stats.errors import OutOfRangeError
 
@@ -16,10 +16,51 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     Unbiased for any k <= n (Chen et al. 2021, arXiv 2107.03374, eq. 1).
     Raises OutOfRangeError where k > n (more samples are needed, there is no estimate) or c > n.
     """
+    _check_right(n, c, k)
+    return (comb(n, k) - comb(n - c, k)) / comb(n, k)
+
+
+def pass_hat_k(n: int, c: int, k: int) -> float:
+    """pass^k, the probability that k of n samples, c of them right, are all right: C(c,k)/C(n,k).
+
+    Unbiased for any k <= n (Yao et al. 2024, arXiv 2406.12045).
+    Raises OutOfRangeError as pass_at_k.
+    """
+    return g_pass_at_k(n, c, k, 1)
+
+
+def g_pass_at_k(n: int, c: int, k: int, share: float | Fraction = Fraction(1, 2)) -> float:
+    """G-Pass@k: the probability that of k of the n samples at least this share is right.
+
+    Liu et al. 2024, arXiv 2412.13147, who write tau for the share: pass^k at 1. As there a share of
+    0 asks for one right sample, which is pass@k.
+    Raises OutOfRangeError as pass_at_k, and for a share outside 0 to 1.
+    """
+    _check_right(n, c, k)
+    if not 0 <= share <= 1:
+        raise OutOfRangeError(f"a share of `{share}`", "it lies between 0 and 1")
+    least = max(1, ceil(Fraction(share).limit_denominator(10**6) * k))
+    return sum(comb(c, j) * comb(n - c, k - j) for j in range(least, min(c, k) + 1)) / comb(n, k)
+
+
+def mg_pass_at_k(n: int, c: int, k: int) -> float:
+    """mG-Pass@k: G-Pass@k averaged over the shares from a half to all of the k samples.
+
+    2/k times the sum over i from ceil(k/2) + 1 to k of G-Pass@k at i/k (arXiv 2412.13147). By that
+    sum who is always right has 1 at an even k and 1 - 1/k at an odd one.
+    Raises OutOfRangeError as pass_at_k, and at k = 1, where there is nothing to sum.
+    """
+    _check_right(n, c, k)
+    if k < 2:
+        raise OutOfRangeError("mG-Pass@k at a k of `1`", "k is at least 2 there")
+    several = range(ceil(k / 2) + 1, k + 1)
+    return 2 / k * sum(g_pass_at_k(n, c, k, Fraction(i, k)) for i in several)
+
+
+def _check_right(n: int, c: int, k: int) -> None:
     _check(n, k)
     if not 0 <= c <= n:
         raise OutOfRangeError(f"`{c}` right of `{n}` samples", "c lies between 0 and n")
-    return (comb(n, k) - comb(n - c, k)) / comb(n, k)
 
 
 def _check(n: int, k: int) -> None:

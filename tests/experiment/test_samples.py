@@ -36,9 +36,13 @@ def test_pass_at_k_is_the_share_of_draws_that_hold_a_right_one() -> None:
 
 def test_figures_of_two_problems_by_hand() -> None:
     found = figures([tried(5, "5", "6", greedy="5"), tried(5, "no", "7", greedy="6")], [1, 2])
-    assert found.pass_at_k[1].value == 0.25  # 1/2 and 0
-    assert found.pass_at_k[2].value == 0.5
-    assert found.maj_at_k[2].value == 0.25  # a tie shares its credit
+    assert found.at_k["pass_at_k"][1].value == 0.25  # 1/2 and 0
+    assert found.at_k["pass_at_k"][2].value == 0.5
+    assert found.at_k["maj_at_k"][2].value == 0.25  # a tie shares its credit
+    assert found.at_k["pass_hat_k"][2].value == 0
+    assert found.at_k["g_pass_at_k"][2].value == 0.5  # one of two is half of them
+    assert found.at_k["mg_pass_at_k"][2].value == 0
+    assert not {1} & found.at_k["pass_hat_k"].keys()  # at one sample that is pass@1
     assert found.no_answer.value == 0.25
     assert found.greedy.value == 0.5
     assert found.mean_tokens.value == 1.25

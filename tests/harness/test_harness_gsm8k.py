@@ -171,7 +171,8 @@ def test_no_answer_at_all_scores_nothing(problems: Path) -> None:
     scored = made.process_results(
         {"question": "q", "answer": "#### 3", "gold": "3"}, [[None, None]]
     )
-    assert scored == {"pass@1": 0, "pass@2": 0, "maj@1": 0, "maj@2": 0, "no_answer": 1}
+    steady = {"pass^2": 0, "g-pass@2": 0, "mg-pass@2": 0}
+    assert scored == {"pass@1": 0, "pass@2": 0, "maj@1": 0, "maj@2": 0, **steady, "no_answer": 1}
 
 
 def test_lm_evals_filters_stand_beside_ours_and_vote_on_texts(problems: Path) -> None:

@@ -1,16 +1,17 @@
-"""pass@k and maj@k against every draw enumerated."""
+"""pass@k, pass^k, G-Pass@k and maj@k against every draw enumerated."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 from itertools import combinations
+from math import ceil
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sami_eval.core.errors import UsageError
-from sami_eval.stats import maj_at_k, pass_at_k
+from sami_eval.stats import g_pass_at_k, maj_at_k, mg_pass_at_k, pass_at_k, pass_hat_k
 
 
 def enumerated_pass(n: int, c: int, k: int) -> float:
@@ -62,6 +63,34 @@ def test_k_beyond_the_samples_is_wrong_usage_too() -> None:
         pass_at_k(4, 2, 5)
     with pytest.raises(UsageError, match="k is `3` but there are `2` samples"):
         maj_at_k(["7", "8"], "7", 3)
+
+
+@pytest.mark.parametrize(("n", "c"), [(n, c) for n in (1, 2, 5, 6) for c in range(n + 1)])
+def test_pass_hat_and_g_pass_equal_all_draws_enumerated(n: int, c: int) -> None:
+    right = [True] * c + [False] * (n - c)
+    for k in range(1, n + 1):
+        draws = [sum(draw) for draw in combinations(right, k)]
+        assert pass_hat_k(n, c, k) == pytest.approx(draws.count(k) / len(draws))
+        for share in (Fraction(1, 4), 0.5, Fraction(3, 4), 1):
+            enough = sum(one >= share * k for one in draws)
+            assert g_pass_at_k(n, c, k, share) == pytest.approx(enough / len(draws))
+        if k > 1:
+            several = range(ceil(k / 2) + 1, k + 1)
+            mean = sum(one >= i for one in draws for i in several) / len(draws) * 2 / k
+            assert mg_pass_at_k(n, c, k) == pytest.approx(mean)
+
+
+def test_a_share_of_nothing_asks_for_one_right_sample() -> None:
+    assert g_pass_at_k(8, 3, 4, 0) == pytest.approx(pass_at_k(8, 3, 4))
+
+
+def test_the_steady_figures_refuse_what_has_no_meaning() -> None:
+    with pytest.raises(UsageError, match=r"a share of `1\.5`"):
+        g_pass_at_k(4, 2, 2, 1.5)
+    with pytest.raises(UsageError, match="mG-Pass@k at a k of `1`"):
+        mg_pass_at_k(4, 2, 1)
+    with pytest.raises(UsageError, match="`5` right of `4` samples"):
+        pass_hat_k(4, 5, 1)
 
 
 def test_three_right_of_seven_outvote_four_different_wrong_ones() -> None:
