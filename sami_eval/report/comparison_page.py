@@ -9,17 +9,20 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from markupsafe import Markup
-
+from sami_eval.core.terminal import visible
 from sami_eval.core.types import Prompt, Response, Verdict
 from sami_eval.experiment.document import Document
 from sami_eval.experiment.fold import Rule
 from sami_eval.report import comparison, comparison_glance, comparison_words, plots
 from sami_eval.report.comparison_facts import fact_rows
 from sami_eval.report.every_run import EMBEDDED
-from sami_eval.report.html import Frame, chosen, made_by, page, script_json, took
+from sami_eval.report.html import Frame, chosen, files, made_by, page, took
+from sami_eval.report.packed import Packed, Texts, pack, packed
+from sami_eval.report.prose import ALLOWED
 from sami_eval.report.room import LONGER, room
 from sami_eval.report.table import Table
+
+MOST_LISTED = 200  # judgments without a verdict; the reading room has all
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,10 @@ def comparison_page(run: Run) -> str:
     several, against = len(document["comparisons"]) > 1, document["against"]
     first = document["comparisons"][0]
     rule: Rule = "average" if document["rule"] == "average" else "conservative"
+    index, texts = room(document, run.prompts, run.responses, run.verdicts)
+    kept = packed(texts)
+    index |= {"starts": kept.starts, "kept": kept.kept, **ALLOWED}
+    unparsed = list(_unparsed(run.verdicts))
     parts: dict[str, Any] = {
         "several": several,
         "ranking": comparison.ranking(document) if several and not against else None,
@@ -52,11 +59,25 @@ def comparison_page(run: Run) -> str:
         "pairs": [(row["a"], row["b"]) for row in document["comparisons"]],
         "categories": list(dict.fromkeys(prompt.category for prompt in run.prompts)),
         "longer": LONGER,
-        "unparsed": list(_unparsed(run.verdicts)),
+        "unparsed": unparsed[:MOST_LISTED],
+        "n_unparsed": len(unparsed),
         "n_verdicts": sum(row["n_verdicts"] for row in document["comparisons"]),
-        "room": Markup(script_json(room(document, run.prompts, run.responses, run.verdicts))),
+        "left_out": _left_out(document, texts, kept),
     }
-    return page(_frame(run), "comparison.html.jinja", parts, "report.js")
+    stored = pack(index), *kept.pieces
+    return page(_frame(run), "comparison.html.jinja", parts, "read", stored)
+
+
+def _left_out(document: Document, texts: Texts, kept: Packed) -> str:
+    """What the page had no room for; empty for nothing."""
+    n = sum(1 for _ in texts)
+    if kept.kept == n:
+        return ""
+    return (
+        f"The page is full: {n - kept.kept:,} of {n:,} texts are left out, judges' words on turns "
+        f"that are clear before any other. sami-eval show {document['run']} --verdicts FILE "
+        "writes them all."
+    )
 
 
 def _frame(run: Run) -> Frame:
@@ -64,10 +85,13 @@ def _frame(run: Run) -> Frame:
     return Frame(
         comparison.title(document),
         found.verdict,
-        [found.figure, *found.because, *comparison_words.lines(document)],
+        [*found.because, *comparison_words.lines(document)],
         EMBEDDED if document["embedded"] else "",
         document["command"] or "sami_eval.compare(...) from Python",
         list(_provenance(run)),
+        files("comparison", document, comparison.report(document)),
+        found.figure,
+        found.bars,
     )
 
 
@@ -92,8 +116,13 @@ def _unparsed(verdicts: Sequence[Verdict]) -> Iterator[dict[str, Any]]:
                 "turn": v.turn + 1,
                 "shown": f"{v.b} : {v.a}" if v.first == "b" else f"{v.a} : {v.b}",
                 "reason": v.reason or "unknown",
-                "link": "/".join(quote(x, safe="!'()*") for x in ("read", v.prompt_id, v.a, v.b)),
+                "link": "/".join(map(_quoted, ("read", v.prompt_id, v.a, v.b))),
             }
+
+
+def _quoted(name: str) -> str:
+    """As a browser's encodeURIComponent writes it."""
+    return quote(visible(name), safe="!'()*")
 
 
 def _provenance(run: Run) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from sami_eval.core.types import Prompt
 from sami_eval.experiment.passk_document import PasskContender, PasskDocument
 from sami_eval.report import passk, plots
 from sami_eval.report.every_run import EMBEDDED
-from sami_eval.report.html import Frame, chosen, made_by, page, took
+from sami_eval.report.html import Frame, chosen, files, made_by, page, took
 from sami_eval.report.passk_glance import glance, pairs
 
 MOST_PROBLEMS = 60  # to read in the page; `--csv` has all of them
@@ -29,7 +29,7 @@ class PasskRun:
 
 
 def passk_page(run: PasskRun) -> str:
-    """The report. Every text of a model is escaped."""
+    """The report. Every text of a model is escaped, or made harmless."""
     document = run.document
     paper = document["settings"]["protocol"] == "paper"
     tables = passk.tables(document)
@@ -54,10 +54,13 @@ def _frame(document: PasskDocument) -> Frame:
     return Frame(
         passk.title(document),
         found.verdict,
-        [found.figure, *found.because, *pairs(document)],
+        [*found.because, *pairs(document)],
         EMBEDDED if document["embedded"] else "",
         document["command"] or "from Python",
         list(_provenance(document)),
+        files("passk", document, passk.report(document)),
+        found.figure,
+        found.bars,
     )
 
 

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from sami_eval.report import agreement, reproduction
-from sami_eval.report.html import Frame, page
+from sami_eval.report.html import Frame, files, page
 from sami_eval.report.table import Block, Facts, Lines, Report, Table
 
 if TYPE_CHECKING:
@@ -22,8 +22,19 @@ def agreement_page(document: AgreementDocument) -> str:
     source, votes = document["source"], document["votes"]
     command = shlex.join(["sami-eval", "agreement", source, "--votes", votes])
     provenance = [("judge", source), ("votes", votes)]
-    frame = Frame(title, found.verdict, (found.figure, *found.because), "", command, provenance)
-    return _page(agreement.report(document)[2:], frame)
+    report = agreement.report(document)
+    frame = Frame(
+        title,
+        found.verdict,
+        found.because,
+        "",
+        command,
+        provenance,
+        files("agreement", document, report),
+        found.figure,
+        found.bars,
+    )
+    return _page(report[2:], frame)
 
 
 def reproduction_page(document: Reproduction) -> str:
@@ -32,8 +43,11 @@ def reproduction_page(document: Reproduction) -> str:
     packages = ", ".join(f"{name} {one}" for name, one in document["versions"].items())
     made_of = {"folder": document["folder"], "base": document["base"]}
     made_of |= {"seed": str(document["seed"]), "sami-eval and packages": packages}
-    frame = Frame(title, document["about"], (), "", command, list(made_of.items()))
-    return _page(reproduction.report(document, verbose=True)[1:], frame)
+    report = reproduction.report(document, verbose=True)
+    taken = files("reproduction", document, report)
+    provenance = list(made_of.items())
+    frame = Frame(title, document["about"], (), "", command, provenance, taken)
+    return _page(report[1:], frame)
 
 
 def _page(paragraphs: Report, frame: Frame) -> str:

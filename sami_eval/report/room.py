@@ -1,18 +1,23 @@
 """The reading room's data: every question with its answers and verdicts, for a person to browse.
 
-Names, prompts, answers and judges' words go in as they are; whoever shows them escapes them.
+Names, prompts, answers and judges' words go in as texts, with what turns the direction of writing
+written out; whoever shows them escapes them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
+from sami_eval.core.terminal import visible
 from sami_eval.core.types import Prompt, Response, Verdict
-from sami_eval.experiment.document import Document, of_pair
+from sami_eval.experiment.document import Document, contender_of
 from sami_eval.experiment.fold import Rule, fold, majority
+from sami_eval.report.packed import Texts
 
+START = 90  # characters of a prompt in the list
 LONGER = 1.5  # one answer this many times as long as the other is marked
 
 Answers = Mapping[tuple[str, str], Response]  # by model and prompt id
@@ -23,76 +28,100 @@ def room(
     prompts: Sequence[Prompt],
     responses: Iterable[Response],
     verdicts: Sequence[Verdict],
-) -> dict[str, Any]:
-    """Prompts, answers by model, and one item a question and pair of models.
+) -> tuple[dict[str, Any], Texts]:
+    """Prompts, answers by model, one item a question and pair of models, and their texts by number.
 
     An item's turns hold the outcome for a (1, .5, 0, between under the average rule, None without
-    a verdict), the verdicts of both orders, and the marks a reader filters by.
+    a verdict), the verdicts of both orders, and the marks a reader filters by. Where a page has not
+    room for all texts, it goes without the last: judges' words on turns that are clear, of the
+    second order before the first.
     """
+    texts = Texts()
     answers = {(response.model, response.prompt_id): response for response in responses}
     place = {prompt.id: number for number, prompt in enumerate(prompts)}
-    return {
+    asked = [_prompt(prompt, texts) for prompt in prompts]
+    told = _texts(answers, place, texts)
+    items = [*_items(document, verdicts, place, answers)]
+    for turn, number in _in_order(items):
+        turn["verdicts"][number] = _verdict(turn["verdicts"][number], texts)
+    index = {
         "models": [row["name"] for row in document["contenders"]],
         "pairs": [[row["a"], row["b"]] for row in document["comparisons"]],
-        "prompts": [_prompt(prompt) for prompt in prompts],
-        "answers": _texts(answers, place),
-        "items": [
-            {"pair": number, **item}
-            for number, row in enumerate(document["comparisons"])
-            for item in _items(document, of_pair(document, row, verdicts), place, answers)
-        ],
+        "prompts": asked,
+        "answers": told,
+        "items": items,
     }
+    return index, texts
 
 
-def _prompt(prompt: Prompt) -> dict[str, Any]:
+def _prompt(prompt: Prompt, texts: Texts) -> dict[str, Any]:
     return {
-        "id": prompt.id,
-        "category": prompt.category,
-        "turns": list(prompt.turns),
-        "principles": list(prompt.principles),
-        "reference": list(prompt.reference or ()),
+        "id": visible(prompt.id),
+        "category": visible(prompt.category),
+        "start": visible(" ".join(prompt.turns[0][: 4 * START].split())[:START]),
+        "turns": [texts.number(turn) for turn in prompt.turns],
+        "principles": [visible(principle) for principle in prompt.principles],
+        "reference": [texts.number(one) for one in prompt.reference or ()],
     }
 
 
-def _texts(answers: Answers, place: Mapping[str, int]) -> dict[str, dict[int, Any]]:
-    texts: dict[str, dict[int, Any]] = {}
-    for (model, prompt_id), response in answers.items():
-        if prompt_id in place:
-            row = {
-                "turns": list(response.turns),
-                "tokens": list(response.n_tokens),
-                "cut": [ended is False for ended in response.finished],
-            }
-            texts.setdefault(model, {})[place[prompt_id]] = row
-    return texts
+def _texts(
+    answers: Answers, place: Mapping[str, int], texts: Texts
+) -> dict[str, dict[int, dict[str, Any]]]:
+    """By model and number of the prompt; numbered prompt by prompt, since these are alike."""
+    told: dict[str, dict[int, dict[str, Any]]] = {}
+    known = [one for one in answers.values() if one.prompt_id in place]
+    for response in sorted(known, key=lambda one: place[one.prompt_id]):
+        told.setdefault(visible(response.model), {})[place[response.prompt_id]] = {
+            "turns": [texts.number(turn) for turn in response.turns],
+            "tokens": list(response.n_tokens),
+            "cut": [ended is False for ended in response.finished],
+        }
+    return told
 
 
 def _items(
     document: Document, verdicts: Sequence[Verdict], place: Mapping[str, int], answers: Answers
-) -> list[dict[str, Any]]:
-    def question(v: Verdict) -> tuple[int, str, str]:
-        return place[v.prompt_id], v.a, v.b
-
+) -> Iterator[dict[str, Any]]:
     rule: Rule = "average" if document["rule"] == "average" else "conservative"
-    known = [verdict for verdict in verdicts if verdict.prompt_id in place]
-    items = []
-    for (number, a, b), several in groupby(sorted(known, key=question), key=question):
+    of = contender_of(document)
+    pairs = {(row["a"], row["b"]): number for number, row in enumerate(document["comparisons"])}
+
+    def question(v: Verdict) -> tuple[int, int, str, str]:
+        return pairs[of.get(v.a, v.a), of.get(v.b, v.b)], place[v.prompt_id], v.a, v.b
+
+    known = [
+        v
+        for v in verdicts
+        if v.prompt_id in place and (of.get(v.a, v.a), of.get(v.b, v.b)) in pairs
+    ]
+    for (pair, number, a, b), several in groupby(sorted(known, key=question), key=question):
         judged = list(several)
         outcome = {one.turn: one.score for one in fold(judged, rule)}
         turns = sorted({verdict.turn for verdict in judged})
         sides = answers.get((a, judged[0].prompt_id)), answers.get((b, judged[0].prompt_id))
-        items.append(
-            {
-                "prompt": number,
-                "a": a,
-                "b": b,
-                "turns": [
-                    _turn(turn, outcome.get(turn), [v for v in judged if v.turn == turn], sides)
-                    for turn in turns
-                ],
-            }
-        )
-    return items
+        yield {
+            "pair": pair,
+            "prompt": number,
+            "a": visible(a),
+            "b": visible(b),
+            "turns": [
+                _turn(turn, outcome.get(turn), [v for v in judged if v.turn == turn], sides)
+                for turn in turns
+            ],
+        }
+
+
+def _in_order(items: Iterable[Mapping[str, Any]]) -> list[tuple[dict[str, Any], int]]:
+    """Turns and the places of their verdicts: those to keep first; of each sort, by question."""
+    found = [
+        (not (turn["unparsed"] or turn["inconsistent"]), number, item["prompt"], turn)
+        for item in items
+        for turn in item["turns"]
+        for number in range(len(turn["verdicts"]))
+    ]
+    found.sort(key=itemgetter(0, 1, 2))
+    return [(turn, number) for _, number, _, turn in found]
 
 
 def _turn(
@@ -108,7 +137,7 @@ def _turn(
         "inconsistent": _inconsistent(verdicts),
         "unparsed": any(verdict.winner is None for verdict in verdicts),
         "longer": shorter > 0 and longer >= LONGER * shorter,
-        "verdicts": [_verdict(verdict) for verdict in verdicts],
+        "verdicts": list(verdicts),  # their words are numbered when all are there
     }
 
 
@@ -130,14 +159,14 @@ def _size(response: Response | None, turn: int) -> int:
     return len(response.turns[turn])
 
 
-def _verdict(verdict: Verdict) -> dict[str, Any]:
+def _verdict(verdict: Verdict, texts: Texts) -> dict[str, Any]:
     return {
-        "judge": verdict.judge,
+        "judge": visible(verdict.judge),
         "first": verdict.first,
         "repeat": verdict.repeat,
         "winner": verdict.winner,
         "score": verdict.score,
-        "reason": verdict.reason,
-        "text": verdict.text,
-        **({"thoughts": verdict.thoughts} if verdict.thoughts else {}),
+        "reason": None if verdict.reason is None else visible(verdict.reason),
+        "text": texts.number(verdict.text),
+        **({"thoughts": texts.number(verdict.thoughts)} if verdict.thoughts else {}),
     }

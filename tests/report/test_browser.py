@@ -63,7 +63,8 @@ def requests(browser: Chrome) -> list[str]:
 
 
 def names(browser: Chrome) -> list[str]:
-    return [one.text.split()[0] for one in browser.find_elements("css selector", LIST)]
+    found = browser.find_elements("css selector", f"{LIST} .what")
+    return [one.get_attribute("textContent").split()[0] for one in found]
 
 
 def choose(browser: Chrome, id_: str, value: str) -> None:

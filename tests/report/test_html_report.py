@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sami_eval import cli
+from sami_eval.core.terminal import visible
 from sami_eval.core.types import Prompt, Response
+from sami_eval.report import comparison_page, packed
 from sami_eval.report.comparison import categories
 from sami_eval.report.comparison_facts import fact_rows
 from sami_eval.report.comparison_glance import glance
 from sami_eval.report.comparison_page import Run
 from sami_eval.report.comparison_page import comparison_page as page
-from sami_eval.report.html import PAGE, script_json
+from sami_eval.report.html import PAGE, SCRIPTS
+from sami_eval.report.packed import unpack
 from sami_eval.report.room import room
 from tests.documents import cells, comparison, document
 from tests.evil import NAMES, TEXTS, evil_run
@@ -75,23 +81,40 @@ def test_the_length_strip_counts_outcomes_as_the_table_does() -> None:
         assert sum(kinds[:2] == ["dot", "faint"] and kinds[-1] == "a" for kinds in dots) == wins
 
 
-def test_no_text_of_a_model_becomes_markup() -> None:
-    seen = Seen(page(evil_run()))
-    scripts = [attrs for tag, attrs in seen.tags if tag == "script"]
-    assert [attrs.get("type") for attrs in scripts] == ["application/json", None]
+@pytest.fixture(scope="module")
+def evil() -> str:
+    return page(evil_run())
+
+
+def stored(html: str) -> tuple[dict[str, Any], list[Any]]:
+    """The reading room's index, and its texts by number."""
+    index = re.search(r'id="room-index">(.*?)</script>', html)
+    assert index is not None
+    pieces = re.findall(r'class="piece">(.*?)</script>', html)
+    return unpack(index[1]), [row for piece in pieces for row in unpack(piece)]
+
+
+def test_no_text_of_a_model_becomes_markup(evil: str) -> None:
+    seen = Seen(evil)
+    scripts = [attrs.get("type") for tag, attrs in seen.tags if tag == "script"]
+    assert scripts[0] is None  # the page's own; the others are letters of base64
+    assert set(scripts[1:]) == {"text/plain"}
     assert not [tag for tag, _ in seen.tags if tag in ("img", "iframe", "b", "i")]
     # Every attribute is the template's own: no handler, no address out of the page.
     handlers = [name for _, attrs in seen.tags for name in attrs if name.startswith("on")]
     assert handlers == []
     links = [attrs["href"] for tag, attrs in seen.tags if tag == "a"]
-    assert links
-    assert all(str(link).startswith("#read/") for link in links)
+    assert len(links) > 1
+    assert all(str(link).startswith("#read") for link in links)
 
 
-def test_the_script_never_parses_html() -> None:
-    script = (PAGE / "report.js").read_text(encoding="utf-8")
+def test_the_script_puts_no_html_on_the_page() -> None:
+    script = "".join((PAGE / name).read_text(encoding="utf-8") for name in SCRIPTS)
     for way in ("innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "Function("):
         assert way not in script
+    # What it reads is read where nothing runs, and built anew of what is allowed.
+    assert script.count("DOMParser") == 1
+    assert "copy(new DOMParser().parseFromString" in script
 
 
 def test_the_policy_allows_only_what_stands_in_the_page() -> None:
@@ -104,25 +127,47 @@ def test_the_policy_allows_only_what_stands_in_the_page() -> None:
     assert " style=" not in html  # an inline style would be blocked
 
 
-def test_texts_survive_the_way_into_the_page() -> None:
-    html = page(evil_run())
-    block = re.search(r'id="room-data">(.*?)</script>', html, re.DOTALL)
-    assert block is not None
-    data = json.loads(block[1])
-    assert [prompt["turns"][0] for prompt in data["prompts"]] == list(TEXTS)
-    assert data["answers"][NAMES[0]]["3"]["turns"] == [TEXTS[3], TEXTS[3]]
+def test_texts_survive_the_way_into_the_page(evil: str) -> None:
+    index, texts = stored(evil)
+    written = [row if isinstance(row, str) else row[0] for row in texts]
+    shown = [visible(text) for text in TEXTS]
+    assert [written[prompt["turns"][0]] for prompt in index["prompts"]] == shown
+    assert index["answers"][NAMES[0]]["3"]["turns"] == index["prompts"][3]["turns"][:1] * 2
 
 
-def test_no_mark_turns_the_writing_of_the_page_round() -> None:
-    html = page(evil_run())
-    assert not re.search("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", html)
-    assert "\\u202eright to left\\u202c" in html
-    script = (PAGE / "report.js").read_text(encoding="utf-8")
-    assert "JSON.parse(source.textContent, (key, value)" in script  # the only way in
+def test_a_text_is_stored_once_and_as_html_where_that_is_more_than_paragraphs() -> None:
+    run = small_run()
+    answers = [replace(one, turns=("**yes**", "plain")) for one in run.responses]
+    _, texts = stored(page(replace(run, responses=answers)))
+    assert texts.count(["**yes**", "<p><strong>yes</strong></p>"]) == 1
+    assert texts.count("plain") == 1
 
 
-def test_json_cannot_close_its_script() -> None:
-    assert script_json("</script>&\u2028") == '"\\u003c/script\\u003e\\u0026\\u2028"'
+def test_a_page_that_is_full_says_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = small_run()
+    said = [
+        replace(one, text=f"{number}: clear" if one.prompt_id == "q1" else f"{number}: both")
+        for number, one in enumerate(run.verdicts)
+    ]
+    monkeypatch.setattr(packed, "PIECE", 1)  # a piece a text
+    pieces = re.findall(r'class="piece">(.*?)</script>', page(replace(run, verdicts=said)))
+    room_for = sum(map(len, pieces[:-1]))
+    monkeypatch.setattr(comparison_page, "packed", partial(packed.packed, most=room_for))
+    html = page(replace(run, verdicts=said))
+    index, texts = stored(html)
+    assert len(texts) == index["kept"] == len(pieces) - 1
+    assert f"1 of {len(pieces)} texts are left out" in Seen(html).words()
+    # q2's orders disagree: its words are worth more than those of q1, second orders less.
+    last = index["items"][0]["turns"][0]["verdicts"][1]
+    assert last["text"] == index["kept"]
+
+
+def test_no_mark_turns_the_writing_of_the_page_round(evil: str) -> None:
+    turning = "[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+    assert not re.search(turning, evil)
+    index, texts = stored(evil)
+    assert not re.search(turning, json.dumps([index, texts], ensure_ascii=False))
+    assert "\\\\u202eright to left\\\\u202c" in json.dumps(texts, ensure_ascii=False)
 
 
 def test_every_figure_of_the_table_is_in_the_page() -> None:
@@ -155,7 +200,7 @@ def test_the_room_marks_what_a_reader_filters_by() -> None:
         Response("q2", "dpo", ("x" * 14,)),
     ]
     judged = [*both_orders("a", "b", "q1"), verdict("a", "a", "q2"), verdict(None, "b", "q2")]
-    data = room(document(comparison("sami", "dpo")), asked, answers, judged)
+    data, _ = room(document(comparison("sami", "dpo")), asked, answers, judged)
     one, two = (item["turns"][0] for item in data["items"])
     assert (one["inconsistent"], one["unparsed"], one["longer"], one["outcome"]) == (
         True, False, True, 0.5
