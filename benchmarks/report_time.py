@@ -1,16 +1,24 @@
-"""How long a large report takes to render, and how big it is.
+"""How heavy a page is, how long it takes to write, and how soon a browser shows it.
 
-    python benchmarks/report_time.py
+    python benchmarks/report_time.py [--browser]
 
-A round robin of five contenders: 80 questions of two turns, ten pairs, both orders, answers of
-2,000 characters and judgments of 800. Printed: the median of five renderings and the file's size.
+Round robins of 4, 12 and 20 contenders on MT-Bench's 80 questions of two turns, in both orders:
+about 2,000, 20,000 and 60,000 verdicts. Answers of 2,000 characters and judgments of 800, Markdown
+of sentences drawn from Python's own documentation, so that they compress as prose does and not as
+one text many times over. Seconds are of one core. first paint and list: what the browser itself
+measures from opening the file to the first thing seen, and to the list of questions.
 """
 
 from __future__ import annotations
 
+import argparse
 import itertools
-import statistics
+import random
+import re
+import tempfile
 import time
+from pathlib import Path
+from pydoc_data.topics import topics
 
 from sami_eval.core.types import Prompt, Response, Verdict
 from sami_eval.experiment.comparison_rows import comparison_row, rank_rows
@@ -19,23 +27,40 @@ from sami_eval.experiment.tallies import compare, correct_pairs, round_robin
 from sami_eval.report.comparison_page import Run, comparison_page
 from tests.documents import contender, document
 
-N_QUESTIONS, N_ROUNDS = 80, 5
+N_QUESTIONS = 80
+CONTENDERS = (4, 12, 20)
+_WORDS = " ".join(" ".join(topics.values()).split())
+SENTENCES = [s for s in re.split(r"(?<=[.!?]) ", _WORDS) if 30 < len(s) < 300]
 
 
-def large_run() -> Run:
-    names = [f"model-{i}" for i in range(5)]
-    prompts = [Prompt(f"q{i}", ("writing", "math")[i % 2], ("?" * 200,) * 2) for i in range(80)]
+def text(rng: random.Random, size: int) -> str:
+    """So many characters of sentences, one in four an item of a list."""
+    said: list[str] = []
+    while size > 0:
+        sentence = rng.choice(SENTENCES)
+        size -= len(sentence) + 1
+        said.append(f"\n- **{sentence}**\n" if rng.random() < 0.25 else sentence)
+    return " ".join(said)
+
+
+def large_run(n: int) -> Run:
+    rng = random.Random(0)
+    names = [f"model-{i}" for i in range(n)]
+    prompts = [
+        Prompt(f"q{i}", ("writing", "math")[i % 2], (text(rng, 200), text(rng, 200)))
+        for i in range(N_QUESTIONS)
+    ]
     answers = {
-        name: [Response(prompt.id, name, ("word " * 400,) * 2) for prompt in prompts]
+        name: [Response(one.id, name, (text(rng, 2000), text(rng, 2000))) for one in prompts]
         for name in names
     }
     verdicts = {
         (a, b): [
             Verdict(
-                prompt.id, turn, "quality", a, b, first, 0,
-                "a" if (i * 7 + turn) % 5 else "b", text="because " * 100,
+                prompt.id, turn, "quality", a, b, first, 0, rng.choice(("a", "a", "b", "tie")),
+                text=text(rng, 800),
             )
-            for i, prompt in enumerate(prompts)
+            for prompt in prompts
             for turn in (0, 1)
             for first in ("a", "b")
         ]
@@ -53,14 +78,42 @@ def large_run() -> Run:
     )
 
 
-def main() -> None:
-    run, seconds, html = large_run(), [], ""
-    for _ in range(N_ROUNDS):
+PAINT = "return performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+LIST = "return document.querySelectorAll('#items button').length"
+
+
+def opened(html: str) -> str:
+    """Milliseconds to the first paint and to the list, in Chromium."""
+    from tests.browser import chromium
+
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+        path = Path(folder) / "report.html"
+        path.write_text(html, encoding="utf-8")
         start = time.perf_counter()
+        browser.get(f"file://{path}")
+        while not browser.execute_script(LIST):
+            time.sleep(0.02)
+        listed = time.perf_counter() - start
+        return f", first paint {browser.execute_script(PAINT):.0f} ms, list {1000 * listed:.0f} ms"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--browser", action="store_true", help="open each page in Chromium too")
+    asked = parser.parse_args()
+    for n in CONTENDERS:
+        run = large_run(n)
+        start = time.process_time()
         html = comparison_page(run)
-        seconds.append(time.perf_counter() - start)
-    print(f"{len(run.verdicts):,} verdicts, {len(run.responses)} responses")
-    print(f"{statistics.median(seconds):.2f} s, {len(html.encode()) / 1e6:.1f} MB")
+        seconds, left = (
+            time.process_time() - start,
+            re.search(r"The page is full.*? left out", html),
+        )
+        size = f"{len(html.encode()) / 1e6:.1f} MB"
+        shown = opened(html) if asked.browser else ""
+        print(f"{len(run.verdicts):,} verdicts: {size}, {seconds:.1f} s{shown}", flush=True)
+        if left:
+            print(f"  {left[0]}")
 
 
 if __name__ == "__main__":

@@ -82,10 +82,12 @@ def _left_out(document: Document, texts: Texts, kept: Packed) -> str:
 
 def _frame(run: Run) -> Frame:
     document, found = run.document, comparison_glance.glance(run.document)
+    several = len(document["comparisons"]) > 1  # what is said of each stands at its figures
+    lines = comparison_words.of_all(document) if several else comparison_words.lines(document)
     return Frame(
         comparison.title(document),
         found.verdict,
-        [*found.because, *comparison_words.lines(document)],
+        [*found.because, *lines],
         EMBEDDED if document["embedded"] else "",
         document["command"] or "sami_eval.compare(...) from Python",
         list(_provenance(run)),

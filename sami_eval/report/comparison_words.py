@@ -22,12 +22,17 @@ def lines(document: Document) -> Iterator[str]:
     if len(document["comparisons"]) == 1:
         yield from _of_pair(document)
         return
-    against = document["against"]
     for row in document["comparisons"]:
         found = comparison_glance.of_pair(document, row)
         yield found.verdict
         beside_it = stopping.beside(row["stopping"]) if row["stopping"] else ()
         yield from (f"  {line}" for line in (*found.because, *beside_it))
+    yield from of_all(document)
+
+
+def of_all(document: Document) -> Iterator[str]:
+    """What holds for every one of several pairs."""
+    against = document["against"]
     yield from stopping.rule_lines(_stopping(document))
     over = f"the {len(document['comparisons'])} against {against}" if against else "pairs"
     if stopping.is_main(_stopping(document)):

@@ -57,6 +57,8 @@ ALLOWED = {
     "tags": sorted({*_WORDS.split(), *_MATHS.split()}),
     "attributes": sorted({"class", *" ".join(_ATTRIBUTES.values()).split()}),
 }
+# Of text and plain elements alone there is nothing to be cleaned; that is most of what is written.
+_PLAIN = re.compile(rf"(?:[^<]|<(?:/?(?:{'|'.join(_WORDS.split())})|[bh]r /)>)*+")
 _CLASSES = {"p": {"h"}, "mtd": {"left", "right"}, "mrow": {"menclose-updiagonalstrike"}}
 
 
@@ -74,7 +76,8 @@ def prose(text: str) -> str | None:
         return None
     found = _IMAGE.sub(r"\2 <code>\1</code>", found)
     found = _HEADING.sub(lambda m: "</p>" if m[1] else '<p class="h">', _LINK.sub(_link, found))
-    return _clean()(_FORMULA.sub(_formula, found))
+    found = _FORMULA.sub(_formula, found)
+    return found if _PLAIN.fullmatch(found) else _clean()(found)
 
 
 @cache

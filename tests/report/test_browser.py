@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +13,7 @@ import pytest
 
 from sami_eval.report.comparison_page import comparison_page as page
 from sami_eval.report.report_page import reproduction_page
+from tests.browser import CHROMIUM, DRIVER, chromium
 from tests.evil import TEXTS, evil_run
 from tests.report.test_html_report import small_run
 from tests.report.test_passk_html import folder as passk_folder
@@ -22,8 +22,6 @@ from tests.report.test_reproduce_console import document as reproduction
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-DRIVER = shutil.which("chromedriver") or ""
 pytestmark = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="no Chromium here: apt-get install chromium chromium-driver"
 )
@@ -33,16 +31,8 @@ LIST = "#items button"
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Chrome]:
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,1000"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+    with chromium() as driver:
+        yield driver
 
 
 def show(browser: Chrome, path: Path, hash_: str = "") -> None:

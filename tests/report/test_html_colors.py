@@ -9,10 +9,8 @@ import pytest
 from sami_eval.report.html import PAGE
 
 STYLE = (PAGE / "report.css").read_text(encoding="utf-8")
-SCHEMES = [
-    dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", block))
-    for block in re.findall(r":root \{(.*?)\}", STYLE, re.DOTALL)
-]
+BOTH = re.findall(r"--(\w+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)", STYLE)
+SCHEMES = [{name: pair[dark] for name, *pair in BOTH} for dark in (0, 1)]
 
 
 def luminance(color: str) -> float:
@@ -38,6 +36,6 @@ def test_there_is_a_light_and_a_dark_scheme() -> None:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("ground", ["paper", "panel", "mark"])
-@pytest.mark.parametrize("ink", ["ink", "soft", "a", "b", "tie", "warn", "link"])
+@pytest.mark.parametrize("ink", ["ink", "soft", "a", "b", "c", "d", "tie", "warn", "link"])
 def test_texts_stand_out(scheme: dict[str, str], ground: str, ink: str) -> None:
     assert contrast(scheme[ink], scheme[ground]) >= 4.5

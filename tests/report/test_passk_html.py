@@ -85,7 +85,10 @@ def test_samples_are_shown_as_text(folder: Path) -> None:
     ]
     problems = [Prompt(f"q{i}", "gsm", (text,), (text,)) for i, text in enumerate(TEXTS)]
     seen = Seen(page(PasskRun(document(folder), problems, samples)))
-    assert not [tag for tag, _ in seen.tags if tag in ("script", "img", "iframe", "a", "b")]
+    assert not [tag for tag, _ in seen.tags if tag in ("img", "iframe", "b")]
+    assert [attrs["href"] for tag, attrs in seen.tags if tag == "a"] == ["#main"]
+    scripts = [attrs.get("type") for tag, attrs in seen.tags if tag == "script"]
+    assert scripts == [None, "text/plain", "text/plain"]  # the page's own; figures to take away
     assert [name for _, attrs in seen.tags for name in attrs if name.startswith("on")] == []
 
 
