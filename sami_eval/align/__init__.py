@@ -88,7 +88,7 @@ def _base(spec: Path | str | None) -> Model:
     from sami_eval.generate import models
 
     config = find_config(Path.cwd())
-    return models.resolve_base(str(spec) if spec else config.defaults.get("base"), config)
+    return models.resolve_base(str(spec) if spec else config.choice("base"), config)
 
 
 def _contrasts(

@@ -82,6 +82,18 @@ app.command(cls=Grouped)(Command(tasks.tasks))
 app.command("lm-eval", context_settings=lm_eval.SETTINGS)(lm_eval.lm_eval)
 
 
+def commands() -> dict[str, Command]:
+    """Every command with flags of ours, by what is typed for it."""
+    groups = [(f"{one.name} ", one.typer_instance) for one in app.registered_groups]
+    return {
+        prefix + (one.name or _name(one)): one.callback
+        for prefix, of in [("", app), *groups]
+        if of is not None
+        for one in of.registered_commands
+        if isinstance(one.callback, Command)
+    }
+
+
 def _version(value: bool) -> None:
     if value:
         print(f"sami-eval {__version__}")

@@ -39,7 +39,7 @@ def align(
     iterate = several.check(settings, settings.engine or arguments)
     config = find_config(Path.cwd())
     shown = progress.terminal(quiet or not launch.is_main())
-    model = models.resolve_base(settings.base or config.defaults.get("base"), config)
+    model = models.resolve_base(config.choice("base", settings.base), config)
     recipe, changes = with_loss(settings.recipe, changes)
     settings = replace(settings, recipe=recipe)
     plain, files = methods_in(recipe)
@@ -85,7 +85,7 @@ def _iterate(job: _Job) -> Model | None:
     config, setup, settings = job.config, job.setup, job.settings
     # The embedded base's are written by transformers, which can seed: the same everywhere.
     usual = "hf" if preset_name(setup.base) == "embedded" else "auto"
-    engine = settings.engine or config.defaults.get("engine") or usual
+    engine = config.choice("engine", settings.engine) or usual
     choice = EngineChoice(engine, parse_arguments(settings.engine_args))
     with Ledger(config.ledger_path, read_only=job.dry_run, say=setup.progress.say) as ledger:
         tools = Tools(config, ledger, setup.progress)

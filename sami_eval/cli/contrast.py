@@ -135,7 +135,7 @@ def _writer(spec: str, base: str | None, config: Config, client: ClientSettings)
 
     found = models.resolve_all(
         [spec],
-        base or config.defaults.get("base"),
+        config.choice("base", base),
         config=config,
         base_url=client.base_url,
         ensure=existing(config),

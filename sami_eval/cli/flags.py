@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING
@@ -29,7 +30,10 @@ Quiet = Annotated[bool, Flag("No progress.", Group.OUTPUT, ("-q", "--quiet"))]
 Verbose = Annotated[
     bool, Flag("More: stage times, memory, tracebacks.", Group.OUTPUT, ("-v", "--verbose"))
 ]
-_FILE = Flag("Settings as TOML, by their names; a flag that is typed wins over it.", Group.OUTPUT)
+_FILE = Flag(
+    "Flags as TOML, by their names; what is typed wins over it, --no-NAME over a switch.",
+    Group.OUTPUT,
+)
 
 
 class Command:
@@ -45,27 +49,23 @@ class Command:
 
     @functools.cached_property
     def settings(self) -> list[Setting]:
-        """Every flag, `--config` among them where there are settings."""
-        found = list(settings_of(self.run))
-        has_file = any(one.owner != one.name for one in found)
-        if has_file:
-            found.append(Setting("config", "config", Path | None, _FILE, None))
-        return found
+        """Every flag, `--config` the last of them."""
+        file = Setting("config", "config", Path | None, _FILE, None)
+        return [*settings_of(self.run), file]
 
     @functools.cached_property
     def __signature__(self) -> inspect.Signature:
-        has_file = any(one.flag is _FILE for one in self.settings)
         context = inspect.Parameter(
             "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
         )
-        return inspect.Signature([context, *(_parameter(one, has_file) for one in self.settings)])
+        return inspect.Signature([context, *map(_parameter, self.settings)])
 
     @property
     def __annotations__(self) -> dict[str, Any]:  # type: ignore[override]
         return {name: one.annotation for name, one in self.__signature__.parameters.items()}
 
     def __call__(self, context: typer.Context, **values: Any) -> None:
-        """Run the command with what was typed, what a file says, and what is in the environment."""
+        """Run the command with what was typed, what files say, and what is in the environment."""
         from sami_eval.core.settings_file import from_file
 
         given, path = _given(context, self.settings, values), values.get("config")
@@ -75,11 +75,30 @@ class Command:
         typed = {name for name, source in sources.items() if getattr(source, "name", "") in TYPED}
         # A file that was named is meant; the environment is only there.
         found = {**given, **said, **{name: given[name] for name in typed}}
+        found = {**_of_folder(name, self.settings, found), **found}
         missing = (one.name for one in self.settings if one.default is MISSING)
         for name in missing:
             if name not in found:
                 raise UsageError(f"Missing argument '{name}'.", f"{context.command_path} --help")
         self.run(**_arguments(self.run, self.settings, found))
+
+
+def _of_folder(
+    command: str, settings: Sequence[Setting], found: Mapping[str, object]
+) -> Mapping[str, object]:
+    """What `sami-eval.toml` says of the command's flags; what of it decides is said."""
+    from sami_eval.core.config import find_config, from_file
+    from sami_eval.core.config_keys import COMMANDS
+    from sami_eval.core.settings_file import from_config
+
+    if command not in COMMANDS:
+        return {}
+    config = find_config(Path.cwd(), quiet=True)
+    said, places = from_config(config, command, settings)
+    deciding = [(places[name][-1], places[name], said[name]) for name in said if name not in found]
+    if config.file is not None and deciding:
+        print(from_file(config.file, deciding), file=sys.stderr, flush=True)
+    return said
 
 
 def _given(
@@ -133,9 +152,11 @@ def _arguments(
     return arguments
 
 
-def _parameter(setting: Setting, has_file: bool) -> inspect.Parameter:
-    """A setting as typer reads it; without a default of its own, so that what is given is known."""
-    required = setting.default is MISSING and not has_file
+def _parameter(setting: Setting) -> inspect.Parameter:
+    """A setting as typer reads it, never required: a file may say it.
+
+    Without a default of its own, so that what is given is known.
+    """
     kind, within = _typers(setting), bounds(setting.kind) or Within()
     make = typer.Argument if setting.flag.positional else typer.Option
     info = make(
@@ -151,7 +172,7 @@ def _parameter(setting: Setting, has_file: bool) -> inspect.Parameter:
     return inspect.Parameter(
         setting.name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=inspect.Parameter.empty if required else None,
+        default=None,
         annotation=Annotated[kind, info],
     )
 

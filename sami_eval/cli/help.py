@@ -52,7 +52,11 @@ def _typed(parameter: Any) -> str:
     """A flag as it is typed, with what stands for its value."""
     if parameter.param_type_name == "argument":
         return str(parameter.metavar)
-    pairs = (sorted(parameter.opts, key=len), parameter.secondary_opts)
+    # Every switch can be taken back; where it is off by default the help need not say by what name.
+    on = (getattr(parameter, "help", None) or "").endswith(("[default: yes]",))
+    taken_back = [f"--no-{name[2:]}" for name in parameter.opts if name.startswith("--")]
+    off = parameter.secondary_opts if on or parameter.secondary_opts != taken_back else []
+    pairs = (sorted(parameter.opts, key=len), off)
     names = " / ".join(", ".join(names) for names in pairs if names)
     return f"{names} {parameter.metavar}" if parameter.metavar else names
 

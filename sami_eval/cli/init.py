@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import MISSING
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from types import NoneType
+from typing import Annotated, Literal, get_args, get_origin
 
+from sami_eval.cli.flags import Command, bounds
+from sami_eval.cli.settings import settings_of
+from sami_eval.core.described import Says
 from sami_eval.core.errors import UsageError
-from sami_eval.core.flags import Flag, Group
+from sami_eval.core.flags import Flag, Group, Setting
+from sami_eval.core.settings import alternatives
+from sami_eval.core.shape import Within
 
 GPUS = ("/dev/nvidia0", "/dev/kfd")  # NVIDIA's, AMD's; asking torch would take seconds
 MOST_NAMED = 8
@@ -58,7 +66,47 @@ def config_text(folder: Path) -> str:
         commented(name, about, [(key.name, key.says) for key in keys_of(table)])
         for name, about, table in tables
     ]
-    return "\n".join([head, "", *several])
+    return "\n".join([head, "", *several, *_flags()])
+
+
+def _flags() -> Iterator[str]:
+    """A table a command: each of its flags, with what it is by default."""
+    from sami_eval.core.config_keys import COMMANDS
+    from sami_eval.core.described import commented
+
+    for name in COMMANDS:
+        flags = [
+            (one.typed_name.removeprefix("--"), Says(one.flag.help, example(one)))
+            for one in _settings(name)
+            if one.name not in ("config", "base_url")
+        ]
+        about = f"Flags of `sami-eval {name}`: its own defaults, or else examples."
+        yield commented(name.replace(" ", "."), about, flags)
+
+
+def _settings(command: str) -> Iterable[Setting]:
+    """The flags of a command, which lies in the module of its name."""
+    module, _, function = command.partition(" ")
+    run = getattr(import_module(f"sami_eval.cli.{module}"), function or module)
+    return run.settings if isinstance(run, Command) else settings_of(run)
+
+
+def example(setting: Setting) -> object:
+    """What may stand for a setting: its default, else a value of its type."""
+    for usual in (setting.default, setting.usual):
+        if usual is not None and usual is not MISSING:
+            return usual
+    (kind, *_) = [one for one in alternatives(setting.kind) if one is not NoneType]
+    if kind is bool:
+        return False
+    if get_origin(kind) is Literal:
+        return get_args(kind)[0]
+    if kind in (int, float):
+        most = (bounds(setting.kind) or Within()).most
+        usual = 100 if kind is int else 1.0
+        return kind(usual if most is None else min(usual, most))
+    text = setting.flag.value or setting.name.upper()
+    return [text] if get_origin(kind) in (tuple, Sequence) else text
 
 
 def seen(folder: Path) -> Iterator[str]:

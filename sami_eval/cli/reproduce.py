@@ -65,7 +65,7 @@ def _asked(experiment: str, settings: ReproduceSettings) -> Asked:
     from sami_eval.experiment.reproduce.work import Asked
 
     config, scale = _below_scale(find_config(Path.cwd())), read_scale(settings.scale)
-    settings = replace(settings, engine=settings.engine or config.defaults.get("engine"))
+    settings = replace(settings, engine=config.choice("engine", settings.engine))
     folder = settings.out or folder_of(experiment, scale, settings.seed, config)
     asked = Asked(scale, experiment, config, folder, settings)
     if asked.judge_model and all(by_program(one.settings) for one in asked.course.trials):

@@ -14,6 +14,9 @@ base_url = "http://127.0.0.1:8000/v1"
 [prices."gpt-4o"]                         # USD per million tokens
 input = 2.5
 output = 10.0
+
+[compare]                                 # any flag of `sami-eval compare`: core/settings_file.py
+limit = 40
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 from sami_eval.core import address
-from sami_eval.core.config_keys import DefaultKeys, Engine, ModelKeys, Task
+from sami_eval.core.config_keys import COMMANDS, DefaultKeys, Engine, ModelKeys, Task
 from sami_eval.core.described import Says, keys_of
 from sami_eval.core.errors import UsageError, did_you_mean
 from sami_eval.core.files import Toml, read_toml, shown
@@ -36,6 +39,7 @@ from sami_eval.core.shape import MisfitError, Within, fit
 
 FILE_NAME = "sami-eval.toml"
 ASKED_SO = ("request", "thoughts")  # of a model at a server; no texts
+NAMED = ("models", "servers", "prices")  # tables of tables, each by a name
 CHOSEN = "SAMI_EVAL_CONFIG"  # names the file to read, wherever it lies and whoever owns it
 MOST_USD = 1e6  # a million tokens never cost more; a larger number is a slip
 ENGINES = get_args(Engine)
@@ -90,6 +94,7 @@ class Config:
 
     root: the folder that holds `.sami-eval/`, `adapters/` and `runs/`: the file's, else the
         current one.
+    file: as it was read, with the tables of the commands' flags.
     models: name -> fields of MODEL_FIELDS; `request` as JSON, `thoughts` in digits.
     servers: by the name that stands in front of a model.
     said: warnings given so far.
@@ -101,6 +106,7 @@ class Config:
     servers: Mapping[str, Server] = field(default_factory=dict)
     prices: Mapping[str, Price] = field(default_factory=dict)
     defaults: Mapping[str, str] = field(default_factory=dict)
+    file: Toml | None = field(default=None, compare=False, repr=False)
     said: set[str] = field(default_factory=set, compare=False, repr=False)
 
     def warn(self, text: str) -> None:
@@ -113,18 +119,45 @@ class Config:
             self.said.add(text)
             print(text, file=sys.stderr, flush=True)
 
+    def tell(self, name: str) -> None:
+        """Say which default of the file decides something, and on which line it stands."""
+        if self.file is not None and name in self.defaults:
+            self.say(from_file(self.file, [(name, (name,), self.defaults[name])]))
+
+    def choice(self, name: str, given: str | None = None) -> str | None:
+        """What was given, else the file's default, which is then said."""
+        if given is None:
+            self.tell(name)
+        return given or self.defaults.get(name)
+
     @property
     def ledger_path(self) -> Path:
         """Where the ledger lies."""
         return self.root / ".sami-eval" / "ledger.db"
 
 
-def find_config(start: Path) -> Config:
+def from_file(file: Toml, several: Sequence[tuple[str, Sequence[str], object]]) -> str:
+    """What a file decides, in one line: names as typed, where each stands, and the values."""
+    parts = [
+        f"{name} {_plain(value)} (line {file.where(at).rpartition(':')[2]})"
+        for name, at, value in several
+    ]
+    return f"from {os.path.relpath(file.path)}: {', '.join(parts)}"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return " ".join(map(_plain, value))
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def find_config(start: Path, quiet: bool = False) -> Config:
     """The nearest `sami-eval.toml` in the folder or above it, read.
 
     It decides who is asked with whose money. So one of another owner's, and one above the git
     repository or the home folder that `start` lies in, is passed over, and that is said; the
     environment's SAMI_EVAL_CONFIG names a file that is read in any case.
+    quiet: what is passed over is said elsewhere.
     """
     chosen = os.environ.get(CHOSEN)
     if chosen:
@@ -138,8 +171,9 @@ def find_config(start: Path) -> Config:
             raise UsageError(f"`{path}` is no file that can be read", "mend it, or remove it")
         if why is None:
             return read_config(path)
-        said = f"`{path}` is not read: {why}; export {CHOSEN}={path} to use it"
-        print(said, file=sys.stderr, flush=True)
+        if not quiet:
+            said = f"`{path}` is not read: {why}; export {CHOSEN}={path} to use it"
+            print(said, file=sys.stderr, flush=True)
         break
     return Config(root=start)
 
@@ -170,7 +204,13 @@ def _beyond(start: Path, folder: Path) -> str | None:
 def read_config(path: Path) -> Config:
     """Read one file. Raises UsageError for unknown keys and wrong types."""
     file = read_toml(path, "mend the file")
-    _known(file, file.data, (*DEFAULT_FIELDS, "models", "servers", "prices"))
+    flags = dict.fromkeys(name.partition(" ")[0] for name in COMMANDS)
+    _known(file, file.data, (*DEFAULT_FIELDS, *NAMED, *flags))
+    for name in flags:
+        inner = [one.partition(" ")[2] for one in COMMANDS if one.startswith(f"{name} ")]
+        table = _table(file, name)
+        if inner:
+            _known(file, table, inner, (name,))
     plain = {k: v for k, v in file.data.items() if k in DEFAULT_FIELDS}
     for name, choices in (("task", TASKS), ("engine", ENGINES)):
         if isinstance(plain.get(name), str) and plain[name] not in choices:
@@ -190,6 +230,7 @@ def read_config(path: Path) -> Config:
             for name, row in _table(file, "prices").items()
         },
         defaults=_texts(file, plain, DEFAULT_FIELDS),
+        file=file,
     )
 
 
@@ -209,7 +250,8 @@ def _model(file: Toml, row: Any, table: tuple[str, ...]) -> Mapping[str, str]:
 def _table(file: Toml, name: str) -> Mapping[str, Any]:
     table = file.data.get(name, {})
     if not isinstance(table, dict):
-        file.bad((name,), f"`{name}` is {shown(table)}, not a table", f"write [{name}.NAME]")
+        write = f"write [{name}.NAME]" if name in NAMED else f"write [{name}]"
+        file.bad((name,), f"`{name}` is {shown(table)}, not a table", write)
     return table
 
 

@@ -8,6 +8,18 @@ from sami_eval.core.described import Says
 
 Task = Literal["mtbench", "gsm8k"]  # of `compare` and of `passk`
 Engine = Literal["auto", "vllm", "hf"]  # what generates in this process
+# Tables of flags, each named as its command; none is needed by what writes files to begin with.
+COMMANDS = (
+    *("compare", "passk", "align", "contrast", "show", "again", "ls", "cancel", "power"),
+    *(
+        "agreement",
+        "doctor",
+        "tasks",
+        "reproduce mtbench",
+        "reproduce gsm8k",
+        "reproduce audit",
+    ),
+)
 LOCAL = "http://127.0.0.1:8000/v1"
 
 # Names with a dash are no names of Python.

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
-from sami_eval.core.settings import Amount, Count
+from sami_eval.core.settings import Amount, Count, alternatives
 
 
 class Group(StrEnum):
@@ -59,18 +59,25 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One flag, and what it sets: a field of the parameter `owner`, or the parameter itself."""
+    """One flag, and what it sets: a field of the parameter `owner`, or the parameter itself.
+
+    usual: what holds where nothing is said, though it may be said elsewhere, as by a preset.
+    """
 
     owner: str
     name: str
     kind: Any
     flag: Flag
     default: object
+    usual: object = None
 
     @property
     def names(self) -> tuple[str, ...]:
-        """As it is typed."""
-        return self.flag.names or (f"--{self.name.replace('_', '-')}",)
+        """As it is typed; what switches on has a name that switches off what a file says."""
+        names = self.flag.names or (f"--{self.name.replace('_', '-')}",)
+        if bool not in alternatives(self.kind) or any("/" in name for name in names):
+            return names
+        return tuple(f"{one}/--no-{one[2:]}" if one.startswith("--") else one for one in names)
 
     @property
     def typed_name(self) -> str:
@@ -85,7 +92,8 @@ def flags_of(owner: str, settings: Any, whole: bool = True) -> Iterator[Setting]
     for field in dataclasses.fields(settings):
         kind = hints[field.name]
         if (flag := flag_of(kind)) is not None:
-            yield Setting(owner, field.name, kind, flag, field.default if whole else None)
+            default = field.default if whole else None
+            yield Setting(owner, field.name, kind, flag, default, field.default)
 
 
 def flag_of(kind: Any) -> Flag | None:

@@ -1,6 +1,7 @@
 """Settings from a TOML file: every value checked where it stands, by the fields of their class.
 
-`--config run.toml`, a run's settings.toml and the steps of a reproduction are read alike.
+`--config run.toml`, a command's table in `sami-eval.toml`, a run's settings.toml and the steps of a
+reproduction are read alike.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn, Protocol
 
+from sami_eval.core.config import Config
+from sami_eval.core.config_keys import COMMANDS
 from sami_eval.core.files import Toml, read_toml
 from sami_eval.core.flags import Setting
 from sami_eval.core.settings import ABOUT, alternatives, converted, expected
@@ -26,6 +29,35 @@ class Stated(Protocol):
 def from_file(path: Path, command: str, settings: Sequence[Setting]) -> dict[str, object]:
     """What a file says, by the names of the settings (`from_toml`)."""
     return from_toml(read_toml(path, _help(command)), command, settings)
+
+
+def from_config(
+    config: Config, command: str, settings: Sequence[Setting]
+) -> tuple[dict[str, object], dict[str, Sequence[str]]]:
+    """What `sami-eval.toml` says in a command's table, by the names of the settings.
+
+    Beside it under which tables and key each stands.
+    """
+    names, file = command.split(), config.file
+    if file is None or command not in COMMANDS:
+        return {}, {}
+    table: object = file.data
+    for i, name in enumerate(names, 1):
+        table = table.get(name, {}) if isinstance(table, dict) else {}
+        if not isinstance(table, dict):
+            file.bad(
+                names[:i], f"`{'.'.join(names[:i])}` is no table", f"write [{'.'.join(names)}]"
+            )
+    assert isinstance(table, dict)
+    own = file.table(names, table) if table else file
+    for key in {"base-url", "base_url"} & table.keys():
+        # The key of the environment follows an address that was typed, and never a file's.
+        own.bad(
+            (key,), f"`{key}` stands at the top of the file", 'base-url = "...", for every command'
+        )
+    known = _known(settings)
+    found = from_table(table, own, command, settings)
+    return found, {known[key].name: (*names, key) for key in table}
 
 
 def _help(command: str) -> str:
@@ -51,7 +83,7 @@ def from_table(
 ) -> dict[str, object]:
     """What a table says, by the names of the settings. stated: whose error a bad value is."""
     hint = _help(command)
-    known = {name: one for one in settings for name in _names(one) if one.name != "config"}
+    known = _known(settings)
     found: dict[str, object] = {}
     for key, value in table.items():
         if key not in known:
@@ -65,10 +97,14 @@ def from_table(
     return found
 
 
-def _names(setting: Setting) -> set[str]:
-    """The field's name and the flag's."""
-    names = {setting.name, setting.typed_name.removeprefix("--")}
-    return names if setting.owner != setting.name else set()
+def _known(settings: Sequence[Setting]) -> dict[str, Setting]:
+    """Every setting by its field's name and by its flag's; but where it is read is typed alone."""
+    return {
+        name: one
+        for one in settings
+        for name in (one.name, one.typed_name.removeprefix("--"))
+        if one.name != "config"
+    }
 
 
 def _value(stated: Stated, key: str, value: object, setting: Setting, hint: str) -> object:

@@ -157,6 +157,8 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
     sides = resolve(settings.contenders, base_spec, client, config, lambda spec, base: base)
     against = settings.against and baseline(settings.against, settings.contenders, sides)
     named = models_of(sides)
+    if settings.base is None and standing.some_on(base, named):
+        config.tell("base")
     task, passed_over = _task(settings, config)
     found = questions.choose(task, settings.prompts, named)
     asked, wrong = references.load(found.prompts, settings.references, settings.fix_references)
@@ -224,6 +226,8 @@ def _judge(settings: CompareSettings, config: Config) -> JudgeChoice:
 def _task(settings: CompareSettings, config: Config) -> tuple[str, tuple[str, ...]]:
     """The task asked for, else the config's where it is one of ours, which else is said."""
     named = config.defaults.get("task", prompts.TASKS[0])
+    if settings.task is None and settings.prompts is None and named in prompts.TASKS:
+        config.tell("task")
     if settings.task is not None or named in prompts.TASKS:
         return settings.task or named, ()
     ours = prompts.TASKS[0]

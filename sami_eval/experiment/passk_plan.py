@@ -123,6 +123,8 @@ def make_plan(settings: PasskSettings, config: Config, purse: Purse | None = Non
     # A name that means nothing is said before problems are fetched or an adapter is trained.
     sides = resolve(settings.contenders, base_spec, client, config, lambda spec, base: base)
     named = models_of(sides)
+    if settings.base is None and standing.some_on(base, named):
+        config.tell("base")
     check_batch(named, client)
     _refuse_records(named)
     if settings.until_decided and len(named) < 2:

@@ -150,7 +150,7 @@ def chosen_engine(
     limits = limits_of(config.prices, *paced, purse, settings.base_url, in_batch)
     at, n = settings.base_url, settings.concurrency
     client = ClientSettings(at, n, timeout_s, limits=limits, batch=batch, ledger=config.ledger_path)
-    name = settings.engine or config.defaults.get("engine", "auto")
+    name = config.choice("engine", settings.engine) or "auto"
     return EngineChoice(name, parse_arguments(settings.engine_args), client)
 
 

@@ -30,6 +30,11 @@ def on_embedded(model: Model) -> bool:
     return folder_fingerprint(BASE_DIR) in (known.get("fingerprint"), folder_fingerprint(folder))
 
 
+def some_on(base: Model, models: Sequence[Model]) -> bool:
+    """Whether any model that runs here stands on this base."""
+    return any(model.engine == "local" and model.base == base.base for model in models)
+
+
 def that_run(models: Sequence[Model]) -> list[Model]:
     """The models that answer now; records have answered."""
     return [model for model in models if model.engine != "recorded"]

@@ -64,9 +64,9 @@ def baseline_judge(metadata: asked.Metadata, prompts: Sequence[Prompt]) -> Basel
             "--metadata baseline=FILE (ours, FastChat's or the paper's)",
         )
     config = find_config(Path.cwd())
-    model = asked.text(metadata, "judge_model") or config.defaults.get("judge-model")
+    model = config.choice("judge-model", asked.text(metadata, "judge_model"))
     fits, _ = fitting(prompts, embedded=False, free=model is None)
-    name = asked.text(metadata, "judge") or config.defaults.get("judge") or fits
+    name = config.choice("judge", asked.text(metadata, "judge")) or fits
     judge = read_judge(name)
     if instead := replaced(judge, name):
         asked.warn(instead)

@@ -80,7 +80,7 @@ class SamiEvalLM(LM):  # type: ignore[misc]
             arguments.pop("device", None)
         specs = specs_of({name: value for name, value in known.items() if value is not None})
         config = find_config(Path.cwd())
-        base = base or config.defaults.get("base")
+        base = config.choice("base", base)
         each = models.resolve_each(specs, base, config=config, ensure=existing(config))
         found = [_the_one(spec, one) for spec, one in zip(specs, each, strict=True)]
         self._models = dict(zip(labels_of(specs), found, strict=True))
@@ -92,7 +92,7 @@ class SamiEvalLM(LM):  # type: ignore[misc]
         self._progress = terminal()
         if not named and on_embedded(self._first):
             self._progress.say(TOY)
-        engine = known["engine"] or config.defaults.get("engine", "auto")
+        engine = config.choice("engine", known["engine"]) or "auto"
         self._engines = Engines(EngineChoice(engine, choice), self._progress)
         self._ledger_path = config.ledger_path
         self._chat = False

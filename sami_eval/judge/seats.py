@@ -84,6 +84,8 @@ def take_seats(
         unasked = f"judge `{judge.name}` is a program: {', '.join(specs)} is not asked"
         notes += (unasked,) * bool(wanted.model)
         return judge, (Seat(judge, None),), (*notes, *program.notes(judge, asked))
+    if wanted.model is None:
+        config.tell("judge-model")
     if not specs and judge.model is None:
         # The toy's program is no way out where the questions are not the toy's.
         hint = "--judge-model openai:gpt-4o" + (", or --judge rules" if embedded else "")
@@ -123,7 +125,7 @@ def _judge(
         kind = judge_prompts_kind(wanted.name)
         judge = read_judge_prompts(wanted.prompts, kind)
     else:
-        name = wanted.name or config.defaults.get("judge")
+        name = config.choice("judge", wanted.name)
         judge, notes = _named_judge(name, embedded, free, asked)
     bare = [prompt for prompt in asked if not prompt.principles]
     if judge.principles and bare:

@@ -147,6 +147,7 @@ def _place(row: Mapping[str, str], base_url: str | None, config: Config) -> tupl
         return typed, row.get("key", KEY_VARIABLE)
     if "base-url" in config.defaults:
         url = config.defaults["base-url"]
+        config.tell("base-url")
         return url, row.get("key") or config.defaults.get("key") or own_key(url)
     return OFFICIAL, row.get("key") or config.defaults.get("key") or KEY_VARIABLE
 

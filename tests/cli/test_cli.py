@@ -303,7 +303,7 @@ def test_help_imports_nothing_heavy() -> None:
 def test_a_bug_is_one_line_without_v_and_a_traceback_with_it() -> None:
     script = (
         "import sys, sami_eval.core.config, sami_eval.cli as cli\n"
-        "def broken(path): raise ZeroDivisionError('so it is')\n"
+        "def broken(*of, **them): raise ZeroDivisionError('so it is')\n"
         "sami_eval.core.config.find_config = broken\n"
         "sys.argv = ['sami-eval', 'ls', 'runs', *sys.argv[1:]]\n"
         "cli.main()\n"

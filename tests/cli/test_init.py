@@ -16,6 +16,8 @@ from sami_eval.core.config import (
     find_config,
     read_config,
 )
+from sami_eval.core.config_keys import COMMANDS
+from sami_eval.core.settings_file import from_config
 
 
 def uncommented(text: str) -> str:
@@ -34,8 +36,12 @@ def test_every_key_of_the_file_can_be_put_in_force(folder: Path) -> None:
     assert set(config.models["mine"]) == {*MODEL_FIELDS, "request", "thoughts"}
     assert config.servers["ours"].urls
     assert config.servers["anthropic"].allowance.rpm
-    said = set(re.findall(r"^(\w+) =", path.read_text().rpartition("[prices")[2], re.M))
-    assert said == set(PRICE_FIELDS)
+    assert config.file is not None
+    assert set(config.file.data["prices"]["gpt-4o"]) == set(PRICE_FIELDS)
+    for name, command in cli.commands().items():
+        found, _ = from_config(config, name, command.settings)
+        known = {one.name for one in command.settings} - {"config", "base_url"}
+        assert set(found) == (known if name in COMMANDS else set())
     assert all(len(line) <= 100 for line in path.read_text().splitlines())
 
 
