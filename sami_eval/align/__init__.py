@@ -20,7 +20,7 @@ from sami_eval.align.method import running as running
 from sami_eval.align.method import with_loss as with_loss
 from sami_eval.core.alignment import AlignSettings
 from sami_eval.core.errors import UsageError
-from sami_eval.core.progress import Progress, silent
+from sami_eval.core.progress import Progress, from_python
 from sami_eval.core.settings import Face, made
 from sami_eval.core.types import Contrast, Model
 from sami_eval.generate.recipes import ADAPTERS as ADAPTERS
@@ -76,7 +76,7 @@ def align(
     asked = made(AlignSettings, "align", {**given, "changes": changes or {}, "resume": resume})
     if "seed" in asked.changes:
         raise UsageError("option `seed` is among the changes", "seed=..., or a recipe `NAME@SEED`")
-    shown = progress or silent()
+    shown = progress or from_python()
     start = base if isinstance(base, Model) else _base(base)
     read = _contrasts(contrasts, start, shown)
     setup = chain.Setup(start, asked.adapters, asked.seed, asked.preset, shown, asked.resume)

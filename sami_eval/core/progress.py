@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import html
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from sami_eval.core.terminal import console, trusted, visible
 
 Advance = Callable[[int], None]
 Note = Callable[[], str]
 LINE_EVERY_S = 5.0
+REDRAW_EVERY_S = 0.2
 
 
 class Progress(Protocol):
@@ -103,6 +105,61 @@ class _Bars:
             yield advance
 
 
+class _Cell:
+    """For a notebook: one output, written over; what was said, and a bar for each open stage."""
+
+    def __init__(self) -> None:
+        self._said: list[str] = []
+        self._open: dict[object, tuple[str, int, int]] = {}
+        self._handle: Any = None
+        self._drawn = 0.0
+
+    def say(self, text: str) -> None:
+        self._said.append(text)
+        self._draw()
+
+    @contextmanager
+    def track(self, description: str, total: int, note: Note | None = None) -> Iterator[Advance]:
+        start, done, stage = time.monotonic(), 0, object()
+
+        def advance(n: int) -> None:
+            nonlocal done
+            done += n
+            left = (time.monotonic() - start) / max(done, 1) * (total - done)
+            text = f"{description} {done:,}/{total:,}, {left:.0f} s left{_noted(note)}"
+            self._open[stage] = text, done, total
+            if time.monotonic() - self._drawn >= REDRAW_EVERY_S:
+                self._draw()
+
+        try:
+            yield advance
+        finally:  # a stage that is interrupted says how far it came
+            self._open.pop(stage, None)
+            took = time.monotonic() - start
+            self.say(f"{description} {done:,}/{total:,} in {took:.1f} s{_noted(note)}")
+
+    def _draw(self) -> None:
+        from IPython.display import display
+
+        self._drawn = time.monotonic()
+        bars = list(self._open.values())
+        texts = [*self._said, *(text for text, _, _ in bars)]
+        lines = [_in_html(text) for text in self._said]
+        lines += [f"{_in_html(text)} {_BAR.format(done, total)}" for text, done, total in bars]
+        shown = {"text/plain": visible("\n".join(texts)), "text/html": "<br>".join(lines)}
+        if self._handle is None:
+            self._handle = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        else:
+            self._handle.update(shown, raw=True)
+
+
+_BAR = '<progress value="{}" max="{}" style="vertical-align:middle"></progress>'
+
+
+def _in_html(text: str) -> str:
+    return html.escape(visible(text))
+
+
 def silent() -> Progress:
     """Shows nothing."""
     return _Silent()
@@ -113,3 +170,12 @@ def terminal(quiet: bool = False) -> Progress:
     if quiet:
         return _Silent()
     return _Bars() if sys.stderr.isatty() else _Lines()
+
+
+def from_python() -> Progress:
+    """One output written over in a notebook, bars in IPython on a terminal, nothing in a script."""
+    module = sys.modules.get("IPython")
+    shell = module.get_ipython() if module is not None else None
+    if shell is None:
+        return _Silent()
+    return _Cell() if hasattr(shell, "kernel") else terminal()

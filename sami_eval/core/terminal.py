@@ -148,7 +148,7 @@ class Paper(io.StringIO):
 def console(file: TextIO, **settings: Any) -> Console:
     """A rich console whose every text is shown, its own styles and cursor moves apart."""
     made: Console = _console_class()(
-        file=file, highlight=False, markup=False, emoji=False, **settings
+        file=file, force_jupyter=False, highlight=False, markup=False, emoji=False, **settings
     )
     return made
 

@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 from sami_eval.core.config import Config, find_config
 from sami_eval.core.errors import SamiEvalError, UsageError, did_you_mean
 from sami_eval.core.flags import Group, Setting, flags_of
-from sami_eval.core.progress import Progress, silent
+from sami_eval.core.progress import Progress, from_python
 from sami_eval.core.settings import converted, hints
 from sami_eval.experiment.frame import Experiment, run
 from sami_eval.experiment.plan import Plan, Settings
@@ -85,7 +85,7 @@ def finished(
 ) -> Result[D]:
     """An experiment, done and saved."""
     where = nearest(config)
-    document = run(kind, settings, where, progress or silent())
+    document = run(kind, settings, where, progress or from_python())
     return Result(document, where.root / document["run"])
 
 

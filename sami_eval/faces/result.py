@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from sami_eval.core.errors import UsageError
 from sami_eval.experiment.envelope import dump
 from sami_eval.ledger.store import atomic_write
-from sami_eval.report.finished import Finished, report_of
+from sami_eval.report.finished import Finished, glance_of, report_of
+from sami_eval.report.glance import Glance
 from sami_eval.report.table import Block, Facts, Lines, Report
 
 if TYPE_CHECKING:
@@ -35,6 +36,16 @@ class Result(dict[str, Any], Generic[D]):
     def document(self) -> D:
         """The same with the types of its keys, for an editor and a type checker."""
         return cast(D, self)
+
+    @property
+    def glance(self) -> Glance | None:
+        """The verdict with its state, its figure and what it rests on; None where there is none."""
+        return glance_of(cast(Finished, self))
+
+    @property
+    def verdict(self) -> str | None:
+        """One sentence: better, no difference found, or undecided."""
+        return self.glance.verdict if self.glance else None
 
     def _report(self, verbose: bool = False) -> Report:
         return report_of(cast(Finished, self), verbose)

@@ -14,6 +14,7 @@ from sami_eval.experiment.envelope import Kind, read
 from sami_eval.experiment.reproduce import document as reproduction_document
 
 if TYPE_CHECKING:
+    from sami_eval.report.glance import Glance
     from sami_eval.report.table import Report
 
 Finished = (
@@ -41,6 +42,15 @@ def report_of(found: Finished, verbose: bool = False) -> Report:
     from sami_eval.report import reproduction
 
     return reproduction.report(found, verbose)
+
+
+def glance_of(found: Finished) -> Glance | None:
+    """Its verdict, and what that rests on; None where a kind of result has no single one."""
+    if found["schema"] == document.SCHEMA:
+        from sami_eval.report import comparison_glance
+
+        return comparison_glance.glance(found)
+    return None
 
 
 # Those whose document lies in a folder of its own; an agreement is a file that somebody kept.

@@ -72,8 +72,8 @@ def test_a_result_is_the_document_of_the_run(compared: Result[Document]) -> None
 
 def test_a_result_prints_its_tables_and_what_they_mean(compared: Result[Document]) -> None:
     lines = str(compared).splitlines()
-    assert lines[0].startswith("q.jsonl · 20 questions, 40 turns · judge short")
-    assert any("a wins" in line or "significant" in line for line in lines)
+    assert lines[0] == compared.verdict
+    assert any(line.startswith("q.jsonl · 20 questions, 40 turns · judge short") for line in lines)
     assert max(map(len, lines)) <= 80
     assert "saved" not in str(compared)
     assert f"saved{' ' * 17}{compared['run']}" in compared.text()
@@ -187,3 +187,11 @@ def test_what_the_command_fails_for_is_a_warning(folder: Path) -> None:
     with pytest.warns(UserWarning, match="have no verdict, more than 2%: sami-eval show"):
         found = sami_eval.compare("one.jsonl", "two.jsonl", prompts="q.jsonl", judge="mute")
     assert found["comparisons"][0]["win_rate"] is None
+
+
+def test_a_result_has_its_verdict_in_a_sentence(compared: Result[Document]) -> None:
+    assert compared.verdict is not None
+    assert compared.verdict.startswith("a is better than long")
+    assert compared.glance is not None
+    assert compared.glance.state == "better"
+    assert Result(agreed()).verdict is None

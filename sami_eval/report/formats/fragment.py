@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator
 from markupsafe import Markup
 
 from sami_eval.core.terminal import visible
-from sami_eval.report.table import Block, Cell, Facts, Lines, Plot, Report, Row, Table
+from sami_eval.report.table import Bar, Bars, Block, Cell, Facts, Lines, Plot, Report, Row, Table
 
 _LONE = re.compile("[\ud800-\udfff]")  # half a letter, which UTF-8 cannot hold
 _STYLES = {"red": "color:#c5221f", "bold": "font-weight:bold", "italic": "font-style:italic"}
-_WIDTH = 160
+WIDTH = 160
+BAR_WIDTH, SHADES = 320, (0.85, 0.4, 0.15)
 
 
 def fragment(report: Report) -> str:
@@ -28,6 +29,8 @@ def _parts(block: Block) -> Iterator[Markup]:
     match block:
         case Lines():
             yield from (_line(one, block) for one in block.texts)
+        case Bars():
+            yield _bars(block)
         case Facts():
             yield _facts(block)
         case Table():
@@ -47,6 +50,25 @@ def _line(text: str, lines: Lines) -> Markup:
         return Markup("<pre>{}</pre>").format(_shown(text))
     style = ";".join(_STYLES[word] for word in lines.style.split())
     return Markup('<p style="margin:.3em 0;{}">{}</p>').format(style, _shown(text))
+
+
+def _bars(bars: Bars) -> Markup:
+    """Won, even and lost, darker to lighter, between their ends' names."""
+    row = Markup('<tr><td style="text-align:right">{}</td><td>{}</td><td>{}</td></tr>')
+    rows = (row.format(_shown(one.left), _bar(one), _shown(one.right)) for one in bars.rows)
+    return Markup("<table><tbody>{}</tbody></table>").format(_joined(rows))
+
+
+def _bar(bar: Bar) -> Markup:
+    scale, start, drawn = BAR_WIDTH / (sum(bar.parts) or 1), 0.0, []
+    for part, shade in zip(bar.parts, SHADES, strict=True):
+        box = Markup('<rect x="{:.1f}" width="{:.1f}" height="14" opacity="{}"/>')
+        drawn.append(box.format(start, part * scale, shade))
+        start += part * scale
+    svg = Markup(
+        '<svg role="img" aria-label="{}" width="{}" height="14" fill="currentColor">{}</svg>'
+    )
+    return svg.format(_shown(bar.text), BAR_WIDTH, _joined(drawn))
 
 
 def _facts(facts: Facts) -> Markup:
@@ -88,19 +110,19 @@ def _cell(tag: str, text: str, left: bool) -> Markup:
 def _whisker(plot: Plot, table: Table, row: Row) -> Markup:
     """The interval as a line, the figure as a dot, and where nothing differs as a rule."""
     low, value, high = plot.placed(row)
-    half = _WIDTH / 2
-    drawn = [Markup('<path d="M0 8H{}M{} 1V15" opacity=".35"/>').format(_WIDTH, half)]
+    half = WIDTH / 2
+    drawn = [Markup('<path d="M0 8H{}M{} 1V15" opacity=".35"/>').format(WIDTH, half)]
     if low is not None and high is not None:
-        ends = (f"{_WIDTH * end:.1f}" for end in (low, high))
+        ends = (f"{WIDTH * end:.1f}" for end in (low, high))
         drawn.append(Markup('<path d="M{} 8H{}" stroke-width="2.5"/>').format(*ends))
     if value is not None:
-        at = f"{_WIDTH * value:.1f}"
+        at = f"{WIDTH * value:.1f}"
         drawn.append(Markup('<circle cx="{}" cy="8" r="3.5" fill="currentColor"/>').format(at))
     svg = Markup(
         '<svg role="img" aria-label="{}" width="{}" height="16" viewBox="-4 0 {} 16" '
         'stroke="currentColor">{}</svg>'
     )
-    return svg.format(_label(plot, table, row), _WIDTH + 8, _WIDTH + 8, _joined(drawn))
+    return svg.format(_label(plot, table, row), WIDTH + 8, WIDTH + 8, _joined(drawn))
 
 
 def _label(plot: Plot, table: Table, row: Row) -> str:
