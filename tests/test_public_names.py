@@ -16,6 +16,7 @@ import pytest
 
 import sami_eval
 from sami_eval.align import align, sami_loss
+from sami_eval.core.alignment import Options
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Model
 from sami_eval.experiment.settings import AgreementSettings, CompareSettings, PasskSettings
@@ -35,8 +36,9 @@ PUBLIC = {
     "sami_eval.compare": f"*{settings(CompareSettings)} config progress",
     "sami_eval.passk": f"*{settings(PasskSettings)} config progress",
     "sami_eval.show": "run votes vote_names config",
-    "sami_eval.align.align": "recipe contrasts base out adapters seed preset changes progress "
-    "resume",
+    "sami_eval.align.align": "recipe contrasts base constitutions prompts out iterations seed "
+    f"preset resume engine engine_args adapters {settings(Options).removesuffix(' seed')} changes "
+    "config progress",
     "sami_eval.align.sami_loss": "logps",
     "sami_eval.extract.extract_answer": "text",
     "sami_eval.judge.parse_verdict": "text judge",

@@ -24,19 +24,15 @@ def align(
     quiet: Quiet = False,
 ) -> None:
     """Train an adapter; missing earlier links of the recipe are trained first."""
-    from sami_eval.align import ADAPTERS, launch, methods_in, refuse_unused, with_loss
+    from sami_eval.align import ADAPTERS, launch, methods_in, refuse_unused, rewriting, with_loss
     from sami_eval.align.chain import Setup
     from sami_eval.align.options import change, preset_name
     from sami_eval.align.options import preset as read_preset
-    from sami_eval.cli import iterations as several
     from sami_eval.core import progress
     from sami_eval.core.config import find_config
-    from sami_eval.generate import models, parse_arguments, recipes
-    from sami_eval.generate.loading import TRUST
+    from sami_eval.generate import models, recipes
 
-    # A model's own code may be allowed for training alone; any other setting is of generation.
-    arguments = [name for name in parse_arguments(settings.engine_args) if name != TRUST]
-    iterate = several.check(settings, settings.engine or arguments)
+    iterate = rewriting.check(settings)
     config = find_config(Path.cwd())
     shown = progress.terminal(quiet or not launch.is_main())
     model = models.resolve_base(config.choice("base", settings.base), config)
@@ -76,24 +72,19 @@ class _Job:
 
 def _iterate(job: _Job) -> Model | None:
     """The last iteration's model; None where only a description was asked for."""
-    from sami_eval.align.options import preset_name
-    from sami_eval.cli import iterations as several
-    from sami_eval.generate import EngineChoice, parse_arguments
+    from sami_eval.align import rewriting
     from sami_eval.generate.tools import Tools
     from sami_eval.ledger.store import Ledger
 
     config, setup, settings = job.config, job.setup, job.settings
-    # The embedded base's are written by transformers, which can seed: the same everywhere.
-    usual = "hf" if preset_name(setup.base) == "embedded" else "auto"
-    engine = config.choice("engine", settings.engine) or usual
-    choice = EngineChoice(engine, parse_arguments(settings.engine_args))
+    choice = rewriting.engine_of(settings, setup.base, config)
     with Ledger(config.ledger_path, read_only=job.dry_run, say=setup.progress.say) as ledger:
         tools = Tools(config, ledger, setup.progress)
         if job.dry_run:
             _print_base(job)
-            print(several.describe(settings, job.changes, setup, tools, job.options))
+            print(rewriting.describe(settings, job.changes, setup, tools, job.options))
             return None
-        return several.run(settings, job.changes, setup, tools, choice)
+        return rewriting.run(settings, job.changes, setup, tools, choice)
 
 
 def _print_base(job: _Job) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import inspect
 import os
 import types
 from collections.abc import Mapping, Sequence
@@ -47,7 +48,15 @@ class Face(types.ModuleType):
 
     def __call__(self, *given: Any, **settings: Any) -> Any:
         """What the function gives."""
-        return vars(self)[self.__name__.rpartition(".")[2]](*given, **settings)
+        return self._function(*given, **settings)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return inspect.signature(self._function)
+
+    @property
+    def _function(self) -> Any:
+        return vars(self)[self.__name__.rpartition(".")[2]]
 
 
 def check(settings: Any, called: str = "setting", hint: str = "") -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from sami_eval.core.config import Config
+from sami_eval.core.face import asked, face
 from sami_eval.experiment.agree import measured
 from sami_eval.experiment.agreement_document import AgreementDocument
 from sami_eval.experiment.settings import AgreementSettings
-from sami_eval.faces.face import asked, face, nearest
+from sami_eval.faces.finish import nearest
 from sami_eval.faces.result import Result
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Literal
 
 from sami_eval.core.config import Config
+from sami_eval.core.face import asked, face
 from sami_eval.core.progress import Progress
 from sami_eval.experiment import compare as kind
 from sami_eval.experiment.document import Document
 from sami_eval.experiment.settings import CompareSettings
-from sami_eval.faces.face import asked, doubt, face, finished
+from sami_eval.faces.finish import doubt, finished
 from sami_eval.faces.result import Result
 from sami_eval.report.unanswered import check_unparsed
 

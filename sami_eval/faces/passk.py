@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 from sami_eval.core.config import Config
+from sami_eval.core.face import asked, face
 from sami_eval.core.progress import Progress
 from sami_eval.data.unanswered import answers_of, check_empty
 from sami_eval.experiment import passk as kind
 from sami_eval.experiment.passk_document import PasskDocument
 from sami_eval.experiment.settings import PasskSettings
-from sami_eval.faces.face import asked, doubt, face, finished
+from sami_eval.faces.finish import doubt, finished
 from sami_eval.faces.result import Result
 
 

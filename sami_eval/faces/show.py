@@ -8,7 +8,7 @@ from typing import Any
 
 from sami_eval.core.config import Config
 from sami_eval.core.errors import UsageError
-from sami_eval.faces.face import nearest
+from sami_eval.faces.finish import nearest
 from sami_eval.faces.result import Result
 from sami_eval.report import kept
 

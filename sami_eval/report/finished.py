@@ -50,6 +50,14 @@ def glance_of(found: Finished) -> Glance | None:
         from sami_eval.report import comparison_glance
 
         return comparison_glance.glance(found)
+    if found["schema"] == passk_document.SCHEMA:
+        from sami_eval.report import passk_glance
+
+        return passk_glance.glance(found)
+    if found["schema"] == agreement_document.SCHEMA:
+        from sami_eval.report import agreement
+
+        return agreement.glance(found)
     return None
 
 

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import pytest
 
 import sami_eval
+from sami_eval.align import align
+from sami_eval.core.alignment import AlignSettings, Options
 from sami_eval.core.errors import UsageError
 from sami_eval.core.flags import flags_of
 from sami_eval.core.settings import hints
@@ -23,6 +25,10 @@ FACES: dict[str, tuple[Callable[..., object], type]] = {
     "agreement": (sami_eval.agreement, AgreementSettings),
     "compare": (sami_eval.compare, CompareSettings),
     "passk": (sami_eval.passk, PasskSettings),
+}
+KINDS = {
+    **{name: (run, (kind,)) for name, (run, kind) in FACES.items()},
+    "align": (align, (AlignSettings, Options)),
 }
 OURS = {"config", "progress"}  # of Python alone
 
@@ -64,12 +70,27 @@ def test_a_face_takes_the_settings_of_its_command_by_name_type_and_default(
             assert one.kind is inspect.Parameter.KEYWORD_ONLY or field.name == "judged"
 
 
-@pytest.mark.parametrize(("run", "kind"), FACES.values(), ids=FACES)
+def test_align_takes_its_settings_and_every_knob_with_none_for_what_the_preset_says() -> None:
+    taken, types = inspect.signature(align).parameters, get_type_hints(align)
+    for field in dataclasses.fields(AlignSettings):
+        if field.name not in ("recipe", "contrasts", "base", "changes"):
+            assert taken[field.name].default == field.default, field.name
+            wanted = hints(AlignSettings)[field.name]
+            assert plain(types[field.name]) in allowed(wanted), field.name
+    for field in dataclasses.fields(Options):
+        if field.name != "seed":
+            assert taken[field.name].default is None
+            wanted = plain(hints(Options)[field.name]) | {type(None)}
+            assert plain(types[field.name]) == wanted, field.name
+    assert inspect.signature(sami_eval.align) == inspect.signature(align)
+
+
+@pytest.mark.parametrize(("run", "kinds"), KINDS.values(), ids=KINDS)
 def test_a_face_says_what_each_setting_is_as_the_help_does(
-    run: Callable[..., object], kind: type
+    run: Callable[..., object], kinds: tuple[type, ...]
 ) -> None:
     said = " ".join((inspect.getdoc(run) or "").split())
-    for one in flags_of("", kind):
+    for one in (one for kind in kinds for one in flags_of("", kind)):
         assert f"{one.name}: {' '.join(one.flag.help.split())}" in said
 
 
@@ -96,3 +117,13 @@ def test_an_error_in_a_file_names_its_line_and_acts_on_no_terminal(folder: Path)
     lines = caught.value._render_traceback_()
     assert "  --> q.jsonl:1" in lines
     assert "\x1b" not in "".join(lines)
+
+
+def test_align_refuses_what_the_command_refuses(folder: Path) -> None:
+    with pytest.raises(UsageError, match="has no setting `epoch`") as caught:
+        sami_eval.align("sft", epoch=2)  # type: ignore[call-arg]
+    assert caught.value.hint == "did you mean `epochs`?"
+    with pytest.raises(UsageError, match="without `--iterations`"):
+        sami_eval.align("sft", prompts="p.jsonl")
+    with pytest.raises(UsageError, match="from a file"):
+        sami_eval.align("sami", [], iterations=2)

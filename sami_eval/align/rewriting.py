@@ -10,6 +10,7 @@ from sami_eval.core.errors import UsageError
 if TYPE_CHECKING:
     from sami_eval.align.chain import Setup
     from sami_eval.core.alignment import AlignSettings, Options
+    from sami_eval.core.config import Config
     from sami_eval.core.types import Contrast, Model
     from sami_eval.generate import EngineChoice
     from sami_eval.generate.tools import Tools
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
 EXAMPLE = "sami-eval align sami --iterations 3 --constitutions FILE --prompts FILE"
 
 
-def check(settings: AlignSettings, engine: object) -> bool:
-    """Whether there are iterations. Raises UsageError for flags that do not go together.
+def check(settings: AlignSettings) -> bool:
+    """Whether there are iterations. Raises UsageError for flags that do not go together."""
+    from sami_eval.generate import parse_arguments
+    from sami_eval.generate.loading import TRUST
 
-    engine: what is said of the one that writes.
-    """
+    # A model's own code may be allowed for training alone; any other setting is of generation.
+    arguments = [name for name in parse_arguments(settings.engine_args) if name != TRUST]
+    engine = settings.engine or arguments
     files = {"--constitutions": settings.constitutions, "--prompts": settings.prompts}
     given = [flag for flag, value in files.items() if value is not None]
     if settings.iterations is None:
@@ -38,6 +42,16 @@ def check(settings: AlignSettings, engine: object) -> bool:
             f"`{given[0]}` without the other of `--constitutions`, `--prompts`", EXAMPLE
         )
     return True
+
+
+def engine_of(settings: AlignSettings, base: Model, config: Config) -> EngineChoice:
+    """What the model writes with. The embedded base's own can seed: the same everywhere."""
+    from sami_eval.align.options import preset_name
+    from sami_eval.generate import EngineChoice, parse_arguments
+
+    usual = "hf" if preset_name(base) == "embedded" else "auto"
+    engine = config.choice("engine", settings.engine) or usual
+    return EngineChoice(engine, parse_arguments(settings.engine_args))
 
 
 def run(
@@ -135,10 +149,10 @@ def describe(
 
 def _one(recipe: str, part: Sequence[Contrast], base: Model, options: Options) -> str:
     """The training of one iteration, its responses as long as those that are there."""
-    from sami_eval.align import estimate, methods_in
+    from sami_eval.align import estimate
     from sami_eval.generate import recipes
 
-    plain, files = methods_in(recipe)
+    plain, files = recipes.methods_in(recipe)
     method = recipes.parse(plain, files).method
     found = estimate.estimate(method, part, base, options)
     return estimate.describe(plain, found, len(part), options)

@@ -1,0 +1,46 @@
+"""What the faces of experiments do alike: run, return a result, warn where it is doubtful."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from sami_eval.core.config import Config, find_config
+from sami_eval.core.errors import SamiEvalError
+from sami_eval.core.progress import Progress, from_python
+from sami_eval.experiment.frame import Experiment, run
+from sami_eval.experiment.plan import Plan, Settings
+from sami_eval.faces.result import Result
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Kind = TypeVar("Kind")
+T = TypeVar("T", bound=Settings)
+F = TypeVar("F", bound=Plan)
+A = TypeVar("A")
+S = TypeVar("S")
+D = TypeVar("D", bound=Mapping[str, Any])
+
+
+def nearest(config: Config | None) -> Config:
+    """The configuration that is given, else the nearest."""
+    return config or find_config(Path.cwd())
+
+
+def finished(
+    kind: Experiment[T, F, A, S, D], settings: T, config: Config | None, progress: Progress | None
+) -> Result[D]:
+    """An experiment, done and saved."""
+    where = nearest(config)
+    document = run(kind, settings, where, progress or from_python())
+    return Result(document, where.root / document["run"])
+
+
+def doubt(check: Callable[P, None], *given: P.args, **named: P.kwargs) -> None:
+    """Warn of what the command exits 1 for: the figures are there, and not to be trusted alone."""
+    try:
+        check(*given, **named)
+    except SamiEvalError as error:
+        warnings.warn(f"{error.message}: {error.hint}", stacklevel=4)
