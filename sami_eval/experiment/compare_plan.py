@@ -163,7 +163,8 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
     found = questions.choose(task, settings.prompts, named)
     asked, wrong = references.load(found.prompts, settings.references, settings.fix_references)
     asked, shown = _prompts(settings, asked)
-    judge, seats, notes = take_seats(_judge(settings, config), config, found.embedded, asked)
+    judge, taken, notes = take_seats(_judge(settings, config), config, found.embedded, asked)
+    seats = tuple(seat.run_by(engine) for seat in taken)
     for seat in seats:
         if seat.at is not None:
             check_server(seat.at, client)

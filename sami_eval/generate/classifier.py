@@ -25,6 +25,15 @@ Tokens = Sequence[int]
 OnDone = Callable[[Sequence[int], Sequence[Sequence[float]]], None]
 
 
+def precision(arguments: Mapping[str, str]) -> str:
+    """The dtype it computes in: as the arguments say, else by the device."""
+    return arguments.get("dtype") or ("float32" if _device(arguments) == "cpu" else "bfloat16")
+
+
+def _device(arguments: Mapping[str, str]) -> str:
+    return arguments.get("device") or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
 class Classifier:
     """One loaded classifier; equal conversations give equal scores but for rounding."""
 
@@ -32,12 +41,11 @@ class Classifier:
         """n_labels: its outputs. head: whether its base holds its last layer, else its adapter."""
         check_arguments(arguments)
         self.model = model
-        self._device = arguments.get("device") or ("cuda" if torch.cuda.is_available() else "cpu")
-        kind = arguments.get("dtype") or ("float32" if self._device == "cpu" else "bfloat16")
+        self._device = _device(arguments)
         rows = CPU_ROWS if self._device == "cpu" else CUDA_ROWS
         self._rows = number(arguments, "batch_rows", rows)
         self._threads = number(arguments, "threads", torch.get_num_threads())
-        network = _loaded(model, n_labels, head, kind)
+        network = _loaded(model, n_labels, head, precision(arguments))
         self._network = network.to(self._device).eval()
         self._stated = network.config.get_text_config().pad_token_id
 

@@ -13,6 +13,7 @@ from sami_eval.core.progress import terminal
 from sami_eval.core.types import SERVED, Judge, Model, Prompt, Response, Verdict
 from sami_eval.data.answers import read_answers
 from sami_eval.experiment.fold import by_question, fold
+from sami_eval.generate import EngineChoice
 from sami_eval.generate.tools import Tools
 from sami_eval.harness import asked
 from sami_eval.judge import judge_all, program, read_judge, replaced
@@ -79,7 +80,7 @@ def baseline_judge(metadata: asked.Metadata, prompts: Sequence[Prompt]) -> Basel
             raise UsageError(
                 f"judge `{judge.name}` needs a model", "--metadata judge_model=openai:gpt-4o"
             )
-        taken = seat(judge, config, url)
+        taken = seat(judge, config, url).run_by(EngineChoice())
         judge, at = taken.judge, taken.at
         if at is not None and at.engine in SERVED:
             check_key(at, client)

@@ -72,6 +72,13 @@ def check(judge: Judge, model: Model) -> None:
         )
 
 
+def precision(arguments: Mapping[str, str]) -> str:
+    """The dtype in which a classifier scores under these arguments, on this machine."""
+    from sami_eval.generate.classifier import precision
+
+    return precision(arguments)
+
+
 def labels_of(model: Model) -> tuple[list[str], bool]:
     """A classifier's labels, and whether its base holds its last layer or its adapter does.
 

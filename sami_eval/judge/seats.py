@@ -10,6 +10,7 @@ from sami_eval.core.config import Config
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Judge, Model, Prompt
 from sami_eval.generate import EngineChoice, models
+from sami_eval.generate.engine import WEIGHTY
 from sami_eval.judge import (
     IN_PROCESS,
     judge_model,
@@ -20,6 +21,7 @@ from sami_eval.judge import (
     replaced,
     reward,
 )
+from sami_eval.ledger.store import key
 from sami_eval.server.named import asked_so, nearest, served
 
 ALONE = "a reward model scores each answer by itself, once: one order is enough for it"
@@ -43,6 +45,22 @@ class Seat:
         engine = (self.judge.model or "").partition(":")[0]
         local = self.at.engine == "local"
         return f"{engine if local else self.at.engine}:{self.at.fingerprint}"
+
+    def run_by(self, choice: EngineChoice) -> Seat:
+        """The seat of a judge in this process as it is run.
+
+        Arguments that change what it says are a part of who says it; a reward judge's precision
+        is, also where the device decides it. In float32 it is the model itself.
+        """
+        if self.at is None or self.at.engine != "local":
+            return self
+        given = {k: text for k, text in self.arguments(choice).items() if k in WEIGHTY}
+        if self.judge.kind == "reward":
+            dtype = reward.precision(self.arguments(choice))
+            given = {"dtype": dtype} if dtype != "float32" else {}
+        if not given:
+            return self
+        return replace(self, at=replace(self.at, fingerprint=key(self.at.fingerprint, given)))
 
     def arguments(self, choice: EngineChoice) -> Mapping[str, str]:
         """`--engine-arg` for a judge in this process, where the contenders' engine is its own."""

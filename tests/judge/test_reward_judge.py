@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sami_eval import cli
+from sami_eval.core.types import Model
+from sami_eval.generate import EngineChoice
+from sami_eval.judge import read_judge
+from sami_eval.judge.seats import Seat
 from tests.loopback_judge import LoopbackJudge
 from tests.records import vote, write_records, write_rows
 from tests.tiny_classifier import save_classifier
@@ -119,6 +124,31 @@ def test_batches_and_engine_arguments_leave_scores_as_they_are(
     shutil.rmtree(".sami-eval")
     assert cli.run([*RECORDS, *REWARD, "--engine", "hf", "--engine-arg", "rows=2"]) == 2
     assert "no argument `rows`" in capsys.readouterr().err
+
+
+def test_scores_of_another_precision_are_other_scores(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hf = ("--engine", "hf", "--engine-arg")
+    calls = [
+        (compared(capsys, *REWARD, *more)["calls"], [one["score"] for one in verdicts()])
+        for more in ((), (*hf, "dtype=float32"), (*hf, "dtype=bfloat16"), (*hf, "dtype=bfloat16"))
+        if shutil.rmtree("run", ignore_errors=True) is None
+    ]
+    made = [one["made"] for one, _ in calls]
+    assert made == [24, 0, 24, 0]
+    scores = [several for _, several in calls]
+    assert scores[0] == scores[1] != scores[2] == scores[3]
+
+
+def test_a_judge_in_words_is_another_under_another_dtype_and_one_by_any_batch() -> None:
+    seat = Seat(replace(read_judge("quality"), model="hf:x"), Model("x", "x", fingerprint="f"))
+
+    def identity(**arguments: str) -> str | None:
+        return seat.run_by(EngineChoice("hf", arguments)).identity
+
+    assert identity() == identity(batch_rows="8") == seat.identity
+    assert len({identity(), identity(dtype="float16"), identity(dtype="bfloat16")}) == 3
 
 
 def test_it_stands_in_an_ensemble_beside_a_judge_that_reads_both_orders(
