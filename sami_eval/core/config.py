@@ -64,6 +64,9 @@ class Price:
     cached: Annotated[Usd, Says("Of tokens read that the server had in a cache.", 1.25)] | None = (
         None
     )
+    cache_write: Annotated[Usd, Says("Of those it put into one; else unknown.", 3.125)] | None = (
+        None
+    )
     batch: (
         Annotated[
             float,
@@ -82,7 +85,8 @@ class Price:
         most = self.input * self.batch
         usual = most if self.cached is None else min(self.cached, most)
         cached = usual if self.batch_cached is None else self.batch_cached
-        return Price(most, self.output * self.batch, cached, up_to=self.up_to)
+        write = None if self.cache_write is None else self.cache_write * self.batch
+        return Price(most, self.output * self.batch, cached, write, up_to=self.up_to)
 
 
 PRICE_FIELDS = tuple(key.name for key in keys_of(Price))

@@ -194,12 +194,14 @@ class Judge:
 class Usage:
     """Tokens a judgment took, as the server reported them.
 
-    cached_tokens: of the prompt's, those it had in a cache; the ledger does not keep them.
+    cached_tokens, written_tokens: of the prompt's, those it had in a cache, and those it put into
+        one; the ledger keeps neither.
     """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    written_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,19 +6,20 @@ judges' prompts are counted with answers as long as the token limit allows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sami_eval.align.chain import MissingLink, existing
 from sami_eval.align.options import preset_name
 from sami_eval.core.calls import Request
+from sami_eval.core.config import Price
 from sami_eval.core.types import SERVED, Model, Usage
 from sami_eval.experiment.likely import Length, likely_tokens
 from sami_eval.experiment.plan import Plan
 from sami_eval.generate import models, standing
 from sami_eval.server.batch import pending
-from sami_eval.server.budget import cost_usd, dollars, most_tokens, total, whole_cost
+from sami_eval.server.budget import cost_usd, dollars, most_tokens, most_usd, total, whole_cost
 from sami_eval.server.client import ClientSettings
 from sami_eval.server.prices import Prices
 
@@ -135,7 +136,7 @@ def bound_of(
         expected = 0.0
     elif missing and length is not None:
         tokens = likely_tokens(missing if likely is None else likely, length)
-        expected, said = _cost(model, len(missing), tokens, prices), (length.said,)
+        expected, said = _cost(model, len(missing), tokens, prices, cost_usd), (length.said,)
     return Bound(
         model.name,
         model.named,
@@ -145,7 +146,7 @@ def bound_of(
         len(missing),
         stored,
         most,
-        _cost(model, len(missing), most, prices),
+        _cost(model, len(missing), most, prices, most_usd),
         (*prices.aged([model]), *_in_jobs(missing if sent is None else sent, client))
         if missing
         else (),
@@ -171,11 +172,17 @@ def _what(model: Model) -> str:
     )
 
 
-def _cost(model: Model, calls: int, most: Usage, prices: Prices) -> float | None:
+def _cost(
+    model: Model,
+    calls: int,
+    tokens: Usage,
+    prices: Prices,
+    cost: Callable[[Usage, Price], float],
+) -> float | None:
     if model.engine not in SERVED or not calls:
         return 0.0
     price = prices.of(model)
-    return None if price is None else cost_usd(most, price)
+    return None if price is None else cost(tokens, price)
 
 
 def as_it_is(plan: Plan) -> models.Ensure:

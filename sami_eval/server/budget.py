@@ -20,6 +20,8 @@ from sami_eval.server.prices import Prices
 
 # Tokenizers of today write English and code at 3 to 4 bytes a token, other scripts at 2 or more.
 BYTES_A_TOKEN = 2
+# Of the input's price, at Anthropic for an hour; whose price is not known counts so at most.
+DEAREST_WRITE = 2.0
 TOKENS_A_MESSAGE = 8  # role and separators
 
 
@@ -48,14 +50,23 @@ def total(usages: Iterable[Usage]) -> Usage:
         sum(usage.prompt_tokens for usage in several),
         sum(usage.completion_tokens for usage in several),
         sum(usage.cached_tokens for usage in several),
+        sum(usage.written_tokens for usage in several),
     )
 
 
 def cost_usd(usage: Usage, price: Price) -> float:
-    """What tokens cost."""
+    """What tokens cost; those put into a cache as the others, where their price is not known."""
     cached = price.input if price.cached is None else price.cached
-    read = (usage.prompt_tokens - usage.cached_tokens) * price.input + usage.cached_tokens * cached
+    write = price.input if price.cache_write is None else price.cache_write
+    fresh = usage.prompt_tokens - usage.cached_tokens - usage.written_tokens
+    read = fresh * price.input + usage.cached_tokens * cached + usage.written_tokens * write
     return (read + usage.completion_tokens * price.output) / 1e6
+
+
+def most_usd(most: Usage, price: Price) -> float:
+    """The most that so many tokens can cost: all of them put into a cache, where that is dearer."""
+    dearest = max(price.input, price.cache_write or 0.0)
+    return (most.prompt_tokens * dearest + most.completion_tokens * price.output) / 1e6
 
 
 def whole_cost(costs: Iterable[float | None]) -> float | None:
@@ -100,8 +111,8 @@ class Budget:
     in_batch: calls go in batch jobs, and are paid as such.
     purse: what counts against the limit, this budget included; by default nothing else.
     used: the usage reported so far, by model.
-    unmetered: by model, answers of which it is not known what was spent: without their usage, or
-        to a prompt longer than the price holds for.
+    unmetered: by model, answers of which it is not known what was spent: without their usage, to a
+        prompt longer than the price holds for, or with tokens put into a cache at no known price.
     unseen_usd: the most that answers without usage, and calls whose end was not seen, can cost.
     """
 
@@ -214,7 +225,11 @@ class Budget:
         elif usage != Usage():  # nothing, where the server refused
             self.used[model] = total([self.used.get(model, Usage()), usage])
             price = self.prices.of(model)
-            if price and price.up_to and usage.prompt_tokens > price.up_to:
+            if price is None:
+                return
+            unknown = usage.written_tokens if price.cache_write is None else 0
+            self.unseen_usd += unknown * price.input * (DEAREST_WRITE - 1) / 1e6
+            if unknown or (price.up_to and usage.prompt_tokens > price.up_to):
                 self.unmetered[model] += 1
 
     def _most_usd(self, request: Request) -> float:
@@ -228,7 +243,7 @@ class Budget:
                 f"`{request.model.base}` is known, and `--max-cost` needs it",
                 f'in sami-eval.toml: [prices."{request.model.base}"] with the price of long ones',
             )
-        return cost_usd(most, price)
+        return most_usd(most, price)
 
     def note(self) -> str:
         """Cost so far, for a progress line; empty where nothing is known to say."""

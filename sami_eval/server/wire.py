@@ -9,7 +9,7 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -223,14 +223,16 @@ def read_usage(row: object) -> Usage | None:
     completion = max(said or 0, (total or 0) - prompt, _with_thoughts(row, said or 0))
     if not 0 < prompt + completion <= MOST_TOKENS:
         return None
-    return Usage(prompt, completion, min(_cached_tokens(row), prompt))
+    cached = min(_told(row, "cached_tokens", _CACHED), prompt)
+    written = _told(row, "cache_write_tokens", ("cache_creation_input_tokens",))
+    return Usage(prompt, completion, cached, min(written, prompt - cached))
 
 
-def _cached_tokens(row: Mapping[str, Any]) -> int:
-    """Of the tokens read, those from a cache, in whichever of the vendors' names."""
+def _told(row: Mapping[str, Any], name: str, others: Sequence[str]) -> int:
+    """A part of the tokens read, by its name among the details or by other vendors' names."""
     details = row.get("prompt_tokens_details") or row.get("input_tokens_details")
-    said = [details.get("cached_tokens")] if isinstance(details, dict) else []
-    said += [row.get(name) for name in _CACHED]
+    said = [details.get(name)] if isinstance(details, dict) else []
+    said += [row.get(one) for one in others]
     return max((_count(one) or 0 for one in said), default=0)
 
 

@@ -11,7 +11,7 @@ import pytest
 from sami_eval import cli
 from sami_eval.core.config import Price
 from sami_eval.core.types import Model, Usage
-from sami_eval.server.budget import Budget, BudgetError, cost_usd
+from sami_eval.server.budget import Budget, BudgetError, cost_usd, most_tokens, most_usd
 from sami_eval.server.prices import OLD_DAYS, Listed, Prices, listed
 from sami_eval.server.wire import read_usage
 from tests.loopback_judge import LoopbackJudge
@@ -132,7 +132,7 @@ def test_cached_tokens_cost_what_the_vendor_asks_for_them() -> None:
         # Anthropic counts them beside the others.
         (
             {"input_tokens": 2, "cache_read_input_tokens": 5, "cache_creation_input_tokens": 1},
-            Usage(8, 1, 5),
+            Usage(8, 1, 5, 1),
         ),
     ],
 )
@@ -140,6 +140,24 @@ def test_cached_tokens_are_read_in_every_vendors_names(
     row: dict[str, object], usage: Usage
 ) -> None:
     assert read_usage({**row, "completion_tokens": 1}) == usage
+
+
+def test_tokens_put_into_a_cache_cost_what_the_table_says_else_an_unknown_amount() -> None:
+    usage = Usage(1000, 10, written_tokens=400)
+    known = {"gpt-5": Price(2.0, 10.0, cache_write=2.5)}
+    budget, asked = Budget(known, limit_usd=1.0), replace(request(), model=at("gpt-5"))
+    assert budget.reserve(asked)
+    budget.settle(asked, usage)
+    assert budget.spent_usd == pytest.approx((600 * 2 + 400 * 2.5 + 10 * 10) / 1e6)
+    assert Price(2.0, 10.0, cache_write=2.5, batch=0.5).in_batch() == Price(1, 5, 1, 1.25)
+    most, plain = most_tokens(asked), Price(2.0, 10.0)
+    assert most_usd(most, known["gpt-5"]) > most_usd(most, plain) == cost_usd(most, plain)
+    unknown = Budget({"gpt-5": Price(2.0, 10.0)}, limit_usd=1.0)
+    assert unknown.reserve(asked)
+    unknown.settle(asked, usage)
+    assert unknown.spent_usd is None
+    # The limit counts the dearest write there is: twice the input's price.
+    assert unknown.gone_usd == pytest.approx((600 * 2 + 400 * 4 + 10 * 10) / 1e6)
 
 
 def test_a_batch_costs_its_share_and_is_not_known_where_none_is_listed() -> None:
