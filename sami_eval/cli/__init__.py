@@ -61,7 +61,7 @@ app = typer.Typer(
     add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 200},
 )
 app.command(cls=Grouped)(Command(init.init))
 app.command(cls=Grouped)(Command(compare.compare))
@@ -189,8 +189,6 @@ def run(arguments: list[str]) -> int:
 
 def _asked(whole: typer.Typer, arguments: list[str]) -> typer.Typer:
     """The commands, those that nobody typed without their flags, which would cost a start time."""
-    if f"_{app.info.name}_COMPLETE".replace("-", "_").upper() in os.environ:
-        return whole  # a shell asks for the flags of a command that stands in a variable
     asked = copy.copy(whole)
     asked.registered_commands = [
         one if (one.name or _name(one)) in arguments else _bare(one)
@@ -201,6 +199,12 @@ def _asked(whole: typer.Typer, arguments: list[str]) -> typer.Typer:
         if one.typer_instance is not None:
             one.typer_instance = _asked(one.typer_instance, arguments)
     return asked
+
+
+def _completed() -> list[str]:
+    """What is typed so far, where a shell asks how it may go on: it stands in a variable."""
+    typed = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
+    return typed.split()
 
 
 def _name(info: CommandInfo) -> str:
@@ -214,7 +218,7 @@ def _bare(info: CommandInfo) -> CommandInfo:
 def _run(arguments: list[str]) -> int:
     try:
         # Calling the app itself would put typer's excepthook in the place of ours.
-        program = typer.main.get_command(_asked(app, arguments))
+        program = typer.main.get_command(_asked(app, arguments or _completed()))
         code = program.main(arguments or ["--help"], prog_name="sami-eval", standalone_mode=False)
         sys.stdout.flush()
     except SamiEvalError as error:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
+from sami_eval.cli.complete import completion
 from sami_eval.cli.settings import settings_class, settings_of
 from sami_eval.core.errors import UsageError
 from sami_eval.core.flags import Flag, Group, Setting
@@ -168,6 +169,7 @@ def _parameter(setting: Setting) -> inspect.Parameter:
         min=within.least,
         max=within.most,
         rich_help_panel=setting.flag.group.value,
+        autocompletion=completion(setting),
     )
     return inspect.Parameter(
         setting.name,
@@ -208,6 +210,9 @@ def _shown_value(setting: Setting) -> str | None:
         return setting.flag.value
     if get_origin(kind) is Literal:
         return "|".join(get_args(kind))
+    within = bounds(setting.kind) or Within()
+    if kind is float and within.least == 0 and within.most == 1:
+        return "SHARE"
     return {int: "N", float: "NUMBER", Path: "FILE"}.get(kind, "NAME")
 
 

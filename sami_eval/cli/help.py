@@ -7,6 +7,7 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from sami_eval.cli.examples import EXAMPLES
 from sami_eval.core.flags import Group
 
 COLUMN = 26  # where the text begins; a longer flag stands on a line of its own
@@ -34,6 +35,13 @@ class Grouped(TyperCommand):
                 with formatter.section(heading):
                     for typed, text in of:
                         formatter.write(_folded(typed, text, formatter.width))
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write what is typed most."""
+        name = ctx.command_path.partition(" ")[2]
+        with formatter.section("Examples"):
+            for line in EXAMPLES[name]:
+                formatter.write(f"  sami-eval {line}\n")
 
 
 class Listing(TyperGroup):

@@ -47,7 +47,11 @@ class ContrastSettings:
     ] = "base"
     constitutions: Annotated[
         Path | None,
-        Flag("TOML, the paper's JSON, or a name of ours. Default: the embedded.", Group.PRINCIPLES),
+        Flag(
+            "TOML, the paper's JSON, or a name of ours. Default: the embedded.",
+            Group.PRINCIPLES,
+            value="FILE|NAME",
+        ),
     ] = None
     prompts: Annotated[
         str | None, Flag("Questions, or any data set.", Group.ASKED, value="FILE|HUB-ID")
@@ -61,12 +65,15 @@ class ContrastSettings:
         ),
     ] = None
     prompt_column: Annotated[
-        str | None, Flag("Of a data set, e.g. `problem` or `info.post`.", Group.ASKED)
+        str | None,
+        Flag("Of a data set, e.g. `problem` or `info.post`.", Group.ASKED, value="COLUMN"),
     ] = None
     split: Annotated[str, Flag("Of a data set.", Group.ASKED)] = "train"
     subset: Annotated[str | None, Flag("Of a data set: its configuration.", Group.ASKED)] = None
     category: Annotated[str | None, Flag("Of every prompt of a data set.", Group.ASKED)] = None
-    category_column: Annotated[str | None, Flag("Of a data set.", Group.ASKED)] = None
+    category_column: Annotated[str | None, Flag("Of a data set.", Group.ASKED, value="COLUMN")] = (
+        None
+    )
     base: Base = None
     out: Annotated[
         Path | None,
@@ -82,7 +89,7 @@ class ContrastSettings:
     ] = ()
     filters: Annotated[
         str | None,
-        Flag("A preset: `paper-math`. The flags below win over it.", Group.FILTERS),
+        Flag("A preset: `paper-math`. The flags below win over it.", Group.FILTERS, value="PRESET"),
     ] = None
     finished: Annotated[
         bool,
@@ -97,20 +104,30 @@ class ContrastSettings:
     min_characters: Annotated[int | None, Flag("Of the shortest response.", Group.FILTERS)] = None
     min_ratio: Annotated[
         float | None,
-        Flag("Longest over shortest response, characters, at least.", Group.FILTERS),
+        Flag("Longest over shortest response, characters, at least.", Group.FILTERS, value="RATIO"),
     ] = None
-    max_ratio: Annotated[float | None, Flag("The same, at most.", Group.FILTERS)] = None
+    max_ratio: Annotated[float | None, Flag("The same, at most.", Group.FILTERS, value="RATIO")] = (
+        None
+    )
     opening_distance: Annotated[
         float | None,
-        Flag("Edit distance of openings above this share of the shorter response.", Group.FILTERS),
+        Flag(
+            "Edit distance of openings above this share of the shorter response.",
+            Group.FILTERS,
+            value="SHARE",
+        ),
     ] = None
     near_duplicates: Annotated[
         float | None,
-        Flag("Reject prompts and responses alike to this share.", Group.FILTERS),
+        Flag("Reject prompts and responses alike to this share.", Group.FILTERS, value="SHARE"),
     ] = None
     min_heeded: Annotated[
         float | None,
-        Flag("Share of its principles each response heeds, by their checks.", Group.FILTERS),
+        Flag(
+            "Share of its principles each response heeds, by their checks.",
+            Group.FILTERS,
+            value="SHARE",
+        ),
     ] = None
     write_principles: Annotated[
         Annotated[int, Within(least=1, most=50)] | None,
@@ -160,7 +177,8 @@ class AlignSettings:
         Flag("Contrasts JSONL. Default: the file beside the base's adapters.", Group.TRAINED),
     ] = None
     constitutions: Annotated[
-        Path | None, Flag("With --iterations and --prompts: principles.", Group.TRAINED)
+        Path | None,
+        Flag("With --iterations and --prompts: principles.", Group.TRAINED, value="FILE|NAME"),
     ] = None
     prompts: Annotated[
         str | None,
@@ -178,7 +196,8 @@ class AlignSettings:
     ] = None
     seed: Annotated[Amount, Flag("Where the recipe names none.", Group.TRAINING)] = 0
     preset: Annotated[
-        str | None, Flag("default | embedded | paper-mtbench | paper-math", Group.TRAINING)
+        str | None,
+        Flag("default | embedded | paper-mtbench | paper-math", Group.TRAINING, value="PRESET"),
     ] = None
     resume: Annotated[
         bool,

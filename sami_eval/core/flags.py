@@ -105,7 +105,11 @@ def flag_of(kind: Any) -> Flag | None:
 Limit = Annotated[Count | None, Flag("Use only so many prompts.", Group.ASKED)]
 Base = Annotated[
     str | None,
-    Flag("Base of recipes: hub id, folder or .gguf file. Default: the embedded one.", Group.MODEL),
+    Flag(
+        "Base of recipes: hub id, folder or .gguf file. Default: the embedded one.",
+        Group.MODEL,
+        value="MODEL",
+    ),
 ]
 Train = Annotated[bool, Flag("Train missing adapters of a base of your own.", Group.MODEL)]
 Engine = Annotated[
@@ -136,7 +140,7 @@ BaseUrl = Annotated[
 Concurrency = Annotated[Count, Flag("Requests in flight at once.", Group.SERVERS)]
 MaxCost = Annotated[
     float | None,
-    Flag("Stop before a call that could pass this cost.", Group.SERVERS, value="USD"),
+    Flag("Stop before a call that could pass this cost.", Group.SERVERS, value="DOLLARS"),
 ]
 ByBatch = Annotated[
     bool, Flag("Ask servers by batch jobs: half the price, within a day.", Group.SERVERS)

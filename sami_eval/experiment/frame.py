@@ -131,7 +131,7 @@ def run(
     plan, stages = kind.make_plan(settings, config, purse), Stages()
     # Nothing is spent where nothing could be saved.
     runs.claim(settings.out or config.root / "runs")
-    _say(plan.notes, progress)
+    _say((_first(plan), *plan.notes), progress)
     with Ledger(config.ledger_path, say=progress.say) as ledger, ExitStack() as held:
         tools = Tools(config, ledger, progress, plan.client, held.enter_context(Kept()))
         with stages.stage("adapters"):
@@ -148,6 +148,13 @@ def run(
         runs.save_settings(folder, settings)
         runs.save(folder, kind.KIND.file, document, result.files)
     return document
+
+
+def _first(plan: Plan) -> str:
+    """What is about to be done, said before anything slow begins."""
+    n, names = len(plan.prompts), ", ".join(plan.settings.contenders)
+    asked = f"{n:,} prompt{'s' * (n != 1)} of {plan.title}"
+    return f"{names}: {asked}; what is stored is not done again"
 
 
 def _part_by_part(

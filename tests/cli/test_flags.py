@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from sami_eval import cli
 from sami_eval.cli import settings as of_commands
 from sami_eval.cli.compare import compare
+from sami_eval.cli.examples import EXAMPLES
 from sami_eval.cli.passk import passk
 from sami_eval.core.flags import Group
 from sami_eval.core.settings import to_toml
@@ -64,7 +67,21 @@ def test_help_names_every_setting_in_its_group(
         assert " ".join(one.flag.help.split()) in words
         if not one.flag.positional:
             assert one.typed_name in sections[one.flag.group.value]
-    assert set(sections) <= {*Group}
+    assert set(sections) <= {*Group, "Examples"}
+    assert f"sami-eval {name}" in sections["Examples"]
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_example_of_the_help_can_be_typed(name: str) -> None:
+    context = typer.main.get_command(cli.app).make_context("sami-eval", name.split(), None)
+    command: Any = context.command
+    for word in name.split():
+        command = command.commands[word]
+    assert 1 <= len(EXAMPLES[name]) <= 3
+    for line in EXAMPLES[name]:
+        assert line.startswith(name)
+        typed = shlex.split(line)[len(name.split()) :]
+        assert command.make_context(name, typed).args == []
 
 
 def test_every_option_of_compare_and_passk_is_one_field_with_a_flag() -> None:
