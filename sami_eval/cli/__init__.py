@@ -35,6 +35,7 @@ from sami_eval.cli import (
     reproduce,
     show,
     tasks,
+    train,
 )
 from sami_eval.cli.flags import Command
 from sami_eval.cli.help import Grouped, Listing
@@ -66,6 +67,7 @@ app = typer.Typer(
 app.command(cls=Grouped)(Command(init.init))
 app.command(cls=Grouped)(Command(compare.compare))
 app.command(cls=Grouped)(Command(passk.passk))
+app.command(cls=Grouped)(Command(train.train))
 app.command(cls=Grouped)(Command(align.align))
 app.command(cls=Grouped)(Command(contrast.contrast))
 app.command(cls=Grouped)(Command(show.show))

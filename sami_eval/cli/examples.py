@@ -16,6 +16,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "passk out/a out/b --prompts problems.jsonl --dry-run",
         "passk openai:NAME --base-url http://127.0.0.1:8000/v1 --limit 100",
     ),
+    "train": (
+        "train --methods sami,dpo",
+        "train --constitution mine --prompts p.jsonl --base ID --dry-run",
+        "train --methods base+sami,base+dpo --from compare",
+    ),
     "align": (
         "align sami",
         "align dpo --base ID --contrasts contrasts.jsonl --out out/dpo",

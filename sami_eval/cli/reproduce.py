@@ -98,7 +98,7 @@ def _run(
 
     asked = _asked(experiment, settings)
     if dry_run:
-        _forecast(asked, as_json)
+        print_forecast(asked, as_json)
         return
     shown = progress.terminal(quiet or not launch.is_main())
     start, only = settings.start, settings.only
@@ -107,7 +107,8 @@ def _run(
         print_document(document, as_json, verbose)
 
 
-def _forecast(asked: Asked, as_json: bool) -> None:
+def print_forecast(asked: Asked, as_json: bool, title: str = "") -> None:
+    """What the stages would take; title: in the place of the experiment's and the scale's."""
     from sami_eval.cli.output import print_json, print_rich
     from sami_eval.experiment.reproduce.document import FORECAST
     from sami_eval.experiment.reproduce.expect import asks, needs, to_row
@@ -131,7 +132,7 @@ def _forecast(asked: Asked, as_json: bool) -> None:
             }
         )
     else:
-        print_rich(render(forecast(experiment, scale, found, of)))
+        print_rich(render(forecast(experiment, scale, found, of, title)))
 
 
 @app.command(cls=Grouped)

@@ -10,7 +10,7 @@ Task = Literal["mtbench", "gsm8k"]  # of `compare` and of `passk`
 Engine = Literal["auto", "vllm", "hf"]  # what generates in this process
 # Tables of flags, each named as its command; none is needed by what writes files to begin with.
 COMMANDS = (
-    *("compare", "passk", "align", "contrast", "show", "again", "ls", "cancel", "power"),
+    *("compare", "passk", "train", "align", "contrast", "show", "again", "ls", "cancel", "power"),
     *(
         "agreement",
         "doctor",

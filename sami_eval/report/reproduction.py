@@ -191,8 +191,11 @@ def _seconds(value: float) -> Cell:
     return Cell(f"{value:,.1f}", (value,))
 
 
-def forecast(experiment: str, scale: Scale, found: Sequence[Need], asked: Asks) -> Report:
-    """What --dry-run prints."""
+def forecast(
+    experiment: str, scale: Scale, found: Sequence[Need], asked: Asks, title: str = ""
+) -> Report:
+    """What --dry-run prints. title: in the place of the experiment's and the scale's."""
+    title = title or f"reproduce {experiment} · scale {scale.name} · {scale.about}"
     writers, presets = ", ".join(asked.writers), ", ".join(asked.presets)
     heads = columns("stage", "calls", "", "tokens in", "out", "time", "cost")
     whole = whole_cost(need.cost_usd for need in found)
@@ -200,7 +203,7 @@ def forecast(experiment: str, scale: Scale, found: Sequence[Need], asked: Asks) 
     total = Row((cell.text("all"), EMPTY, EMPTY, EMPTY, EMPTY, time, _cost(whole)))
     return [
         [
-            said(f"reproduce {experiment} · scale {scale.name} · {scale.about}", style="bold"),
+            said(title, style="bold"),
             said(f"base {asked.base} · contrasts by {writers} · training {presets}"),
             said(f"questions of {asked.questions} · {_judged_by(asked)}"),
             said(f"reckoned for {scale.expected.device}; a rough estimate, no bound"),

@@ -210,6 +210,11 @@ def _principles(asked: Asked, writing: Writing, prompts: Sequence[Prompt]) -> tu
     return principles
 
 
+def check_principles(asked: Asked, writing: Writing) -> None:
+    """Refuse now what the stage would refuse: prompts that no principle is for."""
+    _principles(asked, writing, gather(writing.sets, asked.settings.seed))
+
+
 def _constitution(asked: Asked, writing: Writing) -> Path:
     named = embedded.CONSTITUTION if writing.constitution == EMBEDDED else None
     return asked.settings.constitutions or named or constitution_file(writing.constitution)
