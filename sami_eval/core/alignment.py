@@ -170,7 +170,7 @@ class AlignSettings:
 
     recipe: Annotated[
         str,
-        Flag("sft | dpo | sami | base+sami | sft+sami+dpo ...", Group.TRAINED, positional=True),
+        Flag("sami | kto | dpo.ipo | base+sami | sft+sami+dpo ...", Group.TRAINED, positional=True),
     ]
     contrasts: Annotated[
         Path | None,

@@ -33,7 +33,10 @@ def losses(model):
     return [(row["step"], row["loss"]) for row in log(model)]
 
 
-@pytest.mark.parametrize("method", ["sft", "dpo", "sami"])
+SLOW = [pytest.param(one, marks=pytest.mark.slow) for one in ("kto", "mipo", "simpo", "orpo")]
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo", "sami", *SLOW])
 def test_an_interrupted_training_ends_in_the_same_weights(method, base, tmp_path):
     start = fit("sft", base, tmp_path / "sft")
     whole = fit(method, start, tmp_path / "whole")
