@@ -10,7 +10,7 @@ from sami_eval.core.types import ALONE
 from sami_eval.report import cell, comparison_glance, comparison_words, unanswered
 from sami_eval.report.comparison_facts import fact_rows, model_of
 from sami_eval.report.every_run import ending
-from sami_eval.report.figures import p_text, shorten
+from sami_eval.report.figures import shorten
 from sami_eval.report.glance import blocks
 from sami_eval.report.table import (
     EMPTY,
@@ -18,6 +18,7 @@ from sami_eval.report.table import (
     Cell,
     Column,
     Facts,
+    Lines,
     Plot,
     Report,
     Row,
@@ -25,6 +26,7 @@ from sami_eval.report.table import (
     columns,
     said,
 )
+from sami_eval.stats.ranking import letters
 
 if TYPE_CHECKING:
     from sami_eval.experiment.comparison_rows import ComparisonRow, RankRow, TallyRow
@@ -33,6 +35,11 @@ if TYPE_CHECKING:
 ORDERS = {"both": "both orders", "one": "one order", "mixed": "one order or both, by pair"}
 JUDGE_WIDTH = 22
 ALONE_WIDTH, THAN_WIDTH = 18, 11
+BESIDE_WIDTH, MOST_DECIMALS, MOST_DRAWN = 14, 7, 12  # of the matrix, at 80 columns
+LEGEND = (
+    "win rate of the row over the column, columns by rank; * significant at 5% after Holm; "
+    "contenders that share a letter cannot be told apart by it"
+)
 RATES = Plot("0% – 50% – 100%", value=5, interval=6)
 
 
@@ -46,8 +53,9 @@ def report(document: Document, verbose: bool = False) -> Report:
     if len(rows) == 1:
         paragraphs += [[categories(rows[0])], [said(*words)]]
     else:
-        ranked: list[list[Block]] = [] if document["against"] else [[ranking(document)]]
-        paragraphs += [*ranked, [pairs(document)], [said(*words)]]
+        if not document["against"]:
+            paragraphs += [[ranking(document)], [matrix(document), Lines((LEGEND,), exported=True)]]
+        paragraphs += [[pairs(document)], [said(*words)]]
     if any(row["judges"] for row in rows):
         paragraphs += [[judges(document)]]
     return [*paragraphs, [Facts(tuple(fact_rows(document)))], *ending(document, verbose)]
@@ -94,31 +102,22 @@ def categories(row: ComparisonRow) -> Table:
 
 
 def pairs(document: Document) -> Table:
-    """Every pair of a round robin; or every contender beside one, which it is better than, or not.
-
-    A significant row alone does not say which way: beside one contender, its last cell does.
-    """
+    """Every pair of a round robin; or every contender beside one. The last cell says which way."""
     against = document["against"]
     rows = []
     for row in document["comparisons"]:
         names = cell.text(row["a"], ALONE_WIDTH) if against else cell.pair(row["a"], row["b"])
+        told = _tally(names, row, row["p_adjusted"])
+        word = cell.text(comparison_glance.word(row))
+        rows.append(replace(told, cells=(*told.cells, word)))
         corrected = f"{names.text} by votes"
-        told = [
-            _tally(names, row, row["p_adjusted"]),
-            *_by_votes(row, Cell(corrected, (corrected,), "  by votes")),
-        ]
-        if against:
-            words = [cell.text(comparison_glance.direction(row)), *[EMPTY] * (len(told) - 1)]
-            told = [
-                replace(one, cells=(*one.cells, word))
-                for one, word in zip(told, words, strict=True)
-            ]
-        rows += told
-    turns = Column("turns", wide=True)
-    heads: list[str | Column] = [turns, "win", "tie", "loss", "win rate", "95% CI", "p (Holm)"]
+        for one in _by_votes(row, Cell(corrected, (corrected,), "  by votes")):
+            rows.append(replace(one, cells=(*one.cells, EMPTY)))
+    heads: list[str | Column] = [Column("turns", wide=True), "win", "tie", "loss", "win rate"]
+    last = Column("verdict", left=True)
     if against:
-        short = f"than {shorten(against, THAN_WIDTH)}"
-        heads.append(Column(f"than {against}", short, left=True))
+        last = Column(f"than {against}", f"than {shorten(against, THAN_WIDTH)}", left=True)
+    heads += ["95% CI", Column("p (Holm)", "p"), last]
     first = "contender" if against else "pair"
     return Table(columns(first, *heads), (tuple(rows),), plot=RATES)
 
@@ -155,22 +154,22 @@ def judges(document: Document) -> Table:
 
 
 def ranking(document: Document) -> Table:
-    """Bradley-Terry strengths; a page draws them around the mean of all."""
+    """Bradley-Terry strengths and letters; a page draws the strengths around the mean of all."""
     rows = document["ranking"]
     ends = [abs(end) for row in rows for end in (row["interval"] or ())]
     reach = max([*ends, *(abs(row["strength"] or 0) for row in rows), 1e-9])
+    letter = letters([row["model"] for row in rows], comparison_glance.apart(document))
     model = Column("model", left=True)
-    ahead = Column("ahead of the next", left=True, folds=True)
+    shared = Column("letters; who shares one is not told apart", "letters", left=True)
     return Table(
-        columns("rank", model, "strength", "95% CI", ahead),
-        (tuple(map(_rank, rows)),),
-        exported=False,
+        columns("rank", model, "strength", "95% CI", shared),
+        (tuple(_rank(row, letter[row["model"]]) for row in rows),),
         plot=Plot("lower to higher strength", 2, 3, start=-reach, end=reach, named=2),
         name="ranking",
     )
 
 
-def _rank(row: RankRow) -> Row:
+def _rank(row: RankRow, letter: str) -> Row:
     strength, ends = row["strength"], row["interval"]
     told = "-" if ends is None else "[{:+.2f}, {:+.2f}]".format(*ends)
     cells = (
@@ -179,35 +178,55 @@ def _rank(row: RankRow) -> Row:
         Cell("-" if strength is None else f"{strength:+.2f}", (strength,)),
         Cell(told, (None, None) if ends is None else tuple(ends)),
     )
-    return Row((*cells, cell.text(_ahead(row))))
-
-
-def _ahead(row: RankRow) -> str:
-    """Whether a ranked contender is ahead of the next."""
-    if row["p_next"] is None:
-        return ""
-    return f"{'cannot be told apart' if row['tied_with_next'] else 'yes'} ({p_text(row['p_next'])})"
+    return Row((*cells, cell.text(letter)))
 
 
 def matrix(document: Document) -> Table:
-    """Win rate of each row's contender over each column's; * where significant."""
-    rows = document["comparisons"]
-    names = list(dict.fromkeys(name for row in rows for name in (row["a"], row["b"])))
-    found: dict[tuple[str, str], Cell] = {}
-    for row in rows:
-        rate, star = row["win_rate"], " *" if row["significant"] else ""
-        found[row["a"], row["b"]] = _starred(rate, star)
-        found[row["b"], row["a"]] = _starred(None if rate is None else 1 - rate, star)
+    """Win rate of each row's contender over each column's, by rank; * where significant.
+
+    A terminal names the columns by their ranks, and where they are many leaves out the decimals.
+    """
+    names = [row["model"] for row in document["ranking"]] or sides(document)
+    several = len(names) > MOST_DECIMALS
+    found = _rates(document, several)
     unknown = Cell("-", (None,))
     lines = [
-        Row((cell.text(a), *(EMPTY if a == b else found.get((a, b), unknown) for b in names)))
-        for a in names
+        Row(
+            (
+                Cell(a, (a,), f"{rank} {shorten(a, BESIDE_WIDTH)}"),
+                *(EMPTY if a == b else found.get((a, b), unknown) for b in names),
+            )
+        )
+        for rank, a in enumerate(names, 1)
     ]
+    heads = [Column(name, str(rank)) for rank, name in enumerate(names, 1)]
     return Table(
-        columns("row over column", *names), (tuple(lines),), exported=False, name="every pair"
+        columns("row over column", *heads),
+        (tuple(lines),),
+        name="every pair",
+        too_wide=len(names) > MOST_DRAWN,
     )
 
 
-def _starred(rate: float | None, star: str) -> Cell:
+def sides(document: Document) -> list[str]:
+    """Every contender that is compared, as they were named."""
+    rows = document["comparisons"]
+    return list(dict.fromkeys(name for row in rows for name in (row["a"], row["b"])))
+
+
+def _rates(document: Document, short: bool) -> dict[tuple[str, str], Cell]:
+    """The cell of every two contenders, either way round."""
+    found = {}
+    for row in document["comparisons"]:
+        rate, star = row["win_rate"], "*" if row["significant"] else ""
+        other = None if rate is None else 1 - rate
+        found[row["a"], row["b"]] = _starred(rate, star, short)
+        found[row["b"], row["a"]] = _starred(other, star, short)
+    return found
+
+
+def _starred(rate: float | None, star: str, short: bool) -> Cell:
     known = cell.share(rate)
-    return Cell(known.text + star, known.values)
+    mark = f" {star}" if star else ""
+    whole = f"{100 * rate:.0f}{star}" if short and rate is not None else known.text + star
+    return Cell(known.text + mark, known.values, whole)

@@ -62,6 +62,22 @@ def direction(row: ComparisonRow) -> str:
     return "better" if row["win_rate"] > EVEN else "worse"
 
 
+def word(row: ComparisonRow) -> str:
+    """The verdict in a cell of a table: which way, or how many questions it needs."""
+    state = state_of_pair(row)
+    if state == "better":
+        return direction(row)
+    if state == "undecided" and (row["questions_needed"] or 0) > row["n_questions"]:
+        return f"needs {row['questions_needed']:,}"
+    return {"no difference found": "none found"}.get(state, state)
+
+
+def apart(document: Document) -> list[frozenset[str]]:
+    """The pairs that can be told apart."""
+    rows = document["comparisons"]
+    return [frozenset((row["a"], row["b"])) for row in rows if row["significant"]]
+
+
 def _measured(document: Document) -> str:
     """In what: adherence to principles is not quality, and where nobody knows, nothing is said."""
     return f" in {document['measures']}" if document["measures"] else ""
@@ -228,16 +244,21 @@ def _questions(rows: Sequence[ComparisonRow]) -> str:
 def _ranked(document: Document) -> Glance:
     """A round robin: who is first, and from whom it cannot be told apart."""
     rows, (first, *others) = document["comparisons"], [row["model"] for row in document["ranking"]]
-    apart = {frozenset((row["a"], row["b"])) for row in rows if row["significant"]}
-    alike = [name for name in others if frozenset((first, name)) not in apart]
+    decided = apart(document)
+    alike = [name for name in others if frozenset((first, name)) not in decided]
+    beaten = [name for name in others if (name, first) in _winners(rows)]
     state = overall([state_of_pair(row) for row in rows])
     if state != "better":
         verdict = f"{state}: no two of {len(others) + 1} contenders can be told apart"
-    elif alike:
-        verdict = f"{first} ranks first, but cannot be told apart from {listed(alike)}"
+    elif beaten or alike:
+        limits = [f"is worse than {listed(beaten)}"] if beaten else []
+        limits += [f"cannot be told apart from {listed(alike)}"] if alike else []
+        verdict = f"{first} ranks first, but {' and '.join(limits)}"
     else:
         verdict = f"{first} is better than {listed(others)}"
-    counted = f"{len(apart)} of {len(rows)} pairs decided at 5% after Holm, over {_questions(rows)}"
+    counted = (
+        f"{len(decided)} of {len(rows)} pairs decided at 5% after Holm, over {_questions(rows)}"
+    )
     bars = [_all_turns(rows, name) for name in (first, *others)]
     return Glance(
         state,
@@ -246,6 +267,15 @@ def _ranked(document: Document) -> Glance:
         tuple(_nearest(rows)),
         tuple(bar for bar in bars if sum(bar.parts)),
     )
+
+
+def _winners(rows: Sequence[ComparisonRow]) -> set[tuple[str, str]]:
+    """Who is better than whom."""
+    return {
+        (row["a"], row["b"]) if direction(row) == "better" else (row["b"], row["a"])
+        for row in rows
+        if row["significant"]
+    }
 
 
 def _nearest(rows: Sequence[ComparisonRow]) -> Iterator[str]:

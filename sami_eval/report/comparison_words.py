@@ -23,10 +23,9 @@ def lines(document: Document) -> Iterator[str]:
         yield from _of_pair(document)
         return
     for row in document["comparisons"]:
-        found = comparison_glance.of_pair(document, row)
-        yield found.verdict
         beside_it = stopping.beside(row["stopping"]) if row["stopping"] else ()
-        yield from (f"  {line}" for line in (*found.because, *beside_it))
+        for line in (*comparison_glance.because(document, row), *beside_it):
+            yield f"{row['a']} : {row['b']}: {line}"
     yield from of_all(document)
 
 
@@ -37,13 +36,14 @@ def of_all(document: Document) -> Iterator[str]:
     over = f"the {len(document['comparisons'])} against {against}" if against else "pairs"
     if stopping.is_main(_stopping(document)):
         yield f"{stopping.DESCRIPTIVE}; {stopping.THESE_SEEDS}"
-    elif any(row["seeds"] is not None for row in document["comparisons"]):
-        yield (
-            "intervals cover the choice of questions, and training seeds where a contender has "
-            f"several{'' if against else '; those of strengths do not'}; p by Holm over {over}"
-        )
-    else:
-        yield f"intervals cover the choice of questions, not training seeds; p by Holm over {over}"
+        return
+    covered = "not training seeds"
+    if any(row["seeds"] is not None for row in document["comparisons"]):
+        strengths = "" if against else "; those of strengths do not"
+        covered = f"and training seeds where a contender has several{strengths}"
+    yield f"intervals cover the choice of questions, {covered}; p by Holm over {over}"
+    if any(comparison_glance.word(row).startswith("needs") for row in document["comparisons"]):
+        yield "needs: questions that find a rate like the one seen with 80% power, before Holm"
 
 
 def _of_pair(document: Document) -> Iterator[str]:

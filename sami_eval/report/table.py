@@ -84,6 +84,7 @@ class Table:
     """Rows in sections, a rule between them. exported: stands in every form, not on screens alone.
 
     plot: of a page, beside the figures. name: what a page calls it, to who cannot see it.
+    too_wide: a terminal has no room for any of it.
     """
 
     columns: tuple[Column, ...]
@@ -91,6 +92,7 @@ class Table:
     exported: bool = True
     plot: Plot | None = None
     name: str = ""
+    too_wide: bool = False
 
     @property
     def rows(self) -> Iterator[Row]:

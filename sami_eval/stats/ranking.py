@@ -16,8 +16,9 @@ question these are Jeffreys' intervals (Brown, Cai and DasGupta 2001, Statist. S
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from string import ascii_letters
 
 import numpy as np
 
@@ -69,6 +70,24 @@ def bradley_terry(
     drawn = _fit(np.tensordot(weights, points, axes=1) + imaginary)
     order = sorted(range(len(names)), key=lambda i: (-strengths[i], names[i]))
     return _standings([names[i] for i in order], strengths[order], drawn[:, order])
+
+
+def letters(names: Sequence[str], apart: Iterable[Collection[str]]) -> dict[str, str]:
+    """Compact letters: two names share one exactly where they are not told apart.
+
+    names: the first ones get the first letters. apart: the pairs that are.
+    By insert and absorb (Piepho 2004, J. Comput. Graph. Stat. 13).
+    """
+    groups = [frozenset(names)]
+    for a, b in apart:
+        split = {
+            part for one in groups for part in ((one - {a}, one - {b}) if {a, b} <= one else (one,))
+        }
+        groups = [one for one in split if not any(one < other for other in split)]
+    groups.sort(key=lambda one: [i for i, name in enumerate(names) if name in one])
+    signs = [*ascii_letters, *(f"({i})" for i in range(len(ascii_letters), len(groups)))]
+    lettered = list(zip(signs, groups, strict=False))
+    return {name: "".join(sign for sign, one in lettered if name in one) for name in names}
 
 
 def _points(

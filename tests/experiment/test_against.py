@@ -77,7 +77,7 @@ def test_better_and_worse_stand_in_every_table(
 ) -> None:
     with LoopbackJudge() as server:
         compared(capsys, server, "--against", "middle.jsonl")  # as it was typed
-    words = {"strong": "better", "alike": "-", "weak": "worse"}
+    words = {"strong": "better", "alike": "undecided", "weak": "worse"}
     for form, between in (("--markdown", " | "), ("--latex", " & ")):
         assert cli.run(["show", form]) == 0
         lines = [line for line in capsys.readouterr().out.splitlines() if between in line]
@@ -92,7 +92,9 @@ def test_better_and_worse_stand_in_every_table(
     assert scores == {"strong": "1.0", "alike": "0.5", "weak": "0.0"}
     assert cli.run(["show"]) == 0
     screen = capsys.readouterr().out
-    assert "weak is worse than middle in quality" in screen.splitlines()
+    assert [line.split()[-1] for line in screen.splitlines() if line.startswith("weak  ")][-1] == (
+        "worse"
+    )
     assert (
         "strong is better than middle in quality; weak is worse than middle"
         in screen.splitlines()[0]

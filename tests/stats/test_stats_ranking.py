@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from math import log
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from sami_eval.core.types import Estimate
 from sami_eval.stats import Standing, bradley_terry
+from sami_eval.stats.ranking import letters
 
 Pairs = dict[tuple[str, str], dict[str, list[float]]]
 
@@ -103,3 +105,21 @@ def test_a_model_against_itself_alone_has_no_strength_to_tell() -> None:
 
 def test_nobody_is_ranked_without_comparisons() -> None:
     assert bradley_terry({}) == ()
+
+
+def test_letters_by_hand() -> None:
+    # c is told apart from a alone: b stands between them and shares a letter with either.
+    assert letters("abc", [("a", "c")]) == {"a": "a", "b": "ab", "c": "b"}
+    assert letters("abc", []) == {"a": "a", "b": "a", "c": "a"}
+    assert letters("abc", combinations("abc", 2)) == {"a": "a", "b": "b", "c": "c"}
+
+
+def test_two_share_a_letter_exactly_where_they_are_not_told_apart() -> None:
+    rng = np.random.default_rng(0)
+    for n in (2, 4, 7, 9):
+        names = [f"m{i}" for i in range(n)]
+        pairs = list(combinations(names, 2))
+        apart = [pair for pair in pairs if rng.random() < 0.5]
+        found = letters(names, apart)
+        assert [pair for pair in pairs if not set(found[pair[0]]) & set(found[pair[1]])] == apart
+        assert found[names[0]].startswith("a")

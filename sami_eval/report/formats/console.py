@@ -40,6 +40,8 @@ def _parts(block: Block) -> Iterator[RenderableType]:
             yield _Drawn(block)
         case Facts():
             yield _facts(block)
+        case Table(too_wide=True):
+            yield Text(f"{block.name}: too wide for a terminal (sami-eval show --html)")
         case Table():
             yield _grid(block)
 
