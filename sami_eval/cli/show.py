@@ -46,7 +46,7 @@ def show(
     from sami_eval.cli.output import print_document, write
     from sami_eval.core.config import find_config
     from sami_eval.report import kept
-    from sami_eval.report.finished import report_of
+    from sami_eval.report.finished import about, report_of
     from sami_eval.report.formats.csv import csv as as_csv
     from sami_eval.report.formats.latex import latex as in_latex
     from sami_eval.report.formats.markdown import markdown as in_markdown
@@ -70,7 +70,9 @@ def show(
     if unparsed:
         _print_unparsed(place)
     elif markdown or latex:
-        sys.stdout.write((in_markdown if markdown else in_latex)(report_of(document, verbose)))
+        report = report_of(document, verbose)
+        said = in_markdown(report) if markdown else in_latex(report, *about(document))
+        sys.stdout.write(said)
     elif as_json or not (csv or verdicts or fastchat or lm_eval or html):
         print_document(document, as_json, verbose)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
@@ -60,6 +61,11 @@ def title(document: AgreementDocument) -> str:
         f"judge {document['judge']} and {document['n_voters']} voters · {pair} · "
         f"{document['n_votes']} votes, {document['n_questions']} questions"
     )
+
+
+def command(document: AgreementDocument) -> str:
+    """What says it again."""
+    return shlex.join(["sami-eval", "agreement", document["source"], "--votes", document["votes"]])
 
 
 def glance(document: AgreementDocument) -> Glance:

@@ -98,6 +98,7 @@ def categories(row: ComparisonRow) -> Table:
         columns("category", "turns", a, "tie", b, "win rate", "95% CI", "p"),
         (parts, (whole, *_by_votes(row, cell.text("by votes")))),
         plot=RATES,
+        name=f"win rate of {row['a']} against {row['b']}",
     )
 
 
@@ -119,7 +120,8 @@ def pairs(document: Document) -> Table:
         last = Column(f"than {against}", f"than {shorten(against, THAN_WIDTH)}", left=True)
     heads += ["95% CI", Column("p (Holm)", "p"), last]
     first = "contender" if against else "pair"
-    return Table(columns(first, *heads), (tuple(rows),), plot=RATES)
+    name = f"win rates against {against}" if against else "win rates, the first over the second"
+    return Table(columns(first, *heads), (tuple(rows),), plot=RATES, name=name)
 
 
 def _tally(name: Cell, row: TallyRow, p: float | None, total: bool = False) -> Row:
@@ -150,7 +152,8 @@ def judges(document: Document) -> Table:
             short = ("  " if several else "") + shorten(model, JUDGE_WIDTH)
             rows.append(_tally(Cell(full, (full,), short), one, one["p_value"]))
     heads = ("judge alone", "turns", "win", "tie", "loss", "win rate", "95% CI")
-    return Table(columns(*heads, Column("p", wide=True)), (tuple(rows),), plot=RATES)
+    last = Column("p", wide=True)
+    return Table(columns(*heads, last), (tuple(rows),), plot=RATES, name="each judge alone")
 
 
 def ranking(document: Document) -> Table:
@@ -165,7 +168,7 @@ def ranking(document: Document) -> Table:
         columns("rank", model, "strength", "95% CI", shared),
         (tuple(_rank(row, letter[row["model"]]) for row in rows),),
         plot=Plot("lower to higher strength", 2, 3, start=-reach, end=reach, named=2),
-        name="ranking",
+        name="strengths in a round robin",
     )
 
 
@@ -203,7 +206,7 @@ def matrix(document: Document) -> Table:
     return Table(
         columns("row over column", *heads),
         (tuple(lines),),
-        name="every pair",
+        name="win rate of the row over the column",
         too_wide=len(names) > MOST_DRAWN,
     )
 

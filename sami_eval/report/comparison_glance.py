@@ -111,10 +111,10 @@ def _weighed(row: ComparisonRow) -> str:
 
 def bar(row: ComparisonRow) -> Bar:
     """Turns won, even and lost."""
-    parts = row["wins"], row["ties"], row["losses"]
-    text = f"{row['a']} against {row['b']}: {{:,}} turns won, {{:,}} tied, {{:,}} lost"
-    ends = f"{row['a']} {row['wins']:,}", f"{row['losses']:,} {row['b']}"
-    return Bar(ends[0], parts, ends[1], text.format(*parts))
+    wins, ties, losses = row["wins"], row["ties"], row["losses"]
+    told = f"{wins:,} turns won, {ties:,} tied, {losses:,} lost"
+    ends = f"{row['a']} {wins:,}", f"{losses:,} {row['b']}"
+    return Bar(ends[0], (wins, ties, losses), ends[1], f"{row['a']} against {row['b']}: {told}")
 
 
 def because(document: Document, row: ComparisonRow) -> Iterator[str]:

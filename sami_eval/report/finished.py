@@ -61,6 +61,25 @@ def glance_of(found: Finished) -> Glance | None:
     return None
 
 
+def about(found: Finished) -> tuple[str, str]:
+    """Task, n and judge in a line, and the command that makes it again, for a table's reader."""
+    if found["schema"] == document.SCHEMA:
+        from sami_eval.report import comparison
+
+        return comparison.title(found), found["command"]
+    if found["schema"] == passk_document.SCHEMA:
+        from sami_eval.report import passk
+
+        return f"{passk.title(found)} · {passk.settings(found)}", found["command"]
+    if found["schema"] == agreement_document.SCHEMA:
+        from sami_eval.report import agreement
+
+        return agreement.title(found), agreement.command(found)
+    from sami_eval.report import reproduction
+
+    return reproduction.title(found), found["command"]
+
+
 # Those whose document lies in a folder of its own; an agreement is a file that somebody kept.
 _IN_FOLDERS: tuple[Kind[Any], ...] = (
     document.KIND,

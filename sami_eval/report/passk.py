@@ -111,7 +111,7 @@ def figures_table(document: PasskDocument) -> Table:
         for k in map(str, document["ks"])
     ]
     heads = columns(CONTENDER, "k", "pass@k", "95% CI", "maj@k", "95% CI")
-    return Table(heads, (tuple(rows),), name="figures")
+    return Table(heads, (tuple(rows),), name="pass@k and maj@k")
 
 
 def _steady_table(document: PasskDocument) -> Table | None:
@@ -147,7 +147,7 @@ def _samples(document: PasskDocument) -> Table:
         for row in document["contenders"]
     ]
     heads = columns("contender", "T 0, once", "95% CI", "no answer", "95% CI", "tokens")
-    return Table(heads, (tuple(rows),), name="samples")
+    return Table(heads, (tuple(rows),), name="one greedy attempt, and the samples")
 
 
 def _tokens(row: PasskContender) -> Cell:
@@ -179,7 +179,7 @@ def differences_table(document: PasskDocument) -> Table:
         columns(of_pair, "k", "points", "95% CI", "p (Holm)", "problems needed"),
         (tuple(rows),),
         plot=Plot("less – equal – more", 2, 3, start=-reach, end=reach, named=2),
-        name="paired differences",
+        name="paired differences of pass@k",
     )
 
 

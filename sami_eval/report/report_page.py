@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
@@ -19,16 +18,14 @@ if TYPE_CHECKING:
 def agreement_page(document: AgreementDocument) -> str:
     """A judge beside people."""
     title, found = agreement.title(document), agreement.glance(document)
-    source, votes = document["source"], document["votes"]
-    command = shlex.join(["sami-eval", "agreement", source, "--votes", votes])
-    provenance = [("judge", source), ("votes", votes)]
+    provenance = [("judge", document["source"]), ("votes", document["votes"])]
     report = agreement.report(document)
     frame = Frame(
         title,
         found.verdict,
         found.because,
         "",
-        command,
+        agreement.command(document),
         provenance,
         files("agreement", document, report),
         found.figure,

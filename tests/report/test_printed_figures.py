@@ -90,8 +90,17 @@ def test_latex_and_the_page_hold_the_cells_of_the_markdown_table(
     lines = [line.strip("|").split("|") for line in table]
     rows = [[cell.strip() for cell in line] for line in [lines[0], *lines[2:]]]
     tex = [line.removesuffix(r" \\").split(" & ") for line in latex(report(shown)).splitlines()]
-    in_tex = [[cell.replace(r"\%", "%").replace("--", "–") for cell in row] for row in tex]
+    plain = {r"\%": "%", "--": "–", "{[}": "[", "{]}": "]", "$^{*}$": "", "$<$": "<"}
+    in_tex = [[replaced(cell, plain) for cell in row] for row in tex]
     words = Seen(page(Run(shown, [], [], []))).words()
-    for row in rows:
-        assert [cell.replace("<", "$<$") for cell in row] in in_tex
-        assert " ".join(row) in words
+    for *counts, rate, interval, p in rows:
+        joined = rate if interval == "-" else f"{rate} [{interval}]"
+        assert [*counts, joined, p] in in_tex
+        assert " ".join([*counts, rate, interval, p]) in words
+
+
+def replaced(text: str, signs: dict[str, str]) -> str:
+    """The text with each of these signs as another."""
+    for sign, other in signs.items():
+        text = text.replace(sign, other)
+    return text
