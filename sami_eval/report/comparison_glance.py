@@ -79,8 +79,13 @@ def apart(document: Document) -> list[frozenset[str]]:
 
 
 def _measured(document: Document) -> str:
-    """In what: adherence to principles is not quality, and where nobody knows, nothing is said."""
-    return f" in {document['measures']}" if document["measures"] else ""
+    """In what: adherence to principles is not quality, nor is what a program or a reward counts."""
+    if document["measures"]:
+        return f" in {document['measures']}"
+    for kind, called in (("program", "program"), ("reward", "reward model")):
+        if document["judges"] and all(one.get("kind") == kind for one in document["judges"]):
+            return f" by the {called} {document['judge']}"
+    return ""
 
 
 def _whose(row: ComparisonRow) -> str:

@@ -64,7 +64,7 @@ def test_every_form_holds_the_figures(found: Finished, figure: str) -> None:
     report = report_of(found)
     assert figure in printed(report)
     assert figure in markdown(report)
-    assert figure.replace("–", "--").replace("%", "\\%") in latex(report)
+    assert figure.replace("–", "--").replace("%", "\\%").replace("±", r"$\pm$") in latex(report)
     assert max(map(len, printed(report).split("\n"))) <= 80
     for line in markdown(report).splitlines():
         assert not line.startswith("|") or line.endswith("|")

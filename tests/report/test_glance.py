@@ -97,6 +97,15 @@ def test_adherence_is_not_called_quality(measures: Any) -> None:
     assert ("principles not shown" in found.figure) == (measures == "principle adherence")
 
 
+@pytest.mark.parametrize(("kind", "called"), [("program", "program"), ("reward", "reward model")])
+def test_what_a_program_or_a_reward_model_counts_is_said_to_be_theirs(
+    kind: str, called: str
+) -> None:
+    judge: Any = {"name": "x", "kind": kind}
+    shown = {**document(comparison("a", "b", 0.01)), "judges": [judge]}
+    assert glance(shown).verdict == f"a is better than b by the {called} principles"  # type: ignore[arg-type]
+
+
 def test_the_rate_at_equal_length_stands_beside_the_raw_one() -> None:
     row = comparison("a", "b", 0.01)
     found = glance(document(row))

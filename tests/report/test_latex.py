@@ -33,7 +33,7 @@ def test_a_float_has_its_caption_label_judge_n_and_command() -> None:
         "% made by: sami-eval compare sami dpo\n% sft+sami is better than base\n"
     )
     caption = (
-        r"\caption{Win rate of sft+sami against base. Mtbench $\cdot$ 80 questions, 160 turns "
+        r"\caption{Win rate of sft+sami against base. mtbench $\cdot$ 80 questions, 160 turns "
         r"$\cdot$ judge principles (gpt-4o) $\cdot$ both orders. $^{*}$ significant at 5\%.}"
     )
     assert caption in text

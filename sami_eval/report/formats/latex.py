@@ -41,7 +41,7 @@ def _float(table: Table, about: str, labels: set[str]) -> str:
     """A table with its caption above it, as a table has it."""
     rows = [row for row in table.rows if row.significant]
     starred = f" {STAR} significant at 5\\%." if rows else ""
-    parts = [f"{_plain(one[:1].upper() + one[1:])}." for one in (table.name, about) if one]
+    parts = [f"{_plain(one)}." for one in (table.name[:1].upper() + table.name[1:], about) if one]
     head = [r"\begin{table}", r"\centering", rf"\caption{{{' '.join(parts)}{starred}}}"]
     label = rf"\label{{tab:{_label(table.name, about, labels)}}}"
     return "\n".join([*head, label, _tabular(table), r"\end{table}"]) + "\n"
