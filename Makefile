@@ -29,8 +29,9 @@ lint: setup
 test: lint  ## ruff, mypy --strict and the quick tests
 	@$(BIN)/python -m pytest -q $(PARALLEL)
 
+# One more than CI has cores: some wait, one of them a minute.
 test-slow: setup  ## seeds, kill loops, coverage simulations, the wheel
-	@$(BIN)/python -m pytest -q -m slow -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -q -m slow -n 3 --dist loadfile
 
 test-vllm:  ## the tests that need a real vLLM, on CPU, in an environment of their own
 	@$(PYTHON) .ci/environment.py .venv-vllm --extra dev --vllm

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests import processes
 
 # Where the tests run in the background, SIGINT is ignored and every child would inherit that: the
 # tests of Ctrl-C send it.
@@ -20,6 +24,27 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Noisy machines: an example that takes long says nothing about what is tested.
 settings.register_profile("noisy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("noisy")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.markexpr == "slow":
+        processes.import_models_too()
+
+
+_modules = 0
+
+
+def pytest_runtest_teardown() -> None:
+    """Spare the garbage collector what libraries hold, as soon as they are imported.
+
+    Every training and every model that is put away collects: 0.3 s each where torch, transformers
+    and their likes are looked through anew.
+    """
+    global _modules
+    if len(sys.modules) > _modules + 50:
+        _modules = len(sys.modules)
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture

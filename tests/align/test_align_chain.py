@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
-import subprocess
-import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +12,11 @@ import pytest
 
 from sami_eval.align import chain
 from sami_eval.core.errors import UsageError
+from sami_eval.core.progress import silent
 from sami_eval.data.contrasts import prompt_hash
 from sami_eval.generate import card
-from tests import ROOT
 from tests.align_models import CONTRASTS, contrast, few, same, there, weights
+from tests.processes import Started
 
 
 def align(recipe, setup, contrasts=CONTRASTS, **changes):
@@ -111,23 +110,13 @@ def test_the_leftovers_of_a_killed_training_are_cleared(setup, base):
 
 @pytest.mark.slow
 def test_a_killed_training_gives_the_same_adapter_when_run_again(setup, tmp_path):
-    script = (
-        "import sys; from pathlib import Path\n"
-        "from sami_eval.align import chain\n"
-        "from sami_eval.core.progress import silent\n"
-        "from sami_eval.core.types import Model\n"
-        "from tests.align_models import CONTRASTS\n"
-        "base = Model('base', sys.argv[1], fingerprint='tiny')\n"
-        "setup = chain.Setup(base, Path(sys.argv[2]), 0, 'embedded', silent())\n"
-        "options = {'steps': 500, 'batch_size': 2, 'max_fall': 10.0}\n"
-        "chain.align('base+sami', CONTRASTS, setup, None, options)\n"
-    )
-    command = [sys.executable, "-c", script, setup.base.base, str(setup.adapters)]
-    with subprocess.Popen(command, cwd=ROOT) as process:
-        while not there(setup.adapters, "**/training.jsonl"):
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                assert process.wait(timeout=0.1) is None, "it ended before it could be killed"
-        process.kill()
+    given = "base+sami", CONTRASTS, replace(setup, progress=silent()), None, few(steps=500)
+    process = Started(tmp_path, chain.align, *given)
+    while not there(setup.adapters, "**/training.jsonl"):
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
     assert list(setup.adapters.rglob("adapter_config.json")) == []
     again = align("base+sami", setup, steps=20)
     other = align("base+sami", replace(setup, adapters=tmp_path / "other"), steps=20)

@@ -43,15 +43,24 @@ def matrices(model: Model, contrasts: list[Contrast]) -> torch.Tensor:
     return torch.cat(parts)
 
 
+@pytest.fixture(scope="module")
+def before(unseen: list[Contrast]) -> torch.Tensor:
+    """What the base makes of the unseen ones."""
+    return matrices(base(), unseen)
+
+
 def standard_error(share: float, n: int) -> float:
     return (share * (1 - share) / n) ** 0.5
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_sami_raises_the_held_out_information_bound_and_both_accuracies(
-    folder: Path, seen: list[Contrast], unseen: list[Contrast], seed: int
+    folder: Path,
+    seen: list[Contrast],
+    unseen: list[Contrast],
+    before: torch.Tensor,
+    seed: int,
 ) -> None:
-    before = matrices(base(), unseen)
     after = matrices(train(folder, f"base+sami@{seed}", seen), unseen)
     bounds = [float(loss.information_bound(m)) for m in (before, after)]
     shares = [[float(share) for share in loss.accuracy(m)] for m in (before, after)]
@@ -65,10 +74,13 @@ def test_sami_raises_the_held_out_information_bound_and_both_accuracies(
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_dpo_rewards_held_out_own_responses_above_others(
-    folder: Path, seen: list[Contrast], unseen: list[Contrast], seed: int
+    folder: Path,
+    seen: list[Contrast],
+    unseen: list[Contrast],
+    before: torch.Tensor,
+    seed: int,
 ) -> None:
     # DPO's reward of a response is its log-probability above the reference's, up to a factor.
-    before = matrices(base(), unseen)
     rewards = matrices(train(folder, f"base+dpo@{seed}", seen), unseen) - before
     own = rewards.diagonal(dim1=1, dim2=2)
     share = float((own > rewards.flip(2).diagonal(dim1=1, dim2=2)).float().mean())
@@ -79,11 +91,13 @@ def test_dpo_rewards_held_out_own_responses_above_others(
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_sft_lowers_the_held_out_loss(
-    folder: Path, seen: list[Contrast], unseen: list[Contrast], seed: int
+    folder: Path,
+    seen: list[Contrast],
+    unseen: list[Contrast],
+    before: torch.Tensor,
+    seed: int,
 ) -> None:
-    def own_loss(model: Model) -> float:
-        return -float(matrices(model, unseen).diagonal(dim1=1, dim2=2).mean())
-
-    before, after = own_loss(base()), own_loss(train(folder, f"sft@{seed}", seen))
-    print(f"seed {seed}: loss {before:.3f} -> {after:.3f} nats a token, n {2 * len(unseen)}")
-    assert after < before - 0.004
+    after = matrices(train(folder, f"sft@{seed}", seen), unseen)
+    losses = [-float(m.diagonal(dim1=1, dim2=2).mean()) for m in (before, after)]
+    print(f"seed {seed}: loss {losses} nats a token, n {2 * len(unseen)}")
+    assert losses[1] < losses[0] - 0.004

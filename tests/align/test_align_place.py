@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-import subprocess
-import sys
+import platform
 import threading
 import time
 from pathlib import Path
@@ -14,18 +14,9 @@ import pytest
 from sami_eval import cli
 from sami_eval.align import align
 from sami_eval.data.contrasts import contrasts_to_jsonl
-from tests.align.test_align_resume import ENVIRONMENT, options
+from tests.align.test_align_resume import options
 from tests.align_models import CONTRASTS, Interrupting, Said, same, there, weights
-
-# Another machine on one disk: another name, and kernel locks that it does not pass on.
-ELSEWHERE = """
-import fcntl, socket, sys
-name = sys.argv.pop(1)
-socket.gethostname = lambda: name
-fcntl.flock = lambda file, how: None
-from sami_eval.cli import main
-main()
-"""
+from tests.processes import Started, command
 
 
 def fit(base, out, progress=None, **changes):
@@ -89,19 +80,19 @@ def test_what_stands_in_the_folder_is_back_after_a_kill_between_two_renames(base
     assert said.lines == [f"base+sami is already trained on these contrasts: {tmp_path / 'a'}"]
 
 
+def command_elsewhere(name, *words):
+    """Another machine on one disk: another name, and kernel locks that it does not pass on."""
+    platform.node = lambda: name
+    fcntl.flock = lambda file, how: None
+    command(*words)
+
+
 def elsewhere(name, folder, base, *flags):
     file = folder / "contrasts.jsonl"
     file.write_text(contrasts_to_jsonl(CONTRASTS * 4))
     given = ["align", "base+sami", "--contrasts", str(file), "--base", base.base]
     given += ["--preset", "embedded", "--out", str(folder / "out"), "--kl", "1", *flags]
-    return subprocess.Popen(
-        [sys.executable, "-c", ELSEWHERE, name, *given],
-        env=ENVIRONMENT,
-        cwd=folder,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    return Started(folder, command_elsewhere, name, *given, err=True)
 
 
 def wait_for(folder, pattern, process):
@@ -113,11 +104,11 @@ def wait_for(folder, pattern, process):
 @pytest.mark.slow
 def test_a_training_on_another_machine_is_waited_for(base, tmp_path):
     steps = ("--steps", "400")
-    with elsewhere("node-a", tmp_path, base, *steps) as a:
-        wait_for(tmp_path, "**/step-*", a)
-        with elsewhere("node-b", tmp_path, base, *steps) as b:
-            out, said = b.communicate()
-        a.communicate()
+    a = elsewhere("node-a", tmp_path, base, *steps)
+    wait_for(tmp_path, "**/step-*", a)
+    b = elsewhere("node-b", tmp_path, base, *steps)
+    out, said = b.communicate()
+    a.communicate()
     assert (a.returncode, b.returncode) == (0, 0), said
     assert f"waiting: another process trains `{tmp_path / 'out'}`" in said
     assert "goes on" not in said
@@ -127,11 +118,12 @@ def test_a_training_on_another_machine_is_waited_for(base, tmp_path):
 @pytest.mark.slow
 def test_a_training_killed_on_another_machine_is_taken_over_by_itself(base, tmp_path):
     steps = ("--steps", "400")
-    with elsewhere("node-a", tmp_path, base, *steps) as a:
-        wait_for(tmp_path, "**/step-*", a)
-        a.kill()
-    with elsewhere("node-b", tmp_path, base, *steps) as b:
-        _, said = b.communicate()
+    a = elsewhere("node-a", tmp_path, base, *steps)
+    wait_for(tmp_path, "**/step-*", a)
+    a.kill()
+    a.wait()
+    b = elsewhere("node-b", tmp_path, base, *steps)
+    _, said = b.communicate()
     assert b.returncode == 0, said
     assert "goes on after step" in said
     assert sorted(set(os.listdir(tmp_path)) - {".sami-eval"}) == ["contrasts.jsonl", "out"]

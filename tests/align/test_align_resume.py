@@ -18,6 +18,7 @@ from sami_eval.align.order import ByStep
 from sami_eval.core.progress import silent
 from tests import ROOT
 from tests.align_models import CONTRASTS, QUICK, Interrupting, Said, log, same, there
+from tests.processes import Started
 
 STEPS = 12  # checkpoints after 5 and 10
 
@@ -137,15 +138,14 @@ from tests.align_models import CONTRASTS
 if __name__ == "__main__":
     base = Model("base", sys.argv[1], fingerprint="tiny")
     setup = chain.Setup(base, Path(sys.argv[2]), 0, "embedded", silent())
-    chain.align(sys.argv[4], CONTRASTS * 4, setup, None, json.loads(sys.argv[3]))
+    chain.align("base+sami", CONTRASTS * 4, setup, None, json.loads(sys.argv[3]))
 """
 
 
-def command(base, adapters, changes, *launcher, recipe="base+sami"):
+def command(base, adapters, changes, *launcher):
     script = adapters.parent / "train.py"
     script.write_text(SCRIPT)
-    given = [base.base, str(adapters), json.dumps(changes), recipe]
-    return [sys.executable, *launcher, str(script), *given]
+    return [sys.executable, *launcher, str(script), base.base, str(adapters), json.dumps(changes)]
 
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -155,18 +155,21 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 @pytest.mark.parametrize("recipe", ["sft", "sft+dpo", "base+sami"])
 def test_a_killed_training_ends_in_the_same_weights(recipe, base, tmp_path):
     chosen = options(200)
-    whole = command(base, tmp_path / "whole", chosen, recipe=recipe)
-    subprocess.run(whole, env=ENVIRONMENT, check=True)
-    killed = command(base, tmp_path / "cut", chosen, recipe=recipe)
+
+    def begin(name):
+        setup = setup_of(base, tmp_path / name, silent())
+        return Started(tmp_path, chain.align, recipe, CONTRASTS * 4, setup, None, chosen)
+
+    assert begin("whole").wait() == 0
     for _ in range(2):
-        with subprocess.Popen(killed, env=ENVIRONMENT) as process:
-            seen = there(tmp_path / "cut", "**/step-*")
-            while there(tmp_path / "cut", "**/step-*") <= seen:
-                assert process.poll() is None, "it ended before it could be killed"
-                time.sleep(0.01)
-            time.sleep(random.uniform(0, 0.15))  # anywhere between two checkpoints
-            process.kill()
-    subprocess.run(killed, env=ENVIRONMENT, check=True)
+        process, seen = begin("cut"), there(tmp_path / "cut", "**/step-*")
+        while there(tmp_path / "cut", "**/step-*") <= seen:
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.01)
+        time.sleep(random.uniform(0, 0.15))  # anywhere between two checkpoints
+        process.kill()
+        process.wait()
+    assert begin("cut").wait() == 0
     adapters = [next((tmp_path / name).rglob(f"{recipe}@0")) for name in ("whole", "cut")]
     models = [replace(base, adapter=str(adapter)) for adapter in adapters]
     assert same(*models)

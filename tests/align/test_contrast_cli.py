@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,8 +13,8 @@ from sami_eval.align.contrast import redraft
 from sami_eval.core.types import Model
 from sami_eval.data import ifeval
 from sami_eval.data.contrasts import read_contrasts
-from tests import ROOT
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
+from tests.processes import kill_when
 from tests.records import write_rows
 
 CONSTITUTION = {
@@ -93,13 +90,7 @@ def test_a_killed_run_asks_only_for_what_is_missing(
 ) -> None:
     with LoopbackJudge(Behaviour(script=speak, latency_s=0.05)) as server:
         asked = [*ASKED, "--base-url", server.url, "--concurrency", "2", "-q"]
-        program = "import sys; from sami_eval import cli; sys.exit(cli.run(sys.argv[1:]))"
-        place = {**os.environ, "PYTHONPATH": str(ROOT)}
-        with subprocess.Popen([sys.executable, "-c", program, *asked], env=place) as process:
-            while server.n_calls < 12:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    assert process.wait(timeout=0.05) is None, "it ended before it could be killed"
-            process.kill()
+        kill_when(folder, lambda: server.n_calls >= 12, asked)
         assert not (folder / "c.jsonl").exists()
         assert cli.run([*asked, "--dry-run", "--json"]) == 0
         found = json.loads(capsys.readouterr().out)

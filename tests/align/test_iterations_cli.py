@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,9 +18,9 @@ from sami_eval.data.contrasts import contrasts_to_jsonl, read_contrasts
 from sami_eval.generate import card
 from sami_eval.generate.tools import Tools
 from sami_eval.ledger.store import Ledger
-from tests import ROOT
 from tests.align_models import there, weights
 from tests.embedded_contrasts import base as embedded_base
+from tests.processes import kill_when
 from tests.records import write_rows
 
 ASKED = ["align", "base+sami", "--contrasts", "given.jsonl", "--iterations", "2", "--steps", "2"]
@@ -92,20 +88,13 @@ def test_the_command_writes_with_each_adapter_and_prints_the_last(folder, capsys
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_ends_in_the_same_weights(folder, capsys):
-    asked = [*ASKED, "--steps", "40", "--lr", "0.002"]
-    assert cli.run([*asked, "-q", "--out", "whole"]) == 0
-    program = "import sys; from sami_eval import cli; sys.exit(cli.run(sys.argv[1:]))"
-    command = [sys.executable, "-c", program, *asked, "-q", "--out", "cut"]
-    place = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    asked = [*ASKED, "--steps", "40", "--lr", "0.002", "-q"]
+    assert cli.run([*asked, "--out", "whole"]) == 0
     signs = (".cut-1of2.*/**/step-*", "cut-1of2", ".cut.*/**/step-*")
     for sign in signs:  # in the first training, between the two, in the second
-        with subprocess.Popen(command, env=place) as process:
-            while not there(folder, sign):
-                assert process.poll() is None, "it ended before it could be killed"
-                time.sleep(0.01)
-            process.kill()
+        kill_when(folder, lambda sign=sign: bool(there(folder, sign)), [*asked, "--out", "cut"])
     assert not Path("cut").exists()
-    assert cli.run([*asked, "-q", "--out", "cut"]) == 0
+    assert cli.run([*asked, "--out", "cut"]) == 0
     whole, cut = (replace(embedded_base(), adapter=name) for name in ("whole", "cut"))
     assert all(torch.equal(weights(whole)[name], weights(cut)[name]) for name in weights(whole))
     given = [Path(f"{name}.contrasts.jsonl").read_text() for name in ("whole", "cut")]

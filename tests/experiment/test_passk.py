@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +14,8 @@ import pytest
 from sami_eval import cli
 from sami_eval.embedded import BASE_DIR
 from sami_eval.experiment.settings import parse_ks
-from tests import ROOT
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
-from tests.processes import COMMAND, count, finish, kill_when
+from tests.processes import count, finish, kill_when
 from tests.records import write_rows
 
 JOB = ("passk", "base", "--limit", "6", "--k", "1,4", "--samples", "4", "-q")
@@ -341,8 +338,6 @@ def test_a_relative_base_is_asked_in_the_words_of_the_one_that_lies_there_now(
     for name in ("first", "second"):
         monkeypatch.chdir(tmp_path / name)
         assert cli.run(asked) == 0
-    place = {**os.environ, "PYTHONPATH": str(ROOT)}
-    whole = [*COMMAND, *asked]
-    subprocess.run(whole, cwd=tmp_path / "alone", check=True, capture_output=True, env=place)
+    finish(tmp_path / "alone", asked)
     said = [(tmp_path / name / "run/samples.jsonl").read_text() for name in ("alone", "second")]
     assert said[0] == said[1]

@@ -6,8 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,9 +35,9 @@ from sami_eval.generate import card
 from sami_eval.server.budget import BudgetError, Purse
 from tests.align_models import CONTRASTS
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion, draw
+from tests.processes import finish, start
 from tests.records import write_rows
 
-COMMAND = [sys.executable, "-c", "from sami_eval.cli import main; main()", "reproduce"]
 # The embedded scale with a twentieth of everything.
 TINY = """
 like = "embedded"
@@ -320,9 +318,8 @@ def test_what_the_last_stage_would_refuse_is_refused_before_the_first(
 
 
 def run_all(folder: Path, experiment: str, *flags: str) -> dict[str, Any]:
-    command = [*COMMAND, experiment, "--scale", "tiny.toml", "--json", "-q", *flags]
-    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-    document: dict[str, Any] = json.loads(ended.stdout)
+    job = ["reproduce", experiment, "--scale", "tiny.toml", "--json", "-q", *flags]
+    document: dict[str, Any] = finish(folder, job)
     return document
 
 
@@ -353,10 +350,7 @@ def test_mtbench_end_to_end_agrees_with_its_own_runs(folder: Path) -> None:
     trained = folder / document["folder"] / "adapters" / "embedded" / "sft+sami@0"
     assert (card.read(trained) or {})["chain"] == ["sft", "sami"]
     assert run_all(folder, "mtbench")["results"] == document["results"]
-    listed = subprocess.run(
-        [*COMMAND[:-1], "ls", "runs", "--json"], cwd=folder, capture_output=True, check=True
-    )
-    runs = [row["run"] for row in json.loads(listed.stdout)["runs"]]
+    runs = [row["run"] for row in finish(folder, ["ls", "runs", "--json"])["runs"]]
     assert sorted(runs) == sorted(result["run"] for result in document["results"])
 
 
@@ -406,23 +400,18 @@ JUDGED = ("shown", "hidden", "plain")
 
 def kill_in(folder: Path, experiment: str, stage: str) -> None:
     """Start the experiment, and SIGKILL it and its children a moment into a stage."""
-    command = [*COMMAND, experiment, "--scale", "tiny.toml"]
-    process = subprocess.Popen(
-        command, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    assert process.stderr is not None
+    process = start(folder, ["reproduce", experiment, "--scale", "tiny.toml"], err=True)
     try:
-        for line in process.stderr:
+        for line in process.lines():
             if line.startswith(f"▸ {stage} "):
                 break
         else:
             pytest.fail(f"stage {stage} never began")
-        time.sleep(0.0 if stage in JUDGED else 0.4)  # a program judges all of it in 0.3 s
+        time.sleep(0.0 if stage in JUDGED else 0.1)  # a program judges all of it in 0.3 s
         assert process.poll() is None, f"ended before it could be killed in {stage}"
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        process.stderr.close()
 
 
 @pytest.mark.slow

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +14,7 @@ import pytest
 import sami_eval
 from sami_eval import cli
 from tests.loopback_judge import Behaviour, LoopbackJudge
-from tests.processes import count
+from tests.processes import Started, count, start
 from tests.records import vote, write_records, write_rows
 
 RECORDS = ["compare", "one.jsonl", "two.jsonl", "--prompts", "q.jsonl", "--judge", "quality"]
@@ -34,16 +32,7 @@ def judging(server: LoopbackJudge, *more: str) -> list[str]:
     return [*RECORDS, *asked, "--json", "--concurrency", "4", *more]
 
 
-def begin(job: list[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "sami_eval", *job],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def reached(process: subprocess.Popen[str], folder: Path, n: int) -> None:
+def reached(process: Started, folder: Path, n: int) -> None:
     while count(folder, "replies") < n:
         assert process.poll() is None
         time.sleep(0.01)
@@ -51,9 +40,9 @@ def reached(process: subprocess.Popen[str], folder: Path, n: int) -> None:
 
 def test_two_commands_at_once_never_write_one_folder(folder: Path) -> None:
     with LoopbackJudge(Behaviour(latency_s=0.3)) as server:
-        first = begin(judging(server))
+        first = start(folder, judging(server), err=True)
         reached(first, folder, 4)
-        second = begin(judging(server))
+        second = start(folder, judging(server), err=True)
         said = [process.communicate(timeout=120) for process in (first, second)]
         assert [first.returncode, second.returncode] == [0, 0]
         one, two = (json.loads(text) for text, _ in said)
@@ -71,12 +60,12 @@ def test_a_folder_that_is_named_and_being_written_is_refused(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with LoopbackJudge(Behaviour(latency_s=0.3)) as server:
-        first = begin(judging(server, "--out", "x"))
+        first = start(folder, judging(server, "--out", "x"))
         reached(first, folder, 4)
         assert cli.run(judging(server, "--out", "x")) == 2
         said = capsys.readouterr().err
         assert "error: `x` is being written by another command" in said
-        first.send_signal(signal.SIGKILL)
+        first.kill()
         first.communicate()
         assert cli.run(judging(server, "--out", "x")) == 0  # a killed one holds nothing
         assert server.n_calls <= N + 4

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -151,7 +150,7 @@ def test_a_killed_owner_s_share_is_finished_by_the_run_that_waits(tmp_path: Path
         second = start(tmp_path, job)
         while count(tmp_path, "replies") < 40:
             time.sleep(0.02)
-        first.send_signal(signal.SIGKILL)
+        first.kill()
         first.communicate()
         second.communicate()
         assert second.returncode == 0

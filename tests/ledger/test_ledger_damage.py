@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import sqlite3
 import stat
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -19,7 +19,7 @@ import pytest
 
 from sami_eval import cli
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
-from tests.processes import count, start
+from tests.processes import Started, command, count, start
 from tests.records import write_records
 
 N = 40  # 10 questions, 2 turns, 2 orders
@@ -194,13 +194,7 @@ def run_beside(
     folder: Path, server: LoopbackJudge, at: int, act: Callable[[], None]
 ) -> tuple[int, str]:
     """A run as a process, in whose midst something happens; its exit code and what it said."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sami_eval", *judging(server)],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start(folder, judging(server), err=True)
     while server.n_calls < at:
         assert process.poll() is None
         time.sleep(0.01)
@@ -249,27 +243,19 @@ def test_a_ledger_damaged_in_mid_run_loses_nothing_that_was_answered_since(
     assert not list(folder.glob(".sami-eval/*rescue*"))
 
 
-LIMITED = """
-import resource, sys
-from sami_eval.cli import main
-limit = int(sys.argv.pop(1))
-resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-main()
-"""
+def limited(limit: int, *words: str) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    command(*words)
 
 
 def test_a_file_that_may_not_grow_loses_no_reply(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with LoopbackJudge() as server:
-        process = subprocess.run(
-            [sys.executable, "-c", LIMITED, str(300_000), *judging(server)],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-        )
-        assert process.returncode == 1, process.stderr
-        assert "cannot write" in one_error(process.stderr)
+        process = Started(folder, limited, 300_000, *judging(server), err=True)
+        _, said = process.communicate()
+        assert process.returncode == 1, said
+        assert "cannot write" in one_error(said)
         n_calls = server.n_calls
         assert 0 < n_calls < N
         assert cli.run(judging(server)) == 0
@@ -326,22 +312,22 @@ def test_a_number_beyond_64_bits_loses_no_later_reply(
         assert server.n_calls == N
 
 
+def with_umask(umask: int, *words: str) -> None:
+    os.umask(umask)
+    command(*words)
+
+
 def test_the_ledger_is_its_owner_s_alone_and_a_run_s_files_follow_the_umask(
     folder: Path,
 ) -> None:
     def rights(path: Path) -> int:
         return stat.S_IMODE(path.stat().st_mode)
 
-    script = (
-        "import os, sys; os.umask(int(sys.argv.pop(1), 8)); from sami_eval.cli import main; main()"
-    )
     with LoopbackJudge(Behaviour(latency_s=0.02)) as server:
         for umask, wanted in (("002", 0o664), ("077", 0o600), ("022", 0o644)):
             out = f"run-{umask}"
-            process = subprocess.Popen(
-                [sys.executable, "-c", script, umask, *judging(server, "--out", out)],
-                stdout=subprocess.DEVNULL,
-            )
+            job = judging(server, "--out", out)
+            process = Started(folder, with_umask, int(umask, 8), *job)
             if umask == "002":
                 while count(folder, "replies") < 5:
                     time.sleep(0.01)

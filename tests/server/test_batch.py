@@ -471,7 +471,6 @@ def killed_at(
     """
     hook, gone = server.hook, threading.Event()
     process = start(folder, [*RECORDS, *JUDGE, "--base-url", server.url, "--batch", "-q"])
-    assert process.stdout is not None
     seen = Counter[str]()
 
     def kill(happened: str, job: Job) -> None:
@@ -489,7 +488,6 @@ def killed_at(
         process.kill()
         process.wait()
         gone.set()
-    process.stdout.close()
     assert gone.wait(10) or process.returncode == 0
     server.hook = hook
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import random
 import re
-import signal
 import sqlite3
 import subprocess
 from collections.abc import Callable, Sequence
@@ -26,7 +25,7 @@ from tests.loopback_judge import (
     completion,
     reply_text,
 )
-from tests.processes import finish, start
+from tests.processes import Started, finish, start
 from tests.records import write_rows
 
 N_QUESTIONS = 24
@@ -174,17 +173,15 @@ def stored_names(folder: Path) -> set[str]:
     return {match[1] for match in found if match}
 
 
-def kill_once(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
-    assert process.stdout is not None
+def kill_once(process: Started, reached: Callable[[], bool]) -> None:
     while not reached():
         try:
             process.wait(timeout=0.003)
         except subprocess.TimeoutExpired:
             continue
         raise AssertionError(f"ended with {process.returncode} before it was killed")
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
-    process.stdout.close()
 
 
 @pytest.mark.slow
