@@ -1,8 +1,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 VLLM_BIN := .venv-vllm/bin
-# A file's tests stay together: what they share is made once.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+# One more than there are cores, since some tests wait. A file's tests stay together: what they share
+# is made once.
+WORKERS := $(shell $(PYTHON) -c "import os; print(min(4, 1 + (os.cpu_count() or 1)))")
+PARALLEL := -n $(WORKERS) --dist loadfile
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_DISABLE_TELEMETRY ?= 1
@@ -29,9 +31,8 @@ lint: setup
 test: lint  ## ruff, mypy --strict and the quick tests
 	@$(BIN)/python -m pytest -q $(PARALLEL)
 
-# One more than CI has cores: some wait, one of them a minute.
 test-slow: setup  ## seeds, kill loops, coverage simulations, the wheel
-	@$(BIN)/python -m pytest -q -m slow -n 3 --dist loadfile
+	@$(BIN)/python -m pytest -q -m slow $(PARALLEL)
 
 test-vllm:  ## the tests that need a real vLLM, on CPU, in an environment of their own
 	@$(PYTHON) .ci/environment.py .venv-vllm --extra dev --vllm

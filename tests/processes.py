@@ -6,6 +6,7 @@ commands do; `COMMAND` starts one from nothing.
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
@@ -107,6 +108,7 @@ def _begin(
     os.environ.clear()
     os.environ.update(environment)
     tempfile.tempdir = None  # as TMPDIR now says
+    gc.freeze()  # what was imported is not looked through again
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     for number, one in enumerate(streams, 1):
         os.dup2(one.fileno(), number)
