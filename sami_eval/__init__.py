@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from sami_eval.core.errors import UsageError as UsageError
     from sami_eval.faces.agreement import agreement as agreement
     from sami_eval.faces.compare import compare as compare
+    from sami_eval.faces.contrast import contrast as contrast
     from sami_eval.faces.passk import passk as passk
     from sami_eval.faces.show import show as show
 
-_FACES = ("agreement", "compare", "passk", "show")
+_FACES = ("agreement", "compare", "contrast", "passk", "show")
 _ERRORS = ("KeyMissingError", "SamiEvalError", "UsageError")
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "agreement",
     "align",
     "compare",
+    "contrast",
     "passk",
     "show",
 ]

@@ -16,7 +16,7 @@ import pytest
 
 import sami_eval
 from sami_eval.align import align, sami_loss
-from sami_eval.core.alignment import Options
+from sami_eval.core.alignment import ContrastSettings, Options
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Model
 from sami_eval.experiment.settings import AgreementSettings, CompareSettings, PasskSettings
@@ -24,6 +24,7 @@ from sami_eval.extract import extract_answer
 from sami_eval.judge import parse_verdict, read_judge
 from sami_eval.stats import bradley_terry, maj_at_k, pass_at_k, questions_needed, win_rate
 from tests import ROOT
+from tests.faces.test_faces import NOT_IN_PYTHON
 
 
 def settings(kind: type) -> str:
@@ -34,6 +35,10 @@ def settings(kind: type) -> str:
 PUBLIC = {
     "sami_eval.agreement": f"{settings(AgreementSettings)} config",
     "sami_eval.compare": f"*{settings(CompareSettings)} config progress",
+    "sami_eval.contrast": " ".join(
+        name for name in settings(ContrastSettings).split() if name not in NOT_IN_PYTHON
+    )
+    + " config progress",
     "sami_eval.passk": f"*{settings(PasskSettings)} config progress",
     "sami_eval.show": "run votes vote_names config",
     "sami_eval.align.align": "recipe contrasts base constitutions prompts out iterations seed "
@@ -51,6 +56,7 @@ PUBLIC = {
 NEVER_RAISE = ("extract_answer", "parse_verdict")
 REFUSED: dict[str, Callable[[], object]] = {
     "agreement": lambda: sami_eval.agreement(),
+    "contrast": lambda: sami_eval.contrast(prompts="q.jsonl"),
     "show": lambda: sami_eval.show("no-such-run"),
     "compare": lambda: sami_eval.compare("base"),
     "compare, a setting": lambda: sami_eval.compare("base", "sft", nothing_of_the_kind=1),  # type: ignore[call-arg]

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sami_eval.align.contrast import Draft
-    from sami_eval.align.filters import Filters
     from sami_eval.align.summary import ResponseLengths, Summary
     from sami_eval.core.calls import Completion, Request
     from sami_eval.core.types import Contrast, Model
+    from sami_eval.experiment.contrasting import Written
     from sami_eval.server.client import ClientSettings
 
 SHOWN = 160  # characters of an example's text
 
 
-def print_summary(
-    contrasts: Sequence[Contrast], filters: Filters, path: Path | None, as_json: bool
-) -> None:
-    """Acceptance by category and principle, reasons, lengths and examples.
-
-    path: where they were saved; None for a dry run.
-    """
-    from sami_eval.align.summary import summarize, to_row
+def print_summary(written: Written, as_json: bool) -> None:
+    """Acceptance by category and principle, reasons, lengths and examples."""
+    from sami_eval.align.summary import to_row
     from sami_eval.cli.output import print_json
 
-    summary = summarize(contrasts, filters)
+    summary, contrasts, path = written.summary, written.contrasts, written.path
     if as_json:
         print_json(to_row(summary, contrasts, None if path is None else str(path)))
         return

@@ -35,17 +35,18 @@ def face(*kinds: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
                     raise UsageError(what, did_you_mean(name, known, "settings are "))
             return run(*given, **named)
 
-        called.__doc__ = "\n\n".join([inspect.getdoc(run) or "", *_paragraphs(kinds)])
+        called.__doc__ = "\n\n".join([inspect.getdoc(run) or "", *_paragraphs(kinds, known)])
         return called
 
     return of
 
 
-def _paragraphs(kinds: tuple[type, ...]) -> list[str]:
+def _paragraphs(kinds: tuple[type, ...], known: list[str]) -> list[str]:
     """The settings by their groups, a line each or more."""
     groups: dict[Group, list[Setting]] = {}
     for one in (one for kind in kinds for one in flags_of("", kind)):
-        groups.setdefault(one.flag.group, []).append(one)
+        if one.name in known:
+            groups.setdefault(one.flag.group, []).append(one)
     return [
         "\n".join([f"{group}:", *map(_line, groups[group])]) for group in Group if group in groups
     ]
@@ -59,5 +60,5 @@ def _line(one: Setting) -> str:
 def asked(kind: type[Kind], given: Mapping[str, Any]) -> Kind:
     """The settings among what a face was given. Raises UsageError for one that does not fit."""
     known = hints(kind)
-    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    names = [field.name for field in fields(kind) if field.name in given]  # type: ignore[arg-type]
     return kind(**{name: converted(given[name], known[name]) for name in names})

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from sami_eval.core.errors import UsageError, did_you_mean
+from sami_eval.experiment.passk_document import EstimateRow, PasskContender
 from sami_eval.report import kept
 from sami_eval.report.table import Table
 
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from sami_eval.report.finished import Finished
 
 Rows = list[dict[str, Any]]
+ByK = dict[str, EstimateRow]
 OF_RUNS = ("sami-eval/comparison/1", "sami-eval/passk/1")
+OF_K = [name for name, kind in get_type_hints(PasskContender).items() if kind == ByK]
+UNKNOWN: EstimateRow = {"value": None, "interval": None}
 ALL = "all"  # in the place of a category: of all of them
 ENDS = {"interval": ("low", "high"), "range": ("range_low", "range_high")}
 
@@ -70,8 +74,8 @@ def _by_k(contenders: Sequence[Mapping[str, Any]], ks: Sequence[int]) -> Iterato
     for row in contenders:
         for k in ks:
             found = {"contender": row["name"], "k": k}
-            for name in ("pass_at_k", "maj_at_k"):
-                one = row[name][str(k)]
+            for name in OF_K:
+                one = row[name].get(str(k), UNKNOWN)
                 found |= flat({name: one["value"], f"{name}_interval": one["interval"]})
             yield found
 

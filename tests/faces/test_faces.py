@@ -14,7 +14,7 @@ import pytest
 
 import sami_eval
 from sami_eval.align import align
-from sami_eval.core.alignment import AlignSettings, Options
+from sami_eval.core.alignment import AlignSettings, ContrastSettings, Options
 from sami_eval.core.errors import UsageError
 from sami_eval.core.flags import flags_of
 from sami_eval.core.settings import hints
@@ -24,12 +24,16 @@ from tests.records import write_records
 FACES: dict[str, tuple[Callable[..., object], type]] = {
     "agreement": (sami_eval.agreement, AgreementSettings),
     "compare": (sami_eval.compare, CompareSettings),
+    "contrast": (sami_eval.contrast, ContrastSettings),
     "passk": (sami_eval.passk, PasskSettings),
 }
 KINDS = {
     **{name: (run, (kind,)) for name, (run, kind) in FACES.items()},
     "align": (align, (AlignSettings, Options)),
 }
+# A draft is for a person to read and edit: the command line writes one.
+NOT_IN_PYTHON = {f"principle_{one}" for one in ("writer", "categories")}
+NOT_IN_PYTHON |= {"write_principles", "task_description"}
 OURS = {"config", "progress"}  # of Python alone
 
 
@@ -61,8 +65,9 @@ def test_a_face_takes_the_settings_of_its_command_by_name_type_and_default(
 ) -> None:
     taken = dict(inspect.signature(run).parameters)
     types, wanted = get_type_hints(run), hints(kind)
-    assert list(wanted) == [name for name in taken if name not in OURS]
-    for field in dataclasses.fields(kind):
+    own = [field for field in dataclasses.fields(kind) if field.name not in NOT_IN_PYTHON]
+    assert [one.name for one in own] == [name for name in taken if name not in OURS]
+    for field in own:
         one = taken[field.name]
         if one.kind is not inspect.Parameter.VAR_POSITIONAL:
             assert one.default == field.default, field.name
@@ -91,7 +96,8 @@ def test_a_face_says_what_each_setting_is_as_the_help_does(
 ) -> None:
     said = " ".join((inspect.getdoc(run) or "").split())
     for one in (one for kind in kinds for one in flags_of("", kind)):
-        assert f"{one.name}: {' '.join(one.flag.help.split())}" in said
+        if one.name not in NOT_IN_PYTHON:
+            assert f"{one.name}: {' '.join(one.flag.help.split())}" in said
 
 
 def test_the_package_lists_its_faces() -> None:

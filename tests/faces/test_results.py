@@ -110,6 +110,15 @@ def test_every_kind_of_result_has_a_frame_a_text_and_a_fragment(found: Any) -> N
     assert max(map(len, repr(result).splitlines())) <= 80
 
 
+def test_a_frame_of_passk_has_every_measure_at_every_k() -> None:
+    frame = Result(FOUR).to_pandas()
+    assert list(frame["k"]) == FOUR["ks"] * len(FOUR["contenders"])
+    first = FOUR["contenders"][0]["maj_at_k"][str(FOUR["ks"][0])]
+    got = frame.iloc[0][["maj_at_k", "maj_at_k_low", "maj_at_k_high"]]
+    assert list(got) == [first["value"], *first["interval"]]
+    assert {"pass_at_k", "pass_hat_k", "g_pass_at_k"} <= {*frame}
+
+
 def test_rows_that_there_are_none_of_are_named() -> None:
     with pytest.raises(UsageError, match="no rows `verdicts`") as caught:
         Result(FOUR).to_pandas("verdicts")
@@ -195,3 +204,14 @@ def test_a_result_has_its_verdict_in_a_sentence(compared: Result[Document]) -> N
     assert compared.verdict.startswith("a is better than long")
     assert compared.glance is not None
     assert compared.glance.state == "better"
+
+
+def test_contrasts_of_pairs_are_returned_and_lie_where_they_were_asked_to(folder: Path) -> None:
+    pairs = [{"prompt": f"{n}?", "chosen": f"yes {n}", "rejected": "no"} for n in range(3)]
+    found = sami_eval.contrast(from_pairs=write_rows("pairs.jsonl", *pairs), out="c.jsonl")
+    assert found.path == Path("c.jsonl")
+    assert found.summary.n == len(found.contrasts) == 3
+    assert repr(found).splitlines()[0] == "3 of 3 contrasts accepted"
+    assert repr(found).splitlines()[-1] == "saved c.jsonl"
+    with pytest.raises(UsageError, match="with `--from-pairs`"):
+        sami_eval.contrast(from_pairs="pairs.jsonl", n=3, out="d.jsonl")

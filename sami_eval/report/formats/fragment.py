@@ -22,7 +22,7 @@ BAR_WIDTH, SHADES = 320, (0.85, 0.4, 0.15)
 def fragment(report: Report) -> str:
     """Its paragraphs. Every text in it is escaped."""
     parts = (part for paragraph in report for block in paragraph for part in _parts(block))
-    return Markup("<div>{}</div>").format(_joined(parts))
+    return str(Markup("<div>{}</div>").format(_joined(parts)))
 
 
 def _parts(block: Block) -> Iterator[Markup]:
@@ -103,7 +103,7 @@ def _row(table: Table, row: Row) -> Markup:
 
 def _cell(tag: str, text: str, left: bool) -> Markup:
     where = "left" if left else "right"
-    written = Markup('<{0} style="text-align:{1}">{2}</{0}>')
+    written = Markup('<{0} style="text-align:{1};padding:.15em .5em">{2}</{0}>')
     return written.format(Markup(tag), where, _shown(text))
 
 
