@@ -145,6 +145,12 @@ def _ahead(
 
 
 def recommended(rows: Sequence[Ranked]) -> Ranked | None:
-    """The cheapest of those not worse than the best; None where no cost of theirs is known."""
-    good = [row for row in rows if not row.is_worse and row.candidate.usd_a_turn is not None]
-    return min(good, key=lambda row: row.candidate.usd_a_turn or 0.0, default=None)
+    """The cheapest of those not worse than the best, whatever it costs where it is the only one.
+
+    None where several are not worse and no cost of theirs is known.
+    """
+    good = [row for row in rows if not row.is_worse]
+    if len(good) == 1:
+        return good[0]
+    priced = [row for row in good if row.candidate.usd_a_turn is not None]
+    return min(priced, key=lambda row: row.candidate.usd_a_turn or 0.0, default=None)

@@ -171,10 +171,15 @@ def _recommended(document: AgreementDocument) -> Iterator[str]:
     yield "$ of 1,000 turns; agreed: turns a dollar on which it says what people say;"
     yield "worse: the votes tell it from the best"
     name = document["recommended"]
+    good = [row for row in document["judges"] if not row["worse"]]
     if name is None:
-        yield "recommended: none, since no cost is known of those that are not worse"
+        yield f"recommended: none: {len(good)} are not told from each other, and no cost is known"
+    elif len(good) == 1:
+        yield f"recommended: {name}: the votes tell all others from it"
     else:
-        yield f"recommended: {name}, the cheapest of those not worse than the best"
+        unpriced = any(row["usd_per_1000"] is None for row in good)
+        known = " whose cost is known" if unpriced else ""
+        yield f"recommended: {name}, the cheapest of those not worse than the best{known}"
 
 
 def _row(name: Cell, raters: RatersRow) -> Row:

@@ -42,10 +42,34 @@ def test_the_cheapest_of_those_not_worse_than_the_best_is_recommended() -> None:
     assert found[1].agreed_per_usd == pytest.approx(35 / 40 / 0.001)
 
 
-def test_an_unknown_cost_is_never_recommended_and_is_no_zero() -> None:
-    found = ranked([candidate("dear", 36, None), candidate("poor", 20, 0.0001)], PEOPLE)
-    assert recommended(found) is None  # the only one with a cost is worse
+def test_an_unknown_cost_is_no_zero_and_matters_only_where_there_is_a_choice() -> None:
+    unknown, poor = candidate("unknown", 36, None), candidate("poor", 20, 0.0001)
+    found = ranked([unknown, poor], PEOPLE)
+    best = recommended(found)
+    assert best is not None
+    assert best.candidate.name == "unknown"  # all others are worse
     assert found[0].agreed_per_usd is None
+    like = candidate("like it", 35, None)
+    assert recommended(ranked([unknown, like, poor], PEOPLE)) is None
+    priced = recommended(ranked([unknown, like, candidate("priced", 34, 1.0)], PEOPLE))
+    assert priced is not None
+    assert priced.candidate.name == "priced"
+
+
+def test_real_votes_without_a_price_name_the_one_judge_that_is_not_worse(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = [vote(i, "model_a", judge="expert_0") for i in range(30)]
+    right = [vote(i, "model_a", judge="gpt4_pair") for i in range(30)]
+    coin = [vote(i, ("model_a", "model_b")[i % 2], judge="coin") for i in range(30)]
+    for name, rows in (("people", people), ("right", right), ("coin", coin)):
+        write_rows(folder / f"{name}.jsonl", *rows)
+    asked = ["agreement", "--votes", "people.jsonl", "right.jsonl", "--beside"]
+    assert cli.run([*asked, "coin.jsonl"]) == 0
+    assert "recommended: gpt4_pair: the votes tell all others" in capsys.readouterr().out
+    write_rows(folder / "same.jsonl", *({**row, "judge": "same"} for row in right))
+    assert cli.run([*asked, "same.jsonl"]) == 0
+    assert "recommended: none: 2 are not told from each other" in capsys.readouterr().out
 
 
 def test_judges_are_held_to_the_votes_that_all_of_them_have_an_outcome_for() -> None:
