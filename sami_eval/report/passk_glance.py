@@ -81,7 +81,7 @@ def _of_pair(document: PasskDocument, row: DifferenceRow) -> Glance:
     else:
         verdict = f"undecided between {sides} at k = {row['k']}: {_needs(document, row)}"
     points = f"{figures.points(row['value'])} points [{figures.points_interval(row['interval'])}]"
-    figure = f"{row['a']} − {row['b']} {points}, {_measured(document)}"
+    figure = f"{row['a']} − {row['b']}: {points}, {_measured(document)}"
     return Glance(state, verdict, figure, tuple(_because(document, row)), _bars(document))
 
 

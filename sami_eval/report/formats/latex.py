@@ -9,6 +9,7 @@ from sami_eval.core.terminal import visible
 from sami_eval.report.table import Cell, Column, Lines, Report, Row, Table, exported
 
 INTERVAL = "95% CI"  # a column of it joins the figure before it
+NARROW = r"\small\setlength{\tabcolsep}{3pt}"  # ten columns fit a page
 STAR = "$^{*}$"
 _WRITTEN = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -41,10 +42,17 @@ def _float(table: Table, about: str, labels: set[str]) -> str:
     """A table with its caption above it, as a table has it."""
     rows = [row for row in table.rows if row.significant]
     starred = f" {STAR} significant at 5\\%." if rows else ""
-    parts = [f"{_plain(one)}." for one in (table.name[:1].upper() + table.name[1:], about) if one]
-    head = [r"\begin{table}", r"\centering", rf"\caption{{{' '.join(parts)}{starred}}}"]
+    parts = [f"{_plain(one)}." for one in (_sentence(table.name), about) if one]
+    head = [r"\begin{table}", r"\centering", NARROW]
+    head.append(rf"\caption{{{' '.join(parts)}{starred}}}")
     label = rf"\label{{tab:{_label(table.name, about, labels)}}}"
     return "\n".join([*head, label, _tabular(table), r"\end{table}"]) + "\n"
+
+
+def _sentence(text: str) -> str:
+    """The text as a sentence begins; pass@k stays pass@k."""
+    is_word = text.partition(" ")[0].isalpha()
+    return text[0].upper() + text[1:] if is_word else text
 
 
 def _label(name: str, about: str, labels: set[str]) -> str:
