@@ -33,6 +33,7 @@ from sami_eval.cli import (
     passk,
     power,
     reproduce,
+    schema,
     show,
     tasks,
     train,
@@ -80,6 +81,7 @@ app.command(cls=Grouped)(Command(doctor.doctor))
 app.add_typer(reproduce.app, name="reproduce")
 app.add_typer(new.judge_app, name="judge")
 app.add_typer(new.constitution_app, name="constitution")
+app.command(cls=Grouped)(Command(schema.schema))
 app.command(cls=Grouped)(Command(tasks.tasks))
 app.command("lm-eval", context_settings=lm_eval.SETTINGS)(lm_eval.lm_eval)
 

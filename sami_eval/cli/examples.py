@@ -28,7 +28,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "contrast": (
         "contrast --constitutions verifiable --prompts verifiable",
-        "contrast --constitutions mine --prompts p.jsonl --out contrasts.jsonl",
+        "contrast --constitutions mine --prompts p.jsonl --out c.jsonl",
         "contrast --write-principles 6 --principle-writer openai:gpt-4o",
     ),
     "show": ("show", "show RUN --html", "show RUN --csv scores.csv"),
@@ -44,6 +44,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "agreement --votes lmsys/mt_bench_human_judgments RUN",
         "agreement --votes votes.jsonl verdicts.jsonl",
     ),
+    "schema": ("schema judge", "schema sami-eval", "schema compare"),
     "doctor": ("doctor", "doctor --json"),
     "tasks": ("tasks install", "tasks path", "tasks remove"),
     "reproduce mtbench": (

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import MISSING
-from importlib import import_module
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Literal, get_args, get_origin
 
-from sami_eval.cli.flags import Command, bounds
-from sami_eval.cli.settings import settings_of
+from sami_eval.cli.flags import bounds
+from sami_eval.cli.schema import settings_named, write_schema
 from sami_eval.core.described import Says
 from sami_eval.core.errors import UsageError
 from sami_eval.core.flags import Flag, Group, Setting
@@ -23,7 +22,7 @@ GPUS = ("/dev/nvidia0", "/dev/kfd")  # NVIDIA's, AMD's; asking torch would take 
 MOST_NAMED = 8
 HEAD = """\
 # What every command in this folder and below goes by; a flag that is typed wins over it.
-# A line that begins with # and no space is a setting as an example: take the # away to have it.
+# A # before a name or a [table] comments a setting out, shown by example: take it away to have it.
 """
 
 
@@ -37,7 +36,8 @@ def init(
     path = Path(FILE_NAME)
     if os.path.lexists(path) and not force:
         raise UsageError(f"`{path}` is here already", "sami-eval init --force writes it anew")
-    write(path, config_text(Path.cwd()))
+    line = f"#:schema ./{write_schema('sami-eval').as_posix()}\n"
+    write(path, line + config_text(Path.cwd()))
 
 
 def config_text(folder: Path) -> str:
@@ -77,18 +77,11 @@ def _flags() -> Iterator[str]:
     for name in COMMANDS:
         flags = [
             (one.typed_name.removeprefix("--"), Says(one.flag.help, example(one)))
-            for one in _settings(name)
+            for one in settings_named(name)
             if one.name not in ("config", "base_url")
         ]
         about = f"Flags of `sami-eval {name}`: its own defaults, or else examples."
         yield commented(name.replace(" ", "."), about, flags)
-
-
-def _settings(command: str) -> Iterable[Setting]:
-    """The flags of a command, which lies in the module of its name."""
-    module, _, function = command.partition(" ")
-    run = getattr(import_module(f"sami_eval.cli.{module}"), function or module)
-    return run.settings if isinstance(run, Command) else settings_of(run)
 
 
 def example(setting: Setting) -> object:

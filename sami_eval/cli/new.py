@@ -133,6 +133,7 @@ def constitution(name: Named, force: Force = False) -> None:
 
 def _write(what: str, folder: str, name: str, text: str, ours: Iterable[str], force: bool) -> None:
     from sami_eval.cli.output import write
+    from sami_eval.cli.schema import write_schema
 
     if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII) or name.endswith(".toml"):
         hint = f"letters, digits, - and _: sami-eval {what} new strict"
@@ -142,4 +143,5 @@ def _write(what: str, folder: str, name: str, text: str, ours: Iterable[str], fo
     path = Path(folder) / f"{name}.toml"
     if os.path.lexists(path) and not force:
         raise UsageError(f"`{path}` is here already", f"sami-eval {what} new {name} --force")
-    write(path, text.format(name=name))
+    line = f"#:schema ../{write_schema(what).as_posix()}\n"
+    write(path, line + text.format(name=name))

@@ -50,6 +50,13 @@ class _Table:
 
 
 @dataclass(frozen=True, slots=True)
+class ConstitutionFile:
+    """A whole file of ours."""
+
+    principle: Annotated[tuple[_Table, ...], Whole("a list of tables", filled=True)]
+
+
+@dataclass(frozen=True, slots=True)
 class _ByCategory:
     weak: Text
     strong: Text

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
+from sami_eval.core.described import Says
 from sami_eval.core.errors import UsageError, did_you_mean
 from sami_eval.core.files import Toml, bundled, read_toml
 from sami_eval.core.request_fields import MOST_THOUGHTS, read_request
@@ -113,8 +114,8 @@ class _Row(TypedDict, total=False):
 
     name: _Words
     description: _Words
-    kind: _Words
-    principles: bool
+    kind: Annotated[_Words, Says("pairwise, single, program or reward.", "pairwise")]
+    principles: Annotated[bool, Says("Templates show {constitution}.", False)]
     program: _Words
     model: _Words
     temperature: Temperature
@@ -124,6 +125,26 @@ class _Row(TypedDict, total=False):
     logprobs: bool
     top_logprobs: Annotated[int, Within(least=1, most=MOST)]
     label: _Words
+
+
+_Templates = TypedDict(
+    "_Templates", {"one": str, "two": str, "one-reference": str, "two-reference": str}, total=False
+)
+
+
+class _Tokens(TypedDict):
+    a: tuple[str, ...]
+    b: tuple[str, ...]
+
+
+class JudgeKeys(_Row, total=False):
+    """All that a judge file may say; its tables are read by `_read`."""
+
+    templates: _Templates
+    patterns: Mapping[str, tuple[str, ...]]
+    weights: Mapping[str, int]
+    tokens: _Tokens
+    request: Mapping[str, Any]
 
 
 def _read(path: Path) -> Judge:

@@ -14,7 +14,12 @@ from sami_eval.core.config_keys import COMMANDS
 from tests.records import write_rows
 
 JOB = ["compare", "a.jsonl", "b.jsonl", "--prompts", "q.jsonl"]
-WRITE_FILES = {"init", "judge new", "constitution new"}  # a broken file is in nobody's way there
+WRITE_FILES = {
+    "init",
+    "schema",
+    "judge new",
+    "constitution new",
+}  # a broken file is in nobody's way there
 
 
 @pytest.fixture

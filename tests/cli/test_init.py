@@ -22,7 +22,7 @@ from sami_eval.core.settings_file import from_config
 
 def uncommented(text: str) -> str:
     """Every setting in force: the # in front of it taken away."""
-    return re.sub(r"^#(?=\S)", "", text, flags=re.M)
+    return re.sub(r"^#(?=[\w\[])", "", text, flags=re.M)
 
 
 def test_every_key_of_the_file_can_be_put_in_force(folder: Path) -> None:
