@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from sami_eval.faces.compare import compare as compare
     from sami_eval.faces.contrast import contrast as contrast
     from sami_eval.faces.passk import passk as passk
+    from sami_eval.faces.power import power as power
     from sami_eval.faces.show import show as show
 
-_FACES = ("agreement", "compare", "contrast", "passk", "show")
+_FACES = ("agreement", "compare", "contrast", "passk", "power", "show")
 _ERRORS = ("KeyMissingError", "SamiEvalError", "UsageError")
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "compare",
     "contrast",
     "passk",
+    "power",
     "show",
 ]
 

@@ -40,6 +40,7 @@ PUBLIC = {
     )
     + " config progress",
     "sami_eval.passk": f"*{settings(PasskSettings)} config progress",
+    "sami_eval.power": "win_rate questions ties",
     "sami_eval.show": "run votes vote_names config",
     "sami_eval.align.align": "recipe contrasts base constitutions prompts out iterations seed "
     f"preset resume engine engine_args adapters {settings(Options).removesuffix(' seed')} changes "
@@ -61,6 +62,9 @@ REFUSED: dict[str, Callable[[], object]] = {
     "compare": lambda: sami_eval.compare("base"),
     "compare, a setting": lambda: sami_eval.compare("base", "sft", nothing_of_the_kind=1),  # type: ignore[call-arg]
     "passk": lambda: sami_eval.passk(),
+    "power": lambda: sami_eval.power(),
+    "power, a share": lambda: sami_eval.power(win_rate=57),
+    "power, a number": lambda: sami_eval.power(questions=0),
     "passk, a setting": lambda: sami_eval.passk("base", nothing_of_the_kind=1),  # type: ignore[call-arg]
     "align": lambda: align("base", [], Model("base", "nowhere")),
     "bradley_terry": lambda: bradley_terry({("a", "b"): {"q": [2.0]}}),

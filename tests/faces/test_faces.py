@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import pytest
 
 import sami_eval
+from sami_eval import cli
 from sami_eval.align import align
 from sami_eval.core.alignment import AlignSettings, ContrastSettings, Options
 from sami_eval.core.errors import UsageError
@@ -133,3 +134,8 @@ def test_align_refuses_what_the_command_refuses(folder: Path) -> None:
         sami_eval.align("sft", prompts="p.jsonl")
     with pytest.raises(UsageError, match="from a file"):
         sami_eval.align("sami", [], iterations=2)
+
+
+def test_power_prints_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["power", "--win-rate", "0.57", "--questions", "80"]) == 0
+    assert capsys.readouterr().out == f"{sami_eval.power(win_rate=0.57, questions=80)}\n"
