@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sami_eval.cli.flags import DryRun, Json, Quiet, Verbose
+from sami_eval.cli.flags import DryRun, Html, Json, Open, Quiet, Verbose
 from sami_eval.experiment.settings import CompareSettings
 
 
@@ -15,13 +15,16 @@ def compare(
     quiet: Quiet = False,
     verbose: Verbose = False,
     command: str | None = None,
+    html: Html = False,
+    opened: Open = False,
 ) -> None:
     """Judge contenders pairwise and say whether the difference is real."""
-    from sami_eval.cli.output import print_document, print_forecast, typed_command
+    from sami_eval.cli.output import print_document, print_forecast, typed_command, write_page
     from sami_eval.core import progress
     from sami_eval.core.config import find_config
     from sami_eval.experiment import compare as kind
     from sami_eval.experiment.frame import forecast, run
+    from sami_eval.report import kept
     from sami_eval.report.unanswered import check_unparsed
 
     config, command = find_config(Path.cwd()), command or typed_command()
@@ -30,4 +33,6 @@ def compare(
         return
     document = run(kind, settings, config, progress.terminal(quiet), command=command)
     print_document(document, as_json, verbose)
+    if html or opened:
+        write_page(*kept.find(document["run"], config.root), opened)
     check_unparsed(document, settings.max_unparsed)

@@ -31,6 +31,8 @@ Quiet = Annotated[bool, Flag("No progress.", Group.OUTPUT, ("-q", "--quiet"))]
 Verbose = Annotated[
     bool, Flag("More: stage times, memory, tracebacks.", Group.OUTPUT, ("-v", "--verbose"))
 ]
+Html = Annotated[bool, Flag("Write the page report.html, and say where.", Group.OUTPUT)]
+Open = Annotated[bool, Flag("Write the page and open it in a browser.", Group.OUTPUT, ("--open",))]
 _FILE = Flag(
     "Flags as TOML, by their names; what is typed wins over it, --no-NAME over a switch.",
     Group.OUTPUT,

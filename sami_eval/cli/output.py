@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
@@ -49,6 +50,22 @@ def print_document(document: Finished, as_json: bool, verbose: bool = False) -> 
         print_json(document)
     else:
         print_rich(render(report_of(document, verbose)))
+
+
+def write_page(document: Finished, place: Path, opened: bool = False) -> None:
+    """Its page beside the result. opened: in a browser too, where there is a screen for one."""
+    import webbrowser
+
+    from sami_eval.report import kept
+
+    path = place / "report.html" if place.is_dir() else place.with_suffix(".html")
+    write(path, kept.page(document, place))
+    if not opened:
+        return
+    screen = sys.platform in ("darwin", "win32") or {"DISPLAY", "WAYLAND_DISPLAY"} & {*os.environ}
+    # Without one, a browser in characters would take the terminal.
+    if not (screen and webbrowser.open(path.resolve().as_uri())):
+        print("no browser could be opened here: open the file by hand", file=sys.stderr)
 
 
 def print_forecast(found: Forecast, as_json: bool) -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sami_eval.cli.flags import DryRun, Json, Quiet, Verbose
+from sami_eval.cli.flags import DryRun, Html, Json, Open, Quiet, Verbose
 from sami_eval.experiment.settings import PasskSettings
 
 if TYPE_CHECKING:
@@ -20,14 +20,17 @@ def passk(
     quiet: Quiet = False,
     verbose: Verbose = False,
     command: str | None = None,
+    html: Html = False,
+    opened: Open = False,
 ) -> None:
     """Sample answers to math problems; pass@k and paired differences with intervals."""
-    from sami_eval.cli.output import print_document, print_forecast, typed_command
+    from sami_eval.cli.output import print_document, print_forecast, typed_command, write_page
     from sami_eval.core import progress
     from sami_eval.core.config import find_config
     from sami_eval.data.unanswered import answers_of, check_empty
     from sami_eval.experiment import passk as kind
     from sami_eval.experiment.frame import forecast, run
+    from sami_eval.report import kept
 
     config, command = find_config(Path.cwd()), command or typed_command()
     if dry_run:
@@ -36,6 +39,8 @@ def passk(
     document = run(kind, settings, config, progress.terminal(quiet), command=command)
     warn(document)
     print_document(document, as_json, verbose)
+    if html or opened:
+        write_page(*kept.find(document["run"], config.root), opened)
     check_empty(answers_of(document["contenders"]), settings.max_unparsed)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from sami_eval.cli.flags import Json, Verbose
+from sami_eval.cli.flags import Html, Json, Open, Verbose
 from sami_eval.core.flags import Flag, Group, VoteNames, Votes
 
 if TYPE_CHECKING:
@@ -37,13 +37,14 @@ def show(
         Flag("Write FastChat's model_judgment/ into this folder.", Group.OUTPUT, value="FOLDER"),
     ] = None,
     lm_eval: Annotated[Path | None, Flag("Write lm-eval's results JSON.", Group.OUTPUT)] = None,
-    html: Annotated[bool, Flag("Write the page report.html, and say where.", Group.OUTPUT)] = False,
+    html: Html = False,
+    opened: Open = False,
     votes: Votes = None,
     names: VoteNames = (),
     verbose: Verbose = False,
 ) -> None:
     """Print or export a finished result, or verdicts judged elsewhere; calls no model."""
-    from sami_eval.cli.output import print_document, write
+    from sami_eval.cli.output import print_document, write, write_page
     from sami_eval.core.config import find_config
     from sami_eval.report import kept
     from sami_eval.report.finished import about, report_of
@@ -51,6 +52,7 @@ def show(
     from sami_eval.report.formats.latex import latex as in_latex
     from sami_eval.report.formats.markdown import markdown as in_markdown
 
+    html |= opened
     _refuse_two(
         {"--json": as_json, "--unparsed": unparsed, "--markdown": markdown, "--latex": latex}
     )
@@ -65,8 +67,7 @@ def show(
     if csv is not None:
         write(csv, as_csv(kept.scores(document, place)))
     if html:
-        path = place / "report.html" if place.is_dir() else place.with_suffix(".html")
-        write(path, kept.page(document, place))
+        write_page(document, place, opened)
     if unparsed:
         _print_unparsed(place)
     elif markdown or latex:

@@ -37,7 +37,7 @@ def passk_page(run: PasskRun) -> str:
     parts = {
         "warnings": passk.warnings(document),
         "settings": passk.settings(document),
-        "chart": plots.line_chart("pass@k", "k", list(_lines(document)), "{:.0%}".format),
+        "chart": plots.line_chart("pass@k", "k", list(_lines(document)), _percent, doubling=True),
         "results": tables,
         "notes": [*passk.notes(document), *(passk.paper_flaws(document) if paper else ())],
         "differences": differences,
@@ -65,19 +65,20 @@ def _frame(document: PasskDocument) -> Frame:
 
 
 def _lines(document: PasskDocument) -> Iterator[plots.Line]:
+    """Every k that is known, as on a terminal; intervals at the k of the table."""
     for row in document["contenders"]:
-        points = [(float(k), _value(row, k)) for k in document["ks"]]
-        bands = [_band(row, k) for k in document["ks"]]
-        yield row["name"], points, bands
+        yield plots.Line(row["name"], [(k, value) for k, value in row["curve"]], [*_bands(row)])
 
 
-def _value(row: PasskContender, k: int) -> float:
-    return row["pass_at_k"][str(k)]["value"] or 0.0
+def _percent(share: float) -> str:
+    return f"{100 * share:g}%"
 
 
-def _band(row: PasskContender, k: int) -> tuple[float, float]:
-    low, high = row["pass_at_k"][str(k)]["interval"] or [_value(row, k)] * 2
-    return low, high
+def _bands(row: PasskContender) -> Iterator[tuple[float, float, float]]:
+    for k, found in row["pass_at_k"].items():
+        if found["value"] is not None:
+            low, high = found["interval"] or [found["value"]] * 2
+            yield float(k), low, high
 
 
 def _problems(run: PasskRun) -> Iterator[dict[str, Any]]:

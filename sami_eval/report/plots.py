@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,25 +33,26 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 352, 12, 160
 def strip(
     row: ComparisonRow, responses: Sequence[Response], verdicts: Sequence[Verdict], rule: Rule
 ) -> dict[str, Any] | None:
-    """Turns by outcome (rows) and length difference (x); None for training seeds.
+    """Turns by outcome (rows) and length difference (x); None for training seeds and no turns.
 
     rule: the run's, so that its dots are the outcomes of its table.
     """
     if row["seeds"] is not None:
         return None
     points, unit = _apart(row, responses, verdicts, rule), row["length"]["unit"]
-    reach = max([abs(x) for several in points.values() for x in several], default=0) or 1
+    if not any(points.values()):
+        return None
+    reach = max(abs(x) for several in points.values() for x in several) or 1
+    ticks = round_ticks(-reach, reach)
 
     def at(value: float) -> float:
-        return round(340 + 205 * value / reach, 1)
+        return round(340 + 205 * value / ticks[-1], 1)
 
     labels = {"a": f"{row['a']} wins", "tie": "tie", "b": f"{row['b']} wins"}
     return {
         "unit": unit,
         "zero": at(0),
-        "ticks": [
-            (at(x), f"{x:+,.0f}" if x else "0") for x in (-reach, -reach / 2, 0, reach / 2, reach)
-        ],
+        "ticks": [(at(x), f"{x:+,g}" if x else "0") for x in ticks],
         "rows": [
             {
                 "label": _short(labels[kind]),
@@ -125,53 +127,84 @@ def _is_number(value: object) -> bool:
 
 def chart(name: str, title: str, log: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """One measured quantity against the step."""
-    points = _points(log, name)
-    return line_chart(title, "step", [(title, points, [])])
+    return line_chart(title, "step", [Line(title, _points(log, name))])
 
 
-Line = tuple[str, Sequence[tuple[float, float]], Sequence[tuple[float, float]]]
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Points from left to right. band: x, low and high ends, where an interval is known."""
+
+    label: str
+    points: Sequence[tuple[float, float]]
+    band: Sequence[tuple[float, float, float]] = ()
 
 
 def line_chart(
     title: str,
     x_label: str,
     lines: Sequence[Line],
-    y_text: Callable[[float], str] = "{:.3g}".format,
+    y_text: Callable[[float], str] = "{:g}".format,
+    doubling: bool = False,
 ) -> dict[str, Any]:
-    """Lines on one pair of axes: label, points, and a band of one (low, high) a point, or none."""
-    xs = [x for _, points, _ in lines for x, _ in points]
-    ys = [y for _, points, band in lines for y in [*(y for _, y in points), *sum(band, ())]]
-    low, high = min(ys), max(ys)
-    low, high = (low - 0.5, high + 0.5) if low == high else (low, high)
+    """Lines on one pair of axes. doubling: x on a logarithmic axis, marked at powers of two."""
+    xs = [x for line in lines for x, _ in line.points]
+    ys = [y for line in lines for _, y in line.points]
+    ends = [y for line in lines for _, *both in line.band for y in both]
+    y_ticks = round_ticks(min(ys + ends), max(ys + ends))
+    x_ticks = _doubled(min(xs), max(xs)) if doubling else _within(min(xs), max(xs))
+    place: Callable[[float], float] = math.log if doubling else float
 
     def at_x(x: float) -> float:
-        width = (max(xs) - min(xs)) or 1
-        return round(LEFT + (RIGHT - LEFT) * (x - min(xs)) / width, 1)
+        width = (place(max(xs)) - place(min(xs))) or 1
+        return round(LEFT + (RIGHT - LEFT) * (place(x) - place(min(xs))) / width, 1)
 
     def at_y(y: float) -> float:
-        share: float = (y - low) / (high - low)
+        share: float = (y - y_ticks[0]) / (y_ticks[-1] - y_ticks[0])
         return round(BOTTOM - (BOTTOM - TOP) * share, 1)
 
     placed = []
-    for number, (label, points, band) in enumerate(lines):
-        over = [(x, ends[1]) for (x, _), ends in zip(points, band, strict=False)]
-        under = [(x, ends[0]) for (x, _), ends in zip(points, band, strict=False)]
+    for number, line in enumerate(lines):
+        value = dict(line.points)
+        over = [(x, high) for x, _, high in line.band]
+        under = [(x, low) for x, low, _ in line.band]
+        outline = [*over, *reversed(under)]
         placed.append(
             {
-                "label": label,
+                "label": line.label,
                 "kind": KINDS[number % len(KINDS)],
-                "points": " ".join(f"{at_x(x)},{at_y(y)}" for x, y in points),
-                "band": " ".join(f"{at_x(x)},{at_y(y)}" for x, y in [*over, *reversed(under)]),
+                "points": " ".join(f"{at_x(x)},{at_y(y)}" for x, y in line.points),
+                "marks": [(at_x(x), at_y(value[x])) for x, _ in over if x in value],
+                "band": " ".join(f"{at_x(x)},{at_y(y)}" for x, y in outline),
             }
         )
     return {
         "title": title,
         "x_label": x_label,
         "lines": placed,
-        "y_ticks": [(at_y(y), y_text(y)) for y in (low, (low + high) / 2, high)],
-        "x_ticks": [(at_x(x), f"{x:g}") for x in _few(sorted(set(xs)))],
+        "y_ticks": [(at_y(y), y_text(y)) for y in y_ticks],
+        "x_ticks": [(at_x(x), f"{x:,g}") for x in x_ticks],
     }
 
 
-def _few(xs: Sequence[float], most: int = 6) -> Sequence[float]:
-    return xs if len(xs) <= most else [xs[0], xs[-1]]
+def round_ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """Numbers that people count in (steps of 1, 2 or 5), from below the low end to above the high.
+
+    most: about so many; where both ends are one number, one step to either side of it.
+    """
+    if low == high:
+        low, high = low - abs(low) / 10 or -1.0, high + abs(high) / 10 or 1.0
+    rough = (high - low) / (most - 1)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * part for part in (1, 2, 5, 10) if power * part >= rough * (1 - 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(number * step, 12) for number in range(first, last + 1)]
+
+
+def _within(low: float, high: float) -> list[float]:
+    return [x for x in round_ticks(low, high) if low <= x <= high] or [low]
+
+
+def _doubled(low: float, high: float) -> list[float]:
+    """Powers of two up to the last, which is named itself; its near neighbour is not."""
+    powers = [2.0**n for n in range(math.ceil(math.log2(low)), math.ceil(math.log2(high)))]
+    return [*(x for x in powers if x < 0.75 * high or low == high), high]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import itertools
 import json
 import time
 from collections.abc import Iterator
@@ -21,12 +23,27 @@ from tests.report.test_reproduce_console import document as reproduction
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
+    from selenium.webdriver.remote.webelement import WebElement
 
 pytestmark = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="no Chromium here: apt-get install chromium chromium-driver"
 )
 __all__ = ["passk_folder"]
 LIST = "#items button"
+ANSWER = r"""Of $\sum_{i=1}^n i$, **so** $\nosuch{3}$:
+
+$$\begin{aligned}
+a &= b + c + d + e + f + g + h + i + j + k + l + m + n + o + p + q + r
+\end{aligned}$$
+
+| n | sum |
+|---|-----|
+| 3 | 6   |
+
+    code
+
+It is 42"""
+LONGER = ANSWER.removesuffix("42") + "a number. " * 300
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +87,21 @@ def reading(browser: Chrome) -> str:
 def small(tmp_path: Path) -> Path:
     path = tmp_path / "report.html"
     path.write_text(page(small_run()), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Answers with mathematics, a long one and an empty one."""
+    run, path = small_run(), tmp_path_factory.mktemp("told") / "report.html"
+    prompts = [replace(one, turns=("Add the numbers from 1 to n.", "And?")) for one in run.prompts]
+    answers = [
+        replace(one, turns=(ANSWER, "") if one.model == "sami" else (LONGER, "Yes."))
+        for one in run.responses
+    ]
+    said = [replace(one, text="**A** shows that $x^2$ is right. [[A]]") for one in run.verdicts]
+    html = page(replace(run, prompts=prompts, responses=answers, verdicts=said))
+    path.write_text(html, encoding="utf-8")
     return path
 
 
@@ -154,9 +186,93 @@ def test_what_scrolls_is_reached_by_keys(browser: Chrome, small: Path, passk_fol
             browser.find_element("id", "raw").click()
         assert browser.execute_script(UNREACHABLE) == []
     show(browser, passk_folder / "report.html")
-    open_all = "document.querySelectorAll('details').forEach((one) => one.open = true)"
-    browser.execute_script(open_all)
+    browser.execute_script(OPEN_ALL)
     assert browser.execute_script(UNREACHABLE) == []
+
+
+def test_answers_are_read_as_they_were_meant(browser: Chrome, told: Path) -> None:
+    show(browser, told)
+    first, second = browser.find_elements("css selector", ".pair")
+    a, b = first.find_elements("css selector", ".side")
+    assert a.find_element("css selector", "math > *").tag_name == "munderover"
+    assert a.find_element("css selector", "strong").text == "so"
+    assert "\\nosuch{3}" in a.text  # a formula that cannot be read is its source
+    assert "(empty answer)" in second.text
+    # A long answer is folded until it is asked for, and both are compared word by word.
+    assert len(b.find_elements("css selector", ".fold")) == 1
+    b.find_element("css selector", ".unfold").click()
+    assert len(b.find_elements("css selector", ".fold")) == 0
+    browser.find_element("id", "compared").click()
+    marked = wait_for(browser, ".side.a mark")
+    assert marked.text.strip() == "42"
+    assert complaints(browser) == []
+
+
+def wait_for(browser: Chrome, selector: str) -> WebElement:
+    """Texts are opened in the background."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(browser, 20).until(lambda one: one.find_element("css selector", selector))
+
+
+def test_keys_and_filters_lead_somewhere(browser: Chrome, told: Path) -> None:
+    from selenium.webdriver import ActionChains, Keys
+
+    show(browser, told)
+    first = browser.find_element("css selector", LIST)
+    assert first.text.startswith("Add the numbers")  # the prompt, not its id
+    first.send_keys(Keys.ARROW_DOWN)
+    assert "q2" in browser.switch_to.active_element.text
+    choose(browser, "category", "math")
+    assert reading(browser).startswith("q2")
+    choose(browser, "outcome", "b")
+    assert "No question matches" in reading(browser)
+    assert "no question matches" in browser.find_element("id", "items").text
+    browser.find_element("css selector", "h1").click()
+    ActionChains(browser).send_keys("?").perform()
+    assert browser.find_element("id", "keys").is_displayed()
+    ActionChains(browser).send_keys(Keys.ESCAPE).perform()
+    assert not browser.find_element("id", "keys").is_displayed()
+    for theme in ("dark", "light"):
+        choose(browser, "theme", theme)
+        paper = "return getComputedStyle(document.body).backgroundColor"
+        assert browser.execute_script(paper) == PAPER[theme]
+    choose(browser, "theme", "system")
+    buttons = [one.text for one in browser.find_elements("css selector", "#tools button")]
+    assert buttons == ["download CSV", "download JSON"]
+    assert complaints(browser) == []
+
+
+PAPER = {"dark": "rgb(20, 23, 27)", "light": "rgb(255, 255, 255)"}
+OPEN_ALL = "document.querySelectorAll('details').forEach((one) => one.open = true)"
+AXE = """
+const done = arguments[0];
+axe.run(document).then((found) => done(found.violations.map((one) => [one.id, one.nodes[0].html])));
+"""
+
+
+def test_no_page_breaks_a_rule_of_accessibility(
+    browser: Chrome, told: Path, passk_folder: Path
+) -> None:
+    (folder,) = importlib.util.find_spec("axe_selenium_python").submodule_search_locations
+    axe = (Path(folder) / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
+    for path in (told, passk_folder / "report.html"):
+        for dark, width in itertools.product((False, True), (1280, 390)):
+            scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+            browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+            size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+            browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+            show(browser, path)
+            browser.execute_script(
+                "document.querySelectorAll('details').forEach((d) => d.open = 1)"
+            )
+            browser.execute_script(axe)
+            assert browser.execute_async_script(AXE) == [], (path, scheme, width)
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+            heading = browser.find_element("css selector", "h1").rect
+            assert heading["y"] + heading["height"] < 400
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
 def test_hostile_texts_run_nothing_and_stay_texts(browser: Chrome, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+import webbrowser
 from dataclasses import replace
 from functools import partial
 from html.parser import HTMLParser
@@ -234,3 +236,14 @@ def test_show_writes_the_report_into_the_run(
     out = capsys.readouterr()
     assert out.err.strip().endswith("runs/one/report.html")
     assert "<!doctype html>" in (folder / "report.html").read_text(encoding="utf-8")
+    shown: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: shown.append(address) or True)
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert cli.run(["show", "one", "--open"]) == 0
+    assert shown == [(folder / "report.html").as_uri()]
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("DISPLAY")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert cli.run(["show", "one", "--open"]) == 0
+    assert len(shown) == 1
+    assert "open the file by hand" in capsys.readouterr().err

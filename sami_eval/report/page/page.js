@@ -50,6 +50,7 @@ document.addEventListener("DOMContentLoaded", () => {
     button.addEventListener("click", async () => download(block.dataset.name, await unpack(block)));
     $("tools").append(button);
   }
+  document.querySelectorAll(".md").forEach(reachable);
   for (const table of document.querySelectorAll("table.figures")) {
     const button = make("button", "copy", "copy table");
     button.type = "button";

@@ -79,7 +79,7 @@ document.addEventListener("DOMContentLoaded", async () => {
     made = 0;
     $("items").replaceChildren();
     more(STEP);
-    if (!shown.length) $("items").append(make("li", "none", "no question matches"));
+    if (!shown.length) $("items").append(make("li", "none", data.items.length ? "no question matches" : "nothing was judged"));
     $("count").textContent = `${shown.length} of ${data.items.length} shown`;
     if (!shown.length) nothing();
     else if (shown.includes(current)) { select(current); where(); }

@@ -70,16 +70,24 @@ function rebuilt(html, index) {
       const node = document.createElementNS(child.namespaceURI, child.localName);
       for (const { name, value } of child.attributes) if (attributes.has(name)) node.setAttribute(name, value);
       copy(child, node);
-      const wide = { pre: "code", table: "table" }[child.localName];
-      to.append(wide ? scrolling(wrapped(node), wide) : node);
+      to.append(node);
     }
   };
   const root = make("div", "md");
   copy(new DOMParser().parseFromString(html, "text/html").body, root);
+  reachable(root);
   return root;
 }
 
-const wrapped = (node) => (node.localName === "table" ? make("div", "scroll", node) : node);
+// Code, tables and formulas may be wider than the text they stand in.
+function reachable(root) {
+  for (const node of root.querySelectorAll("pre, table, math[display=block]")) {
+    const box = make("div", "scroll");
+    node.replaceWith(box);
+    box.append(node);
+    scrolling(box, { pre: "code", table: "table" }[node.localName] ?? "formula");
+  }
+}
 
 function paragraphs(source) {
   const root = make("div", "md");
