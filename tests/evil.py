@@ -27,6 +27,11 @@ TEXTS = (
     "\n" * LONG,
     "$\\frac{" * (LONG // 7),
     "1. item\n" * (LONG // 8),
+    "<math><mtext><table><mglyph><style><!--</style><img title='--&gt;&lt;img src=1>'>",
+    "$\\text{<script>window.hacked = 9</script>}$ $\\href{javascript:window.hacked=10}{x}$",
+    "![p](data:image/svg+xml,<svg/onload=window.hacked=11>) [q]: javascript:window.hacked=12",
+    "<svg></p><style><a id='</style><p style=position:fixed onclick=window.hacked=13>'>**unclosed",
+    ">" * 5000 + "deep",
 )
 NAMES = ('<b>"one"</b>', "two' onclick='x()")
 CATEGORY = '"><script>window.hacked = 8</script>'
