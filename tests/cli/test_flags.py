@@ -25,7 +25,7 @@ from sami_eval.core.settings_file import from_file
 from sami_eval.core.types import Response
 from sami_eval.experiment.settings import CompareSettings, PasskSettings
 
-TERMINALS = {"dry_run", "as_json", "quiet", "verbose"}
+TERMINALS = {"dry_run", "as_json", "quiet", "verbose", "html", "opened"}
 GIVEN = ("a.jsonl", "b.jsonl")
 JOB = ("compare", *GIVEN, "--prompts", "q.jsonl", "--judge", "rules", "-q")
 
