@@ -155,6 +155,8 @@ ROWS: dict[str, tuple[str, str | None, str] | None] = {
     "passk sft base --limit 100 --k 1,4,16 --samples 16": ("embedded, evaluation", PROGRAM, TOY),
     "compare sami@1,2,3 dpo@1,2,3": (WORLD, "rules", TOY),
     "compare sft+dpo.ipo sft+dpo": (WORLD, "rules", TOY),
+    "compare sft+dpo sft+dpo.ipo sft+kto sft+mipo sft+simpo sft+orpo sft+sami base sft "
+    "--against sft": (WORLD, "rules", TOY),
 }
 
 
