@@ -36,7 +36,6 @@ PAPERS = "principles (openai:gpt-4o), quality (openai:gpt-4o)"
 # Command: questions, judge, base.
 ROWS: dict[str, tuple[str, str | None, str] | None] = {
     "power --win-rate 0.57 --questions 80": NOBODY,
-    "doctor": NOBODY,
     "tasks install": NOBODY,
     "tasks remove": NOBODY,
     "reproduce audit DIR": NOBODY,
@@ -49,16 +48,16 @@ ROWS: dict[str, tuple[str, str | None, str] | None] = {
     "show --html": NOBODY,
     "show --latex": NOBODY,
     # compare
+    "compare out/sami out/dpo": (HUB, f"quality: {GPT_4O}", LLAMA),
+    "compare DPO_responses.json SFT_responses.json --constitutions verifiable": (
+        *("DPO_responses.json", "checks", "recorded"),
+    ),
     "compare out/sami out/dpo --judge quality --judge-model openai:gpt-4o --dry-run": (
         *(HUB, f"quality: {GPT_4O}", LLAMA),
     ),
     "compare out/sami out/dpo --judge quality --judge-model openai:gpt-4o --max-cost 20": (
         *(HUB, f"quality: {GPT_4O}", LLAMA),
     ),
-    "compare out/sami out/dpo --task mtbench --base meta-llama/Llama-3.1-8B --judge quality "
-    "--judge-model openai:gpt-4o --dry-run": (HUB, f"quality: {GPT_4O}", LLAMA),
-    "compare model_answer/a.jsonl model_answer/b.jsonl --prompts question.jsonl --judge quality "
-    "--judge-model openai:gpt-4o": ("question.jsonl", f"quality: {GPT_4O}", "recorded"),
     "compare sami sft --base ID --task mtbench --judge quality --judge-model openai:gpt-4o": (
         *(HUB, f"quality: {GPT_4O}", "ID"),
     ),
@@ -118,9 +117,6 @@ ROWS: dict[str, tuple[str, str | None, str] | None] = {
         *("verifiable", "verifiable", "ID"),
     ),
     "contrast --from-pairs pairs.jsonl --out contrasts.jsonl": None,  # no model is asked
-    "align sami --base meta-llama/Llama-3.1-8B --contrasts contrasts.jsonl": (
-        *("contrasts.jsonl", None, LLAMA),
-    ),
     "align sami --base meta-llama/Llama-3.1-8B --contrasts contrasts.jsonl --dry-run": (
         *("contrasts.jsonl", None, LLAMA),
     ),
@@ -129,6 +125,9 @@ ROWS: dict[str, tuple[str, str | None, str] | None] = {
     "align sft --base ID --contrasts contrasts.jsonl": ("contrasts.jsonl", None, "ID"),
     "align sami --base ID --contrasts contrasts.jsonl": ("contrasts.jsonl", None, "ID"),
     "align sami --contrasts contrasts.jsonl": ("contrasts.jsonl", None, TOY),
+    "train --constitution constitution.toml --prompts prompts.jsonl --methods sami,dpo --base ID": (
+        *(HUB, "principles", "ID"),
+    ),
     # reproduce
     "reproduce mtbench": (WORLD, "rules", TOY),
     "reproduce gsm8k": (WORLD, PROGRAM, TOY),
@@ -245,9 +244,14 @@ def world(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for name, more in references.items()
     ]
     lines("judge_prompts.jsonl", *judges)
-    principle = {"id": "w.1", "categories": ["writing"], "weak": "a", "strong": "b"}
+    principle = {"id": "w.1", "weak": "a", "strong": "b"}
     fields = [f"{k} = {json.dumps(v)}" for k, v in {**principle, "antithesis": "c"}.items()]
     Path("constitution.toml").write_text("[[principle]]\n" + "\n".join(fields) + "\n")
+
+    for name in ("DPO", "SFT"):
+        said = {"constitution": "1. Be kind.", "question": "a?", "category": "writing"}
+        paper = {key: {"0": value} for key, value in {**said, "response": name}.items()}
+        Path(f"{name}_responses.json").write_text(json.dumps(paper))
 
 
 def hub(path: str, name: str | None = None, *, split: str) -> list[dict[str, Any]]:
@@ -286,7 +290,7 @@ def ours(text: str, capsys: pytest.CaptureFixture[str]) -> tuple[str, str | None
     row = json.loads(out)
     if command == "contrast":
         return row["source"], row["constitutions"], stands(row)
-    if command == "reproduce":
+    if command in ("reproduce", "train"):
         return row["questions"], ", ".join(row["judges"]) or PROGRAM, row["base"]
     bases = ", ".join(dict.fromkeys(map(stands, row["contenders"])))
     if command == "passk":

@@ -53,7 +53,7 @@ def rows() -> Iterator[str]:
     found: dict[tuple[str, str, str, str], list[str]] = {}
     for name, command in commands():
         for one in command.settings:
-            if one.owner == one.name:  # a flag alone, as --json: no setting of a file
+            if one.name == "config":
                 continue
             kind = expected(one.kind).removesuffix(", or None").replace("`", "")
             kind = "true or false" if kind == "True or False" else kind
