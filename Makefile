@@ -9,7 +9,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: help demo test test-slow test-vllm test-real lint setup release-check docs clean
+.PHONY: help demo test quick style types test-slow test-vllm test-real lint setup release-check docs clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,13 +23,21 @@ demo:  ## train SAMI and DPO adapters on the embedded base, judge them, print th
 	@$(BIN)/sami-eval tasks install --quiet
 	@$(BIN)/sami-eval compare sami dpo --task mtbench
 
-lint: setup
+lint: style types
+
+style: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+
+types: setup
 	@$(BIN)/mypy
 
-test: lint  ## ruff, mypy --strict and the quick tests
+quick: setup
 	@$(BIN)/python -m pytest -q $(PARALLEL)
+
+# mypy uses one core, and the tests begin meanwhile.
+test: style  ## ruff, mypy --strict and the quick tests
+	@$(MAKE) --no-print-directory -j2 types quick
 
 test-slow: setup  ## seeds, kill loops, coverage simulations, the wheel
 	@$(BIN)/python -m pytest -q -m slow $(PARALLEL)
