@@ -102,7 +102,8 @@ def _tables(document: Document) -> Iterator[tuple[str, str, Table]]:
     several = len(document["comparisons"]) > 1
     for row in document["comparisons"]:
         name = f"{row['a']} : {row['b']}" if several else ""
-        words = comparison_glance.of_pair(document, row).verdict if several else ""
+        verdict = comparison_glance.of_pair(document, row).verdict
+        words = "; ".join((verdict, *comparison_words.of_one(document, row))) if several else ""
         yield name, words, comparison.categories(row)
         if row["judges"]:
             words = "the result above is what most of them say, turn by turn"

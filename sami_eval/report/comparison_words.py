@@ -23,10 +23,15 @@ def lines(document: Document) -> Iterator[str]:
         yield from _of_pair(document)
         return
     for row in document["comparisons"]:
-        beside_it = stopping.beside(row["stopping"]) if row["stopping"] else ()
-        for line in (*comparison_glance.because(document, row), *beside_it):
-            yield f"{row['a']} : {row['b']}: {line}"
+        yield from (f"{row['a']} : {row['b']}: {line}" for line in of_one(document, row))
     yield from of_all(document)
+
+
+def of_one(document: Document, row: ComparisonRow) -> Iterator[str]:
+    """What one of several pairs rests on, and what limits it."""
+    yield from comparison_glance.because(document, row)
+    if row["stopping"] is not None:
+        yield from stopping.beside(row["stopping"])
 
 
 def of_all(document: Document) -> Iterator[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from sami_eval import cli
 from sami_eval.report.comparison import report
 from sami_eval.report.comparison_glance import NARROW, glance
 from sami_eval.report.formats.console import render, widths
@@ -17,6 +19,7 @@ from sami_eval.report.formats.markdown import markdown
 from sami_eval.report.glance import state_of
 from sami_eval.report.passk_glance import glance as passk_glance
 from tests.documents import comparison, document
+from tests.records import write_rows
 from tests.report.test_console import printed
 from tests.report.test_passk_console import PAIR as PASSK
 
@@ -124,6 +127,39 @@ def test_a_rate_of_scores_is_not_taken_for_one_of_wins() -> None:
     row = {**comparison("a", "b"), "win_rate": 0.7, "interval": [0.6, 0.8]}
     assert "the mean of their scores" in glance(document(row)).figure  # type: ignore[arg-type]
     assert "scores" not in glance(document(comparison("a", "b"))).figure
+
+
+@pytest.mark.parametrize(
+    ("n", "said"),
+    [
+        (4, "undecided between x and y by the program rules: how many questions it needs is not"),
+        (80, "no difference found between x and y by the program rules\nx 0 ==="),
+    ],
+)
+def test_the_same_answers_are_no_difference_once_they_are_many(
+    n: int,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = [{"id": str(i), "category": "writing", "turns": ["Write."]} for i in range(n)]
+    write_rows("q.jsonl", *asked)
+    for name in ("x", "y"):
+        same = [{"turns": ["The same."]}]
+        rows = [{"question_id": str(i), "model_id": name, "choices": same} for i in range(n)]
+        write_rows(f"{name}.jsonl", *rows)
+    compared = ["compare", "x.jsonl", "y.jsonl", "--prompts", "q.jsonl", "--judge", "rules", "-q"]
+    assert cli.run(compared) == 0
+    assert " ".join(capsys.readouterr().out.replace("▒", "=").split()).startswith(
+        " ".join(said.split())
+    )
+
+
+def test_a_name_is_a_name_in_the_bar_whatever_it_holds() -> None:
+    found = glance(document(comparison("{a}[b]%s", "{0}")))
+    assert found.bars[0].text == "{a}[b]%s against {0}: 68 turns won, 42 tied, 50 lost"
 
 
 def test_pass_at_k_has_its_verdict_at_the_smallest_k_whatever_the_others_show() -> None:

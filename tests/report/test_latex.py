@@ -43,6 +43,7 @@ def test_a_float_has_its_caption_label_judge_n_and_command() -> None:
 
 
 def test_every_label_is_another_and_nothing_significant_needs_no_star() -> None:
+    assert r"sft+dpo & 44.4\%$^{*}$ &  & 55.6\% \\" in written(THREE)
     labels = re.findall(r"\\label{(.*?)}", written(THREE))
     assert len(labels) == len(set(labels)) == 3
     two = latex([[Table(columns("a", "b"), (), name="x"), Table(columns("a", "b"), (), name="x")]])

@@ -40,13 +40,13 @@ def _lines(lines: Lines) -> str:
 
 def _float(table: Table, about: str, labels: set[str]) -> str:
     """A table with its caption above it, as a table has it."""
-    rows = [row for row in table.rows if row.significant]
-    starred = f" {STAR} significant at 5\\%." if rows else ""
+    body = _tabular(table)
+    starred = f" {STAR} significant at 5\\%." if STAR in body else ""
     parts = [f"{_plain(one)}." for one in (_sentence(table.name), about) if one]
     head = [r"\begin{table}", r"\centering", NARROW]
     head.append(rf"\caption{{{' '.join(parts)}{starred}}}")
     label = rf"\label{{tab:{_label(table.name, about, labels)}}}"
-    return "\n".join([*head, label, _tabular(table), r"\end{table}"]) + "\n"
+    return "\n".join([*head, label, body, r"\end{table}"]) + "\n"
 
 
 def _sentence(text: str) -> str:
@@ -107,12 +107,13 @@ def _cells(table: Table, row: Row, above: Row | None, joined: list[int]) -> Iter
 
 
 def _signed(cell: Cell) -> str:
-    """A cell's text, the signs of its figures as mathematics has them."""
-    text = cell.text
+    """A cell's text, the signs and the star of its figures as mathematics has them."""
+    text = cell.text.removesuffix(" *")
     if isinstance(cell.values[0], str):
-        return _plain(text)
+        return _plain(cell.text)
     parts = zip(_SIGNED.split(text), [*_SIGNED.findall(text), ""], strict=True)
-    return "".join(_plain(words) + (f"${figure}$" if figure else "") for words, figure in parts)
+    signed = (_plain(words) + (f"${figure}$" if figure else "") for words, figure in parts)
+    return "".join(signed) + STAR * (text != cell.text)
 
 
 def _row(cells: Iterable[str]) -> str:
