@@ -31,6 +31,7 @@ def align(
     from sami_eval.core import progress
     from sami_eval.core.config import find_config
     from sami_eval.generate import models, recipes
+    from sami_eval.generate.standing import base_name
 
     iterate = rewriting.check(settings)
     config = find_config(Path.cwd())
@@ -46,6 +47,8 @@ def align(
     preset, seed = settings.preset or preset_name(model), settings.seed
     options = change(read_preset(preset, parsed.chain[-1], seed), **changes)
     setup = Setup(model, config.root / ADAPTERS, seed, settings.preset, shown, settings.resume)
+    if not dry_run:
+        shown.say(f"{plain} on {base_name(model) or model.base}; what is trained is not done again")
     job = _Job(settings, plain, parsed.method, config, setup, options, changes, dry_run)
     trained = _iterate(job) if iterate else _train(job)
     if trained is not None and launch.is_main():

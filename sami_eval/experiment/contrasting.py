@@ -93,6 +93,8 @@ def write(
     from sami_eval.ledger.store import Ledger
 
     asked = asked_for(settings, choice, config, progress)
+    n = f"{len(asked.prompts):,} prompts"
+    progress.say(f"{asked.writer.name} writes contrasts of {n}; what is stored is kept")
     with Ledger(config.ledger_path, say=progress.say) as ledger:
         tools = Tools(config, ledger, progress, choice.client)
         found = adapters.contrasts_of(
@@ -143,7 +145,7 @@ def _beside_adapters(settings: ContrastSettings, config: Config) -> Path:
     from sami_eval.align.adapters import contrasts_path
     from sami_eval.generate import models
 
-    base = settings.base or config.defaults.get("base")
+    base = config.choice("base", settings.base)
     if base is None:
         raise UsageError("where to? pairs are of no base", "--out FILE, or --base BASE")
     return contrasts_path(models.resolve_base(base, config), config.root)

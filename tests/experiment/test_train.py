@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,13 +67,13 @@ def job(folder: Path) -> list[str]:
 @pytest.mark.slow
 def test_a_killed_training_goes_on_where_it_was(folder: Path) -> None:
     command = [sys.executable, "-m", "sami_eval", *job(folder)]
-    first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    assert first.stderr is not None
-    for line in first.stderr:
-        if line.startswith("▸ sft"):
-            break
-    os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
+    how: dict[str, Any] = {"stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    with subprocess.Popen(command, **how) as first:
+        assert first.stderr is not None
+        for line in first.stderr:
+            if line.startswith("▸ sft"):
+                break
+        os.killpg(first.pid, signal.SIGKILL)
     second = subprocess.run(command, capture_output=True, text=True)
     assert second.returncode == 0, second.stderr
     assert second.stderr.splitlines()[0].startswith("train: 8 prompts x 2 constitutions")
