@@ -45,8 +45,8 @@ def test_every_page_is_found_from_the_index() -> None:
 
 
 def test_the_configuration_page_has_every_key_as_the_code_reads_it() -> None:
-    # `python -m tools.configuration` writes them.
-    assert configuration.written(page("configuration.md")) == page("configuration.md")
+    found = configuration.written(page("configuration.md"))
+    assert found == page("configuration.md"), "python -m tools.configuration writes it"
 
 
 def test_the_costs_of_judging_are_those_of_the_price_lists() -> None:
