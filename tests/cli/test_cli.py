@@ -103,7 +103,7 @@ def test_unparsed_verdicts_are_left_out_and_end_with_code_1(
         assert judged(server) == 1
     captured = capsys.readouterr()
     assert "80 of 80 judgments have no verdict" in captured.err
-    assert "no verdicts: nothing can be said" in captured.out
+    assert "none of 80 judgments has a verdict" in captured.out
     assert cli.run(["show", "--unparsed"]) == 0
     assert "80 judgments without a verdict" in capsys.readouterr().out
 
