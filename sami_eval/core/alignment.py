@@ -227,8 +227,8 @@ class Options:
     train_eos: the end of a response is trained too, so that the model learns to stop.
     max_length: longer contrasts, and those longer than the base's context, are left out, counted.
     loss: of a method that has several (generate/losses.py); part of the recipe's name.
-    max_fall: all but SFT stop once the log-probability of own responses has fallen by this many
-        nats a token below the reference: the sign of collapse.
+    max_fall: nats a token by which own responses may fall below the reference, the sign of
+        collapse: SAMI, SimPO and ORPO stop there, DPO, MIPO and KTO warn.
     prefix_sharing: SAMI reads a prompt once for all responses under it; "on" refuses to train where
         that is not exact.
     checkpointing: recompute activations instead of storing them.

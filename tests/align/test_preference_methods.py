@@ -229,14 +229,25 @@ def test_align_trains_it_and_watches_for_collapse(
     assert ("our choice" in said) == (method != "orpo")
 
 
-def test_a_collapse_of_preferences_is_warned_of_and_stopped() -> None:
+def test_a_collapse_is_warned_of_and_stopped() -> None:
     said = Said()
-    falls = Falls("DPO", replace(QUICK, max_fall=0.2), said, preference.REMEDY)
+    falls = Falls("SimPO", replace(QUICK, max_fall=0.2), said, preference.REMEDY)
     for fall in (0.01, 0.1, 0.15):
         falls.see(fall, 7)
     assert said.lines == [
         "warning: own responses lost 0.10 nats a token at step 7; past 0.2 training stops"
     ]
-    with pytest.raises(SamiEvalError, match=r"DPO collapses: own responses lost `0\.30`") as caught:
+    with pytest.raises(SamiEvalError, match=r"SimPO collapses: own responses lost `0\.30`") as no:
         falls.see(0.3, 8)
-    assert "--beta" in caught.value.hint
+    assert "--beta" in no.value.hint
+
+
+def test_preferences_that_lower_their_better_responses_are_warned_of_once() -> None:
+    said = Said()
+    falls = Falls("DPO", replace(QUICK, max_fall=0.2), said, preference.REMEDY, stops=False)
+    for fall in (0.1, 0.3, 0.4):
+        falls.see(fall, 7)
+    assert said.lines == [
+        "warning: own responses lost 0.30 nats a token at step 7; if it writes badly, "
+        "train with a higher --beta or a lower --lr"
+    ]

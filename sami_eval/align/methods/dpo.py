@@ -28,5 +28,5 @@ def train(
     contrasts: Sequence[Contrast], base: Model, options: Options, out: Path, progress: Progress
 ) -> Model:
     """Train on (own, other) pairs of each contrast."""
-    falls = Falls("DPO", options, progress, preference.REMEDY)
+    falls = Falls("DPO", options, progress, preference.REMEDY, stops=False)
     return preference.train(_pairs, falls, contrasts, base, out)

@@ -86,7 +86,7 @@ def train(
     contrasts: Sequence[Contrast], base: Model, options: Options, out: Path, progress: Progress
 ) -> Model:
     """Train on single responses; the reference is the model the training starts from."""
-    falls = Falls("KTO", options, progress, preference.REMEDY)
+    falls = Falls("KTO", options, progress, preference.REMEDY, stops=False)
     with training.session(base, options) as start:
         encoded = start.encode(contrasts, base, options, progress)
         steps = training.n_steps(options, len(encoded))

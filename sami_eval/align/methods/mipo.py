@@ -53,7 +53,7 @@ def train(
     contrasts: Sequence[Contrast], base: Model, options: Options, out: Path, progress: Progress
 ) -> Model:
     """Train on (own, response to another prompt) pairs."""
-    falls = Falls("MIPO", options, progress, preference.REMEDY)
+    falls = Falls("MIPO", options, progress, preference.REMEDY, stops=False)
     return preference.train(
         lambda encoded: other_prompts(encoded, options.seed), falls, contrasts, base, out
     )
