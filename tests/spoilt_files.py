@@ -214,6 +214,7 @@ FILES = [
             ("principle", 0, "categories"): ("x", 3, True, [], [3], [""], [["x"]]),
         },
         [*COMPARE, "--constitutions", "c.toml"],
+        optional=(("principle", 0, "categories"),),
     ),
     File(
         "contrasts.jsonl",

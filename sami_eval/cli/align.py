@@ -31,7 +31,6 @@ def align(
     from sami_eval.core import progress
     from sami_eval.core.config import find_config
     from sami_eval.generate import models, recipes
-    from sami_eval.generate.standing import base_name
 
     iterate = rewriting.check(settings)
     config = find_config(Path.cwd())
@@ -47,8 +46,6 @@ def align(
     preset, seed = settings.preset or preset_name(model), settings.seed
     options = change(read_preset(preset, parsed.chain[-1], seed), **changes)
     setup = Setup(model, config.root / ADAPTERS, seed, settings.preset, shown, settings.resume)
-    if not dry_run:
-        shown.say(f"{plain} on {base_name(model) or model.base}; what is trained is not done again")
     job = _Job(settings, plain, parsed.method, config, setup, options, changes, dry_run)
     trained = _iterate(job) if iterate else _train(job)
     if trained is not None and launch.is_main():
@@ -73,6 +70,15 @@ class _Job:
     dry_run: bool
 
 
+def _say_first(job: _Job) -> None:
+    """What will happen, as soon as the files are read that a person may have named wrongly."""
+    from sami_eval.generate.standing import base_name
+
+    if not job.dry_run:
+        on = base_name(job.setup.base) or job.setup.base.base
+        job.setup.progress.say(f"{job.plain} on {on}; what is trained is not done again")
+
+
 def _iterate(job: _Job) -> Model | None:
     """The last iteration's model; None where only a description was asked for."""
     from sami_eval.align import rewriting
@@ -80,6 +86,7 @@ def _iterate(job: _Job) -> Model | None:
     from sami_eval.ledger.store import Ledger
 
     config, setup, settings = job.config, job.setup, job.settings
+    _say_first(job)
     choice = rewriting.engine_of(settings, setup.base, config)
     with Ledger(config.ledger_path, read_only=job.dry_run, say=setup.progress.say) as ledger:
         tools = Tools(config, ledger, setup.progress)
@@ -123,7 +130,10 @@ def _contrasts(job: _Job, path: Path | None) -> list[Contrast]:
     from sami_eval.ledger.store import Ledger
 
     if path:
-        return read_contrasts(path)
+        found = read_contrasts(path)
+        _say_first(job)
+        return found
+    _say_first(job)
     if job.dry_run and preset_name(job.setup.base) == "embedded":
         raise UsageError("`--dry-run` needs contrasts", "sami-eval contrast, then --contrasts")
     with Ledger(job.config.ledger_path, say=job.setup.progress.say) as ledger:

@@ -135,4 +135,6 @@ def test_a_folder_whose_name_is_too_long_is_one_line(base, tmp_path, capsys):
     out = tmp_path / ("x" * 250)
     given = ["--contrasts", str(file), "--base", base.base, "--out", str(out), "--steps", "1"]
     assert cli.run(["align", "base+sami", *given]) == 1
-    assert capsys.readouterr().err.startswith("error: cannot write `")
+    said, *errors = capsys.readouterr().err.splitlines()
+    assert said.startswith("base+sami on ")
+    assert errors[0].startswith("error: cannot write `")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
+from sami_eval.report.packed import unpack
 from tests.loopback_judge import Answer, Behaviour, LoopbackJudge, completion, reply_text
 from tests.records import write_records
 
@@ -109,12 +110,16 @@ def test_the_page_folds_thoughts_beside_the_judge_s_words(
         judged(capsys, *asked(server.url), "--out", "run")
     assert cli.run(["show", "run", "--html"]) == 0
     page = Path("run/report.html").read_text(encoding="utf-8")
-    data = re.search(r'<script[^>]*id="room-data"[^>]*>(.*?)</script>', page, re.S)
-    assert data is not None
-    turns = [turn for item in json.loads(data[1])["items"] for turn in item["turns"]]
+    index = re.search(r'id="room-index">(.*?)</script>', page)
+    assert index is not None
+    texts = [
+        row for piece in re.findall(r'class="piece">(.*?)</script>', page) for row in unpack(piece)
+    ]
+    written = [row if isinstance(row, str) else row[0] for row in texts]
+    turns = [turn for item in unpack(index[1])["items"] for turn in item["turns"]]
     verdicts = [verdict for turn in turns for verdict in turn["verdicts"]]
-    assert {verdict["thoughts"] for verdict in verdicts} == {SECRET}
-    assert not any(SECRET in verdict["text"] for verdict in verdicts)
+    assert {written[verdict["thoughts"]] for verdict in verdicts} == {SECRET}
+    assert not any(SECRET in written[verdict["text"]] for verdict in verdicts)
     assert 'make("summary", "", "thoughts")' in page
 
 

@@ -508,8 +508,7 @@ READABLE = {
     "other names": {"input_tokens": 1000, "output_tokens": 500},
     "other names, and a cache": {
         "input_tokens": 10,
-        "cache_read_input_tokens": 90,
-        "cache_creation_input_tokens": 900,
+        "cache_read_input_tokens": 990,
         "output_tokens": 500,
     },
     "thoughts counted apart": {
