@@ -21,7 +21,7 @@ from itertools import product
 
 import numpy as np
 
-from sami_eval.core.types import Estimate
+from sami_eval.core.comparison import Estimate
 from sami_eval.stats.length import controlled, is_supported
 
 SHIFTS = (0.0, 0.5, 1.0)

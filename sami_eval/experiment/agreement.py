@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
+from sami_eval.core.comparison import Estimate
 from sami_eval.core.errors import UsageError
-from sami_eval.core.types import Estimate, Winner
+from sami_eval.core.types import Winner
 from sami_eval.data.votes import Item, Vote, by_item, pairs_text, turned
 from sami_eval.experiment.judged import Judged
 

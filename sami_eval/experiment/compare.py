@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from sami_eval.core.types import SERVED, Comparison, Judge, Model, Prompt, Response, Verdict
+from sami_eval.core.comparison import Comparison
+from sami_eval.core.types import SERVED, Judge, Model, Prompt, Response, Verdict
 from sami_eval.data import unanswered
 from sami_eval.data.prompts import to_row
 from sami_eval.experiment import ahead, warned

@@ -10,7 +10,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from sami_eval.core.types import Comparison, Estimate, Outcome, Tally, Verdict
+from sami_eval.core.comparison import Comparison, Estimate, Outcome, Tally
+from sami_eval.core.types import Verdict
 from sami_eval.experiment.compare_parts import Judgments, courses_of, most_turns
 from sami_eval.experiment.compare_plan import ComparePlan
 from sami_eval.experiment.comparison_rows import ComparisonRow, RankRow

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict
 
-from sami_eval.core.types import Comparison, Estimate, Kappa, Length, Seeds, Style, Tally
+from sami_eval.core.comparison import (
+    Comparison,
+    Estimate,
+    Kappa,
+    Length,
+    Seeds,
+    Style,
+    Tally,
+)
 from sami_eval.experiment.stopping import StoppingRow
 
 if TYPE_CHECKING:
@@ -53,7 +61,7 @@ class _TallyMore(TypedDict, total=False):
 
 
 class TallyRow(_TallyMore):
-    """`types.Tally` in JSON."""
+    """`comparison.Tally` in JSON."""
 
     n_questions: int
     n_turns: int
@@ -86,7 +94,7 @@ class SeedRow(TypedDict):
 
 
 class SeedsRow(TypedDict):
-    """`types.Seeds` in JSON; its intervals cover questions alone."""
+    """`comparison.Seeds` in JSON; its intervals cover questions alone."""
 
     a: list[int]
     b: list[int]

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from sami_eval.core.comparison import Outcome
 from sami_eval.core.errors import UsageError
-from sami_eval.core.types import Outcome, Response, Verdict
+from sami_eval.core.types import Response, Verdict
 from sami_eval.data.votes import Vote, by_item, pairs_text, read_votes, turned
 from sami_eval.experiment.comparison_rows import ComparisonRow, CorrectedRow
 from sami_eval.experiment.document import Document, of_pair

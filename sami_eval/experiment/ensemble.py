@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
-from sami_eval.core.types import Comparison, Kappa, Outcome, Verdict
+from sami_eval.core.comparison import Comparison, Kappa, Outcome
+from sami_eval.core.types import Verdict
 from sami_eval.experiment.fold import Rule, SeedOf, fold
 from sami_eval.experiment.tallies import tally
 

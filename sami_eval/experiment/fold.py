@@ -9,7 +9,8 @@ from math import fsum, lcm
 from statistics import fmean
 from typing import Literal
 
-from sami_eval.core.types import Order, Outcome, Verdict, Winner
+from sami_eval.core.comparison import Outcome
+from sami_eval.core.types import Order, Verdict, Winner
 
 Rule = Literal["conservative", "average"]
 SeedOf = Mapping[str, int]  # training seed of each model of a contender that has several

@@ -18,10 +18,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
+from sami_eval.core.comparison import Comparison
 from sami_eval.core.errors import UsageError, shown
 from sami_eval.core.records import read_lines, read_list, record
 from sami_eval.core.shape import Id, Name
-from sami_eval.core.types import Comparison, Order, Prompt, Response, Turn, Verdict, Winner
+from sami_eval.core.types import Order, Prompt, Response, Turn, Verdict, Winner
 from sami_eval.core.versions import __version__
 from sami_eval.data.paper import FIRST_MTBENCH_ID
 from sami_eval.data.prompts import MTBENCH_CATEGORIES

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
-from sami_eval.core.types import Feature, Length, Outcome, Response, Style
+from sami_eval.core.comparison import Feature, Length, Outcome, Style
+from sami_eval.core.types import Response
 from sami_eval.data.style import FEATURES, style_of
 
 Turn = tuple[str, int, int]  # prompt id, turn, training seed

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict
 
-from sami_eval.core.types import Estimate, Model
+from sami_eval.core.comparison import Estimate
+from sami_eval.core.types import Model
 from sami_eval.data.unanswered import AnswersMore
 from sami_eval.experiment.envelope import AskedMore, Kind, Took, asked_row, read
 from sami_eval.experiment.samples import STEADY, Figures, Paired

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sami_eval.core.comparison import Estimate
 from sami_eval.core.config import Price
-from sami_eval.core.types import Estimate, Verdict, Winner
+from sami_eval.core.types import Verdict, Winner
 from sami_eval.data.votes import Item, Vote, by_item
 from sami_eval.experiment import runs
 from sami_eval.experiment.agreement import Raters, agreement

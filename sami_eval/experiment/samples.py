@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from sami_eval.core.calls import Completion
-from sami_eval.core.types import Estimate
+from sami_eval.core.comparison import Estimate
 from sami_eval.data.gsm8k import Problem
 from sami_eval.data.unanswered import Answer, AnswersRow, answers_row
 from sami_eval.stats.extract import extract_answer

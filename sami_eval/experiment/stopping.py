@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypedDict
 
-from sami_eval.core.types import Estimate, Outcome
+from sami_eval.core.comparison import Estimate, Outcome
 
 if TYPE_CHECKING:
     from sami_eval.stats.sequential import Course, Points, Rule

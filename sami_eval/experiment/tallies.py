@@ -10,17 +10,9 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sami_eval.core.comparison import Comparison, Estimate, Outcome, Seeds, Tally
 from sami_eval.core.errors import UsageError
-from sami_eval.core.types import (
-    Comparison,
-    Estimate,
-    Outcome,
-    Prompt,
-    Response,
-    Seeds,
-    Tally,
-    Verdict,
-)
+from sami_eval.core.types import Prompt, Response, Verdict
 from sami_eval.experiment.fold import (
     Rule,
     SeedOf,

@@ -17,7 +17,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sami_eval.core.types import Outcome, Verdict
+from sami_eval.core.comparison import Outcome
+from sami_eval.core.types import Verdict
 from sami_eval.experiment.comparison_rows import ComparisonRow
 from sami_eval.experiment.document import Document, contender_of, of_pair
 from sami_eval.experiment.fold import Rule, fold

@@ -39,7 +39,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sami_eval.core.types import Estimate
+from sami_eval.core.comparison import Estimate
 from sami_eval.stats.errors import OutOfRangeError
 
 Array = NDArray[np.float64]

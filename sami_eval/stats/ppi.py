@@ -33,7 +33,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sami_eval.core.types import Estimate
+from sami_eval.core.comparison import Estimate
 from sami_eval.stats.errors import OutOfRangeError
 from sami_eval.stats.intervals import Array, score_interval, win_rate
 

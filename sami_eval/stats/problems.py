@@ -22,7 +22,7 @@ from sys import float_info
 import numpy as np
 from numpy.typing import NDArray
 
-from sami_eval.core.types import Estimate
+from sami_eval.core.comparison import Estimate
 from sami_eval.stats.errors import OutOfRangeError
 from sami_eval.stats.intervals import Array, cluster_variance, estimate
 from sami_eval.stats.power import Gains, found_by, needed

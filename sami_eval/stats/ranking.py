@@ -22,7 +22,7 @@ from string import ascii_letters
 
 import numpy as np
 
-from sami_eval.core.types import Estimate
+from sami_eval.core.comparison import Estimate
 from sami_eval.stats.intervals import Array, questions
 from sami_eval.stats.tests import holm
 

@@ -28,7 +28,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from sami_eval.core.types import Estimate
+from sami_eval.core.comparison import Estimate
 from sami_eval.stats.intervals import (
     Array,
     Z,

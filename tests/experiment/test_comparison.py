@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sami_eval.core.comparison import Comparison, Estimate
 from sami_eval.core.errors import UsageError
-from sami_eval.core.types import Comparison, Estimate, Order, Verdict, Winner
+from sami_eval.core.types import Order, Verdict, Winner
 from sami_eval.experiment.comparison_rows import comparison_row
 from sami_eval.experiment.fold import fold
 from sami_eval.experiment.tallies import (

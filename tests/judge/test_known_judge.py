@@ -23,9 +23,10 @@ from pathlib import Path
 import pytest
 
 from sami_eval.core.calls import Reply
+from sami_eval.core.comparison import Comparison, Estimate
 from sami_eval.core.config import Config
 from sami_eval.core.progress import silent
-from sami_eval.core.types import Comparison, Estimate, Order, Prompt, Response, Verdict, Winner
+from sami_eval.core.types import Order, Prompt, Response, Verdict, Winner
 from sami_eval.experiment.tallies import compare
 from sami_eval.generate.tools import Tools
 from sami_eval.judge import BOTH, judge_all, read_judge, render

@@ -7,7 +7,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from sami_eval.core.types import Estimate
+from sami_eval.core.comparison import Estimate
 from sami_eval.stats import length_controlled, win_rate
 from sami_eval.stats.length import RIDGE, RIDGE_SLOPE, is_supported
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sami_eval.core.types import Estimate
+from sami_eval.core.comparison import Estimate
 from sami_eval.stats import win_rate
 from sami_eval.stats.ppi import Sums, TurnScores, corrected_win_rate, prediction_powered
 

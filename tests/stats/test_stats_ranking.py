@@ -8,7 +8,7 @@ from math import log
 import numpy as np
 import pytest
 
-from sami_eval.core.types import Estimate
+from sami_eval.core.comparison import Estimate
 from sami_eval.stats import Standing, bradley_terry
 from sami_eval.stats.ranking import letters
 

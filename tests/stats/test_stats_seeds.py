@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sami_eval.core.types import Estimate
+from sami_eval.core.comparison import Estimate
 from sami_eval.stats.intervals import win_rate
 from sami_eval.stats.seeds import SeedScores, is_paired, pool, win_rate_over_seeds
 from sami_eval.stats.tests import sign_flip_p
