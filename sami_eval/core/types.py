@@ -3,7 +3,8 @@
 prompts --generate--> responses --judge--> verdicts --compare--> Comparison
 constitutions x prompts --contrast--> contrasts --align METHOD--> adapter --> a Model
 
-What is found of a comparison is in `core/comparison.py`. `None` means "not known", never "zero" and never "tie".
+What a comparison finds is in `core/comparison.py`. `None` means "not known", never "zero" and never
+"tie".
 """
 
 from __future__ import annotations
