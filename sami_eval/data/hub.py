@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 LONGEST = 200  # letters of a reason
+# datasets logs as an error what it then raises.
+_LOUDEST = {"huggingface_hub": logging.ERROR, "datasets": logging.CRITICAL}
 
 
 class HubError(Exception):
@@ -27,6 +29,8 @@ def read_rows(path: str, subset: str | None = None, *, split: str, **where: str 
     try:
         with _quiet():
             return datasets.load_dataset(path, **given)
+    except StopIteration:  # of a file of lines without one
+        raise HubError("there is no row") from None
     except (OSError, ImportError, ValueError, datasets.exceptions.DatasetsError) as error:
         generic = isinstance(error, datasets.exceptions.DatasetGenerationError)
         told = error.__cause__ if generic and error.__cause__ else error
@@ -38,12 +42,14 @@ def _quiet() -> Iterator[None]:
     """Each retry without a network is a line of its own to huggingface_hub; ours is the last."""
     import datasets
 
-    logger = logging.getLogger("huggingface_hub")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = {logging.getLogger(name): most for name, most in _LOUDEST.items()}
+    levels = {logger: logger.level for logger in loggers}
+    for logger, most in loggers.items():
+        logger.setLevel(most)
     datasets.disable_progress_bars()
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
         datasets.enable_progress_bars()

@@ -115,12 +115,26 @@ def _messages(value: object, role: str, name: str, row: _Row) -> list[Message]:
     for one in value:
         if not isinstance(one, dict):
             row.bad(f"`{name}` holds {shown(one)}, which is no message")
-        speaker, text = one.get("role", one.get("from")), one.get("content", one.get("value"))
+        speaker = one.get("role", one.get("from"))
         speaker = _ROLES.get(str(speaker), speaker)
+        text = _text(one.get("content", one.get("value")))
         if speaker not in ("system", "user", "assistant") or not isinstance(text, str):
             row.bad(f"`{name}` holds {shown(one)}; a message has a `role` and a text as `content`")
         found.append((str(speaker), text))
     return found
+
+
+def _text(content: object) -> object:
+    """A message's text where it stands in parts of text alone; any other content as it is."""
+    parts = content if isinstance(content, list) else []
+    # A table gives a part of text the empty fields of an image beside it.
+    texts = [
+        one.get("text")
+        for one in parts
+        if isinstance(one, dict) and one.get("type", "text") == "text"
+    ]
+    read = [text for text in texts if isinstance(text, str)]
+    return "".join(read) if parts and len(read) == len(parts) else content
 
 
 def _by_speakers(text: str) -> list[Message] | None:

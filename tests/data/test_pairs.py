@@ -110,6 +110,23 @@ def test_every_layout_gives_the_chosen_response_first(
     assert [one.turns for one in pair.responses] == [(*earlier, "good"), (*earlier, "bad")]
 
 
+def test_a_message_may_hold_its_text_in_parts_but_no_image(tmp_path: Path) -> None:
+    def row(*parts: dict[str, Any]) -> dict[str, Any]:
+        return {"prompt": [{"role": "user", "content": parts}], "chosen": "a", "rejected": "b"}
+
+    texts = [{"type": "text", "text": text} for text in ("Look: ", "a cat")]
+    (pair,) = read(tmp_path, row(*texts))
+    assert pair.prompt.turns == ("Look: a cat",)
+    with pytest.raises(UsageError, match=r"row 0 .*a message has a `role` and a text"):
+        read(tmp_path, row(*texts, {"type": "image", "text": "cat.png"}))
+
+
+def test_a_file_without_a_row_is_said_to_have_none(tmp_path: Path) -> None:
+    (tmp_path / "own.jsonl").write_text("")
+    with pytest.raises(UsageError, match="there is no row"):
+        read_pairs(Source(str(tmp_path / "own.jsonl")))
+
+
 def test_a_row_without_a_prompt_is_counted(tmp_path: Path) -> None:
     rows = [{"prompt": text, "chosen": "a", "rejected": "b"} for text in ("Hi", " ")]
     pairs, n_empty = read_pairs(Source(str(write_rows(tmp_path / "own.jsonl", *rows))))
