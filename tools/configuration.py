@@ -13,7 +13,7 @@ from sami_eval import cli
 from sami_eval.cli.flags import Command
 from sami_eval.cli.reproduce import app as reproduce
 from sami_eval.core.config import Price
-from sami_eval.core.config_keys import DefaultKeys, ModelKeys
+from sami_eval.core.config_keys import COMMANDS, DefaultKeys, ModelKeys
 from sami_eval.core.described import keys_of
 from sami_eval.core.flags import Setting
 from sami_eval.core.servers import LimitKeys, ServerKeys
@@ -30,12 +30,13 @@ TABLES = {
 
 
 def commands() -> Iterator[tuple[str, Command]]:
-    """Every command that takes `--config`."""
+    """Every command that has a table of its flags in `sami-eval.toml`."""
     for app, before in ((cli.app, ""), (reproduce, "reproduce ")):
         for info in app.registered_commands:
             run = info.callback
-            if isinstance(run, Command) and any(one.name == "config" for one in run.settings):
-                yield f"{before}{run.__name__}", run
+            name = f"{before}{getattr(run, '__name__', '')}"
+            if isinstance(run, Command) and name in COMMANDS:
+                yield name, run
 
 
 def default(setting: Setting) -> str:

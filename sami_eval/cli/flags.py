@@ -18,10 +18,9 @@ from sami_eval.cli.complete import completion
 from sami_eval.cli.settings import settings_class, settings_of
 from sami_eval.core.errors import UsageError
 from sami_eval.core.flags import Flag, Group, Setting
-from sami_eval.core.settings import alternatives, converted
+from sami_eval.core.settings import MOST, alternatives, converted
 from sami_eval.core.shape import Within
 
-MOST = 2**53  # beyond it a float skips whole numbers, and no library below takes a larger seed
 HINT = "sami-eval --help lists the commands, COMMAND --help what each flag takes"
 TYPED = ("COMMANDLINE", "PROMPT")
 
@@ -71,9 +70,10 @@ class Command:
         """Run the command with what was typed, what files say, and what is in the environment."""
         from sami_eval.core.settings_file import from_file
 
-        given, path = _given(context, self.settings, values), values.get("config")
+        given = _given(context, self.settings, values)
+        path = given.get("config")
         name = context.command_path.partition(" ")[2]
-        said = from_file(path, name, self.settings) if path is not None else {}
+        said = from_file(path, name, self.settings) if isinstance(path, Path) else {}
         sources = {name: context.get_parameter_source(name) for name in given}
         typed = {name for name, source in sources.items() if getattr(source, "name", "") in TYPED}
         # A file that was named is meant; the environment is only there.
@@ -112,7 +112,7 @@ def _given(
     for one in settings:
         source = context.get_parameter_source(one.name)
         if source is not None and not source.name.startswith("DEFAULT"):
-            _check(one.typed_name, values[one.name])
+            _check(one.typed_name, context.params[one.name])
             given[one.name] = _value(one, values[one.name])
     return given
 
@@ -168,6 +168,7 @@ def _parameter(setting: Setting) -> inspect.Parameter:
         help=_help(setting),
         metavar=_shown_value(setting),
         show_default=False,
+        path_type=str,  # as it was typed: an empty path would be the current folder
         min=within.least,
         max=within.most,
         rich_help_panel=setting.flag.group.value,

@@ -165,7 +165,10 @@ def find_config(start: Path, quiet: bool = False) -> Config:
     """
     chosen = os.environ.get(CHOSEN)
     if chosen:
-        return read_config(Path(chosen).expanduser().absolute())
+        path = Path(chosen).expanduser().absolute()
+        if not path.exists():
+            raise UsageError(f"no file `{path}`", f"{CHOSEN} names it: name another, or unset it")
+        return read_config(path)
     for folder in (start, *start.parents):
         path = folder / FILE_NAME
         if not os.path.lexists(path):

@@ -28,6 +28,7 @@ Timeout = Annotated[float, Within(least=0.01)]  # seconds
 PartOfOne = Annotated[float, Within(least=0, below=1)]
 Share = Annotated[float, Within(least=0, most=1)]
 
+MOST = 2**53  # beyond it a float skips whole numbers, and no library takes a larger seed
 ABOUT = ("command", "folder")  # of a file of settings: whose they are, and where it was typed
 NAMES = {
     int: "a whole number",
@@ -59,6 +60,15 @@ class Face(types.ModuleType):
         return vars(self)[self.__name__.rpartition(".")[2]]
 
 
+def unfit(value: object) -> str | None:
+    """What is wrong with a value, whatever its type; None: nothing."""
+    several = value if isinstance(value, list | tuple) else (value,)
+    if any(one == "" for one in several):
+        return "is empty"
+    past = [one for one in several if isinstance(one, int | float) and one > MOST]
+    return f"is {past[0]}; it is at most 2**53" if past else None
+
+
 def check(settings: Any, called: str = "setting", hint: str = "") -> None:
     """Raise UsageError for the first field of a dataclass whose value does not fit its type.
 
@@ -66,8 +76,8 @@ def check(settings: Any, called: str = "setting", hint: str = "") -> None:
     """
     values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
     for name, value in values.items():
-        if any(one == "" for one in (value if isinstance(value, list | tuple) else (value,))):
-            raise UsageError(f"{called} `{name}` is empty", hint or f"or leave {name} out")
+        if what := unfit(value):
+            raise UsageError(f"{called} `{name}` {what}", hint or f"or leave {name} out")
     wrong = misfit(values, type(settings))
     if wrong is None:
         return
@@ -136,14 +146,15 @@ def in_toml(value: Any) -> str:
 def converted(value: Any, kind: Any) -> Any:
     """The value as its type has it, where another is commonly written for it.
 
-    A list for a tuple, a text for a path, a path for a text.
+    A list for a tuple, a text for a path, a path for a text. An empty text stays one: as a path it
+    would be the current folder.
     """
     parts = [get_origin(part) or part for part in alternatives(kind)]
     if isinstance(value, list) and {tuple, Sequence} & set(parts):
         value = tuple(value)
     if isinstance(value, tuple):
         return tuple(os.fspath(one) if isinstance(one, os.PathLike) else one for one in value)
-    if isinstance(value, str) and Path in parts and str not in parts:
+    if isinstance(value, str) and value and Path in parts and str not in parts:
         return Path(value)
     if isinstance(value, os.PathLike) and str in parts and Path not in parts:
         return os.fspath(value)

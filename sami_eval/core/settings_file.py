@@ -15,7 +15,7 @@ from sami_eval.core.config import Config
 from sami_eval.core.config_keys import COMMANDS
 from sami_eval.core.files import Toml, read_toml
 from sami_eval.core.flags import Setting
-from sami_eval.core.settings import ABOUT, alternatives, converted, expected
+from sami_eval.core.settings import ABOUT, alternatives, converted, expected, unfit
 from sami_eval.core.shape import misfit
 
 
@@ -108,6 +108,8 @@ def _known(settings: Sequence[Setting]) -> dict[str, Setting]:
 
 
 def _value(stated: Stated, key: str, value: object, setting: Setting, hint: str) -> object:
+    if what := unfit(value):
+        stated.bad((key,), f"`{key}` {what}", "name one, or remove the line")
     if setting.flag.read is not None and isinstance(value, str):
         return setting.flag.read(value)
     kinds = alternatives(setting.kind)
@@ -117,6 +119,4 @@ def _value(stated: Stated, key: str, value: object, setting: Setting, hint: str)
     wrong = misfit(fitted, setting.kind)
     if wrong is not None:
         stated.bad((key,), f"`{key}` is {wrong[1]}; it is {expected(setting.kind)}", hint)
-    if any(one == "" for one in (fitted if isinstance(fitted, list | tuple) else (fitted,))):
-        stated.bad((key,), f"`{key}` is empty", f"or leave {key} out")
     return fitted

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -124,6 +124,10 @@ def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
         "compare base sft --base-url",
         "compare base sft --judge-model",
         "compare base sft --engine-arg",
+        "compare base sft --out",
+        "compare base sft --config",
+        "contrast --constitutions",
+        "show --csv",
         "passk base --split",
         "contrast --model",
         "align sft --preset",
@@ -134,7 +138,7 @@ def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_empty_text_is_no_leave_to_take_the_default(
     typed: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`--base "$NOT_SET"` asked the embedded base, and an empty address OpenAI's."""
+    """`--base "$NOT_SET"` asked the embedded base, `--out "$NOT_SET"` wrote into this folder."""
     flag, before = typed.split()[-1], sorted(folder.iterdir())
     assert cli.run([*typed.split(), ""]) == 2
     error, _, hint = capsys.readouterr().err.strip().splitlines()
@@ -143,6 +147,13 @@ def test_an_empty_text_is_no_leave_to_take_the_default(
     assert sorted(folder.iterdir()) == before
 
 
-def test_an_empty_text_from_python_is_no_default_either() -> None:
-    with pytest.raises(UsageError, match="setting `base` is empty"):
-        sami_eval.compare("base", "sft", base="")
+@pytest.mark.parametrize("name", ["base", "out", "prompts"])
+def test_an_empty_text_from_python_is_no_default_either(name: str) -> None:
+    given: dict[str, Any] = {name: ""}
+    with pytest.raises(UsageError, match=f"setting `{name}` is empty"):
+        sami_eval.compare("base", "sft", **given)
+
+
+def test_a_seed_that_no_library_takes_is_refused_from_python_too() -> None:
+    with pytest.raises(UsageError, match=r"setting `seed` is 1\d+; it is at most 2\*\*53"):
+        sami_eval.compare("base", "sft", seed=10**20)
