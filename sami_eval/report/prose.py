@@ -19,8 +19,17 @@ if TYPE_CHECKING:
 _MARK = re.compile(r"[*_`#|\\$<>\[~]|^(?:[ \t]*(?:[-+]|\d+[.)])[ \t]|    |\t)|---", re.MULTILINE)
 MOST = 40_000  # characters: of a longer one some marks take a parser quadratic time
 GROWTH = 8  # times: what grows more has been nested to hurt whoever reads it
-# Markdown takes such a line for the address of a link and shows nothing of it.
-_DEFINED = re.compile(r"^( {0,3})\[(?=[^\]\n]+\]:)", re.MULTILINE)
+# What is put into a text and taken out of its HTML: two letters that no text may have.
+_NOTHING, _STAR = "\ufdd0", "\ufdd1"
+# Markdown takes "[1]: address" for a link's and shows nothing of it, in a list and a quotation, too.
+_DEFINED = re.compile(r"^([ \t>*+\-\d.)]*)(?=\[)", re.MULTILINE)
+_TIMES = re.compile(r"(?<=[0-9A-Za-z])\*(?=[0-9A-Za-z])|(?<=[0-9)])\*{1,2}(?=[0-9(])")
+_CELL = re.compile(r"(?<!\\)\|")
+_MOST_COLUMNS = 50  # that are added: of thousands a parser takes quadratic time
+_RULER = re.compile(r"[ \t|:-]*-[ \t|:-]*")
+_GROUP = re.compile(r"\{[^{}]*\}")
+# What stands between the marks of two prices: "5. She paid 6".
+_SENTENCE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}[,.;:]? +[A-Za-z]+[,.;:]? ")
 _FORMULA = re.compile(r'<span data-math-style="(inline|display)">([^<]*)</span>')
 _MOST_FORMULA = 4000  # characters
 _LINK = re.compile(r'<a href="([^"]*)"(?: title="[^"]*")?>(.*?)</a>', re.DOTALL)
@@ -70,14 +79,38 @@ def prose(text: str) -> str | None:
     """
     if len(text) > MOST or not _MARK.search(text):
         return None
-    shown = text if "```" in text else _DEFINED.sub(r"\1&#91;", text)
-    found = _markdown()(shown)
+    shown = _DEFINED.sub(rf"\1{_NOTHING}", _TIMES.sub(lambda m: _STAR * len(m[0]), _widened(text)))
+    found = _markdown()(shown).replace(_NOTHING, "").replace(_STAR, "*")
     if len(found) > GROWTH * len(text) + 1000:
         return None
     found = _IMAGE.sub(r"\2 <code>\1</code>", found)
     found = _HEADING.sub(lambda m: "</p>" if m[1] else '<p class="h">', _LINK.sub(_link, found))
-    found = _FORMULA.sub(_formula, found)
+    found = _FORMULA.sub(lambda m: _formula(m, text), found)
     return found if _PLAIN.fullmatch(found) else _clean()(found)
+
+
+def _widened(text: str) -> str:
+    """The text, each table with as many columns as its longest row: others would not be shown."""
+    if "|" not in text or "```" in text or "~~~" in text:
+        return text
+    lines, at = text.split("\n"), 1
+    while at < len(lines):
+        head = at - 1
+        if not ("|" in lines[head] and _RULER.fullmatch(lines[at])):
+            at += 1
+            continue
+        while at < len(lines) and "|" in lines[at]:
+            at += 1
+        more = max(map(_cells, lines[head:at])) - _cells(lines[head])
+        if 0 < more <= _MOST_COLUMNS and _cells(lines[head]) == _cells(lines[head + 1]):
+            lines[head] = lines[head].rstrip(" \t|") + " |" * (more + 1)
+            lines[head + 1] = lines[head + 1].rstrip(" \t|") + "|-" * more + "|"
+        at += 1
+    return "\n".join(lines)
+
+
+def _cells(line: str) -> int:
+    return len(_CELL.findall(line.strip(" \t").removeprefix("|").removesuffix("|"))) + 1
 
 
 @cache
@@ -96,11 +129,14 @@ def _markdown() -> Callable[[str], str]:
 
 def _link(found: re.Match[str]) -> str:
     address, words = found.groups()
-    return words if words == address else f"{words} <code>{address}</code>"
+    return words if words == address.removeprefix("mailto:") else f"{words} <code>{address}</code>"
 
 
-def _formula(found: re.Match[str]) -> str:
-    source = html.unescape(found[2]).strip()
+def _formula(found: re.Match[str], text: str) -> str:
+    source = html.unescape(found[2])
+    if f"${source}$" in text and _SENTENCE.search(_GROUP.sub("", source)):
+        return f"${found[2]}$"
+    source = source.strip()
     return _mathml(source, found[1] == "display") or f"<code>{found[2]}</code>"
 
 

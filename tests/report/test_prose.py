@@ -31,8 +31,46 @@ def test_a_formula_that_cannot_be_read_is_shown_as_its_source() -> None:
     )
 
 
-def test_prices_are_no_formulas() -> None:
-    assert prose("it costs $5 and $10") == "<p>it costs $5 and $10</p>"
+@pytest.mark.parametrize(
+    "text", ["it costs $5 and $10", "He paid $5. She paid 6$ more.", "A $20 bill and a 30$ bill"]
+)
+def test_prices_are_no_formulas(text: str) -> None:
+    assert prose(text) == f"<p>{text}</p>"
+
+
+@pytest.mark.parametrize("text", [r"$x \text{ if the sum is even, else } y$", r"\(the mean of x\)"])
+def test_words_in_a_formula_leave_it_a_formula(text: str) -> None:
+    assert "<math" in (prose(text) or "")
+
+
+@pytest.mark.parametrize(
+    "text", ["20*3*4 = 240", "2**3**2", "(1+2)*(3+4)*5", "x*y*z", "`5*6*7`", "```\n5*6*7\n```"]
+)
+def test_a_star_between_numbers_multiplies(text: str) -> None:
+    assert text.strip("`\n") in (prose(text) or "")
+
+
+def test_a_formula_may_multiply_and_a_word_may_be_stressed() -> None:
+    found = prose("*so* $2*3$ **[bold](b)** *2*") or ""
+    assert found.startswith("<p><em>so</em> <math><mn>2</mn><mo")
+    assert found.endswith("<strong>bold <code>b</code></strong> <em>2</em></p>")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["```\nx\n```\n\n[1]: kept", "> [1]: kept", "- [1]: kept", "[a\nb]: kept", r"[a\]b]: kept"],
+)
+def test_what_defines_a_link_is_shown_wherever_it_stands(text: str) -> None:
+    assert "]: kept" in (prose(text) or "")
+
+
+@pytest.mark.parametrize(
+    "text", ["|a|\n|-|\n|1|2|kept|", "a | b\n--|--\n1 | 2 | 3 | kept", "|a|\n|-|\n| $|x|$ | kept |"]
+)
+def test_no_cell_of_a_table_is_lost(text: str) -> None:
+    found = prose(text) or ""
+    assert "<table>" in found
+    assert "kept</td>" in found
 
 
 def test_addresses_and_html_are_shown_and_lead_nowhere() -> None:
