@@ -30,6 +30,11 @@ class Found:
 
 
 def _check(win_rate: float | None, questions: int | None, ties: float) -> None:
+    for name, given in (("win_rate", win_rate), ("ties", ties)):
+        if given is not None and not isinstance(given, int | float):
+            raise UsageError(f"`{name}` is `{given!r}`", "a share from 0 to 1, such as 0.57")
+    if questions is not None and (isinstance(questions, bool) or not isinstance(questions, int)):
+        raise UsageError(f"`questions` is `{questions!r}`", "a whole number, such as 80")
     if win_rate is None and questions is None:
         raise UsageError("nothing to compute", "sami-eval power --win-rate 0.57 --questions 80")
     if not 0 <= ties < 1:

@@ -21,7 +21,7 @@ MOST = 40_000  # characters: of a longer one some marks take a parser quadratic 
 GROWTH = 8  # times: what grows more has been nested to hurt whoever reads it
 # What is put into a text and taken out of its HTML: two letters that no text may have.
 _NOTHING, _STAR = "\ufdd0", "\ufdd1"
-# Markdown takes "[1]: address" for a link's and shows nothing of it, in a list and a quotation, too.
+# Markdown takes "[1]: address" for a link's and shows nothing of it, in a list or quotation, too.
 _DEFINED = re.compile(r"^([ \t>*+\-\d.)]*)(?=\[)", re.MULTILINE)
 _TIMES = re.compile(r"(?<=[0-9A-Za-z])\*(?=[0-9A-Za-z])|(?<=[0-9)])\*{1,2}(?=[0-9(])")
 _CELL = re.compile(r"(?<!\\)\|")

@@ -136,6 +136,14 @@ def test_align_refuses_what_the_command_refuses(folder: Path) -> None:
         sami_eval.align("sami", [], iterations=2)
 
 
+@pytest.mark.parametrize(
+    "given", [{"win_rate": "57%"}, {"questions": 80.5}, {"win_rate": 0.57, "ties": "a"}]
+)
+def test_power_refuses_what_is_no_number(given: dict[str, Any]) -> None:
+    with pytest.raises(sami_eval.UsageError, match=f"`{list(given)[-1]}` is"):
+        sami_eval.power(**given)
+
+
 def test_power_prints_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["power", "--win-rate", "0.57", "--questions", "80"]) == 0
     assert capsys.readouterr().out == f"{sami_eval.power(win_rate=0.57, questions=80)}\n"

@@ -16,6 +16,7 @@ import pytest
 from sami_eval.report.comparison_page import comparison_page as page
 from sami_eval.report.report_page import reproduction_page
 from tests.browser import CHROMIUM, DRIVER, chromium
+from tests.documents import comparison, document
 from tests.evil import TEXTS, evil_run
 from tests.report.test_html_report import small_run
 from tests.report.test_passk_html import folder as passk_folder
@@ -158,12 +159,27 @@ def test_a_judge_s_thoughts_are_folded_until_they_are_opened(
     assert complaints(browser) == []
 
 
-def test_a_phone_needs_no_sideways_scrolling(browser: Chrome, small: Path) -> None:
-    show(browser, small)
-    phone: dict[str, Any] = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+@pytest.mark.parametrize("width", [390, 1280])
+def test_neither_a_long_name_nor_a_long_formula_scrolls_a_page_sideways(
+    browser: Chrome, tmp_path: Path, width: int
+) -> None:
+    run, path, name = small_run(), tmp_path / "report.html", "sami" + "x" * 120
+    wide = r"so $1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 + 10 + 11 + 12 = 78$, $\hspace{999em}x$"
+    answers = [
+        replace(one, model=name if one.model == "sami" else "dpo", turns=(wide, wide))
+        for one in run.responses
+    ]
+    judged = [replace(one, a=name) for one in run.verdicts]
+    shown = document(comparison(name, "dpo"))
+    html = page(replace(run, document=shown, responses=answers, verdicts=judged))
+    path.write_text(html, encoding="utf-8")
+    size: dict[str, Any] = {"width": width, "height": 844, "deviceScaleFactor": 1}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size | {"mobile": width < 500})
     try:
-        assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+        show(browser, path)
+        assert wait_for(browser, ".side .formula[tabindex]").tag_name == "span"
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+        assert browser.execute_script(UNREACHABLE) == []
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 

@@ -80,7 +80,15 @@ function rebuilt(html, index) {
 }
 
 // Code, tables and formulas may be wider than the text they stand in.
+const SHORT = 25; // letters of a formula that any line has room for
 function reachable(root) {
+  for (const node of root.querySelectorAll("math:not([display=block])")) {
+    if (node.textContent.length <= SHORT && !node.querySelector("mspace, mpadded")) continue;
+    const box = make("span", "formula");
+    node.replaceWith(box);
+    box.append(node);
+    scrolling(box, "formula");
+  }
   for (const node of root.querySelectorAll("pre, table, math[display=block]")) {
     const box = make("div", "scroll");
     node.replaceWith(box);
