@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 ORDERS = {"both": "both orders", "one": "one order", "mixed": "one order or both, by pair"}
 JUDGE_WIDTH = 22
+EVERY = "all"  # in the place of a category: of all of them, and of prompts that have none
 ALONE_WIDTH, THAN_WIDTH = 18, 11
 BESIDE_WIDTH, MOST_DECIMALS, MOST_DRAWN = 14, 7, 12  # of the matrix, at 80 columns
 LEGEND = (
@@ -92,11 +93,12 @@ def categories(row: ComparisonRow) -> Table:
     parts = tuple(
         _tally(cell.text(name, 12), one, one["p_adjusted"])
         for name, one in row["by_category"].items()
+        if name != EVERY  # of prompts without categories, it would stand there twice
     )
-    whole = _tally(cell.text("all"), row, row["p_value"], total=True)
+    whole = _tally(cell.text(EVERY), row, row["p_value"], total=True)
     return Table(
         columns("category", "turns", a, "tie", b, "win rate", "95% CI", "p"),
-        (parts, (whole, *_by_votes(row, cell.text("by votes")))),
+        (*[parts] * bool(parts), (whole, *_by_votes(row, cell.text("by votes")))),
         plot=RATES,
         name=f"win rate of {row['a']} against {row['b']}",
     )

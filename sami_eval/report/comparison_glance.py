@@ -32,9 +32,8 @@ def of_pair(document: Document, row: ComparisonRow) -> Glance:
     state, sides = state_of_pair(row), f"{row['a']} and {row['b']}"
     measured = _measured(document)
     if state == "unknown":
-        n = row["n_verdicts"]
-        why = f"none of {n:,} judgments has a verdict" if n else "nothing was judged"
-        return Glance(state, f"unknown between {sides}: {why}", "win rate: not known, n 0")
+        said = f"unknown between {sides}: {_without([row])}"
+        return Glance(state, said, "win rate: not known, n 0")
     if state == "better":
         verdict = f"{row['a']} is {direction(row)} than {row['b']}{measured}{_whose(row)}"
     elif state == "no difference found":
@@ -42,6 +41,12 @@ def of_pair(document: Document, row: ComparisonRow) -> Glance:
     else:
         verdict = f"undecided between {sides}{measured}: {_needs(row)}"
     return Glance(state, verdict, figure(document, row), tuple(because(document, row)), (bar(row),))
+
+
+def _without(rows: Sequence[ComparisonRow]) -> str:
+    """Why there is no verdict of a turn."""
+    n = sum(row["n_verdicts"] for row in rows)
+    return f"none of {n:,} judgments has a verdict" if n else "nothing was judged"
 
 
 def state_of_pair(row: ComparisonRow) -> State:
@@ -228,6 +233,8 @@ def _beside(document: Document) -> Glance:
         if (names := [row["a"] for row in rows if direction(row) == word])
     ]
     none = f"{state}: none of {len(rows)} can be told apart from {against}{measured}"
+    if state == "unknown":
+        none = f"{state}: {_without(rows)}"
     bars = [replace(bar(row), left=row["a"], right=_rate(row)) for row in rows if row["n_turns"]]
     counted = f"{beside(document)}, at 5% after Holm, over {_questions(rows)}"
     return Glance(state, "; ".join(told) or none, counted, (), tuple(bars))
@@ -253,6 +260,8 @@ def _ranked(document: Document) -> Glance:
     alike = [name for name in others if frozenset((first, name)) not in decided]
     beaten = [name for name in others if (name, first) in _winners(rows)]
     state = overall([state_of_pair(row) for row in rows])
+    if state == "unknown":
+        return Glance(state, f"{state}: {_without(rows)}", "win rates: not known, n 0")
     if state != "better":
         verdict = f"{state}: no two of {len(others) + 1} contenders can be told apart"
     elif beaten or alike:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Sequence
+from itertools import accumulate
+
+from rich.cells import cell_len
 
 NAME_WIDTH = 11
 
@@ -32,11 +36,19 @@ def short_p(p: float | None) -> str:
 
 
 def shorten(name: str, width: int = NAME_WIDTH) -> str:
-    """A name cut in its middle: both the family and the ending stay readable."""
-    if len(name) <= width:
+    """A name cut in its middle: both the family and the ending stay readable.
+
+    width: columns of a terminal, of which a Chinese or Japanese letter takes two.
+    """
+    if cell_len(name) <= width:
         return name
     head = (width - 1) // 2
-    return f"{name[:head]}…{name[head + 1 - width :]}"
+    return f"{_begun(name, head)}…{_begun(name[::-1], width - 1 - head)[::-1]}"
+
+
+def _begun(letters: str, width: int) -> str:
+    """As many of the letters, from the first, as there is room for."""
+    return letters[: bisect(list(accumulate(map(cell_len, letters))), width)]
 
 
 def points(share: float) -> str:

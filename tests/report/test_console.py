@@ -76,6 +76,11 @@ def test_a_long_name_keeps_both_its_ends() -> None:
     assert len(shorten(LONG, 15)) == 15
 
 
+def test_a_letter_that_takes_two_columns_counts_as_two() -> None:
+    assert shorten("模型一号", 8) == "模型一号"
+    assert shorten("日本語モデル", 8) == "日…デル"  # 2, 1 and 4 columns: a whole letter more is 9
+
+
 def test_a_p_value_of_exactly_5_percent_is_significant_everywhere() -> None:
     row = comparison("sft+sami", "sft+dpo", 0.05)
     text = printed(document({**row, "categories_p_value": 0.05, "significant": True}))

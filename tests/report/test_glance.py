@@ -91,6 +91,34 @@ def test_without_a_verdict_it_is_unknown_and_never_zero(n: int, said: str) -> No
     assert text.startswith(f"unknown between a and b: {said}\nwin rate: not known, n 0\n")
 
 
+def imported(path: Path, winner: str | None, names: str) -> str:
+    """A file of verdicts of ours, each pair's both orders on three questions."""
+    rows = [
+        {"prompt_id": f"q{i}", "turn": 0, "judge": "j", "a": a, "b": b, "first": first}
+        | {"repeat": 0, "winner": winner, "score": None, "reason": None, "text": ""}
+        for a, b in combinations(names, 2)
+        for i in range(3)
+        for first in "ab"
+    ]
+    return str(write_rows(path, *rows))
+
+
+def test_a_round_robin_without_a_verdict_says_that_there_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["show", imported(tmp_path / "v.jsonl", None, "abc")]) == 0
+    first, second, *_ = capsys.readouterr().out.splitlines()  # 3 pairs, 3 questions, 2 orders
+    assert first == "unknown: none of 18 judgments has a verdict"
+    assert second == "win rates: not known, n 0"
+
+
+def test_all_of_it_stands_once_where_there_are_no_categories(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["show", imported(tmp_path / "v.jsonl", "a", "ab"), "--markdown"]) == 0
+    assert capsys.readouterr().out.count("| all |") == 1
+
+
 @pytest.mark.parametrize("measures", ["principle adherence", "quality"])
 def test_adherence_is_not_called_quality(measures: Any) -> None:
     shown = document(comparison("a", "b", 0.01))
