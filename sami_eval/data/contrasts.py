@@ -23,6 +23,18 @@ def contrasts_to_jsonl(contrasts: Iterable[Contrast]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
+def check_replaces(path: Path | None) -> None:
+    """Raises UsageError where a file of something else, such as the prompts, lies at the path."""
+    if path is None or not path.is_file() or not path.stat().st_size:
+        return
+    with path.open(encoding="utf-8", errors="replace") as file:
+        first = file.readline()
+    if not ('"constitutions"' in first and '"responses"' in first):
+        raise UsageError(
+            f"`--out {path}` holds no contrasts: it would be lost", "give the path of a new file"
+        )
+
+
 def contrasts_hash(contrasts: Iterable[Contrast]) -> str:
     """SHA-256 of the accepted contrasts, in order: what a training saw."""
     return key("contrasts", [_row(c) for c in contrasts if c.rejected is None])

@@ -88,10 +88,11 @@ def write(
 ) -> Written:
     """The contrasts, written and saved; what is stored is not asked again."""
     from sami_eval.align import adapters
-    from sami_eval.data.contrasts import contrasts_to_jsonl
+    from sami_eval.data.contrasts import check_replaces, contrasts_to_jsonl
     from sami_eval.generate.tools import Tools
     from sami_eval.ledger.store import Ledger
 
+    check_replaces(settings.out)
     asked = asked_for(settings, choice, config, progress)
     n = f"{len(asked.prompts):,} prompts"
     progress.say(f"{asked.writer.name} writes contrasts of {n}; what is stored is kept")
@@ -109,9 +110,10 @@ def of_pairs(settings: ContrastSettings, config: Config, progress: Progress, sav
     """The pairs as contrasts of two responses."""
     from sami_eval.align.contrast import choose_prompts
     from sami_eval.align.filters import filtered
-    from sami_eval.data.contrasts import contrasts_to_jsonl
+    from sami_eval.data.contrasts import check_replaces, contrasts_to_jsonl
     from sami_eval.data.pairs import read_pairs
 
+    check_replaces(settings.out)
     source, filters = source_of(settings), filters_of(settings)
     path = settings.out or _beside_adapters(settings, config) if save else None
     found, n_empty = read_pairs(source)

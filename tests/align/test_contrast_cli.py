@@ -260,6 +260,24 @@ def test_pairs_become_contrasts_for_sft_and_dpo_and_sami_refuses_them(
     assert "SAMI learns which constitution a response goes with" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("source", [["--from-pairs", "own.jsonl"], ["--prompts", "own.jsonl"]])
+def test_contrasts_replace_contrasts_and_no_other_file(
+    folder: Path, capsys: pytest.CaptureFixture[str], source: list[str]
+) -> None:
+    own = '{"prompt": "Hello?", "chosen": "Hi.", "rejected": "No."}\n'
+    (folder / "own.jsonl").write_text(own)
+    assert cli.run(["contrast", *source, "--out", "own.jsonl", "-q"]) == 2
+    assert "`--out own.jsonl` holds no contrasts" in capsys.readouterr().err
+    assert (folder / "own.jsonl").read_text() == own
+
+
+def test_contrasts_of_pairs_are_written_anew(folder: Path) -> None:
+    own = '{"prompt": "Hello?", "chosen": "Hi.", "rejected": "No."}\n'
+    (folder / "own.jsonl").write_text(own)
+    for _ in range(2):
+        assert cli.run(["contrast", "--from-pairs", "own.jsonl", "--out", "new.jsonl", "-q"]) == 0
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
