@@ -24,6 +24,7 @@ FORMAT = (
     "optional: reference, principles, checks (lists of texts), required_temperature"
 )
 MTBENCH_HUB_ID = "HuggingFaceH4/mt_bench_prompts"
+AS_A_FILE = "give FastChat's file: --prompts question.jsonl (of train: --questions question.jsonl)"
 MTBENCH_CATEGORIES = (
     "writing",
     "roleplay",
@@ -162,14 +163,14 @@ def mtbench_from_hub() -> list[Prompt]:
     except hub.HubError as error:
         raise UsageError(
             f"cannot read `{MTBENCH_HUB_ID}` from the hub: {error}",
-            f"--prompts question.jsonl (FastChat's file), or fetch `{MTBENCH_HUB_ID}` from the hub "
-            "once, with a network and HF_HUB_OFFLINE unset",
+            f"{AS_A_FILE}, or fetch `{MTBENCH_HUB_ID}` from the hub once, with a network and "
+            "HF_HUB_OFFLINE unset",
         ) from None
     order = [category for category in MTBENCH_CATEGORIES for _ in range(10)]
     if [row["category"] for row in rows] != order:
         raise UsageError(
             f"`{MTBENCH_HUB_ID}` no longer has its 80 questions in the original order",
-            "give the questions as a file: --prompts question.jsonl",
+            AS_A_FILE,
         )
     return [
         Prompt(

@@ -127,7 +127,7 @@ def test_none_but_the_embedded_base_is_ever_asked_the_embedded_world(
 ) -> None:
     said = refused(capsys, *contenders, *AT_SERVER)
     assert said.startswith("error: cannot read `HuggingFaceH4/mt_bench_prompts` from the hub")
-    assert "hint: --prompts question.jsonl" in said
+    assert "--prompts question.jsonl (of train: --questions question.jsonl)" in said
     mtbench("question.jsonl")
     row = foreseen(capsys, *contenders, "--prompts", "question.jsonl", *AT_SERVER)
     assert (row["embedded"], row["max_tokens"], row["task"]) == (False, 1024, "question.jsonl")
