@@ -26,7 +26,7 @@ from sami_eval.core.types import Contrast, Model
 from sami_eval.data.contrasts import contrasts_hash
 from sami_eval.generate import card, peft_folder, recipes
 from sami_eval.generate.fingerprints import folder_fingerprint
-from sami_eval.generate.recipes import ADAPTERS, Recipe, methods_in
+from sami_eval.generate.recipes import ADAPTERS, BUNDLED, Recipe, methods_in
 from sami_eval.ledger.store import key
 
 
@@ -266,6 +266,9 @@ def _identity(training: Training, contrasts: Sequence[Contrast]) -> str:
     """SHA-256 of all that determines an adapter's weights on one machine."""
     weighty = dataclasses.asdict(replace(training.options, report_to="none"))
     del weighty["loss"]  # the chain says it
+    if training.file.resolve().parent != BUNDLED.resolve():
+        # A method of the user's own, which may train otherwise once it was changed.
+        weighty["method"] = training.file.read_text(encoding="utf-8")
     chain, start = training.link.chain, training.start.fingerprint
     return key("training", chain, contrasts_hash(contrasts), start, weighty)
 

@@ -59,6 +59,23 @@ def test_other_contrasts_or_options_train_again(setup):
     assert first.adapter == other.adapter == third.adapter
 
 
+def test_a_changed_method_of_a_users_own_trains_again(setup, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "methods" / "mine.py"
+    file.parent.mkdir()
+    code = (
+        '"""Mine."""\n\nfrom sami_eval.align.methods import sft\n\n\n'
+        "def train(contrasts, base, options, out, progress):\n"
+        "    return sft.train(contrasts, base, options, out, progress)\n"
+    )
+    file.write_text(code)
+    first = align("base+mine", setup)
+    assert align("base+mine", setup) == first
+    assert "already trained" in setup.progress.lines[-1]
+    file.write_text(code.replace("sft.train(contrasts,", "sft.train(contrasts[:2],"))
+    assert align("base+mine", setup).fingerprint != first.fingerprint
+
+
 def test_ensure_takes_what_is_there_and_asks_for_no_contrasts(setup):
     trained = align("sft", setup)
 
