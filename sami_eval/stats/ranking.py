@@ -53,7 +53,8 @@ def bradley_terry(
     """The contenders from strongest to weakest, with 95% intervals.
 
     scores_by_pair: (a, b) -> question -> scores of a against b in [0, 1], one a turn.
-    seed, draws: of the bootstrap. Strengths are in nats and sum to zero.
+    seed, draws: of the bootstrap. Strengths are in nats and sum to zero; None for whom nothing was
+        scored, who stand last.
     Raises OutOfRangeError for a score outside [0, 1].
     """
     for scores in scores_by_pair.values():
@@ -68,7 +69,9 @@ def bradley_terry(
     weights = rng.exponential(size=(draws, len(points)))
     imaginary = rng.gamma(0.5, size=(draws, *prior.shape)) * prior
     drawn = _fit(np.tensordot(weights, points, axes=1) + imaginary)
-    order = sorted(range(len(names)), key=lambda i: (-strengths[i], names[i]))
+    judged = (points + points.swapaxes(1, 2)).sum((0, 2)) > 0
+    order = sorted(range(len(names)), key=lambda i: (not judged[i], -strengths[i], names[i]))
+    strengths[~judged] = np.nan  # the imaginary questions alone say nothing
     return _standings([names[i] for i in order], strengths[order], drawn[:, order])
 
 
@@ -147,7 +150,9 @@ def _standings(names: Sequence[str], strengths: Array, drawn: Array) -> tuple[St
     return tuple(
         Standing(
             name,
-            Estimate(float(strengths[i]), (float(low[i]), float(high[i]))),
+            Estimate(None, None)
+            if np.isnan(strengths[i])
+            else Estimate(float(strengths[i]), (float(low[i]), float(high[i]))),
             p,
             p is not None and p > 0.05,
         )

@@ -100,7 +100,14 @@ def test_strengths_do_not_depend_on_which_side_is_named_first() -> None:
 
 def test_a_model_against_itself_alone_has_no_strength_to_tell() -> None:
     (only,) = bradley_terry({("a", "a"): questions(0.5, 0.5)})
-    assert only == Standing("a", Estimate(0.0, (0.0, 0.0)), None, False)
+    assert only == Standing("a", Estimate(None, None), None, False)
+
+
+def test_the_strength_of_whom_nobody_scored_is_unknown_and_never_zero() -> None:
+    *ranked, last = bradley_terry({("a", "b"): {"q": [0.0]}, ("a", "c"): {}, ("b", "c"): {}})
+    assert [one.name for one in ranked] == ["b", "a"]
+    assert all(one.strength.value and one.strength.interval for one in ranked)
+    assert (last.name, last.strength.value, last.strength.interval) == ("c", None, None)
 
 
 def test_nobody_is_ranked_without_comparisons() -> None:
