@@ -180,7 +180,7 @@ def test_a_limit_that_is_none_is_wrong_usage(
 @pytest.mark.parametrize("value", [math.nan, math.inf, 0, -1, True, "5"])
 def test_python_refuses_it_too(folder: Path, value: object) -> None:
     # Out of bounds is said as on the command line; no number at all, as a setting.
-    with pytest.raises(UsageError, match=f"`(--max-cost |max_cost` is `'?){value}"):
+    with pytest.raises(UsageError, match=f"`(--max-cost |max_cost` is `?'?){value}"):
         sami_eval.compare(
             "one.jsonl",
             "two.jsonl",
