@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 from sami_eval.core.errors import UsageError, shown
 from sami_eval.core.types import Contrast, Prompt, Response
-from sami_eval.data.prompt_sets import COLUMNS, Source, category_of, load, reach
+from sami_eval.data.prompt_sets import COLUMNS, Source, category_of, load, prompt_column, reach
 
 SIGNS = (("+chosen",), ("-chosen",))
 _NEED = 'a row looks like {"prompt": "...", "chosen": "...", "rejected": "..."}'
@@ -44,10 +44,7 @@ def read_pairs(source: Source) -> tuple[list[Contrast], int]:
     if lacking:
         said = f"`{source.spec}` has no column `{lacking[0]}`"
         raise UsageError(said, f"{_NEED}; its columns: {', '.join(names)}")
-    column = source.column or next((n for n in (*COLUMNS, "messages") if n in names), None)
-    if column is not None and column.partition(".")[0] not in names:
-        said = f"`{source.spec}` has no column `{column}`"
-        raise UsageError(said, f"--prompt-column names one; its columns: {', '.join(names)}")
+    column = prompt_column(source, names, (*COLUMNS, "messages"))
     found = [_Row(row, number, source, column) for number, row in enumerate(rows)]
     pairs = [pair for pair in map(_pair, found) if pair is not None]
     if not pairs:

@@ -56,16 +56,26 @@ def read(source: Source) -> tuple[list[Prompt], int]:
         return read_prompts(path), 0
     rows = load(source, path)
     names: Sequence[str] = rows.column_names
-    column = source.column or next((name for name in COLUMNS if name in names), None)
-    for name in (column, source.category_column):
-        if name is not None and name.partition(".")[0] not in names:
-            raise UsageError(f"`{source.spec}` has no column `{name}`", _columns(names))
+    column = prompt_column(source, names)
     if column is None:
         raise UsageError(f"which column of `{source.spec}` holds the prompt?", _columns(names))
     prompts = list(_prompts(rows, source, column))
     if not prompts:
         raise UsageError(f"no row of `{source.spec}` has a text in `{column}`", _columns(names))
     return prompts, len(rows) - len(prompts)
+
+
+def prompt_column(
+    source: Source, names: Sequence[str], known: Sequence[str] = COLUMNS
+) -> str | None:
+    """The column of the prompt: the one named, else the first known that is there.
+
+    Raises UsageError where a column that is named, the category's too, is not among `names`.
+    """
+    for name in (source.column, source.category_column):
+        if name is not None and name.partition(".")[0] not in names:
+            raise UsageError(f"`{source.spec}` has no column `{name}`", _columns(names))
+    return source.column or next((name for name in known if name in names), None)
 
 
 def _columns(names: Sequence[str]) -> str:

@@ -285,6 +285,7 @@ def test_contrasts_of_pairs_are_written_anew(folder: Path) -> None:
         (["--constitutions", "math.json", "--out", "c.jsonl"], "`--constitutions` with"),
         ([], "where to? pairs are of no base"),
         (["--out", "c.jsonl", "--prompt-column", "no"], "has no column `no`"),
+        (["--out", "c.jsonl", "--category-column", "no"], "has no column `no`"),
     ],
 )
 def test_pairs_with_flags_that_mean_nothing_are_refused(
