@@ -1,8 +1,8 @@
 # sami-eval in a container. On a CPU, or with DEVICE=cuda on an NVIDIA GPU, vLLM included:
 #   docker build -t sami-eval .
 #   docker build -t sami-eval:cuda --build-arg DEVICE=cuda .
-#   docker run --rm -v "$PWD:/work" -e OPENAI_API_KEY sami-eval compare out/sami out/dpo ...
-#   docker run --rm --gpus all -v "$PWD:/work" sami-eval:cuda ...
+#   docker run --rm -v "$PWD:/data" -e OPENAI_API_KEY sami-eval compare out/sami out/dpo ...
+#   docker run --rm --gpus all -v "$PWD:/data" sami-eval:cuda ...
 ARG PYTHON=3.11
 FROM python:${PYTHON}-slim
 ARG DEVICE=cpu
@@ -11,7 +11,7 @@ RUN if [ "$DEVICE" = cuda ]; then \
         apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev \
         && rm -rf /var/lib/apt/lists/*; \
     fi
-WORKDIR /opt/sami-eval
+WORKDIR /src/sami-eval
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY sami_eval sami_eval
 COPY constitutions constitutions
@@ -27,8 +27,8 @@ RUN if [ "$DEVICE" = cpu ]; then \
         pip install --no-cache-dir ".[vllm]"; \
     fi \
     && sami-eval tasks install --quiet
-ENV HF_HUB_DISABLE_TELEMETRY=1 HF_HOME=/work/.cache/huggingface
+ENV HF_HUB_DISABLE_TELEMETRY=1 HF_HOME=/data/.cache/huggingface
 # Everything that is read and written: runs/, adapters/, .sami-eval/.
-WORKDIR /work
+WORKDIR /data
 ENTRYPOINT ["sami-eval"]
 CMD ["--help"]
