@@ -90,7 +90,7 @@ def _of_folder(
     command: str, settings: Sequence[Setting], found: Mapping[str, object]
 ) -> Mapping[str, object]:
     """What `sami-eval.toml` says of the command's flags; what of it decides is said."""
-    from sami_eval.core.config import find_config, from_file
+    from sami_eval.core.config import decided_line, find_config
     from sami_eval.core.config_keys import COMMANDS
     from sami_eval.core.settings_file import from_config
 
@@ -100,7 +100,7 @@ def _of_folder(
     said, places = from_config(config, command, settings)
     deciding = [(places[name][-1], places[name], said[name]) for name in said if name not in found]
     if config.file is not None and deciding:
-        print(from_file(config.file, deciding), file=sys.stderr, flush=True)
+        print(decided_line(config.file, deciding), file=sys.stderr, flush=True)
     return said
 
 

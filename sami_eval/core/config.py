@@ -126,7 +126,7 @@ class Config:
     def tell(self, name: str) -> None:
         """Say which default of the file decides something, and on which line it stands."""
         if self.file is not None and name in self.defaults:
-            self.say(from_file(self.file, [(name, (name,), self.defaults[name])]))
+            self.say(decided_line(self.file, [(name, (name,), self.defaults[name])]))
 
     def choice(self, name: str, given: str | None = None) -> str | None:
         """What was given, else the file's default, which is then said."""
@@ -140,7 +140,7 @@ class Config:
         return self.root / ".sami-eval" / "ledger.db"
 
 
-def from_file(file: Toml, several: Sequence[tuple[str, Sequence[str], object]]) -> str:
+def decided_line(file: Toml, several: Sequence[tuple[str, Sequence[str], object]]) -> str:
     """What a file decides, in one line: names as typed, where each stands, and the values."""
     parts = [
         f"{name} {_plain(value)} (line {file.where(at).rpartition(':')[2]})"

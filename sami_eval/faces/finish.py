@@ -15,8 +15,6 @@ from sami_eval.experiment.plan import Plan, Settings
 from sami_eval.faces.result import Result
 
 P = ParamSpec("P")
-R = TypeVar("R")
-Kind = TypeVar("Kind")
 T = TypeVar("T", bound=Settings)
 F = TypeVar("F", bound=Plan)
 A = TypeVar("A")
