@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
+
+# A signal may arrive in another thread, and one that waits for a lock alone then sleeps on.
+_AWAKE_S = 0.1
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
@@ -35,8 +38,10 @@ def _beside_a_loop(work: Work) -> None:
     with ThreadPoolExecutor(1) as thread:
         running = thread.submit(lambda: asyncio.run(main()))
         try:
-            running.result()
+            while not running.done():
+                wait([running], timeout=_AWAKE_S)
         except BaseException:
             if not running.done():
                 begun.result()()
             raise
+        running.result()

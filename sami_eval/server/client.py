@@ -182,6 +182,7 @@ class _Exchange:
                 await asyncio.wait(pending, timeout=_GRACE_S)
             failed = next((task for task in done if task.exception()), None)
         finally:
+            self.stop.set()  # one whose library ate the cancel ends with the call in flight
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
