@@ -197,7 +197,11 @@ class AlignSettings:
     seed: Annotated[Amount, Flag("Where the recipe names none.", Group.TRAINING)] = 0
     preset: Annotated[
         str | None,
-        Flag("default | embedded | paper-mtbench | paper-math", Group.TRAINING, value="PRESET"),
+        Flag(
+            "default | embedded | laptop | paper-mtbench | paper-math",
+            Group.TRAINING,
+            value="PRESET",
+        ),
     ] = None
     resume: Annotated[
         bool,

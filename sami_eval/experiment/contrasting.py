@@ -94,7 +94,7 @@ def write(
 
     check_replaces(settings.out)
     asked = asked_for(settings, choice, config, progress)
-    n = f"{len(asked.prompts):,} prompts"
+    n = f"{len(asked.prompts[: settings.limit]):,} prompts"
     progress.say(f"{asked.writer.name} writes contrasts of {n}; what is stored is kept")
     with Ledger(config.ledger_path, say=progress.say) as ledger:
         tools = Tools(config, ledger, progress, choice.client)

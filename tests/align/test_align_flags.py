@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import tomllib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -284,6 +285,12 @@ def test_the_papers_presets_hold_its_published_values(name: str) -> None:
     # Nothing the paper did not do stops the training.
     assert options.preset(name, "sami").max_fall > 1e6
     assert options.preset(name, "sft").positives_only == (name == "paper-math")
+
+
+def test_the_help_names_every_preset(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["align", "--help"]) == 0
+    _, said = " ".join(capsys.readouterr().out.split()).split("--preset PRESET ")
+    assert said.startswith(" | ".join(tomllib.loads(options.PRESETS.read_text("utf-8"))))
 
 
 def test_a_users_flags_win_over_the_preset(

@@ -74,10 +74,10 @@ def test_a_dry_run_says_what_is_missing_and_asks_nothing(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with LoopbackJudge(Behaviour(script=speak)) as server:
-        asked = [*ASKED, "--base-url", server.url, "-q"]
+        asked = [*ASKED, "--base-url", server.url]
         assert cli.run([*asked, "--limit", "10"]) == 0
         n_calls = server.n_calls
-        capsys.readouterr()
+        assert "writes contrasts of 10 prompts" in capsys.readouterr().err
         assert cli.run([*asked, "--dry-run", "--json"]) == 0
         assert server.n_calls == n_calls == 20
     found = json.loads(capsys.readouterr().out)
