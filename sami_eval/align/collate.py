@@ -142,7 +142,9 @@ def encode(
     all_ends = ends | {int(tokenizer.eos_token_id)}
 
     def prompt(constitution: str, response: Response) -> Ids:
-        messages = chat.conversation(asked, response.turns[:-1], constitution)
+        messages = chat.conversation(
+            asked, response.turns[:-1], constitution, contrast.prompt.history
+        )
         return chat.render(tokenizer, messages, template)
 
     return Encoded(

@@ -228,7 +228,9 @@ def _request(
     tokenizer: PreTrainedTokenizerBase | None,
     sampling: Sampling,
 ) -> Request:
-    messages = chat.conversation(prompt.turns[:1], (), system=chat.insist(constitution.text))
+    messages = chat.conversation(
+        prompt.turns[:1], (), chat.insist(constitution.text), prompt.history
+    )
     if tokenizer is None:
         return Request(model, messages, (), sampling)
     stop = (*sampling.stop, *chat.stop_strings(tokenizer, model.chat_template))

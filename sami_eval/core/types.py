@@ -35,6 +35,9 @@ class Prompt:
     """One question: the user's messages, in order, and what is known about good answers.
 
     turns: user messages, 1 or 2 in MT-Bench.
+    history: what was said before them and is given: a user's message, its answer, and so on in
+        turn. Nobody answers it again, and nobody is judged by it.
+    checklist: what a judge may look at in answers to this very question.
     reference: one reference answer a turn, or None; an empty string is "no reference this turn".
     principles: the constitution's principles as texts, in their weak (evaluation) phrasing.
     temperature: the question's own sampling temperature; overrides its category's.
@@ -49,12 +52,16 @@ class Prompt:
     principles: tuple[str, ...] = ()
     temperature: Temperature | None = None
     checks: tuple[str, ...] = ()
+    history: tuple[str, ...] = ()
+    checklist: tuple[str, ...] = ()
+
+
+_SOME = ("checks", "history", "checklist")
 
 
 def prompt_fields(prompt: Prompt) -> dict[str, Any]:
-    """A prompt's fields as files and keys hold them: `checks` only where it has some."""
-    row = asdict(prompt)
-    return row if prompt.checks else {name: row[name] for name in row if name != "checks"}
+    """A prompt's fields as files and keys hold them, some of them only where it has any."""
+    return {name: held for name, held in asdict(prompt).items() if held or name not in _SOME}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +151,20 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """How a judge is shown what a prompt may have any number of; {i} counts, {text} is the text.
+
+    user, assistant: a message of the history, and its answer. between: what parts them.
+    listed: of a checklist, "numbered" lines or a "json" list.
+    """
+
+    user: str = "<<<earlier message {i}>>>\n{text}\n<<<end of earlier message {i}>>>"
+    assistant: str = "<<<earlier answer {i}>>>\n{text}\n<<<end of earlier answer {i}>>>"
+    between: str = "\n\n"
+    listed: Literal["numbered", "json"] = "numbered"
+
+
+@dataclass(frozen=True, slots=True)
 class Judge:
     """Who compares two responses, read from `judges/*.toml`.
 
@@ -151,13 +172,17 @@ class Judge:
         classifier scores each answer).
     label: of a classifier with several, the one whose number is the reward.
     program: of that kind "MODULE:FUNCTION", ours, or of a Python file beside the judge's.
-    templates: user-message templates by name: "one", "two", "one-reference", "two-reference".
+    templates: user-message templates by name: "one", "two", and "more" of any later turn; each with
+        "-reference" where it shows one.
     patterns: verdict -> regular expressions over the judge's reply; the last match wins. Of a
         graded judge the verdicts are "A>>B", "A>B", "A=B", "B>A" and "B>>A".
     weights: of a graded judge, how often each of those counts under the average rule; else empty.
     sha256: of what the judge is asked (system, templates, sampling), not of patterns or comments;
         of a program, of its source.
     systems: system messages by template name, where a template has one of its own.
+    by_category: system messages by the prompt's category, before all others.
+    sections: what stands above a template where the prompt has a "history" or a "checklist".
+    form: how a conversation and a checklist are written out.
     tokens: "a" and "b" -> tokens whose probabilities are the verdict; empty: its words are.
     top_logprobs: of how many tokens the log-probabilities are asked for.
     request: further fields of every request, as JSON. thoughts: room for thoughts beside
@@ -184,6 +209,9 @@ class Judge:
     request: str = ""
     thoughts: int | None = None
     label: str | None = None
+    by_category: Mapping[str, str] = field(default_factory=dict)
+    sections: Mapping[str, str] = field(default_factory=dict)
+    form: Form = Form()
 
     @property
     def rates_alone(self) -> bool:

@@ -6,29 +6,36 @@
 |                     | finished, n_tokens, thoughts (a turn)                                    |
 | FastChat's          | JSON lines: question_id, model_id, choices [{index, turns}]              |
 | the paper's         | one JSON object of columns: question, response (both {"0": text, ...})   |
+| Arena-Hard's        | JSON lines: uid, model, messages, whose answers are texts or {answer}     |
+| AlpacaEval's        | a JSON list, or lines: instruction, output, generator                    |
+| WildBench's         | the same with session_id; output is a list, a text a sample              |
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, TypedDict
 
 from sami_eval.core.errors import UsageError, shown
-from sami_eval.core.records import read_lines, record
+from sami_eval.core.files import read_text
+from sami_eval.core.records import read_lines, read_list, record
 from sami_eval.core.settings import Amount
 from sami_eval.core.shape import Id, Objects, SomeTexts, Whole
 from sami_eval.core.thoughts import parted
 from sami_eval.core.types import Response
 from sami_eval.data.paper import read_columns
+from sami_eval.data.prompts import text_id
 from sami_eval.ledger.store import atomic_write
 
 HINT = (
     'a line looks like {"prompt_id": "81", "model": "sft", "turns": ["...", "..."]} '
-    'or, FastChat\'s, {"question_id": 81, "model_id": "sft", "choices": [{"turns": ["..."]}]}'
+    'or, FastChat\'s, {"question_id": 81, "model_id": "sft", "choices": [{"turns": ["..."]}]}; '
+    "Arena-Hard's, AlpacaEval's and WildBench's are read too (docs/formats.md)"
 )
 FASTCHAT_ERROR = "$ERROR$"  # what FastChat writes where a call failed
 
@@ -38,11 +45,11 @@ def read_answers(path: Path) -> list[Response]:
 
     Raises UsageError with file and line for a bad field or a question answered twice.
     """
-    if path.suffix == ".json":
+    if path.suffix == ".json" and not _is_list(path):
         return _read_paper(path)
     responses: dict[tuple[str, str, int], Response] = {}
-    for where, row in read_lines(path, HINT):
-        for found in (_fastchat if "choices" in row else _ours)(row, where):
+    for where, row in _rows(path):
+        for found in _reader(row)(row, where):
             response = _thoughts_apart(found)
             same = (response.prompt_id, response.model, response.sample)
             if same in responses:
@@ -55,6 +62,33 @@ def read_answers(path: Path) -> list[Response]:
     if not responses:
         raise UsageError("no answers in the file", HINT, str(path))
     return list(responses.values())
+
+
+def _is_list(path: Path) -> bool:
+    return read_text(path, HINT).lstrip().startswith("[")
+
+
+def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows with their "FILE:LINE"; one with an instruction and no id has the text's."""
+    if path.suffix == ".json":
+        each = iter(read_list(path, HINT, "answers"))
+    else:
+        each = read_lines(path, HINT)
+    said = Counter[tuple[str, str]]()
+    for where, row in each:
+        if not isinstance(row, dict):
+            raise UsageError(f"{shown(row)} is not an object", HINT, where)
+        text = row.get("instruction")
+        if isinstance(text, str) and "session_id" not in row:
+            said[text, str(row.get("generator"))] += 1
+            row["session_id"] = text_id(text, said[text, str(row.get("generator"))])
+        yield where, row
+
+
+def _reader(row: dict[str, Any]) -> Callable[[dict[str, Any], str], list[Response]]:
+    """What reads a row, by a field that its format alone has."""
+    formats = {"choices": _fastchat, "messages": _arena_hard, "output": _by_generator}
+    return next((read for name, read in formats.items() if name in row), _ours)
 
 
 def _thoughts_apart(response: Response) -> Response:
@@ -147,6 +181,42 @@ def _fastchat(row: dict[str, Any], where: str) -> list[Response]:
             sample=choice.get("index", i),
         )
         for i, choice in enumerate(choices)
+    ]
+
+
+class _ArenaHard(TypedDict):
+    uid: Id
+    model: Id
+    messages: Objects
+
+
+def _arena_hard(row: dict[str, Any], where: str) -> list[Response]:
+    found = record(row, _ArenaHard, where, HINT)
+    said = [one.get("content") for one in found["messages"] if one.get("role") == "assistant"]
+    texts = [one.get("answer") if isinstance(one, dict) else one for one in said]
+    thoughts = [one.get("thought") if isinstance(one, dict) else None for one in said]
+    turns = tuple(text for text in texts if isinstance(text, str))
+    if not turns or len(turns) < len(texts):
+        raise UsageError("`messages` has no answer, or one that is no text", HINT, where)
+    kept = tuple(one if isinstance(one, str) else "" for one in thoughts)
+    thought = kept if any(kept) else ()
+    return [Response(found["uid"], found["model"], _said(turns, where), thoughts=thought)]
+
+
+class _ByGenerator(TypedDict):
+    session_id: Id
+    generator: Id
+    output: Annotated[str | tuple[str, ...], Whole("a text, or a list of texts")]
+
+
+def _by_generator(row: dict[str, Any], where: str) -> list[Response]:
+    found = record(row, _ByGenerator, where, HINT)
+    several = found["output"] if isinstance(found["output"], tuple) else (found["output"],)
+    if not several:
+        raise UsageError("`output` is `[]`", HINT, where)
+    return [
+        Response(found["session_id"], found["generator"], (text,), sample=i)
+        for i, text in enumerate(several)
     ]
 
 

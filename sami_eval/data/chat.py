@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from sami_eval.core.errors import UsageError
@@ -36,12 +37,16 @@ def insist(constitution: str) -> str:
     return f"{INSIST}\n{constitution}"
 
 
-def conversation(turns: Sequence[str], answers: Sequence[str], system: str = "") -> Messages:
+def conversation(
+    turns: Sequence[str], answers: Sequence[str], system: str = "", history: Sequence[str] = ()
+) -> Messages:
     """User turns with the assistant's answers between them, under an optional system message.
 
+    history: what was said before the first of them, a user's message and its answer in turn.
     The conversation ends with the first user turn that has no answer yet.
     """
     messages = [("system", system)] if system else []
+    messages += zip(cycle(("user", "assistant")), history, strict=False)
     for i, turn in enumerate(turns[: len(answers) + 1]):
         messages.append(("user", turn))
         if i < len(answers):

@@ -90,5 +90,9 @@ def _check_response(response: Response, number: int, n_asked: int, where: str) -
 
 
 def prompt_hash(prompt: Prompt) -> str:
-    """What identifies a prompt's words, whatever its id: its first turn, which contrasts answer."""
-    return key("prompt", prompt.turns[:1])[:16]
+    """What identifies a prompt's words, whatever its id: its first turn, which contrasts answer.
+
+    What was said before it is a part of them.
+    """
+    before = (prompt.history,) if prompt.history else ()
+    return key("prompt", prompt.turns[:1], *before)[:16]

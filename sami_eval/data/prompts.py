@@ -18,10 +18,12 @@ from sami_eval.data import hub
 from sami_eval.data.checks import read_check
 from sami_eval.data.constitutions import principles_for
 from sami_eval.data.paper import FIRST_MTBENCH_ID, read_columns
+from sami_eval.ledger.store import key
 
 FORMAT = (
     'a line looks like {"question_id": 81, "category": "writing", "turns": ["...", "..."]}; '
-    "optional: reference, principles, checks (lists of texts), required_temperature"
+    "optional: reference, principles, checks, history, checklist (lists of texts), "
+    "required_temperature"
 )
 MTBENCH_HUB_ID = "HuggingFaceH4/mt_bench_prompts"
 AS_A_FILE = "give FastChat's file: --prompts question.jsonl (of train: --questions question.jsonl)"
@@ -70,6 +72,8 @@ class _Question:
     principles: Texts | None = None
     required_temperature: Annotated[Temperature | None, Whole("a number from 0 to 2")] = None
     checks: Texts | None = None
+    history: Texts | None = None
+    checklist: Texts | None = None
 
 
 _OURS = {"id": "question_id", "temperature": "required_temperature"}
@@ -89,6 +93,10 @@ def to_prompt(row: dict[str, Any], where: str) -> Prompt:
             said = f"`reference` has {len(reference)} texts for {len(found.turns)} turns"
             raise UsageError(said, FORMAT, where)
         reference += ("",) * lacking
+    history = found.history or ()
+    if len(history) % 2:
+        said = f"`history` has {len(history)} texts: its last message has no answer"
+        raise UsageError(said, "a user's message and its answer, in turn", where)
     return Prompt(
         found.question_id,
         found.category,
@@ -97,6 +105,8 @@ def to_prompt(row: dict[str, Any], where: str) -> Prompt:
         found.principles or (),
         None if temperature is None else float(temperature),
         _checks(found, where),
+        history,
+        found.checklist or (),
     )
 
 
@@ -145,11 +155,16 @@ def to_row(prompt: Prompt) -> dict[str, Any]:
         row["reference"] = list(prompt.reference)
     if prompt.principles:
         row["principles"] = list(prompt.principles)
-    if prompt.checks:
-        row["checks"] = list(prompt.checks)
     if prompt.temperature is not None:
         row["temperature"] = prompt.temperature
-    return row
+    some = {name: list(getattr(prompt, name)) for name in ("checks", "history", "checklist")}
+    return row | {name: texts for name, texts in some.items() if texts}
+
+
+def text_id(text: str, number: int = 1) -> str:
+    """The id of a question that has none: of its text, and which one it is of several alike."""
+    found = key("question", text)[:16]
+    return found if number == 1 else f"{found}-{number}"
 
 
 def mtbench_from_hub() -> list[Prompt]:

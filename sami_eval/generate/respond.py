@@ -60,8 +60,8 @@ def respond(
 ) -> dict[str, list[Response]]:
     """Every model's responses by its name, in prompt order, samples of a prompt side by side.
 
-    All first turns of a base's contenders come in one pass, then all second turns, each after the
-    model's own first answer. A record may answer fewer turns; that is said.
+    All first turns of a base's contenders come in one pass, then all second turns, and so on, each
+    after the model's own answers. A record may answer fewer turns; that is said.
     kept: where the engine stays for the questions that come next.
     """
     made = partial(Engines, settings.engine, progress)
@@ -116,7 +116,7 @@ class _Dialogue:
         """The request for the next turn."""
         system = chat.constitution_text(self.prompt.principles) if settings.with_principles else ""
         said = [answer.text for answer in self.answers]
-        messages = chat.conversation(self.prompt.turns, said, system)
+        messages = chat.conversation(self.prompt.turns, said, system, self.prompt.history)
         local = self.model.engine == "local"
         ids = format_of(self.model).render(messages) if local else ()
         sampling = Sampling(

@@ -1,12 +1,12 @@
-"""A request of two turns: lm-eval builds every prompt before it generates, so it has no chains.
+"""A request of several turns: lm-eval builds every prompt before it generates, so it has no chains.
 
-A stock backend answers the first turn and knows nothing of a second; our model class asks the
-second after the model's own first answer and leaves both in `answers`.
+A stock backend answers one turn and knows nothing of a next; our model class asks each after the
+model's own answers before it and leaves all in `answers`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lm_eval.api.instance import Instance
@@ -18,22 +18,24 @@ from sami_eval.data.chat import Messages, conversation
 class Dialogue(Instance):  # type: ignore[misc]
     """A prompt whose next turn follows the answer.
 
-    turns: the user's messages. said: recorded answers to the first of them.
+    turns: the user's messages. history: what is given before them. said: recorded answers to the
+    first of them.
     render: a conversation as a prompt. answers: of all turns, where the backend chains.
     """
 
     turns: tuple[str, ...] = ()
+    history: tuple[str, ...] = ()
     said: tuple[str, ...] = ()
     system: str = ""
     render: Callable[[Messages], str] | None = None
     answers: tuple[str, ...] | None = None
 
-    @property
-    def has_next(self) -> bool:
-        """Whether a turn follows the one that is asked."""
-        return len(self.turns) > len(self.said) + 1
+    def has_next(self, answers: Sequence[str]) -> bool:
+        """Whether a turn follows these answers of the backend."""
+        return len(self.turns) > len(self.said) + len(answers)
 
-    def next_context(self, answer: str) -> str:
-        """The prompt of the turn after this one, given this one's answer."""
+    def next_context(self, answers: Sequence[str]) -> str:
+        """The prompt of the turn after these answers of the backend."""
         assert self.render is not None
-        return self.render(conversation(self.turns, (*self.said, answer), self.system))
+        said = (*self.said, *answers)
+        return self.render(conversation(self.turns, said, self.system, self.history))

@@ -122,16 +122,18 @@ class SamiEvalLM(LM):  # type: ignore[misc]
         return chat.render_text(form.tokenizer, messages, form.template)
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
-        """The answers, in order; both turns of a dialogue, whose first answer is returned."""
+        """The answers, in order; of a dialogue the first one, and all of them left in it."""
         first = self._complete([(one, str(one.args[0])) for one in requests])
-        talks = [
-            (one, text)
+        talks: list[tuple[Dialogue, tuple[str, ...]]] = [
+            (one, (text,))
             for one, text in zip(requests, first, strict=True)
-            if isinstance(one, Dialogue) and one.has_next
+            if isinstance(one, Dialogue)
         ]
-        second = self._complete([(one, one.next_context(text)) for one, text in talks])
-        for (one, text), answer in zip(talks, second, strict=True):
-            one.answers = (text, answer)
+        while talks := [(one, said) for one, said in talks if one.has_next(said)]:
+            texts = self._complete([(one, one.next_context(said)) for one, said in talks])
+            talks = [(one, (*said, text)) for (one, said), text in zip(talks, texts, strict=True)]
+            for one, said in talks:
+                one.answers = (*one.said, *said)
         return first
 
     def _complete(self, asked: Sequence[tuple[Instance, str]]) -> list[str]:

@@ -15,8 +15,8 @@ from sami_eval.core.errors import UsageError
 from sami_eval.core.records import read_records
 from sami_eval.core.shape import Text, Whole
 from sami_eval.core.types import Judge
-from sami_eval.judge.files import needed_placeholders
 from sami_eval.judge.rendering import placeholders
+from sami_eval.judge.templates import needed_placeholders
 from sami_eval.ledger.store import key
 
 Kind = Literal["pairwise", "single"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
@@ -19,7 +19,13 @@ from sami_eval.judge.logprobs import DEFAULT_TOKENS, MOST, default_patterns, wor
 from sami_eval.judge.patterns import HINT, fault
 from sami_eval.judge.program import HINT as PROGRAM
 from sami_eval.judge.program import source_of
-from sami_eval.judge.rendering import placeholders
+from sami_eval.judge.templates import (
+    EXPLAINED,
+    check_known,
+    read_sections,
+    read_templates,
+    table_of,
+)
 from sami_eval.ledger.store import key
 
 MOST_TOKENS = 10**6
@@ -31,18 +37,8 @@ _RUN: Mapping[str, tuple[str, ...]] = {
     "reward": ("model", "label"),
 }
 _ASKED = ("principles", "model", "temperature", "max_tokens", "thoughts", "system")
-_TABLES = ("templates", "patterns", "weights", "request")
+_TABLES = ("templates", "sections", "patterns", "weights", "request")
 _WEIGHTED = ("logprobs", "top_logprobs", "tokens")
-_TURN_1, _TURN_2 = ("question",), ("question_1", "question_2")
-_ANSWERS = {
-    "pairwise": (
-        ("answer_a", "answer_b"),
-        ("answer_a_1", "answer_a_2", "answer_b_1", "answer_b_2"),
-    ),
-    "single": (("answer",), ("answer_1", "answer_2")),
-}
-_REFERENCES = (("ref_answer_1",), ("ref_answer_1", "ref_answer_2"))
-_EXPLAINED = "docs/judges.md shows a whole judge file"
 
 
 def bundled_dir() -> Path:
@@ -128,8 +124,22 @@ class _Row(TypedDict, total=False):
 
 
 _Templates = TypedDict(
-    "_Templates", {"one": str, "two": str, "one-reference": str, "two-reference": str}, total=False
+    "_Templates",
+    {
+        "one": str,
+        "two": str,
+        "more": str,
+        "one-reference": str,
+        "two-reference": str,
+        "more-reference": str,
+    },
+    total=False,
 )
+
+
+class _Sections(TypedDict, total=False):
+    history: str
+    checklist: str
 
 
 class _Tokens(TypedDict):
@@ -141,6 +151,7 @@ class JudgeKeys(_Row, total=False):
     """All that a judge file may say; its tables are read by `_read`."""
 
     templates: _Templates
+    sections: _Sections
     patterns: Mapping[str, tuple[str, ...]]
     weights: Mapping[str, int]
     tokens: _Tokens
@@ -150,10 +161,10 @@ class JudgeKeys(_Row, total=False):
 def _read(path: Path) -> Judge:
     if not path.exists():
         raise UsageError(f"no judge file `{path}`", "sami-eval ls judges")
-    file = read_toml(path, _EXPLAINED)
+    file = read_toml(path, EXPLAINED)
     row, kind = _row(file), _kind(file)
     asked = _RUN.get(kind, (*_ASKED, *_TABLES, *_WEIGHTED))
-    _check_known(file, file.data, (*_ABOUT, *asked))
+    check_known(file, file.data, (*_ABOUT, *asked))
     if row.get("name", path.stem) != path.stem:
         hint = f'write name = "{path.stem}"'
         file.bad(("name",), f"`{row['name']}` lies in `{path.name}`", hint)
@@ -177,7 +188,7 @@ def _row(file: Toml) -> _Row:
     try:
         return fit(file.data, _Row)
     except MisfitError as error:
-        hint = _HINTS.get(error.name, _EXPLAINED)
+        hint = _HINTS.get(error.name, EXPLAINED)
         file.bad(error.path, f"`{error.name}` is {error.what}", hint)
 
 
@@ -187,14 +198,6 @@ def _kind(file: Toml) -> str:
         said = "missing" if kind is None else f"`{kind}`"
         file.bad(("kind",), f"`kind` is {said}", f"one of: {', '.join(KINDS)}")
     return str(kind)
-
-
-def _check_known(file: Toml, row: Mapping[str, object], names: Sequence[str], *table: str) -> None:
-    """Refuse a field that is none of the names."""
-    for name in row:
-        if name not in names:
-            said = f"unknown field `{'.'.join((*table, name))}`"
-            file.bad((*table, name), said, did_you_mean(name, names))
 
 
 _NOT_ASKED: dict[str, Any] = {
@@ -211,16 +214,18 @@ def _asked(file: Toml, row: _Row, kind: str, principles: bool) -> dict[str, Any]
     """The fields of a judge that is a language model."""
     weighted = _weighted(file, row, kind)
     system, temperature = row.get("system", "").strip(), float(row.get("temperature", 0.0))
-    templates = _templates(file, kind, principles)
+    templates, sections = read_templates(file, kind, principles), read_sections(file)
     max_tokens = row.get("max_tokens", 1 if weighted else 2048)
     request = read_request(file, file.data.get("request", {}), ("request",))
     asked = (kind, system, templates, temperature, max_tokens)
     said: list[tuple[str, object]] = [("request", request)] if request else []
     said += [("thoughts", row["thoughts"])] if "thoughts" in row else []
+    said += [("sections", sections)] if sections else []
     return {
         "model": row.get("model"),
         "system": system,
         "templates": templates,
+        "sections": sections,
         "patterns": (patterns := _patterns(file, kind, weighted.get("tokens"))),
         "weights": grades.weights(file, patterns),
         "temperature": temperature,
@@ -248,8 +253,8 @@ def _weighted(file: Toml, row: _Row, kind: str) -> dict[str, Any]:
 
 
 def _tokens(file: Toml) -> dict[str, tuple[str, ...]]:
-    table, hint = _table(file, "tokens"), 'write a = ["A"] and b = ["B"]'
-    _check_known(file, table, ("a", "b"), "tokens")
+    table, hint = table_of(file, "tokens"), 'write a = ["A"] and b = ["B"]'
+    check_known(file, table, ("a", "b"), "tokens")
     found: dict[str, tuple[str, ...]] = {}
     for name in ("a", "b"):
         value = _texts(file, table, ("tokens", name), hint)
@@ -271,52 +276,6 @@ def _texts(file: Toml, table: Mapping[str, Any], at: tuple[str, str], hint: str)
     return tuple(value)
 
 
-def _table(file: Toml, name: str) -> Mapping[str, Any]:
-    value = file.data.get(name)
-    if not isinstance(value, dict):
-        said = f"`[{name}]` is missing" if value is None else f"`{name}` is no table"
-        file.bad((name,), said, _EXPLAINED)
-    return value
-
-
-def needed_placeholders(kind: str, principles: bool) -> dict[str, set[str]]:
-    """What each template of a kind of judge must show, and may."""
-    one, two = (
-        {*question, *answers, *(("constitution",) if principles else ())}
-        for question, answers in zip((_TURN_1, _TURN_2), _ANSWERS[kind], strict=True)
-    )
-    return {
-        "one": one,
-        "two": two,
-        "one-reference": one.union(_REFERENCES[0]),
-        "two-reference": two.union(_REFERENCES[1]),
-    }
-
-
-def _templates(file: Toml, kind: str, principles: bool) -> dict[str, str]:
-    """The templates, each with the placeholders it cannot do without and no others."""
-    needed = needed_placeholders(kind, principles)
-    table = _table(file, "templates")
-    _check_known(file, table, tuple(needed), "templates")
-    for name in ("one", "two"):
-        if name not in table:
-            file.bad(("templates",), f"`templates.{name}` is missing", _EXPLAINED)
-    return {name: _template(file, name, table[name], needed[name]) for name in table}
-
-
-def _template(file: Toml, name: str, text: object, needed: set[str]) -> str:
-    at, field = ("templates", name), f"templates.{name}"
-    if not isinstance(text, str):
-        file.bad(at, f"`{field}` is `{text!r}`, not a text", _EXPLAINED)
-    found = placeholders(text)
-    if missing := sorted(needed - found):
-        file.bad(at, f"`{field}` lacks `{{{missing[0]}}}`", "every answer must be shown")
-    if unknown := sorted(found - needed):
-        hint = did_you_mean(unknown[0], sorted(needed))
-        file.bad(at, f"`{field}` has an unknown `{{{unknown[0]}}}`", hint)
-    return text.strip()
-
-
 def _patterns(
     file: Toml, kind: str, tokens: Mapping[str, tuple[str, ...]] | None
 ) -> dict[str, tuple[str, ...]]:
@@ -328,10 +287,10 @@ def _patterns(
     bare = default_patterns(tokens or {})
     if tokens and "patterns" not in file.data:
         return bare
-    table = _table(file, "patterns")
+    table = table_of(file, "patterns")
     graded = kind == "pairwise" and grades.are_in(file, table, bool(tokens))
     verdicts = tuple(grades.GRADED) if graded else VERDICTS[kind]
-    _check_known(file, table, verdicts, "patterns")
+    check_known(file, table, verdicts, "patterns")
     needed = [name for name in verdicts if name in table or not (tokens and name == "tie")]
     return {
         name: _expressions(file, table, name, bool(tokens)) + bare.get(name, ()) for name in needed

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from functools import lru_cache
 
 from sami_eval.core.errors import UsageError
 from sami_eval.core.thoughts import TAG
-from sami_eval.core.types import Judge, Order, Prompt, Response
+from sami_eval.core.types import Form, Judge, Order, Prompt, Response
 from sami_eval.data import chat
 from sami_eval.judge.disguise import Shadow, shadow
 from sami_eval.judge.patterns import matches
 
 REFERENCE_CATEGORIES = ("math", "reasoning", "coding", "gsm")
-_PLACEHOLDER = re.compile(r"\{([a-z_]+(?:_\d)?)\}")
+_PLACEHOLDER = re.compile(r"\{([a-z_]+(?:_\d+)?)\}")
 _WORD = re.compile(r"[^\W_]+")
 _PIECE = re.compile(r"[^\W_]+|\S")
 _DRESS = r"[<>\[\](){}|=~-]++"  # what frames a marker
@@ -31,7 +32,7 @@ def render(
 ) -> chat.Messages:
     """The conversation a pairwise judge is asked with; `first` is shown as its assistant A.
 
-    turn: counts from 0; the second turn is shown with the first before it.
+    turn: counts from 0; a later turn is shown with those before it.
     """
     shown = (a, b) if first == "a" else (b, a)
     return _messages(judge, prompt, turn, {"answer_a": shown[0], "answer_b": shown[1]})
@@ -46,16 +47,86 @@ def _messages(
     judge: Judge, prompt: Prompt, turn: int, answers: dict[str, Response]
 ) -> chat.Messages:
     name = _template_name(judge, prompt, turn)
-    template, system = judge.templates[name], judge.systems.get(name, judge.system)
+    template = written_out(_with_sections(judge, prompt, name), prompt, turn, judge.form)
     fields = {"question": prompt.turns[turn], "constitution": _constitution(judge, prompt)}
     fields |= {f"question_{i}": text for i, text in enumerate(prompt.turns, 1)}
     fields |= {f"ref_answer_{i}": t or "(none)" for i, t in enumerate(prompt.reference or (), 1)}
+    fields |= {f"history_{i}": text for i, text in enumerate(prompt.history, 1)}
+    fields["checklist"] = _listed(prompt.checklist, judge.form)
     for field, response in answers.items():
         texts = [neutralise(text, judge, template) for text in response.turns[: turn + 1]]
         fields |= {field: texts[turn]} | {f"{field}_{i}": text for i, text in enumerate(texts, 1)}
     # One pass: braces inside an answer are text, not placeholders.
     content = _PLACEHOLDER.sub(lambda match: fields[match[1]], template)
+    system = judge.systems.get(name, judge.system)
+    system = judge.by_category.get(prompt.category, system)
     return (("system", system), ("user", content)) if system else (("user", content),)
+
+
+# Of any number of turns: what is repeated for each, and how it is called in it.
+_EACH = {
+    "questions": ("message {i}", "question_{i}"),
+    "references": ("reference for message {i}", "ref_answer_{i}"),
+    "answers": ("answer to message {i}", "answer_{i}"),
+    "answers_a": ("answer A to message {i}", "answer_a_{i}"),
+    "answers_b": ("answer B to message {i}", "answer_b_{i}"),
+}
+
+
+def written_out(template: str, prompt: Prompt, turn: int, form: Form) -> str:
+    """A template in which each message and answer up to a turn has a frame and a field of its own.
+
+    What comes of it has fields of one text each alone, and its frames are markers like any other.
+    """
+    several = {name: _frames(*each, turn + 1) for name, each in _EACH.items()}
+    sides = (form.user, form.assistant)
+    several["history"] = form.between.join(
+        sides[i % 2].format(i=i // 2 + 1, text=f"{{history_{i + 1}}}")
+        for i in range(len(prompt.history))
+    )
+    return _PLACEHOLDER.sub(lambda match: several.get(match[1], match[0]), template)
+
+
+def _frames(called: str, field: str, n: int) -> str:
+    frame = f"<<<{called}>>>\n{{{{{field}}}}}\n<<<end of {called}>>>"
+    return "\n\n".join(frame.format(i=i) for i in range(1, n + 1))
+
+
+def _listed(checklist: Sequence[str], form: Form) -> str:
+    if form.listed == "json":
+        return json.dumps(list(checklist), indent=2)
+    return chat.constitution_text(checklist)
+
+
+def _with_sections(judge: Judge, prompt: Prompt, name: str) -> str:
+    """A template under the sections of what the prompt has. Raises UsageError for a history unseen.
+
+    A judge without a section of checklists is not shown them: they are a help, and no part of what
+    was said.
+    """
+    has = {"history": prompt.history, "checklist": prompt.checklist}
+    above = [judge.sections[part] for part in has if has[part] and part in judge.sections]
+    template = "\n\n".join([*above, judge.templates[name]])
+    if prompt.history and "history" not in placeholders(template):
+        raise UsageError(
+            f"prompt `{prompt.id}` follows {len(prompt.history)} messages that judge "
+            f"`{judge.name}` does not show",
+            "give its file [sections] history = '...{history}...'; docs/judges.md",
+        )
+    return template
+
+
+def check_prompts(judge: Judge, prompts: Sequence[Prompt]) -> tuple[str, ...]:
+    """What a judge is not shown of the prompts. Raises UsageError for one it cannot be shown."""
+    if not judge.templates:
+        return ()
+    unseen = 0
+    for prompt in prompts:
+        names = [_template_name(judge, prompt, turn) for turn in range(len(prompt.turns))]
+        shown = set().union(*(placeholders(_with_sections(judge, prompt, n)) for n in names))
+        unseen += bool(prompt.checklist) and "checklist" not in shown
+    said = f"judge `{judge.name}` is not shown the checklists of {unseen} of {len(prompts)} prompts"
+    return (said,) if unseen else ()
 
 
 def shows_reference(judge: Judge, prompt: Prompt, turn: int) -> bool:
@@ -65,12 +136,13 @@ def shows_reference(judge: Judge, prompt: Prompt, turn: int) -> bool:
 
 def _template_name(judge: Judge, prompt: Prompt, turn: int) -> str:
     """Which form of the question this turn takes; a reference only where the category has one."""
-    if turn > 1:
+    name = ("one", "two", "more")[min(turn, 2)]
+    if name not in judge.templates:
+        seen = {"two": "one", "more": "two"}[name]
         raise UsageError(
-            f"prompt `{prompt.id}` has {len(prompt.turns)} turns, judge `{judge.name}` sees two",
-            "cut the prompt to two turns, or use --judge rules",
+            f"prompt `{prompt.id}` has {len(prompt.turns)} turns, judge `{judge.name}` sees {seen}",
+            f"give its file templates.{name} (docs/judges.md), or cut the prompts to that",
         )
-    name = ("one", "two")[turn]
     has_reference = any((prompt.reference or ())[: turn + 1])
     with_reference = f"{name}-reference"
     if has_reference and prompt.category in REFERENCE_CATEGORIES:

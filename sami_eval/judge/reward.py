@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sami_eval.core.calls import Reply, Request
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Judge, Model, Prompt, Response, Usage
+from sami_eval.data import chat
 from sami_eval.data.chat import Messages
 from sami_eval.generate.tools import Tools
 from sami_eval.server import wire
@@ -31,12 +32,8 @@ NO_NUMBER = "the score is no number"
 
 def conversation(prompt: Prompt, turn: int, response: Response) -> Messages:
     """What is scored: the messages and answers up to a turn, as they are."""
-    said = zip(prompt.turns[: turn + 1], response.turns, strict=False)
-    return tuple(one for user, assistant in said for one in _pair(user, assistant))
-
-
-def _pair(user: str, assistant: str) -> Messages:
-    return (("user", user), ("assistant", assistant))
+    asked, said = prompt.turns[: turn + 1], response.turns[: turn + 1]
+    return chat.conversation(asked, said, history=prompt.history)
 
 
 def score_of(reply: Reply, judge: Judge) -> tuple[float | None, str | None]:

@@ -21,6 +21,7 @@ from sami_eval.judge import (
     replaced,
     reward,
 )
+from sami_eval.judge.rendering import check_prompts
 from sami_eval.ledger.store import key
 from sami_eval.server.named import asked_so, nearest, served
 
@@ -152,7 +153,7 @@ def _judge(
             f"carry none, the first of them `{bare[0].id}` ({bare[0].category})",
             "--constitutions FILE gives them principles; --judge quality needs none",
         )
-    return judge, notes
+    return judge, (*notes, *check_prompts(judge, asked))
 
 
 def _named_judge(

@@ -146,5 +146,11 @@ def _provenance(run: Run) -> Iterator[tuple[str, str]]:
 
 
 def _data_hash(prompts: Sequence[Prompt]) -> str:
-    rows = [(p.id, p.category, p.turns, p.reference, p.principles) for p in prompts]
+    rows = [(p.id, p.category, p.turns, p.reference, p.principles, *_more(p)) for p in prompts]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _more(prompt: Prompt) -> tuple[object, ...]:
+    """What few prompts have; the hash of the others is as it was before they could."""
+    some = prompt.history, prompt.checklist
+    return some if any(some) else ()

@@ -59,6 +59,8 @@ def _prompt(prompt: Prompt, texts: Texts) -> dict[str, Any]:
         "id": visible(prompt.id),
         "category": visible(prompt.category),
         "start": visible(" ".join(prompt.turns[0][: 4 * START].split())[:START]),
+        "history": [texts.number(one) for one in prompt.history],
+        "checklist": [visible(one) for one in prompt.checklist],
         "turns": [texts.number(turn) for turn in prompt.turns],
         "principles": [visible(principle) for principle in prompt.principles],
         "reference": [texts.number(one) for one in prompt.reference or ()],

@@ -7,6 +7,7 @@ import pytest
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Response
 from sami_eval.data.answers import read_answers, write_answers
+from sami_eval.data.prompts import text_id
 from tests import SHARED
 from tests.records import write_rows
 
@@ -45,6 +46,45 @@ def test_the_papers_first_answer_belongs_to_question_81(tmp_path: Path) -> None:
     ]
 
 
+def test_arena_hard_s_answers_are_read_with_their_thoughts(tmp_path: Path) -> None:
+    asked = {"role": "user", "content": "Why?"}
+    said = {"role": "assistant", "content": {"answer": "So.", "thought": "Hm."}}
+    plain = {"role": "assistant", "content": "Because."}
+    rows = [
+        {"uid": "a1", "ans_id": "x", "model": "m", "messages": [asked, said], "tstamp": 1.5},
+        {"uid": "a2", "model": "m", "messages": [asked, plain], "metadata": {"token_len": 1}},
+    ]
+    assert read_answers(write_rows(tmp_path / "m.jsonl", *rows)) == [
+        Response("a1", "m", ("So.",), thoughts=("Hm.",)),
+        Response("a2", "m", ("Because.",)),
+    ]
+
+
+@pytest.mark.parametrize("suffix", [".json", ".jsonl"])
+def test_alpaca_eval_s_answers_go_by_the_instruction(tmp_path: Path, suffix: str) -> None:
+    rows = [
+        {"dataset": "d", "instruction": text, "output": said, "generator": "m"}
+        for text, said in (("Why?", "So."), ("How?", "Thus."), ("Why?", "Again so."))
+    ]
+    path = write_rows(tmp_path / f"a{suffix}", *(rows if suffix == ".jsonl" else [rows]))
+    why, how, again = (text_id(*one) for one in (("Why?",), ("How?",), ("Why?", 2)))
+    assert len({why, how, again}) == 3
+    assert read_answers(path) == [
+        Response(why, "m", ("So.",)),
+        Response(how, "m", ("Thus.",)),
+        Response(again, "m", ("Again so.",)),
+    ]
+
+
+def test_wild_bench_s_answers_have_a_sample_a_text(tmp_path: Path) -> None:
+    row = {"session_id": "w1", "chat_history": ["Hi"], "output": ["a", "b"], "generator": "m"}
+    path = write_rows(tmp_path / "m.json", [row])
+    assert read_answers(path) == [
+        Response("w1", "m", ("a",)),
+        Response("w1", "m", ("b",), sample=1),
+    ]
+
+
 @pytest.mark.skipif(not PAPER.is_dir(), reason="the paper's files are not here")
 def test_the_papers_own_files_are_read() -> None:
     responses = read_answers(PAPER / "DPO_responses.json")
@@ -58,6 +98,10 @@ def test_the_papers_own_files_are_read() -> None:
         ({"model": "m", "turns": ["a"]}, "`prompt_id` is `None`"),
         ({"prompt_id": "1", "model": "", "turns": ["a"]}, "`model` is `''`"),
         ({"prompt_id": "1", "model": "m", "turns": "a"}, "`turns` is `a`"),
+        ({"uid": "1", "model": "m", "messages": [{"role": "user"}]}, "`messages` has no answer"),
+        ({"instruction": "?", "output": None, "generator": "m"}, "`output` is `None`"),
+        ({"instruction": "?", "output": "a"}, "`generator`"),
+        ({"session_id": "1", "output": [], "generator": "m"}, "`output` is `[]`"),
         ({"prompt_id": "1", "model": "m", "turns": []}, "`turns` is `[]`"),
         ({"prompt_id": "1", "model": "m", "turns": ["a"], "sample": -1}, "`sample` is `-1`"),
         ({"prompt_id": "1", "model": "m", "turns": ["a"], "finished": ["x"]}, "`finished`"),
@@ -87,7 +131,8 @@ def test_a_question_answered_twice_is_refused(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("{", "not JSON"),
-        ("[]", "not an object"),
+        ("[]", "no answers in the file"),
+        ("[3]", "3. is not an object|`3` is not an object"),
         ('{"response": {}}', "`response` is `{}`"),
         ('{"response": {"x": "a"}}', "the row `'x'`"),
         ('{"response": {"0": null}}', "row 0 of `response` is `None`"),

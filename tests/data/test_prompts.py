@@ -31,6 +31,7 @@ def test_our_own_rows_come_back_as_they_were(tmp_path: Path) -> None:
     prompts = [
         Prompt("x", "math", ("1+1?",), ("2",), ("Show steps.",), 0.7),
         Prompt("y", "writing", ("Hi.", "Again.")),
+        Prompt("z", "writing", ("Again.",), history=("Hi.", "Hello."), checklist=("Polite?",)),
     ]
     assert read_prompts(write_rows(tmp_path / "p.jsonl", *map(to_row, prompts))) == prompts
 
@@ -73,6 +74,8 @@ def test_a_json_file_of_another_kind_is_refused(tmp_path: Path) -> None:
         ({"reference": "r"}, "`reference` is `r`"),
         ({"reference": ["a", "b", "c"]}, "3 texts for 2 turns"),
         ({"principles": [3]}, "`principles`"),
+        ({"history": ["a"]}, "`history` has 1 texts: its last message has no answer"),
+        ({"checklist": "Short?"}, "`checklist` is `Short?`"),
         ({"required_temperature": -1}, "`required_temperature` is `-1`"),
         ({"required_temperature": "hot"}, "`required_temperature` is `hot`"),
         ({"colour": 1}, "`colour`"),

@@ -194,7 +194,8 @@ def test_a_round_robin_has_a_ranking_and_every_pair() -> None:
 
 
 def test_the_room_marks_what_a_reader_filters_by() -> None:
-    asked = [Prompt("q1", "writing", ("?",)), Prompt("q2", "math", ("?",))]
+    given = Prompt("q2", "math", ("?",), history=("Hi.", "Hello."), checklist=("Polite?",))
+    asked = [Prompt("q1", "writing", ("?",)), given]
     answers = [
         Response("q1", "sami", ("x" * 10,)),
         Response("q1", "dpo", ("x" * 15,)),
@@ -203,6 +204,8 @@ def test_the_room_marks_what_a_reader_filters_by() -> None:
     ]
     judged = [*both_orders("a", "b", "q1"), verdict("a", "a", "q2"), verdict(None, "b", "q2")]
     data, _ = room(document(comparison("sami", "dpo")), asked, answers, judged)
+    assert [len(one["history"]) for one in data["prompts"]] == [0, 2]
+    assert data["prompts"][1]["checklist"] == ["Polite?"]
     one, two = (item["turns"][0] for item in data["items"])
     assert (one["inconsistent"], one["unparsed"], one["longer"], one["outcome"]) == (
         True, False, True, 0.5

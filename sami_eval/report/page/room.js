@@ -21,7 +21,7 @@ document.addEventListener("DOMContentLoaded", async () => {
     const names = [prompt.id, prompt.category, ...prompt.principles].join("\n").toLowerCase();
     const answers = [item.a, item.b].flatMap((name) => data.answers[name]?.[item.prompt]?.turns ?? []);
     const said = item.turns.flatMap((turn) => turn.verdicts.map((one) => one.text));
-    return names.includes(query) || [...prompt.turns, ...answers, ...said].some((number) => hits[number]);
+    return names.includes(query) || [...prompt.history, ...prompt.turns, ...answers, ...said].some((number) => hits[number]);
   }
 
   function matches(item) {
@@ -144,6 +144,13 @@ document.addEventListener("DOMContentLoaded", async () => {
     return node;
   }
 
+  async function before(prompt) {
+    const said = await Promise.all(prompt.history.map((number) => texts.get(number)));
+    const node = make("details", "", make("summary", "", `given: ${said.length} earlier messages`));
+    said.forEach((one, i) => node.append(make("strong", "", i % 2 ? "Answer" : "Message"), folded(shownText(one), one?.source.length ?? 0)));
+    return node;
+  }
+
   async function turn(item, prompt, number) {
     const judged = item.turns.find((one) => one.turn === number);
     const nodes = [make("div", "prompt", make("strong", "", `Turn ${number + 1}`), shownText(await texts.get(prompt.turns[number])))];
@@ -176,6 +183,8 @@ document.addEventListener("DOMContentLoaded", async () => {
     const prompt = data.prompts[item.prompt];
     const nodes = [make("h3", "", `${prompt.id} · ${prompt.category} · ${item.a} : ${item.b}`)];
     if (prompt.principles.length) nodes.push(make("p", "soft", `principles: ${prompt.principles.join(" · ")}`));
+    if (prompt.checklist.length) nodes.push(make("p", "soft", `checklist: ${prompt.checklist.join(" · ")}`));
+    if (prompt.history.length) nodes.push(await before(prompt));
     for (const number of prompt.turns.keys()) nodes.push(...(await turn(item, prompt, number)));
     if (current === item) $("reading").replaceChildren(...nodes);
   }
