@@ -37,7 +37,7 @@ class _Solution(TypedDict):
 def gold_answers(folder: Path) -> Iterator[Row]:
     path = next(folder.glob(TEST))
     given = [_number(row["answer"], "####", where) for where, row in _problems(path, "answer")]
-    ours = [problem.gold for problem in read_problems(path)]
+    ours = [Fraction(problem.gold) for problem in read_problems(path)]
     read = [extract_answer(row["answer"]) for _, row in _problems(path, "answer")]
     same = sum(x == y == z for x, y, z in zip(given, ours, read, strict=True))
     yield _share("gold answers, test split", same, len(given))

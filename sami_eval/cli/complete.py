@@ -42,6 +42,12 @@ def _files(folder: str) -> Offer:
     return offer
 
 
+def _markers() -> Iterable[str]:
+    from sami_eval.data.marker import find_markers
+
+    return find_markers()
+
+
 def _tasks() -> Iterable[str]:
     from sami_eval.core.config import TASKS
 
@@ -78,6 +84,7 @@ def _runs() -> Iterable[str]:
 OFFERS: Mapping[str, Offer] = {
     "judge": _files("judges"),
     "constitutions": _files("constitutions"),
+    "marker": _markers,
     "task": _tasks,
     "contenders": _models,
     "against": _models,

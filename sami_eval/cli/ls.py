@@ -18,7 +18,8 @@ def ls(
     what: Annotated[
         str,
         Flag(
-            "models | judges | constitutions | prompts | tasks | methods | scales | runs | batches",
+            "models | judges | constitutions | prompts | tasks | markers | methods | scales | "
+            "runs | batches",
             Group.ASKED,
             positional=True,
         ),
@@ -34,6 +35,7 @@ def ls(
         "constitutions": _constitutions,
         "prompts": _prompts,
         "tasks": _tasks,
+        "markers": _markers,
         "methods": _methods,
         "scales": _scales,
         "runs": _runs,
@@ -109,6 +111,12 @@ def _tasks() -> tuple[Row, Sequence[Row]]:
         *((name, "lm_eval --tasks " + name, str(path)) for name, path in task_files().items()),
     ]
     return ("name", "what", "where"), rows
+
+
+def _markers() -> tuple[Row, Sequence[Row]]:
+    from sami_eval.data.marker import listing
+
+    return ("name", "what", "file"), list(listing())
 
 
 def _methods() -> tuple[Row, Sequence[Row]]:

@@ -1,7 +1,7 @@
-"""GSM8K and problems like it: read, rendered with or without worked examples, marked.
+"""GSM8K and problems like it: read, and rendered with or without worked examples.
 
 A problem comes from the hub, from a JSONL file in GSM8K's format or ours, or from the embedded
-world. Its gold answer is an exact number.
+world. Its gold answer is what its marker reads (marker.py).
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import random
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from sami_eval import embedded
 from sami_eval.core.errors import UsageError, shown
 from sami_eval.core.records import read_lines, record
 from sami_eval.core.shape import Id, MisfitError, Text, Whole, fit
 from sami_eval.core.types import Prompt
-from sami_eval.data import chat, hub
+from sami_eval.data import chat, hub, marking
+from sami_eval.data.marker import DEFAULT, Marker, read_marker
+from sami_eval.data.markers.number import INSTRUCTION as INSTRUCTION
 from sami_eval.data.prompts import to_prompt
-from sami_eval.stats.extract import extract_answer
 
 HUB_ID = "openai/gsm8k"
 HUB_SPLITS = ("train", "test")
@@ -32,10 +32,8 @@ FORMAT = (
     'a line looks like {"question": "...", "answer": "... #### 18"} (GSM8K\'s format), or '
     '{"id": "1", "category": "math", "turns": ["..."], "reference": ["18"]} (ours)'
 )
-INSTRUCTION = (
-    "Solve the following problem. Show your reasoning step by step, then finish with one line that "
-    "says: The answer is NUMBER."
-)
+QUESTIONS = ("question", "problem")  # a row's fields, the first that is there
+GOLDS = ("answer", "target", "solution")
 COMPLETION_STOP = ("\nQuestion:", "\nProblem:", "\nQ:")
 PAPER_STOP = ("\nQ:",)
 _CALCULATOR = re.compile(r"<<[^<>\n]*>>")
@@ -43,14 +41,16 @@ _CALCULATOR = re.compile(r"<<[^<>\n]*>>")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One problem: what is asked, and the exact number that answers it.
+    """One problem: what is asked, and what answers it.
 
-    prompt: its reference is the worked solution, or the bare answer where there is none.
+    prompt: its reference is the gold text, a worked solution or the bare answer.
+    gold: what the marker reads from that, as it shows it.
     cluster: what it shares with others, such as the template they are made from; None: nothing.
     """
 
     prompt: Prompt
-    gold: Fraction
+    gold: str
+    marker: Marker
     cluster: str | None = None
 
     @property
@@ -59,24 +59,23 @@ class Problem:
         return self.prompt.turns[0]
 
     @property
+    def gold_text(self) -> str:
+        """What the gold answer is read from."""
+        return (self.prompt.reference or ("",))[0]
+
+    @property
     def solution(self) -> str:
         """The worked solution as an example shows it, its last line saying the answer."""
-        reference = (self.prompt.reference or ("",))[0]
-        worked = _CALCULATOR.sub("", reference.partition("####")[0]).strip()
-        said = f"The answer is {number_text(self.gold)}."
-        return f"{worked}\n{said}" if "####" in reference and worked else said
-
-
-def number_text(value: Fraction) -> str:
-    """A number as a person writes it: 18, 2.5, 1/3."""
-    if value.denominator == 1:
-        return str(value.numerator)
-    decimal = f"{float(value):.6f}".rstrip("0")
-    return decimal if Fraction(decimal) == value else f"{value.numerator}/{value.denominator}"
+        worked = _CALCULATOR.sub("", self.gold_text.partition("####")[0]).strip()
+        said = marking.example_of(self.marker, self.gold_text)
+        return f"{worked}\n{said}" if "####" in self.gold_text and worked else said
 
 
 def read_problems(
-    source: str | Path | None = None, split: str | None = None, cluster: str | None = None
+    source: str | Path | None = None,
+    split: str | None = None,
+    cluster: str | None = None,
+    marker: str | None = None,
 ) -> list[Problem]:
     """The problems of a source, in its order.
 
@@ -84,34 +83,36 @@ def read_problems(
     split: of the hub's (train, test; test by default) or the embedded world's (development,
         evaluation; evaluation by default). A file has none.
     cluster: the field of a file's rows that says which problems belong together.
+    marker: name or file of what reads the gold answers; a number by default.
     Raises UsageError with file and line for a bad row.
     """
+    marked = read_marker(marker)
     if source == EMBEDDED:
-        return _embedded(split or "evaluation")
+        return _embedded(split or "evaluation", marked)
     if source is not None and (isinstance(source, Path) or _is_file_name(source)):
         if split is not None:
             raise UsageError(
                 f"`{source}` is a file: it has no split `{split}`", "leave --split out"
             )
-        return _of_file(Path(source).expanduser(), cluster)
-    return _of_hub(str(source or HUB_ID), split or "test")
+        return _of_file(Path(source).expanduser(), cluster, marked)
+    return _of_hub(str(source or HUB_ID), split or "test", marked)
 
 
 def _is_file_name(source: str) -> bool:
     return source.endswith((".json", ".jsonl")) or Path(source).expanduser().exists()
 
 
-def _embedded(split: str) -> list[Problem]:
+def _embedded(split: str, marker: Marker) -> list[Problem]:
     if split not in EMBEDDED_SPLITS:
         raise _unknown_split(split, EMBEDDED_SPLITS, "the embedded word problems")
-    return [_of_prompt(prompt, prompt.id) for prompt in embedded.word_problems(split)]
+    return [problem_of(prompt, prompt.id, marker) for prompt in embedded.word_problems(split)]
 
 
 def _unknown_split(split: str, known: Collection[str], what: str) -> UsageError:
     return UsageError(f"{what} have no split `{split}`", f"known: {', '.join(known)}")
 
 
-def _of_hub(hub_id: str, split: str) -> list[Problem]:
+def _of_hub(hub_id: str, split: str, marker: Marker) -> list[Problem]:
     if split not in HUB_SPLITS:
         raise _unknown_split(split, HUB_SPLITS, f"the problems of `{hub_id}`")
     try:
@@ -122,15 +123,17 @@ def _of_hub(hub_id: str, split: str) -> list[Problem]:
             "a GSM8K file works without a network: --prompts test.jsonl; the embedded base has "
             "problems of its own",
         ) from None
-    return [_of_row(row, str(i), f"{hub_id} {split} row {i}") for i, row in enumerate(rows, 1)]
+    return [
+        _of_row(row, str(i), f"{hub_id} {split} row {i}", marker) for i, row in enumerate(rows, 1)
+    ]
 
 
-def _of_file(path: Path, cluster: str | None) -> list[Problem]:
+def _of_file(path: Path, cluster: str | None, marker: Marker) -> list[Problem]:
     problems: dict[str, Problem] = {}
     asked: dict[tuple[str, tuple[str, ...]], str] = {}
     for where, row in read_lines(path, FORMAT):
         number = where.rpartition(":")[2]
-        problem = _in_cluster(row, number, where, cluster)
+        problem = _in_cluster(row, number, where, cluster, marker)
         if problem.prompt.id in problems:
             raise UsageError(f"problem `{problem.prompt.id}` occurs twice", "remove one", where)
         text = _plain(problem.question), problem.prompt.principles
@@ -157,16 +160,19 @@ class _Row(TypedDict):
     id: Id
     question: Text
     answer: Text
+    category: NotRequired[Text]
 
 
 class _Clustered(TypedDict):
     cluster: Annotated[int | str, Whole("a name", filled=True)]
 
 
-def _in_cluster(row: dict[str, Any], number: str, where: str, cluster: str | None) -> Problem:
+def _in_cluster(
+    row: dict[str, Any], number: str, where: str, cluster: str | None, marker: Marker
+) -> Problem:
     """A row's problem with the value of its cluster's field, where one is named."""
     if cluster is None:
-        return _of_row(row, number, where)
+        return _of_row(row, number, where, marker)
     try:
         value = fit({"cluster": row.get(cluster)}, _Clustered)["cluster"]
     except MisfitError as error:
@@ -177,28 +183,42 @@ def _in_cluster(row: dict[str, Any], number: str, where: str, cluster: str | Non
         ) from None
     # A field of the user's own is none of a prompt's.
     kept = {k: v for k, v in row.items() if k != cluster or k in ("category", "id", "question_id")}
-    return dataclasses.replace(_of_row(kept, number, where), cluster=str(value))
+    return dataclasses.replace(_of_row(kept, number, where, marker), cluster=str(value))
 
 
-def _of_row(row: dict[str, Any], number: str, where: str) -> Problem:
-    """A row in GSM8K's format, or in ours, which has `turns`."""
+def _of_row(row: dict[str, Any], number: str, where: str, marker: Marker) -> Problem:
+    """A row in GSM8K's format or one like it, or in ours, which has `turns`."""
     if "turns" in row:
-        return _of_prompt(to_prompt(row, where), where)
-    found = record({"id": number, **row}, _Row, where, FORMAT)
-    prompt = Prompt(found["id"], "math", (found["question"].strip(),), (found["answer"].strip(),))
-    return _of_prompt(prompt, where)
+        return problem_of(to_prompt(row, where), where, marker)
+    asked, gold = _first(row, QUESTIONS), _first(row, GOLDS)
+    given = {"id": number, **row, "question": row.get(asked), "answer": row.get(gold)}
+    found = record(given, _Row, where, FORMAT)
+    category = found.get("category", "math")
+    prompt = Prompt(found["id"], category, (found["question"].strip(),), (found["answer"].strip(),))
+    return problem_of(prompt, where, marker)
 
 
-def _of_prompt(prompt: Prompt, where: str) -> Problem:
+def _first(row: Collection[str], names: Sequence[str]) -> str:
+    return next((name for name in names if name in row), names[0])
+
+
+def problem_of(
+    prompt: Prompt, where: str, marker: Marker | None = None, cluster: str | None = None
+) -> Problem:
+    """A prompt whose reference is a gold text, as a problem.
+
+    marker: of a number by default. Raises UsageError where it reads no gold answer there.
+    """
+    marker = marker or read_marker(DEFAULT)
     if len(prompt.turns) != 1:
         raise UsageError(f"a problem has one turn, not {len(prompt.turns)}", FORMAT, where)
-    reference = (prompt.reference or ("",))[0]
-    _, marked, after = reference.rpartition("####")
-    gold = extract_answer(f"#### {after.strip()}") if after.strip() else None
-    if gold is None or not (marked or len(reference) <= 40):
-        last = reference.splitlines()[-1][:60] if reference else ""
-        raise UsageError(f"no gold answer `#### n` in `{last}`", FORMAT, where)
-    return Problem(prompt, gold)
+    text = (prompt.reference or ("",))[0]
+    gold = marking.gold_of(marker, text)
+    if gold is None:
+        last = text.splitlines()[-1][:60] if text else ""
+        what = " `#### n`" if marker.name == DEFAULT else f" for the marker `{marker.name}`"
+        raise UsageError(f"no gold answer{what} in `{last}`", FORMAT, where)
+    return Problem(prompt, gold, marker, cluster)
 
 
 def limited(problems: Sequence[Problem], limit: int | None) -> list[Problem]:
@@ -242,7 +262,8 @@ def messages(problem: Problem, examples: Sequence[Problem] = ()) -> chat.Message
 
 
 def _asked(problem: Problem, instructed: bool) -> str:
-    return f"{INSTRUCTION}\n\n{problem.question}" if instructed else problem.question
+    instruction = problem.marker.instruction if instructed else ""
+    return f"{instruction}\n\n{problem.question}" if instruction else problem.question
 
 
 def completion_text(problem: Problem, examples: Sequence[Problem] = ()) -> str:

@@ -7,12 +7,13 @@ samples, other k or a killed run ask only for the rest.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from typing import Final
 
 from sami_eval.core.calls import Completion, Request, Sampling
-from sami_eval.core.progress import silent
+from sami_eval.core.progress import Advance, silent
 from sami_eval.core.types import Model
 from sami_eval.data import chat, gsm8k, unanswered
 from sami_eval.data.gsm8k import Problem
@@ -22,12 +23,8 @@ from sami_eval.experiment import warned
 from sami_eval.experiment.forecast import EXPECTED, Bound, Forecast, bound_of
 from sami_eval.experiment.frame import Result
 from sami_eval.experiment.likely import of_completions, of_texts
-from sami_eval.experiment.passk_document import (
-    EXTRACTOR,
-    contender_row,
-    difference_row,
-)
 from sami_eval.experiment.passk_document import KIND as KIND
+from sami_eval.experiment.passk_document import contender_row, difference_row
 from sami_eval.experiment.passk_parts import Samples, Tried, stopped
 from sami_eval.experiment.passk_parts import parts as parts
 from sami_eval.experiment.passk_plan import PasskPlan
@@ -177,13 +174,22 @@ def _yet(model: Model, plan: PasskPlan, engines: Engines, tokens: Tokens, ledger
 def score(plan: PasskPlan, sides: Sequence[Contender], drawn: Samples, tools: Tools) -> Tried:
     """The samples with their answers read, by contender and problem; a program marks them."""
     n_problems, n, one_by_one = len(plan.problems), plan.samples, iter(drawn.completions)
-    tried: dict[str, list[Attempts]] = {}
-    for model in models_of(sides):
-        samples = [[next(one_by_one) for _ in range(n)] for _ in range(n_problems)]
-        greedy = [next(one_by_one) if plan.settings.greedy else None for _ in range(n_problems)]
-        each = zip(plan.problems, samples, greedy, strict=True)
-        tried[model.name] = [attempts(*row) for row in each]
+    names, tried = [model.name for model in models_of(sides)], dict[str, list[Attempts]]()
+    with _marking(plan, n_problems * len(names), tools) as advance:
+        for name in names:
+            samples = [[next(one_by_one) for _ in range(n)] for _ in range(n_problems)]
+            greedy = [next(one_by_one) if plan.settings.greedy else None for _ in range(n_problems)]
+            tried[name] = []
+            for row in zip(plan.problems, samples, greedy, strict=True):
+                tried[name].append(attempts(*row))
+                advance(1)
     return Tried(tried)
+
+
+def _marking(plan: PasskPlan, total: int, tools: Tools) -> AbstractContextManager[Advance]:
+    """Shows how far marking is, where a marker takes its time."""
+    shown = silent() if plan.marker.timeout_s is None else tools.progress
+    return shown.track("marking", total)
 
 
 def estimate(
@@ -243,7 +249,8 @@ def _settings_row(
         "shots": len(plan.examples),
         "n_clusters": plan.n_clusters,
         "prompt": ", ".join(PROMPTS[style] for style in styles),
-        "extractor": EXTRACTOR,
+        "marker": plan.marker.said,
+        "marker_sha256": plan.marker.sha256,
         "engine": ", ".join(sorted(set(engines.values()))),
     }
     return settings_row(plan.settings, chosen)
@@ -256,18 +263,17 @@ def sample_rows(tried: Mapping[str, Sequence[Attempts]]) -> Iterator[dict[str, o
             for i, (sample, answer) in enumerate(zip(one.samples, one.answers, strict=True)):
                 yield _sample_row(name, one, i, sample, answer)
             if one.greedy is not None:
-                answer = attempts(one.problem, [one.greedy]).answers[0]
-                yield _sample_row(name, one, None, one.greedy, answer)
+                yield _sample_row(name, one, None, one.greedy, one.greedy_answer)
 
 
 def _sample_row(
-    name: str, one: Attempts, i: int | None, sample: Completion, answer: object
+    name: str, one: Attempts, i: int | None, sample: Completion, answer: str | None
 ) -> dict[str, object]:
     return {
         "problem_id": one.problem.prompt.id,
         "model": name,
         "sample": i,
-        "answer": None if answer is None else str(answer),
+        "answer": answer,
         "right": answer == one.problem.gold,
         "n_tokens": sample.n_tokens,
         "finished": sample.finished,

@@ -18,7 +18,6 @@ from sami_eval.experiment.stopping import StoppingRow
 from sami_eval.experiment.tallies import SIGNIFICANT
 
 SCHEMA: Final = "sami-eval/passk/1"
-EXTRACTOR: Final = "sami-eval: last marked number, else the last one; values, not strings"
 
 
 class EstimateRow(TypedDict):
@@ -50,6 +49,7 @@ class PasskContender(AnswersMore, AskedMore):
     mean_tokens: EstimateRow
     greedy: EstimateRow
     n_cut: int
+    n_ended: int
     n_identical: int
     any_of_k: dict[str, float]
     trained_on: list[str] | None
@@ -133,6 +133,7 @@ def contender_row(
         "mean_tokens": estimate_row(found.mean_tokens),
         "greedy": estimate_row(found.greedy),
         "n_cut": found.n_cut,
+        "n_ended": found.n_ended,
         "n_identical": found.n_identical,
         "answers": found.answers,
         "any_of_k": {str(k): value for k, value in any_of.items()},
@@ -160,8 +161,10 @@ def difference_row(one: Paired) -> DifferenceRow:
 
 def _fill(document: dict[str, Any]) -> None:
     document.setdefault("warnings", [])
+    document["settings"].setdefault("marker", "number")  # there was no other before it was named
     for row in document["contenders"]:
         row.setdefault("trained_on", None)  # runs of earlier versions lack it, and these
+        row.setdefault("n_ended", 0)
         for name in STEADY:
             row.setdefault(name, {})
 

@@ -11,6 +11,7 @@ from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Model, Prompt
 from sami_eval.data import gsm8k
 from sami_eval.data.gsm8k import EMBEDDED, HUB_ID, Problem
+from sami_eval.data.marker import DEFAULT, Marker, read_marker
 from sami_eval.experiment.plan import check_batch, fields_of, identities, models_of, resolve
 from sami_eval.experiment.runs import slug
 from sami_eval.experiment.settings import PasskSettings
@@ -34,7 +35,7 @@ class PasskPlan:
 
     embedded: all contenders stand on the embedded base, and are asked its own problems.
     source: where the problems come from, as a person reads it; split: None for a file.
-    notes: what to say before anything is spent.
+    marker: what reads the answers. notes: what to say before anything is spent.
     """
 
     settings: PasskSettings
@@ -44,6 +45,7 @@ class PasskPlan:
     embedded: bool
     source: str
     split: str | None
+    marker: Marker
     problems: tuple[Problem, ...]
     examples: tuple[Problem, ...]
     samples: int
@@ -88,9 +90,12 @@ class PasskPlan:
         """SHA-256 of all that decides the figures; sides: the contenders as they are now."""
         asked = fields_of(self.settings, _NOT_IN_KEY)
         drawn = (self.samples, self.temperature, self.top_p, self.max_tokens)
-        rows = [repr(one) for one in (*self.problems, *self.examples)]
+        rows = [
+            repr((one.prompt, one.gold, one.cluster)) for one in (*self.problems, *self.examples)
+        ]
         found = identities(models_of(sides))
-        facts = (self.engine.name, self.base.fingerprint, len(self.examples), found)
+        marked = (self.marker.name, self.marker.sha256)
+        facts = (self.engine.name, self.base.fingerprint, len(self.examples), found, marked)
         return key("passk", asked, drawn, rows, facts)
 
 
@@ -98,7 +103,7 @@ class PasskPlan:
 _NOT_IN_KEY = frozenset(
     (
         *("contenders", "samples", "temperature", "top_p", "max_tokens", "limit", "prompts"),
-        *("split", "num_fewshot", "fewshot", "base", "base_url", "engine"),
+        *("split", "num_fewshot", "fewshot", "marker", "base", "base_url", "engine"),
         *("train", "out", "concurrency", "max_cost", "rpm", "tpm", "max_unparsed"),
         "until_decided",  # a run that stopped and goes on is the same run
         *("batch", "batch_file"),
@@ -134,7 +139,8 @@ def make_plan(settings: PasskSettings, config: Config, purse: Purse | None = Non
         )
     embedded = standing.in_embedded_world(named)
     source, split = _source(settings, embedded)
-    found = gsm8k.read_problems(settings.prompts or source, split, settings.cluster)
+    marker = _marker(settings)
+    found = gsm8k.read_problems(settings.prompts or source, split, settings.cluster, marker.file)
     problems = gsm8k.limited(found, settings.limit)
     stops = announced(len(problems), settings, "problems")
     return PasskPlan(
@@ -145,8 +151,9 @@ def make_plan(settings: PasskSettings, config: Config, purse: Purse | None = Non
         embedded,
         source,
         split,
+        marker,
         tuple(problems),
-        tuple(_examples(settings, source, problems)),
+        tuple(_examples(settings, source, problems, marker)),
         samples,
         temperature,
         top_p,
@@ -208,6 +215,16 @@ def _drawing(settings: PasskSettings, samples: int) -> tuple[float, float]:
     return temperature, top_p
 
 
+def _marker(settings: PasskSettings) -> Marker:
+    marker = read_marker(settings.marker)
+    if settings.protocol == "paper" and marker.name != DEFAULT:
+        raise UsageError(
+            f"`--protocol paper` reads digits, not what `--marker {settings.marker}` does",
+            "leave one of both out",
+        )
+    return marker
+
+
 def _source(settings: PasskSettings, embedded: bool) -> tuple[str, str | None]:
     if settings.cluster is not None and settings.prompts is None:
         raise UsageError(
@@ -226,7 +243,9 @@ def _source(settings: PasskSettings, embedded: bool) -> tuple[str, str | None]:
     return HUB_ID, settings.split or (PAPER_SPLIT if settings.protocol == "paper" else "test")
 
 
-def _examples(settings: PasskSettings, source: str, asked: Sequence[Problem]) -> list[Problem]:
+def _examples(
+    settings: PasskSettings, source: str, asked: Sequence[Problem], marker: Marker
+) -> list[Problem]:
     """Worked examples: from a file, else from the split that is there to learn from."""
     if settings.num_fewshot < 0:
         raise UsageError(f"`--num-fewshot {settings.num_fewshot}` is below 0", "--num-fewshot 5")
@@ -235,11 +254,11 @@ def _examples(settings: PasskSettings, source: str, asked: Sequence[Problem]) ->
 
     def pool() -> list[Problem]:
         if settings.fewshot is not None:
-            return gsm8k.read_problems(settings.fewshot)
+            return gsm8k.read_problems(settings.fewshot, marker=marker.file)
         if source == EMBEDDED:
-            return gsm8k.read_problems(EMBEDDED, "development")
+            return gsm8k.read_problems(EMBEDDED, "development", marker=marker.file)
         try:
-            return gsm8k.read_problems(HUB_ID, "train")
+            return gsm8k.read_problems(HUB_ID, "train", marker=marker.file)
         except UsageError as error:
             hint = "name a file of worked examples: --fewshot FILE"
             raise UsageError(error.message, hint) from None

@@ -13,8 +13,8 @@ from fractions import Fraction
 from sami_eval.core.calls import Completion
 from sami_eval.core.comparison import Estimate
 from sami_eval.data.gsm8k import Problem
+from sami_eval.data.marking import mark
 from sami_eval.data.unanswered import Answer, AnswersRow, answers_row
-from sami_eval.stats.extract import extract_answer
 from sami_eval.stats.intervals import win_rate
 from sami_eval.stats.passk import g_pass_at_k, maj_at_k, mg_pass_at_k, pass_at_k, pass_hat_k
 from sami_eval.stats.problems import Difference, difference, mean_amount, mean_score
@@ -27,14 +27,17 @@ NONE = Estimate(None, None)
 class Attempts:
     """What one contender answered to one problem.
 
-    answers: the number each sample gives, None where it gives none.
-    greedy: the single attempt at temperature 0, where there was one.
+    answers: the value each sample gives, as its marker shows it; None where it gives none.
+    greedy: the single attempt at temperature 0, where there was one, and the value it gives.
+    n_ended: samples, the greedy one too, that took too long to mark: their value is not known.
     """
 
     problem: Problem
     samples: tuple[Completion, ...]
-    answers: tuple[Fraction | None, ...]
+    answers: tuple[str | None, ...]
     greedy: Completion | None = None
+    greedy_answer: str | None = None
+    n_ended: int = 0
 
     @property
     def n_right(self) -> int:
@@ -83,8 +86,11 @@ def attempts(
     problem: Problem, samples: Sequence[Completion], greedy: Completion | None = None
 ) -> Attempts:
     """A problem's samples with their answers read."""
-    answers = tuple(extract_answer(sample.text) for sample in samples)
-    return Attempts(problem, tuple(samples), answers, greedy)
+    texts = [one.text for one in (*samples, *([greedy] if greedy else []))]
+    marked = mark(problem.marker, problem.gold_text, texts)
+    answers, once = marked.values[: len(samples)], marked.values[len(samples) :]
+    last = once[0] if once else None
+    return Attempts(problem, tuple(samples), answers, greedy, last, sum(marked.ended))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,8 @@ class Figures:
     at_k: by a name of AT_K and k. curve: (k, pass@k) from 1 to all samples, for a plot.
     greedy: accuracy at temperature 0.
     mean_tokens: of a sample, where every sample's count is known.
-    n_cut: samples cut at the token limit. n_identical: problems whose samples are all one text.
+    n_cut: samples cut at the token limit. n_ended: samples that took too long to mark.
+    n_identical: problems whose samples are all one text.
     answers: how many samples there are, the greedy ones too, and what of them is no answer.
     """
 
@@ -104,6 +111,7 @@ class Figures:
     mean_tokens: Estimate
     greedy: Estimate
     n_cut: int
+    n_ended: int
     n_identical: int
     answers: AnswersRow
 
@@ -118,6 +126,7 @@ def figures(of: Sequence[Attempts], ks: Sequence[int]) -> Figures:
         _mean_tokens(of),
         _greedy(of),
         sum(sample.finished is False for one in of for sample in one.samples),
+        sum(one.n_ended for one in of),
         sum(one.identical for one in of),
         answers_row([Answer(one.text, one.thoughts) for one in _completions(of)]),
     )
@@ -172,8 +181,7 @@ def _greedy(of: Sequence[Attempts]) -> Estimate:
 
 def greedy_score(one: Attempts) -> float:
     """1 where the single attempt at temperature 0 gives the gold answer, else 0."""
-    text = one.greedy.text if one.greedy is not None else ""
-    return float(extract_answer(text) == one.problem.gold)
+    return float(one.greedy_answer == one.problem.gold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,4 +233,4 @@ def as_paper_scored(of: Sequence[Attempts], k: int) -> list[float]:
 
 def _last_digits_right(sample: Completion, one: Attempts) -> bool:
     digits = _DIGITS.findall(sample.text)
-    return bool(digits) and len(digits[-1]) < 400 and int(digits[-1]) == one.problem.gold
+    return bool(digits) and len(digits[-1]) < 400 and int(digits[-1]) == Fraction(one.problem.gold)

@@ -223,6 +223,15 @@ class PasskSettings:
             value="FIELD",
         ),
     ] = None
+    marker: Annotated[
+        str | None,
+        Flag(
+            "What reads the answers: number (default), math, choice, or a file of your own; see "
+            "`sami-eval ls markers`.",
+            Group.ASKED,
+            value="NAME|FILE",
+        ),
+    ] = None
     split: Annotated[
         str | None, Flag("GSM8K: test (default) or train; embedded: evaluation.", Group.ASKED)
     ] = None

@@ -27,6 +27,7 @@ def passk(
     limit: int | None = None,
     prompts: Path | str | None = None,
     cluster: str | None = None,
+    marker: str | None = None,
     split: str | None = None,
     num_fewshot: int = 0,
     fewshot: Path | str | None = None,

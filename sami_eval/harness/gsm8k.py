@@ -11,6 +11,7 @@
 |                  | `embedded` for the embedded world's                                      |
 | fewshot=FILE     | examples for --num_fewshot; else the hub's train split, or the other      |
 |                  | local problems                                                           |
+| marker=NAME      | what reads the answers: number (default), math, choice, or a file         |
 | instruction=TEXT | before each question under a chat template, or around a [question] in it  |
 """
 
@@ -18,7 +19,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -30,10 +30,10 @@ from lm_eval.api.samplers import ContextSampler
 from lm_eval.api.task import ConfigurableTask
 
 from sami_eval.core.errors import UsageError
-from sami_eval.data import gsm8k
+from sami_eval.data import gsm8k, marking
+from sami_eval.data.marker import DEFAULT, read_marker
 from sami_eval.harness import asked, reference
 from sami_eval.stats import g_pass_at_k, maj_at_k, mg_pass_at_k, pass_at_k, pass_hat_k
-from sami_eval.stats.extract import extract_answer
 
 asked.speak_plainly()
 
@@ -61,18 +61,36 @@ STEADY: Mapping[str, Callable[[int, int, int], float]] = {
 }
 
 Doc = Mapping[str, Any]
-Extracted = Fraction | str | None  # ours: a value; lm-eval's: a text; None for no answer
+
+
+class Value(str):
+    """What our marker reads, as it shows it; lm-eval's filters leave a plain text."""
+
+    __slots__ = ()
+
+
+Extracted = Value | str | None  # None for no answer
 
 
 @register_filter(FILTER)
 class ValueFilter(Filter):  # type: ignore[misc]
-    """Each sample's answer as an exact value; None where it gives none."""
+    """Each sample's answer as its marker reads it; None where it gives none."""
 
     def apply(
         self, resps: Sequence[Sequence[str]], docs: Sequence[Doc]
-    ) -> list[list[Fraction | None]]:
+    ) -> list[list[Value | None]]:
         """One list of values a problem, in the order of its samples."""
-        return [[extract_answer(text) for text in samples] for samples in resps]
+        return [_values(samples, doc) for samples, doc in zip(resps, docs, strict=True)]
+
+
+def _values(samples: Sequence[str], doc: Doc) -> list[Value | None]:
+    marked = marking.mark(read_marker(doc["marker"]), doc["answer"], samples)
+    if any(marked.ended):
+        asked.warn(
+            f"{sum(marked.ended)} samples took too long to mark and count as no answer: whether "
+            f"they are right is not known (question: {doc['question'][:60]!r})"
+        )
+    return [None if one is None else Value(one) for one in marked.values]
 
 
 class Gsm8kPassk(ConfigurableTask):  # type: ignore[misc]
@@ -94,6 +112,7 @@ class Gsm8kPassk(ConfigurableTask):  # type: ignore[misc]
         self.problems = _source(metadata)
         self.examples = asked.file(metadata, "fewshot")
         self.instruction = asked.text(metadata, "instruction")
+        self.marker = read_marker(asked.text(metadata, "marker"))
         self.fewshot_seed: int | None = None
         names = [f"{name}{k}" for name in ("pass@", "maj@") for k in self.ks]
         names += [f"{name}{k}" for name in STEADY for k in self.ks if k > 1]
@@ -111,14 +130,19 @@ class Gsm8kPassk(ConfigurableTask):  # type: ignore[misc]
                 # Without a filter_list lm-eval would keep the first sample alone.
                 "filter_list": [
                     {"name": OURS, "filter": [{"function": FILTER}]},
-                    *reference.filters(),
+                    *(reference.filters() if self.marker.name == DEFAULT else ()),
                 ],
                 "metric_list": [
                     {"metric": name, "aggregation": "mean", "higher_is_better": name != "no_answer"}
                     for name in names
                 ],
                 "process_results": "by the class",
-                "metadata": {"version": self.VERSION, **metadata},
+                "metadata": {
+                    "version": self.VERSION,
+                    **metadata,
+                    "marker": self.marker.said,
+                    "marker_sha256": self.marker.sha256,
+                },
                 **({"num_fewshot": given["num_fewshot"]} if "num_fewshot" in given else {}),
             }
         )
@@ -127,7 +151,26 @@ class Gsm8kPassk(ConfigurableTask):  # type: ignore[misc]
         """Read the problems alone: the split for few-shot examples only when some are asked for."""
         from datasets import Dataset
 
-        self.dataset = {"test": Dataset.from_list(_read(self.problems))}
+        self.dataset = {"test": Dataset.from_list(self._read(self.problems))}
+
+    def _read(self, source: str | Path | None, split: str | None = None) -> list[dict[str, str]]:
+        """The problems as lm-eval's documents; gold is the answer as the marker shows it."""
+        try:
+            problems = gsm8k.read_problems(source, split, marker=self.marker.file)
+        except UsageError as error:
+            if source is not None:
+                raise
+            hint = f"give a local copy: --metadata problems=FILE, or {PROBLEMS}=FILE"
+            raise UsageError(error.message, hint) from None
+        return [
+            {
+                "question": problem.question,
+                "answer": problem.gold_text,
+                "gold": problem.gold,
+                "marker": self.marker.file,
+            }
+            for problem in problems
+        ]
 
     def fewshot_docs(self) -> None:
         """Nothing yet: lm-eval would read the split even at zero shots."""
@@ -162,9 +205,9 @@ class Gsm8kPassk(ConfigurableTask):  # type: ignore[misc]
 
     def _examples(self) -> list[dict[str, str]]:
         if self.examples:
-            return _read(self.examples)
+            return self._read(self.examples)
         if not self.problems:
-            return _read(None, "train")
+            return self._read(None, "train")
         # Drawn from the problems themselves, the one being asked left out.
         self.fewshot_cfg.split = self.config.test_split
         return [dict(doc) for doc in self.dataset["test"]]
@@ -178,7 +221,7 @@ class Gsm8kPassk(ConfigurableTask):  # type: ignore[misc]
         """The question as it is asked."""
         if not getattr(self, "chat", False):
             return f"Question: {doc['question']}\nAnswer:"
-        instruction = gsm8k.INSTRUCTION if self.instruction is None else self.instruction
+        instruction = self.marker.instruction if self.instruction is None else self.instruction
         if QUESTION in instruction:
             return instruction.replace(QUESTION, str(doc["question"]))
         return f"{instruction}\n\n{doc['question']}".strip()
@@ -224,9 +267,9 @@ class Gsm8kPassk(ConfigurableTask):  # type: ignore[misc]
         if "bypass" in self._metric_fn_list:  # --predict_only
             return {"bypass": 0.0}
         (samples,) = results
-        ours = all(sample is None or isinstance(sample, Fraction) for sample in samples)
+        ours = all(sample is None or isinstance(sample, Value) for sample in samples)
         if ours:
-            right: set[Extracted] = {Fraction(doc["gold"])}
+            right: set[Extracted] = {doc["gold"]}
         else:
             samples = [None if sample == reference.NONE else sample for sample in samples]
             right = {
@@ -253,22 +296,3 @@ def _source(metadata: asked.Metadata) -> str | Path | None:
     if not Path(path).is_file():
         raise UsageError(f"no file `{path}`", f"{PROBLEMS} names a GSM8K JSONL")
     return Path(path)
-
-
-def _read(source: str | Path | None, split: str | None = None) -> list[dict[str, str]]:
-    """The problems as lm-eval's documents; gold is the exact answer, as a fraction's text."""
-    try:
-        problems = gsm8k.read_problems(source, split)
-    except UsageError as error:
-        if source is not None:
-            raise
-        hint = f"give a local copy: --metadata problems=FILE, or {PROBLEMS}=FILE"
-        raise UsageError(error.message, hint) from None
-    return [
-        {
-            "question": problem.question,
-            "answer": (problem.prompt.reference or ("",))[0],
-            "gold": str(problem.gold),
-        }
-        for problem in problems
-    ]

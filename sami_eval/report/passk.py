@@ -77,13 +77,13 @@ def settings(document: PasskDocument) -> str:
     return (
         f"T {row['temperature']:g} · top_p {row['top_p']:g} · n {document['samples']} · "
         f"{row['shots']}-shot · split {row['split'] or 'of a file'} · {row['prompt']} · "
-        f"extractor {str(row['extractor']).partition(':')[0]}"
+        f"marker {row['marker']}"
     )
 
 
 def warnings(document: PasskDocument) -> list[str]:
     """What spoils the figures: samples without text, or all of a problem one and the same."""
-    found = unanswered.warnings(answers_of(document["contenders"]))
+    found = [*unanswered.warnings(answers_of(document["contenders"])), *_ended(document)]
     if document["samples"] < 2:
         return found
     n = document["n_problems"]
@@ -93,6 +93,15 @@ def warnings(document: PasskDocument) -> list[str]:
         "sample, a server that ignores seeds and temperature, or a very low temperature."
         for row in document["contenders"]
         if row["n_identical"] > SAME_SAMPLES * n
+    ]
+
+
+def _ended(document: PasskDocument) -> list[str]:
+    return [
+        f"warning: {row['name']}: {row['n_ended']:,} samples took too long to mark. Whether they "
+        "are right is not known; they count as no answer."
+        for row in document["contenders"]
+        if row["n_ended"]
     ]
 
 

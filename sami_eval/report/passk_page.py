@@ -123,6 +123,6 @@ def _side(name: str, several: Sequence[Sample]) -> dict[str, Any]:
 
 def _provenance(document: PasskDocument) -> Iterator[tuple[str, str]]:
     yield from made_by(document)
-    names = ("source", "split", "shots", "prompt", "extractor", "temperature", "top_p")
+    names = ("source", "split", "shots", "prompt", "marker", "temperature", "top_p")
     yield from chosen(document["settings"], (*names, "max_tokens", "seed", "limit", "protocol"))
     yield "time", took(document)

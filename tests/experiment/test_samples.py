@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from itertools import combinations
 
 import pytest
 
 from sami_eval.core.calls import Completion
 from sami_eval.core.types import Prompt
-from sami_eval.data.gsm8k import Problem
+from sami_eval.data.gsm8k import problem_of
 from sami_eval.experiment.samples import Attempts, any_of_k, attempts, figures, paired
 
 
 def tried(gold: int, *texts: str, greedy: str | None = None, identity: str = "1") -> Attempts:
-    problem = Problem(Prompt(identity, "math", ("?",), (f"#### {gold}",)), Fraction(gold))
+    problem = problem_of(Prompt(identity, "math", ("?",), (f"#### {gold}",)), identity)
     samples = [Completion(text, (), True, len(text)) for text in texts]
     return attempts(problem, samples, None if greedy is None else Completion(greedy))
 

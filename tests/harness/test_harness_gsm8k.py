@@ -7,7 +7,6 @@ import math
 import os
 import subprocess
 import sys
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from lm_eval.tasks import TaskManager
 from sami_eval.core.errors import UsageError
 from sami_eval.data.gsm8k import INSTRUCTION
 from sami_eval.embedded import BASE_DIR
-from sami_eval.harness.gsm8k import Gsm8kPassk
+from sami_eval.harness.gsm8k import Gsm8kPassk, Value
 from sami_eval.harness.install import tasks_dir
 from sami_eval.stats import maj_at_k, pass_at_k
 from sami_eval.stats.extract import extract_answer
@@ -157,7 +156,7 @@ def test_without_a_network_a_local_file_is_asked_for() -> None:
 def test_a_problem_is_scored_by_value(problems: Path) -> None:
     made = task(problems, n=4, k=[1, 2, 4])
     doc = {"question": "q", "answer": "#### 1,000", "gold": "1000"}
-    right, wrong = Fraction(1000), Fraction(7)
+    right, wrong = Value("1000"), Value("7")
     scored = made.process_results(doc, [[right, wrong, right, None]])
     assert scored["pass@1"] == 2 / 4
     assert scored["pass@2"] == 1 - 1 / 6  # the one pair of the two others misses
@@ -286,7 +285,7 @@ def test_too_few_samples_are_refused_and_padding_is_cut(problems: Path) -> None:
     made.instances[0].resps = ["1", "2"]
     made.instances[1].resps = ["1", "2", "1", "2"]  # ranks are padded with the last request
     made.apply_filters()
-    assert made.instances[1].filtered_resps["value"] == [Fraction(1), Fraction(2)]
+    assert made.instances[1].filtered_resps["value"] == ["1", "2"]
     made.instances[0].resps = ["1"]
     with pytest.raises(UsageError, match="1 samples came back where `2` were asked for"):
         made.apply_filters()

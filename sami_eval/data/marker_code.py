@@ -1,0 +1,128 @@
+"""A marker's functions, called by texts: in this process, or in one of its own.
+
+    python -m sami_eval.data.marker_code FILE SECONDS
+
+answers a line of JSON, [name, text, ...], by a line of JSON: {"said": ...} or {"fault": "..."}.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+Said = str | bool | None
+OURS = "sami_eval.data.markers"
+MEMORY = 4 << 30  # bytes; a power of a power would take the machine's
+GRACE_S = 5.0  # a process whose parent is gone ends itself so long after the limit
+
+
+class Code:
+    """A marker that was imported. Values stay in here: what comes out is text.
+
+    Raises whatever the code raises; AttributeError where it has no `answer`.
+    """
+
+    def __init__(self, file: Path) -> None:
+        module = imported(file)
+        answer: Callable[[str], Any] = module.answer
+        self._answer = lru_cache(maxsize=4096)(answer)
+        self._gold = lru_cache(maxsize=4096)(getattr(module, "gold", answer))
+        self._same: Callable[[Any, Any], Any] = getattr(module, "same", lambda a, b: a == b)
+        self._example: Callable[[Any], Any] = getattr(module, "example", _example)
+
+    def call(self, name: str, *texts: str) -> Said:
+        """`gold` or `answer` of a text, as text; whether an answer is `right` or two are `alike`.
+
+        right: of a gold text and an answer's. alike: of two answers'. example: of a gold text.
+        """
+        if name == "gold":
+            return _shown(self._gold(*texts))
+        if name == "answer":
+            return _shown(self._answer(*texts))
+        if name == "example":
+            return str(self._example(self._gold(*texts)))
+        first, second = texts
+        read = self._gold if name == "right" else self._answer
+        return bool(self._same(read(first), self._answer(second)))
+
+
+def _shown(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _example(value: object) -> str:
+    return f"The answer is {value}."
+
+
+def imported(file: Path) -> ModuleType:
+    """The module of a marker's file; ours by its name in the package."""
+    if file.resolve().parent == Path(__file__).with_name("markers").resolve():
+        return importlib.import_module(f"{OURS}.{file.stem}")
+    spec = importlib.util.spec_from_file_location(f"sami_eval_marker_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"`{file}` is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # a dataclass looks its module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def fault(error: Exception) -> str:
+    """What code of others raised, in a line."""
+    said = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {said}".rstrip(": ")
+
+
+def main(file: str, seconds: str) -> None:
+    """Answer lines until there are no more."""
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a marker prints is no reply
+    _bound_memory()
+
+    def reply(**row: Said) -> None:
+        replies.write(json.dumps(row) + "\n")
+        replies.flush()
+
+    try:
+        code = Code(Path(file))
+    except Exception as error:  # noqa: BLE001  # code of others raises whatever it pleases
+        return reply(fault=fault(error))
+    reply(said=None)
+    for line in sys.stdin:
+        name, *texts = json.loads(line)
+        _end_after(float(seconds) + GRACE_S)
+        try:
+            reply(said=code.call(name, *texts))
+        except (MemoryError, RecursionError):
+            reply(ended=True)
+        except Exception as error:  # noqa: BLE001  # as above
+            reply(fault=fault(error))
+        _end_after(0)
+    return None
+
+
+def _bound_memory() -> None:
+    with suppress(ImportError, ValueError, OSError):  # not on every system
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+def _end_after(seconds: float) -> None:
+    """Let the system end this process after so long; 0: no more. Who would is gone, maybe."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,35 @@
+"""A letter from A to J: the one in the last box or behind the last "answer is", else a lone one."""
+
+from __future__ import annotations
+
+import re
+
+INSTRUCTION = (
+    "Answer the following question. Show your reasoning step by step, then finish with one line "
+    "that says: The answer is LETTER."
+)
+# A letter alone, or in brackets. A and I are words too: what follows them must not make them one.
+_LETTER = (
+    r"(?:\\(?:text|textbf|mathrm|mathbf)\{\s*)?(?:[(\[]\s*(?P<inside>[A-Ja-j])\s*[)\]]"
+    r"|(?P<alone>[B-HJ](?![\w'’])|[AI](?=[*_`$}\])]*(?:[.,:;]|\s*\Z|\s*\n|\s(?:because|since)\b))))"
+)
+_BEHIND = re.compile(
+    r"(?:\\boxed\s*\{\s*|<answer>\s*|\#{4}\s*"
+    r"|\b[Aa](?:nswer|NSWER)\b[*_` ]*(?:\b(?:is|IS)\b|[:=])[\s:*_`$]*(?:\\boxed\s*\{\s*)?)"
+    r"(?:(?:the\s+)?(?:[Oo]ption|[Cc]hoice|[Ll]etter)\b[\s:*_`]*)?" + _LETTER
+)
+_ALONE = re.compile(r"[\s*_`$]*" + _LETTER + r"[\s*_`$})\].:]*")
+_FIRST = re.compile(r"[\s*_`]*(?:\((?P<inside>[A-Ja-j])\)|(?P<alone>[A-J])[).:])[*_`]*\s+\S")
+
+
+def answer(text: str) -> str | None:
+    """The letter an answer chooses."""
+    behind = list(_BEHIND.finditer(text))
+    lines = text.strip().splitlines() or [""]
+    found = behind[-1] if behind else _ALONE.fullmatch(lines[-1]) or _first(lines)
+    return (found["inside"] or found["alone"]).upper() if found else None
+
+
+def _first(lines: list[str]) -> re.Match[str] | None:
+    """The letter before an option that is written out, where nothing else is."""
+    return _FIRST.match(lines[0]) if len(lines) == 1 else None
