@@ -13,5 +13,9 @@ def agreement(settings: AgreementSettings, as_json: Json = False) -> None:
     from sami_eval.cli.output import print_document
     from sami_eval.core.config import find_config
     from sami_eval.experiment.agree import measured
+    from sami_eval.report import trackers
 
-    print_document(measured(settings, find_config(Path.cwd())), as_json)
+    chosen = trackers.chosen(settings.report_to)
+    document = measured(settings, find_config(Path.cwd()))
+    print_document(document, as_json)
+    trackers.send(chosen, document, Path())

@@ -24,10 +24,11 @@ def compare(
     from sami_eval.core.config import find_config
     from sami_eval.experiment import compare as kind
     from sami_eval.experiment.frame import forecast, run
-    from sami_eval.report import kept
+    from sami_eval.report import kept, trackers
     from sami_eval.report.unanswered import check_unparsed
 
     config, command = find_config(Path.cwd()), command or typed_command()
+    chosen = trackers.chosen(settings.report_to)
     if dry_run:
         print_forecast(forecast(kind, settings, config), as_json)
         return
@@ -35,4 +36,5 @@ def compare(
     print_document(document, as_json, verbose)
     if html or opened:
         write_page(*kept.find(document["run"], config.root), opened)
+    trackers.send(chosen, document, config.root / document["run"])
     check_unparsed(document, settings.max_unparsed)

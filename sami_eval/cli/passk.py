@@ -30,9 +30,10 @@ def passk(
     from sami_eval.data.unanswered import answers_of, check_empty
     from sami_eval.experiment import passk as kind
     from sami_eval.experiment.frame import forecast, run
-    from sami_eval.report import kept
+    from sami_eval.report import kept, trackers
 
     config, command = find_config(Path.cwd()), command or typed_command()
+    chosen = trackers.chosen(settings.report_to)
     if dry_run:
         print_forecast(forecast(kind, settings, config), as_json)
         return
@@ -41,6 +42,7 @@ def passk(
     print_document(document, as_json, verbose)
     if html or opened:
         write_page(*kept.find(document["run"], config.root), opened)
+    trackers.send(chosen, document, config.root / document["run"])
     check_empty(answers_of(document["contenders"]), settings.max_unparsed)
 
 

@@ -95,8 +95,9 @@ def _run(
     from sami_eval.cli.output import print_document, typed_command
     from sami_eval.core import progress
     from sami_eval.experiment.reproduce.experiment import reproduce
+    from sami_eval.report import trackers
 
-    asked = _asked(experiment, settings)
+    asked, chosen = _asked(experiment, settings), trackers.chosen(settings.report_to)
     if dry_run:
         print_forecast(asked, as_json)
         return
@@ -105,6 +106,7 @@ def _run(
     document = reproduce(asked, shown, start=start, only=only, command=typed_command())
     if document is not None and launch.is_main():
         print_document(document, as_json, verbose)
+        trackers.send(chosen, document, asked.folder)
 
 
 def print_forecast(asked: Asked, as_json: bool, title: str = "") -> None:

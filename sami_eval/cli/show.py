@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from sami_eval.cli.flags import Html, Json, Open, Verbose
-from sami_eval.core.flags import Flag, Group, VoteNames, Votes
+from sami_eval.core.flags import Flag, Group, ReportTo, VoteNames, Votes
 
 if TYPE_CHECKING:
     from sami_eval.experiment.document import Document
@@ -41,12 +41,13 @@ def show(
     opened: Open = False,
     votes: Votes = None,
     names: VoteNames = (),
+    report_to: ReportTo = (),
     verbose: Verbose = False,
 ) -> None:
     """Print or export a finished result, or verdicts judged elsewhere; calls no model."""
     from sami_eval.cli.output import print_document, write, write_page
     from sami_eval.core.config import find_config
-    from sami_eval.report import kept
+    from sami_eval.report import kept, trackers
     from sami_eval.report.finished import about, report_of
     from sami_eval.report.formats.csv import csv as as_csv
     from sami_eval.report.formats.latex import latex as in_latex
@@ -56,6 +57,7 @@ def show(
     _refuse_two(
         {"--json": as_json, "--unparsed": unparsed, "--markdown": markdown, "--latex": latex}
     )
+    chosen = trackers.chosen(report_to)
     document, place = kept.find(run, find_config(Path.cwd()).root)
     of_verdicts = [unparsed, verdicts, fastchat, lm_eval, votes]
     _refuse(document, place, of_verdicts, [unparsed, csv, verdicts, fastchat, html])
@@ -76,6 +78,7 @@ def show(
         sys.stdout.write(said)
     elif as_json or not (csv or verdicts or fastchat or lm_eval or html):
         print_document(document, as_json, verbose)
+    trackers.send(chosen, document, place)
 
 
 def _refuse_two(printed: dict[str, bool]) -> None:

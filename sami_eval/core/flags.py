@@ -168,4 +168,12 @@ VoteNames = Annotated[
         value="CONTENDER=NAME",
     ),
 ]
+ReportTo = Annotated[
+    tuple[str, ...],
+    Flag(
+        "wandb | mlflow | trackio: keep the result there too; may be given again.",
+        Group.OUTPUT,
+        value="NAME,...",
+    ),
+]
 Out = Annotated[Path | None, Flag("Where the result goes.", Group.OUTPUT, value="FOLDER")]

@@ -125,7 +125,7 @@ _NOT_IN_KEY = frozenset(
         *("base_url", "engine", "max_tokens", "temperature", "limit", "seed", "votes"),
         *("train", "out", "concurrency", "timeout", "retry_unparsed", "max_cost", "rpm", "tpm"),
         # A run that stopped and goes on is the same run.
-        *("max_unparsed", "until_decided", "batch", "batch_file"),
+        *("max_unparsed", "until_decided", "batch", "batch_file", "report_to"),
     )
 )
 

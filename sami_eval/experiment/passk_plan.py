@@ -106,7 +106,7 @@ _NOT_IN_KEY = frozenset(
         *("split", "num_fewshot", "fewshot", "marker", "base", "base_url", "engine"),
         *("train", "out", "concurrency", "max_cost", "rpm", "tpm", "max_unparsed"),
         "until_decided",  # a run that stopped and goes on is the same run
-        *("batch", "batch_file"),
+        *("batch", "batch_file", "report_to"),
     )
 )
 

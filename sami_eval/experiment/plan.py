@@ -148,7 +148,7 @@ def settings_row(settings: Any, chosen: Mapping[str, object]) -> dict[str, objec
     return {
         name: str(value) if isinstance(value, Path) else value
         for name, value in row.items()
-        if name != "max_unparsed"  # of the exit code alone
+        if name not in ("max_unparsed", "report_to")  # of what happens afterwards alone
     }
 
 

@@ -24,6 +24,7 @@ from sami_eval.core.flags import (
     Group,
     MaxCost,
     Out,
+    ReportTo,
     Rpm,
     Seed,
     Tpm,
@@ -151,6 +152,7 @@ class CompareSettings:
     max_unparsed: Annotated[
         Share, Flag("Exit 1 above this share without a verdict.", Group.COUNTING)
     ] = 0.02
+    report_to: ReportTo = ()
 
     def __post_init__(self) -> None:
         check(self, hint="sami-eval compare --help")
@@ -179,6 +181,7 @@ class AgreementSettings:
     ] = ()
     votes: Votes = None
     vote_names: VoteNames = ()
+    report_to: ReportTo = ()
 
     def __post_init__(self) -> None:
         check(self, hint="sami-eval agreement --help")
@@ -268,6 +271,7 @@ class PasskSettings:
     max_unparsed: Annotated[
         Share, Flag("Exit 1 above this share of samples without text.", Group.SAMPLES)
     ] = 0.02
+    report_to: ReportTo = ()
 
     def __post_init__(self) -> None:
         check(self, hint="sami-eval passk --help")
@@ -303,6 +307,7 @@ class ReproduceSettings:
     max_cost: MaxCost = None
     rpm: Rpm = None
     tpm: Tpm = None
+    report_to: ReportTo = ()
 
     def __post_init__(self) -> None:
         check(self, hint="sami-eval reproduce --help")

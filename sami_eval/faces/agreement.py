@@ -11,6 +11,7 @@ from sami_eval.experiment.agreement_document import AgreementDocument
 from sami_eval.experiment.settings import AgreementSettings
 from sami_eval.faces.finish import nearest
 from sami_eval.faces.result import Result
+from sami_eval.report import trackers
 
 
 @face(AgreementSettings)
@@ -20,6 +21,7 @@ def agreement(
     beside: list[str] | tuple[str, ...] = (),
     votes: str | Path | None = None,
     vote_names: list[str] | tuple[str, ...] = (),
+    report_to: list[str] | tuple[str, ...] = (),
     config: Config | None = None,
 ) -> Result[AgreementDocument]:
     """Compare a judge with people's votes, and people with each other: `sami-eval agreement`.
@@ -28,4 +30,8 @@ def agreement(
     Returns the document that `--json` prints (docs/formats.md), which shows itself.
     Raises UsageError without votes, and where judge and people have no question in common.
     """
-    return Result(measured(asked(AgreementSettings, locals()), nearest(config)))
+    settings = asked(AgreementSettings, locals())
+    chosen = trackers.chosen(settings.report_to)
+    document = measured(settings, nearest(config))
+    trackers.send(chosen, document, Path())
+    return Result(document)

@@ -55,6 +55,7 @@ def compare(
     rpm: float | None = None,
     tpm: float | None = None,
     max_unparsed: float = 0.02,
+    report_to: list[str] | tuple[str, ...] = (),
     config: Config | None = None,
     progress: Progress | None = None,
 ) -> Result[Document]:
@@ -67,6 +68,6 @@ def compare(
     judge or server fails: the same call goes on from what is stored.
     """
     settings = asked(CompareSettings, locals())
-    result = finished(kind, settings, config, progress)
+    result = finished(kind, settings, config, progress, settings.report_to)
     doubt(check_unparsed, result.document, settings.max_unparsed)
     return result

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from sami_eval.core.config import Config, find_config
 from sami_eval.core.errors import SamiEvalError
@@ -13,6 +13,8 @@ from sami_eval.core.progress import Progress, from_python
 from sami_eval.experiment.frame import Experiment, run
 from sami_eval.experiment.plan import Plan, Settings
 from sami_eval.faces.result import Result
+from sami_eval.report import trackers
+from sami_eval.report.finished import Finished
 
 P = ParamSpec("P")
 T = TypeVar("T", bound=Settings)
@@ -28,12 +30,18 @@ def nearest(config: Config | None) -> Config:
 
 
 def finished(
-    kind: Experiment[T, F, A, S, D], settings: T, config: Config | None, progress: Progress | None
+    kind: Experiment[T, F, A, S, D],
+    settings: T,
+    config: Config | None,
+    progress: Progress | None,
+    report_to: Sequence[str],
 ) -> Result[D]:
-    """An experiment, done and saved."""
-    where = nearest(config)
+    """An experiment, done, saved, and kept by the trackers that are named."""
+    where, chosen = nearest(config), trackers.chosen(report_to)
     document = run(kind, settings, where, progress or from_python())
-    return Result(document, where.root / document["run"])
+    place = where.root / document["run"]
+    trackers.send(chosen, cast(Finished, document), place)
+    return Result(document, place)
 
 
 def doubt(check: Callable[P, None], *given: P.args, **named: P.kwargs) -> None:

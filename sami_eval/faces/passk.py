@@ -48,6 +48,7 @@ def passk(
     tpm: float | None = None,
     until_decided: bool = False,
     max_unparsed: float = 0.02,
+    report_to: list[str] | tuple[str, ...] = (),
     config: Config | None = None,
     progress: Progress | None = None,
 ) -> Result[PasskDocument]:
@@ -60,6 +61,6 @@ def passk(
     server fails: the same call goes on from what is stored.
     """
     settings = asked(PasskSettings, locals())
-    result = finished(kind, settings, config, progress)
+    result = finished(kind, settings, config, progress, settings.report_to)
     doubt(check_empty, answers_of(result.document["contenders"]), settings.max_unparsed)
     return result
