@@ -8,7 +8,7 @@ import re
 import pytest
 
 from sami_eval.core.types import Response, Verdict
-from sami_eval.experiment import comparison_rows, document, envelope, stopping
+from sami_eval.experiment import comparison_rows, document, envelope, scored_document, stopping
 from sami_eval.experiment.reproduce import document as reproduction
 from tests import ROOT
 
@@ -52,7 +52,14 @@ REPRODUCTION = [
 ]
 
 
-@pytest.mark.parametrize("table", [*TABLES, *REPRODUCTION])
+SCORED = [
+    one
+    for one in vars(scored_document).values()
+    if getattr(one, "__module__", "") == scored_document.__name__ and hasattr(one, "__total__")
+]
+
+
+@pytest.mark.parametrize("table", [*TABLES, *REPRODUCTION, *SCORED])
 def test_every_key_of_the_document_is_explained(table: type) -> None:
     keys = set(table.__annotations__)
     assert keys

@@ -41,7 +41,7 @@ PUBLIC = {
     + " config progress",
     "sami_eval.passk": f"*{settings(PasskSettings)} config progress",
     "sami_eval.power": "win_rate questions ties",
-    "sami_eval.show": "run votes vote_names config",
+    "sami_eval.show": "run *logs against votes vote_names config",
     "sami_eval.align.align": "recipe contrasts base constitutions prompts out iterations seed "
     f"preset resume engine engine_args adapters {settings(Options).removesuffix(' seed')} changes "
     "config progress",

@@ -91,5 +91,6 @@ OFFERS: Mapping[str, Offer] = {
     "model": _models,
     "judge_model": _judge_models,
     "run": _runs,
+    "runs": lambda: (*_runs(), *(path.as_posix() for path in sorted(Path().glob("logs/*.eval")))),
     "judged": _runs,
 }

@@ -16,13 +16,19 @@ if TYPE_CHECKING:
 
 
 def show(
-    run: Annotated[
-        str | None,
+    runs: Annotated[
+        tuple[str, ...],
         Flag(
-            "Run, reproduction, file of verdicts or --json; default: latest run.",
+            "Run, reproduction, file of verdicts or --json; default: latest run. Or logs of "
+            "Inspect, .eval or .json, which are compared sample by sample.",
             Group.ASKED,
+            value="RUN",
             positional=True,
         ),
+    ] = (),
+    against: Annotated[
+        str | None,
+        Flag("Of several logs: compare each with this one alone.", Group.ASKED, value="LOG"),
     ] = None,
     as_json: Json = False,
     unparsed: Annotated[bool, Flag("List the judgments without a verdict.", Group.OUTPUT)] = False,
@@ -58,7 +64,7 @@ def show(
         {"--json": as_json, "--unparsed": unparsed, "--markdown": markdown, "--latex": latex}
     )
     chosen = trackers.chosen(report_to)
-    document, place = kept.find(run, find_config(Path.cwd()).root)
+    document, place = kept.found(runs, against, find_config(Path.cwd()).root)
     of_verdicts = [unparsed, verdicts, fastchat, lm_eval, votes]
     _refuse(document, place, of_verdicts, [unparsed, csv, verdicts, fastchat, html])
     if document["schema"] == "sami-eval/comparison/1":

@@ -39,6 +39,9 @@ def rows_of(found: Finished, place: Path | None, rows: str | None) -> Rows:
     elif found["schema"] == "sami-eval/agreement/1":
         known["agreement"] = lambda: list(_agreement(found))
         known["judges"] = lambda: list(_judges(found["judges"]))
+    elif found["schema"] == "sami-eval/scored/1":
+        known["differences"] = lambda: [flat(row) for row in found["differences"]]
+        known["scores"] = lambda: list(_scored(found["logs"]))
     else:
         known["results"] = lambda: list(_reproduced(found["results"]))
     if place is not None and found["schema"] in OF_RUNS:
@@ -98,6 +101,12 @@ def _judges(judges: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     for row in judges:
         for measure in ("with_ties", "without_ties"):
             yield {**flat(row), "measure": measure, **flat(row[measure])}
+
+
+def _scored(logs: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Every log by every scorer."""
+    for log in logs:
+        yield from ({"log": log["name"], **flat(row)} for row in log["scores"])
 
 
 def _reproduced(results: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -15,7 +15,8 @@ from sami_eval.report import kept
 
 def show(
     run: str | Path | None = None,
-    *,
+    *logs: str | Path,
+    against: str | Path | None = None,
     votes: str | Path | None = None,
     vote_names: list[str] | tuple[str, ...] = (),
     config: Config | None = None,
@@ -23,12 +24,16 @@ def show(
     """Read a finished result of any kind, or verdicts judged elsewhere: `sami-eval show`.
 
     run: a run's name or folder, a reproduction, a file of verdicts or a saved document; by default
-        the latest run. votes: people's, by which a comparison's win rate is corrected.
+        the latest run. Or a log of Inspect, and `logs` those it is compared with, sample by sample;
+        against: one of them, with which alone each other is compared.
+    votes: people's, by which a comparison's win rate is corrected.
     config: the nearest `sami-eval.toml` by default.
     Returns the document (docs/formats.md), which shows itself; no model is called.
     Raises UsageError where there is no such result, and for votes on what is no comparison.
     """
-    found, place = kept.find(None if run is None else os.fspath(run), nearest(config).root)
+    named = [os.fspath(one) for one in (run, *logs) if one is not None]
+    beside = None if against is None else os.fspath(against)
+    found, place = kept.found(named, beside, nearest(config).root)
     if votes is None:
         return Result(found, place)
     if found["schema"] != "sami-eval/comparison/1":

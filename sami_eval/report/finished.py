@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from sami_eval.experiment import agreement_document, document, passk_document
+from sami_eval.experiment import agreement_document, document, passk_document, scored_document
 from sami_eval.experiment.envelope import Kind, read
 from sami_eval.experiment.reproduce import document as reproduction_document
 
@@ -21,6 +21,7 @@ Finished = (
     document.Document
     | passk_document.PasskDocument
     | agreement_document.AgreementDocument
+    | scored_document.ScoredDocument
     | reproduction_document.Reproduction
 )
 
@@ -39,6 +40,10 @@ def report_of(found: Finished, verbose: bool = False) -> Report:
         from sami_eval.report import agreement
 
         return agreement.report(found)
+    if found["schema"] == scored_document.SCHEMA:
+        from sami_eval.report import scored
+
+        return scored.report(found)
     from sami_eval.report import reproduction
 
     return reproduction.report(found, verbose)
@@ -58,6 +63,10 @@ def glance_of(found: Finished) -> Glance | None:
         from sami_eval.report import agreement
 
         return agreement.glance(found)
+    if found["schema"] == scored_document.SCHEMA:
+        from sami_eval.report import scored
+
+        return scored.glance(found)
     return None
 
 
@@ -75,18 +84,24 @@ def about(found: Finished) -> tuple[str, str]:
         from sami_eval.report import agreement
 
         return agreement.title(found), agreement.command(found)
+    if found["schema"] == scored_document.SCHEMA:
+        from sami_eval.report import scored
+
+        return scored.title(found), scored.command(found)
     from sami_eval.report import reproduction
 
     return reproduction.title(found), found["command"]
 
 
-# Those whose document lies in a folder of its own; an agreement is a file that somebody kept.
+# Those whose document lies in a folder of its own; others are files that somebody kept.
 _IN_FOLDERS: tuple[Kind[Any], ...] = (
     document.KIND,
     passk_document.KIND,
     reproduction_document.KIND,
 )
-_KINDS = {kind.schema: kind for kind in (*_IN_FOLDERS, agreement_document.KIND)}
+_KINDS = {
+    kind.schema: kind for kind in (*_IN_FOLDERS, agreement_document.KIND, scored_document.KIND)
+}
 
 
 def finished_in(folder: Path) -> Finished | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ def find(run: str | None, root: Path) -> tuple[Finished, Path]:
 
     run: by default the latest below `root`. Raises UsageError where there is none.
     """
+    from sami_eval.data.inspect_log import is_log
     from sami_eval.experiment.imports import read_verdict_file
 
+    if run is not None and is_log(Path(run)):
+        return beside([run])
     if run is not None and (file := Path(run)).is_file():
         found = read_document(file) if file.name == runs.DOCUMENT else read_finished(file)
         return found or read_verdict_file(file), file
@@ -29,6 +33,31 @@ def find(run: str | None, root: Path) -> tuple[Finished, Path]:
             return found, folder
     folder = runs.find_run(run, root)
     return finished_in(folder) or read_document(folder / runs.DOCUMENT), folder
+
+
+def beside(files: Sequence[str], against: str | None = None) -> tuple[Finished, Path]:
+    """Logs of Inspect side by side, and the file that their page is named after.
+
+    Raises UsageError for what is no such log.
+    """
+    from sami_eval.data.inspect_log import HINT, is_log
+    from sami_eval.experiment.scored_document import read_scored
+
+    paths = [Path(file) for file in files]
+    for path in paths:
+        if not is_log(path):
+            raise UsageError(
+                f"`{path}` is no log of Inspect: of other results one is shown at a time", HINT
+            )
+    stems = "-vs-".join(path.stem for path in paths)
+    return read_scored(paths, against), paths[0].with_name(f"{stems[:200]}.eval")
+
+
+def found(runs: Sequence[str], against: str | None, root: Path) -> tuple[Finished, Path]:
+    """What was named: one result of any kind, the latest where none is, or logs side by side."""
+    if len(runs) > 1 or against is not None:
+        return beside(runs, against)
+    return find(next(iter(runs), None), root)
 
 
 def with_votes(found: Document, source: Path, votes: str, names: tuple[str, ...]) -> Document:
@@ -88,4 +117,6 @@ def page(found: Finished, place: Path) -> str:
         return passk_page.passk_page(passk_page.PasskRun(found, problems, _samples(place)))
     if found["schema"] == "sami-eval/agreement/1":
         return report_page.agreement_page(found)
+    if found["schema"] == "sami-eval/scored/1":
+        return report_page.scored_page(found)
     return report_page.reproduction_page(found)

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from sami_eval.report import agreement, reproduction
+from sami_eval.report import agreement, reproduction, scored
 from sami_eval.report.html import Frame, files, page
 from sami_eval.report.table import Block, Facts, Lines, Report, Table
 
 if TYPE_CHECKING:
     from sami_eval.experiment.agreement_document import AgreementDocument
     from sami_eval.experiment.reproduce.document import Reproduction
+    from sami_eval.experiment.scored_document import ScoredDocument
 
 
 def agreement_page(document: AgreementDocument) -> str:
@@ -28,6 +29,24 @@ def agreement_page(document: AgreementDocument) -> str:
         agreement.command(document),
         provenance,
         files("agreement", document, report),
+        found.figure,
+        found.bars,
+    )
+    return _page(report[2:], frame)
+
+
+def scored_page(document: ScoredDocument) -> str:
+    """Logs side by side."""
+    title, found = scored.title(document), scored.glance(document)
+    report = scored.report(document)
+    frame = Frame(
+        title,
+        found.verdict,
+        found.because,
+        "",
+        scored.command(document),
+        [(row["name"], f"{row['file']}, {row['date']}") for row in document["logs"]],
+        files("scored", document, report),
         found.figure,
         found.bars,
     )

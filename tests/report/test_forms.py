@@ -18,6 +18,7 @@ from sami_eval.experiment.agreement import agreement
 from sami_eval.experiment.agreement_document import AgreementDocument, agreement_document
 from sami_eval.experiment.envelope import dump
 from sami_eval.experiment.judged import Judged
+from sami_eval.experiment.scored_document import read_scored
 from sami_eval.report import cell
 from sami_eval.report.finished import Finished, report_of
 from sami_eval.report.formats.console import render
@@ -25,6 +26,7 @@ from sami_eval.report.formats.csv import csv as as_csv
 from sami_eval.report.formats.latex import latex
 from sami_eval.report.formats.markdown import markdown
 from sami_eval.report.table import Column, Lines, Report, Row, Table, columns
+from tests.data.test_inspect_log import HASTY, STEADY
 from tests.report.test_console import PAIR, THREE
 from tests.report.test_html_report import Seen
 from tests.report.test_passk_console import FOUR
@@ -47,6 +49,7 @@ RESULTS: dict[str, tuple[Finished, str]] = {
     "against": ({**THREE, "against": "base", "ranking": []}, "better"),
     "passk": (FOUR, "14.2 ± 0.3"),
     "agreement": (agreed(), "75.0%"),
+    "scored": (read_scored([STEADY, HASTY]), "+25.0"),
     "mtbench": (reproduction("mtbench", embedded=False), "58.15%"),
     "gsm8k": (reproduction("gsm8k", embedded=True), "+10.1"),
 }
