@@ -71,6 +71,9 @@ def test_every_field_of_answers_and_verdicts_is_explained(row: type) -> None:
     assert {field.name for field in dataclasses.fields(row)} <= NAMED
 
 
-@pytest.mark.parametrize("option", ["--fastchat", "--csv", "--lm-eval", "--verdicts", "--latex"])
+@pytest.mark.parametrize(
+    "option",
+    ["--fastchat", "--csv", "--lm-eval", "--verdicts", "--latex", "--eee", "--hub-results"],
+)
 def test_every_export_is_explained(option: str) -> None:
     assert any(name.startswith(option) for name in NAMED)

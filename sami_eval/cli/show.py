@@ -43,6 +43,14 @@ def show(
         Flag("Write FastChat's model_judgment/ into this folder.", Group.OUTPUT, value="FOLDER"),
     ] = None,
     lm_eval: Annotated[Path | None, Flag("Write lm-eval's results JSON.", Group.OUTPUT)] = None,
+    eee: Annotated[
+        Path | None,
+        Flag("Write records for Every Eval Ever into this folder.", Group.OUTPUT, value="FOLDER"),
+    ] = None,
+    hub_results: Annotated[
+        Path | None,
+        Flag("Write the hub's .eval_results/ into this folder.", Group.OUTPUT, value="FOLDER"),
+    ] = None,
     html: Html = False,
     opened: Open = False,
     votes: Votes = None,
@@ -74,6 +82,7 @@ def show(
             _export(document, place, verdicts, fastchat, lm_eval)
     if csv is not None:
         write(csv, as_csv(kept.scores(document, place)))
+    _export_scores(document, eee, hub_results)
     if html:
         write_page(document, place, opened)
     if unparsed:
@@ -82,7 +91,7 @@ def show(
         report = report_of(document, verbose)
         said = in_markdown(report) if markdown else in_latex(report, *about(document))
         sys.stdout.write(said)
-    elif as_json or not (csv or verdicts or fastchat or lm_eval or html):
+    elif as_json or not (csv or verdicts or fastchat or lm_eval or eee or hub_results or html):
         print_document(document, as_json, verbose)
     trackers.send(chosen, document, place)
 
@@ -141,6 +150,24 @@ def _export(
         asked = of_fastchat.asked_with(document, prompts, responses)
         for name, rows in of_fastchat.files(document, judged, asked).items():
             write(fastchat / "model_judgment" / name, exports.json_lines(rows))
+
+
+def _export_scores(document: Finished, eee: Path | None, hub_results: Path | None) -> None:
+    """What collections of scores read."""
+    import time
+
+    from sami_eval.cli.output import write
+    from sami_eval.experiment.envelope import dump
+    from sami_eval.report import eee as of_eee
+    from sami_eval.report.hub_results import hub_results as of_hub
+
+    if eee is not None:
+        for name, record in of_eee.records(document, time.time()).items():
+            write(eee / name, dump(record))
+        print(f"not known, and left to you: {', '.join(of_eee.LEFT)}", file=sys.stderr)
+    if hub_results is not None:
+        for name, text in of_hub(document).items():
+            write(hub_results / name, text)
 
 
 def _print_unparsed(folder: Path) -> None:

@@ -40,7 +40,7 @@ def asked_with(
 
     Not known where the judge's file is gone, or asks something else by now.
     """
-    judge = _judge_of(document)
+    judge = judge_of(document)
     questions = {prompt.id: prompt for prompt in prompts}
     answers = {(response.model, response.prompt_id): response for response in responses}
 
@@ -57,7 +57,7 @@ def asked_with(
     return not_known if judge is None else asked
 
 
-def _judge_of(document: Document) -> Judge | None:
+def judge_of(document: Document) -> Judge | None:
     """The judge of a run, if it can still be read and asks the same."""
     settings = document["settings"]
     try:
