@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
-from sami_eval.data.prompts import MTBENCH_CATEGORIES
+from tests import MTBENCH_CATEGORIES
 from tests.align.test_align_flags import write
 from tests.align_models import CONTRASTS, save_base
 from tests.records import write_rows

@@ -49,9 +49,9 @@ def _markers() -> Iterable[str]:
 
 
 def _tasks() -> Iterable[str]:
-    from sami_eval.core.config import TASKS
+    from sami_eval.core.task_files import names
 
-    return TASKS
+    return names()
 
 
 def _models() -> Iterable[str]:

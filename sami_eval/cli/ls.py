@@ -99,18 +99,20 @@ def _prompts() -> tuple[Row, Sequence[Row]]:
 
 
 def _tasks() -> tuple[Row, Sequence[Row]]:
-    from sami_eval.data import gsm8k, prompts
-    from sami_eval.embedded import CONSTITUTION, WORD_PROBLEMS
-    from sami_eval.harness.install import task_files
+    from sami_eval.core.files import bundled
+    from sami_eval.core.task_files import COMMAND, kind_of, task_files
+    from sami_eval.data.tasks import read_task_file
 
-    rows: list[Row] = [
-        ("mtbench", "embedded base: our small world", str(CONSTITUTION.parent)),
-        ("mtbench", "any other base: the 80 MT-Bench questions", f"hub:{prompts.MTBENCH_HUB_ID}"),
-        ("gsm8k", "passk, embedded base: our word problems", str(WORD_PROBLEMS)),
-        ("gsm8k", "passk, any other base: GSM8K's test split", f"hub:{gsm8k.HUB_ID}"),
-        *((name, "lm_eval --tasks " + name, str(path)) for name, path in task_files().items()),
-    ]
-    return ("name", "what", "where"), rows
+    rows: list[Row] = []
+    of_lm_eval = [one for one in bundled("tasks").glob("*.yaml") if kind_of(one.stem) is None]
+    for path in (*task_files().values(), *sorted(of_lm_eval)):
+        try:
+            task = read_task_file(path)
+            command = COMMAND[task.kind] if kind_of(path.stem) else "lm_eval alone"
+            rows.append((task.name, command, task.about or task.questions.named, str(path)))
+        except UsageError as error:
+            rows.append((path.stem, "?", error.message, error.where or str(path)))
+    return ("name", "command", "what", "file"), rows
 
 
 def _markers() -> tuple[Row, Sequence[Row]]:

@@ -28,8 +28,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from sami_eval.core import address
-from sami_eval.core.config_keys import COMMANDS, DefaultKeys, Engine, ModelKeys, Task
+from sami_eval.core import address, task_files
+from sami_eval.core.config_keys import COMMANDS, DefaultKeys, Engine, ModelKeys
 from sami_eval.core.described import Says, keys_of
 from sami_eval.core.errors import UsageError, did_you_mean
 from sami_eval.core.files import Toml, read_toml, shown
@@ -43,7 +43,6 @@ NAMED = ("models", "servers", "prices")  # tables of tables, each by a name
 CHOSEN = "SAMI_EVAL_CONFIG"  # names the file to read, wherever it lies and whoever owns it
 MOST_USD = 1e6  # a million tokens never cost more; a larger number is a slip
 ENGINES = get_args(Engine)
-TASKS = get_args(Task)
 MODEL_FIELDS = tuple(name for name in ModelKeys.__annotations__ if name not in ASKED_SO)
 DEFAULT_FIELDS = tuple(DefaultKeys.__annotations__)
 PRICED = "write input = 2.5 and output = 10.0, in USD per million tokens"
@@ -219,9 +218,12 @@ def read_config(path: Path) -> Config:
         if inner:
             _known(file, table, inner, (name,))
     plain = {k: v for k, v in file.data.items() if k in DEFAULT_FIELDS}
-    for name, choices in (("task", TASKS), ("engine", ENGINES)):
-        if isinstance(plain.get(name), str) and plain[name] not in choices:
-            file.bad((name,), f"unknown {name} `{plain[name]}`", f"known: {', '.join(choices)}")
+    engine, task = plain.get("engine"), plain.get("task")
+    if isinstance(engine, str) and engine not in ENGINES:
+        file.bad(("engine",), f"unknown engine `{engine}`", f"known: {', '.join(ENGINES)}")
+    if isinstance(task, str) and not task_files.files_named(task):
+        hint = task_files.unknown(task, task_files.names())
+        file.bad(("task",), f"unknown task `{task}`", hint)
     return Config(
         root=path.parent,
         path=path,

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from sami_eval.core.described import Says
 
-Task = Literal["mtbench", "gsm8k"]  # of `compare` and of `passk`
 Engine = Literal["auto", "vllm", "hf"]  # what generates in this process
 # Tables of flags, each named as its command; none is needed by what writes files to begin with.
 COMMANDS = (
@@ -37,7 +36,7 @@ DefaultKeys = TypedDict(
         "base-url": Annotated[str, Says("The server of `openai:` models.", LOCAL)],
         "key": Annotated[str, Says("The environment variable that holds its key.", "OUR_KEY")],
         "engine": Annotated[Engine, Says("What generates locally: auto, vllm or hf.", "auto")],
-        "task": Annotated[Task, Says("What is answered: mtbench or gsm8k.", "mtbench")],
+        "task": Annotated[str, Says("What is answered; `sami-eval ls tasks`.", "mtbench")],
     },
     total=False,
 )

@@ -1,7 +1,7 @@
 """GSM8K and problems like it: read, and rendered with or without worked examples.
 
-A problem comes from the hub, from a JSONL file in GSM8K's format or ours, or from the embedded
-world. Its gold answer is what its marker reads (marker.py).
+A problem comes from a JSONL file in GSM8K's format or ours, from the embedded world, or from the
+rows that a task names (`task_rows.py`). Its gold answer is what its marker reads (marker.py).
 """
 
 from __future__ import annotations
@@ -19,13 +19,11 @@ from sami_eval.core.errors import UsageError, shown
 from sami_eval.core.records import read_lines, record
 from sami_eval.core.shape import Id, MisfitError, Text, Whole, fit
 from sami_eval.core.types import Prompt
-from sami_eval.data import chat, hub, marking
+from sami_eval.data import chat, marking
 from sami_eval.data.marker import DEFAULT, Marker, read_marker
 from sami_eval.data.markers.number import INSTRUCTION as INSTRUCTION
 from sami_eval.data.prompts import to_prompt
 
-HUB_ID = "openai/gsm8k"
-HUB_SPLITS = ("train", "test")
 EMBEDDED = "embedded"
 EMBEDDED_SPLITS = ("development", "evaluation")
 FORMAT = (
@@ -72,16 +70,15 @@ class Problem:
 
 
 def read_problems(
-    source: str | Path | None = None,
+    source: str | Path,
     split: str | None = None,
     cluster: str | None = None,
     marker: str | None = None,
 ) -> list[Problem]:
     """The problems of a source, in its order.
 
-    source: a JSONL file, a hub id, or "embedded"; None is GSM8K on the hub.
-    split: of the hub's (train, test; test by default) or the embedded world's (development,
-        evaluation; evaluation by default). A file has none.
+    source: a JSONL file, or "embedded".
+    split: of the embedded world's (development, or evaluation, the default). A file has none.
     cluster: the field of a file's rows that says which problems belong together.
     marker: name or file of what reads the gold answers; a number by default.
     Raises UsageError with file and line for a bad row.
@@ -89,43 +86,16 @@ def read_problems(
     marked = read_marker(marker)
     if source == EMBEDDED:
         return _embedded(split or "evaluation", marked)
-    if source is not None and (isinstance(source, Path) or _is_file_name(source)):
-        if split is not None:
-            raise UsageError(
-                f"`{source}` is a file: it has no split `{split}`", "leave --split out"
-            )
-        return _of_file(Path(source).expanduser(), cluster, marked)
-    return _of_hub(str(source or HUB_ID), split or "test", marked)
-
-
-def _is_file_name(source: str) -> bool:
-    return source.endswith((".json", ".jsonl")) or Path(source).expanduser().exists()
+    if split is not None:
+        raise UsageError(f"`{source}` is a file: it has no split `{split}`", "leave --split out")
+    return _of_file(Path(source).expanduser(), cluster, marked)
 
 
 def _embedded(split: str, marker: Marker) -> list[Problem]:
     if split not in EMBEDDED_SPLITS:
-        raise _unknown_split(split, EMBEDDED_SPLITS, "the embedded word problems")
+        known = f"known: {', '.join(EMBEDDED_SPLITS)}"
+        raise UsageError(f"the embedded word problems have no split `{split}`", known)
     return [problem_of(prompt, prompt.id, marker) for prompt in embedded.word_problems(split)]
-
-
-def _unknown_split(split: str, known: Collection[str], what: str) -> UsageError:
-    return UsageError(f"{what} have no split `{split}`", f"known: {', '.join(known)}")
-
-
-def _of_hub(hub_id: str, split: str, marker: Marker) -> list[Problem]:
-    if split not in HUB_SPLITS:
-        raise _unknown_split(split, HUB_SPLITS, f"the problems of `{hub_id}`")
-    try:
-        rows = list(hub.read_rows(hub_id, "main", split=split))
-    except hub.HubError as error:
-        raise UsageError(
-            f"cannot read `{hub_id}` from the hub: {error}",
-            "a GSM8K file works without a network: --prompts test.jsonl; the embedded base has "
-            "problems of its own",
-        ) from None
-    return [
-        _of_row(row, str(i), f"{hub_id} {split} row {i}", marker) for i, row in enumerate(rows, 1)
-    ]
 
 
 def _of_file(path: Path, cluster: str | None, marker: Marker) -> list[Problem]:

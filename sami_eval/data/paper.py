@@ -6,12 +6,14 @@ MT-Bench's question 81.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sami_eval.core.errors import UsageError
-from sami_eval.core.files import parse_json, read_text, shown
+from sami_eval.core.files import bundled, parse_json, read_text, shown
+from sami_eval.data.tasks import read_task_file
 
 HINT = (
     'the paper\'s format is {"question": {"0": "..."}, "category": {"0": "..."}, '
@@ -21,6 +23,14 @@ FIRST_MTBENCH_ID = 81
 _ASKED = ("question", "category")  # never empty; a model may well have said nothing
 _ROW = re.compile("0|[1-9][0-9]{0,8}")
 Columns = Mapping[str, Mapping[str, str]]
+
+
+@functools.cache
+def mtbench_categories() -> Mapping[str, str]:
+    """The category of each of MT-Bench's questions, by its id."""
+    task = read_task_file(bundled("tasks") / "mtbench_pairwise.yaml")
+    several = [name for name, n in (task.categories or {}).items() for _ in range(n)]
+    return {str(number): name for number, name in enumerate(several, FIRST_MTBENCH_ID)}
 
 
 def read_columns(path: Path, needed: Sequence[str], also: Sequence[str] = ()) -> Columns:

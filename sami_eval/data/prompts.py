@@ -1,4 +1,4 @@
-"""Where prompts come from: the embedded world, a JSONL file (FastChat's or ours), the hub."""
+"""Prompts of a JSONL file, FastChat's or ours, and of the paper's."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from sami_eval.core.records import read_lines, record
 from sami_eval.core.settings import Temperature
 from sami_eval.core.shape import Id, Name, Texts, Whole
 from sami_eval.core.types import Principle, Prompt
-from sami_eval.data import hub
 from sami_eval.data.checks import read_check
 from sami_eval.data.constitutions import principles_for
-from sami_eval.data.paper import FIRST_MTBENCH_ID, read_columns
+from sami_eval.data.paper import read_columns
 from sami_eval.ledger.store import key
 
 FORMAT = (
@@ -25,19 +24,6 @@ FORMAT = (
     "optional: reference, principles, checks, history, checklist (lists of texts), "
     "required_temperature"
 )
-MTBENCH_HUB_ID = "HuggingFaceH4/mt_bench_prompts"
-AS_A_FILE = "give FastChat's file: --prompts question.jsonl (of train: --questions question.jsonl)"
-MTBENCH_CATEGORIES = (
-    "writing",
-    "roleplay",
-    "reasoning",
-    "math",
-    "coding",
-    "extraction",
-    "stem",
-    "humanities",
-)
-TASKS = ("mtbench",)
 
 
 def read_prompts(path: Path) -> list[Prompt]:
@@ -165,50 +151,6 @@ def text_id(text: str, number: int = 1) -> str:
     """The id of a question that has none: of its text, and which one it is of several alike."""
     found = key("question", text)[:16]
     return found if number == 1 else f"{found}-{number}"
-
-
-def mtbench_from_hub() -> list[Prompt]:
-    """The 80 MT-Bench questions from the hub, under their original ids 81-160.
-
-    The hub's own prompt ids are others; its rows keep the original order, ten a category, which
-    is checked. Raises UsageError where the hub cannot be read.
-    """
-    try:
-        rows = list(hub.read_rows(MTBENCH_HUB_ID, split="train"))
-    except hub.HubError as error:
-        raise UsageError(
-            f"cannot read `{MTBENCH_HUB_ID}` from the hub: {error}",
-            f"{AS_A_FILE}, or fetch `{MTBENCH_HUB_ID}` from the hub once, with a network and "
-            "HF_HUB_OFFLINE unset",
-        ) from None
-    order = [category for category in MTBENCH_CATEGORIES for _ in range(10)]
-    if [row["category"] for row in rows] != order:
-        raise UsageError(
-            f"`{MTBENCH_HUB_ID}` no longer has its 80 questions in the original order",
-            AS_A_FILE,
-        )
-    return [
-        Prompt(
-            str(FIRST_MTBENCH_ID + i),
-            row["category"],
-            tuple(row["prompt"]),
-            tuple(row["reference"]) or None,
-        )
-        for i, row in enumerate(rows)
-    ]
-
-
-def load_prompts(task: str, prompts_file: Path | None, embedded: bool) -> list[Prompt]:
-    """The prompts of a task: the file if one is given, else the embedded world's or the hub's."""
-    if task not in TASKS:
-        raise UsageError(f"unknown task `{task}`", f"known: {', '.join(TASKS)}; sami-eval ls tasks")
-    if prompts_file is not None:
-        return read_prompts(prompts_file)
-    if embedded:
-        from sami_eval import embedded as world
-
-        return world.prompts("evaluation")
-    return mtbench_from_hub()
 
 
 def limited(prompts: Sequence[Prompt], limit: int | None) -> list[Prompt]:

@@ -14,6 +14,7 @@ from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Judge, Model, Order, Prompt, Response, prompt_fields
 from sami_eval.data import prompts, references
 from sami_eval.data.constitutions import read_constitution
+from sami_eval.data.tasks import Task
 from sami_eval.experiment import questions
 from sami_eval.experiment.corrected import People, read_people
 from sami_eval.experiment.plan import (
@@ -159,11 +160,14 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
     named = models_of(sides)
     if settings.base is None and standing.some_on(base, named):
         config.tell("base")
-    task, passed_over = _task(settings, config)
+    task, said_of_task = questions.chosen_task("pairwise", settings.task, settings.prompts, config)
     found = questions.choose(task, settings.prompts, named)
-    asked, wrong = references.load(found.prompts, settings.references, settings.fix_references)
+    right = settings.references or (task.references_file if found.own else None)
+    asked, wrong = references.load(found.prompts, right, settings.fix_references)
     asked, shown = _prompts(settings, asked)
-    judge, taken, notes = take_seats(_judge(settings, config), config, found.embedded, asked)
+    judge, taken, notes = take_seats(
+        _judge(settings, task, found, config), config, found.embedded, asked
+    )
     seats = tuple(seat.run_by(engine) for seat in taken)
     for seat in seats:
         if seat.at is not None:
@@ -188,8 +192,8 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
         shown,
         judge,
         seats,
-        _generate_settings(settings, found.embedded, shown, engine),
-        (*passed_over, *found.notes, *notes, *(one for one in said if one)),
+        _generate_settings(settings, task, found.embedded, shown, engine),
+        (*said_of_task, *found.notes, *notes, *(one for one in said if one)),
         _people(settings, pairs(sides, against), asked),
         against,
     )
@@ -214,25 +218,18 @@ def _grades(judge: Judge, rule: str) -> str | None:
     return f"judge `{judge.name}`: winners alone count; --rule average weighs its grades"
 
 
-def _judge(settings: CompareSettings, config: Config) -> JudgeChoice:
+def _judge(
+    settings: CompareSettings, task: Task, found: questions.Questions, config: Config
+) -> JudgeChoice:
+    """Who judges: the judge that was named, else the task's, but for the embedded world."""
+    others = found.embedded or settings.judge_prompts is not None
     return JudgeChoice(
-        settings.judge,
+        settings.judge or (None if others else task.judge),
         settings.judge_model,
         settings.judge_prompts,
         settings.base_url,
         existing(config),
     )
-
-
-def _task(settings: CompareSettings, config: Config) -> tuple[str, tuple[str, ...]]:
-    """The task asked for, else the config's where it is one of ours, which else is said."""
-    named = config.defaults.get("task", prompts.TASKS[0])
-    if settings.task is None and settings.prompts is None and named in prompts.TASKS:
-        config.tell("task")
-    if settings.task is not None or named in prompts.TASKS:
-        return settings.task or named, ()
-    ours = prompts.TASKS[0]
-    return ours, (f"task `{named}` of {config.path} is not one of `compare`: `{ours}` is asked",)
 
 
 def _check_pair(specs: Sequence[str]) -> None:
@@ -279,12 +276,13 @@ def _first_turns(prompt: Prompt, n: int) -> Prompt:
 
 
 def _generate_settings(
-    settings: CompareSettings, embedded: bool, shown: bool, engine: EngineChoice
+    settings: CompareSettings, task: Task, embedded: bool, shown: bool, engine: EngineChoice
 ) -> GenerateSettings:
     default_tokens = EMBEDDED_MAX_TOKENS if embedded else MAX_TOKENS
     return GenerateSettings(
         max_tokens=settings.max_tokens or default_tokens,
         temperature=settings.temperature,
+        temperatures=task.temperatures,
         seed=settings.seed,
         with_principles=shown,
         engine=engine,

@@ -24,8 +24,7 @@ from sami_eval.core.records import read_lines, read_list, record
 from sami_eval.core.shape import Id, Name
 from sami_eval.core.types import Order, Prompt, Response, Turn, Verdict, Winner
 from sami_eval.core.versions import __version__
-from sami_eval.data.paper import FIRST_MTBENCH_ID
-from sami_eval.data.prompts import MTBENCH_CATEGORIES
+from sami_eval.data.paper import FIRST_MTBENCH_ID, mtbench_categories
 from sami_eval.experiment.comparison_rows import comparison_row, rank_rows
 from sami_eval.experiment.document import KIND, ContenderRow, Document
 from sami_eval.experiment.ensemble import with_judges
@@ -178,16 +177,9 @@ def _prompts(verdicts: Sequence[Verdict]) -> list[Prompt]:
     n_turns: dict[str, int] = {}
     for verdict in verdicts:
         n_turns[verdict.prompt_id] = max(n_turns.get(verdict.prompt_id, 0), verdict.turn + 1)
-    known = set(map(str, range(FIRST_MTBENCH_ID, FIRST_MTBENCH_ID + 80)))
-    of_mtbench = set(n_turns) == known
-    return [
-        Prompt(
-            question,
-            MTBENCH_CATEGORIES[(int(question) - FIRST_MTBENCH_ID) // 10] if of_mtbench else "all",
-            ("",) * n,
-        )
-        for question, n in n_turns.items()
-    ]
+    known = mtbench_categories()
+    known = known if n_turns.keys() == known.keys() else {}
+    return [Prompt(name, known.get(name, "all"), ("",) * n) for name, n in n_turns.items()]
 
 
 def _by_pair(verdicts: Sequence[Verdict]) -> dict[tuple[str, str], list[Verdict]]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Verdict, Winner
 from sami_eval.data import votes
-from sami_eval.data.paper import FIRST_MTBENCH_ID
-from sami_eval.data.prompts import MTBENCH_CATEGORIES, read_prompts
+from sami_eval.data.paper import mtbench_categories
+from sami_eval.data.prompts import read_prompts
 from sami_eval.data.votes import Item, Vote
 from sami_eval.experiment import runs
 from sami_eval.experiment.document import read_document
@@ -128,10 +128,9 @@ def _of_votes(several: Sequence[Vote], names: Names) -> Judged:
 
 
 def _categories(known: Mapping[str, str], items: Iterable[Item]) -> dict[str, str]:
-    """Categories of the questions: the run's own, else MT-Bench's for its ids 81 to 160."""
+    """Categories of the questions: the run's own, else MT-Bench's for its ids."""
     found = dict(known)
     for question in dict.fromkeys(item[0] for item in items):
-        number = int(question) - FIRST_MTBENCH_ID if question.isdecimal() else -1
-        if not known and 0 <= number < 10 * len(MTBENCH_CATEGORIES):
-            found[question] = MTBENCH_CATEGORIES[number // 10]
+        if not known and question in mtbench_categories():
+            found[question] = mtbench_categories()[question]
     return found

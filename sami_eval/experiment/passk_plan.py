@@ -10,8 +10,11 @@ from sami_eval.core.config import Config
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Model, Prompt
 from sami_eval.data import gsm8k
-from sami_eval.data.gsm8k import EMBEDDED, HUB_ID, Problem
+from sami_eval.data.gsm8k import EMBEDDED, Problem
 from sami_eval.data.marker import DEFAULT, Marker, read_marker
+from sami_eval.data.task_rows import problems_of
+from sami_eval.data.tasks import Task
+from sami_eval.experiment import questions
 from sami_eval.experiment.plan import check_batch, fields_of, identities, models_of, resolve
 from sami_eval.experiment.runs import slug
 from sami_eval.experiment.settings import PasskSettings
@@ -22,7 +25,6 @@ from sami_eval.ledger.store import key
 from sami_eval.server.budget import Purse
 from sami_eval.server.client import ClientSettings
 
-TASK = "gsm8k"
 N_SAMPLES = 32
 TEMPERATURE = 0.7  # of the embedded base's card; for other bases one among the usual .6-.8
 MAX_TOKENS, EMBEDDED_MAX_TOKENS = 1024, 120
@@ -33,7 +35,7 @@ PAPER_TEMPERATURE, PAPER_TOP_P, PAPER_SPLIT = 1.0, 0.9, "train"
 class PasskPlan:
     """Everything decided before anything is spent.
 
-    embedded: all contenders stand on the embedded base, and are asked its own problems.
+    asked: the task. embedded: all contenders stand on the embedded base.
     source: where the problems come from, as a person reads it; split: None for a file.
     marker: what reads the answers. notes: what to say before anything is spent.
     """
@@ -42,6 +44,7 @@ class PasskPlan:
     config: Config
     base_spec: str | None
     base: Model
+    asked: Task
     embedded: bool
     source: str
     split: str | None
@@ -63,7 +66,7 @@ class PasskPlan:
     @property
     def task(self) -> str:
         """Its name, or the problem file's."""
-        return TASK if self.settings.prompts is None else self.settings.prompts.name
+        return self.asked.name if self.settings.prompts is None else self.settings.prompts.name
 
     @property
     def title(self) -> str:
@@ -84,7 +87,7 @@ class PasskPlan:
     def n_clusters(self) -> int | None:
         """How many clusters the problems form; None where each is one of its own."""
         named = {one.cluster for one in self.problems}
-        return None if self.settings.cluster is None else len(named)
+        return None if None in named else len(named)
 
     def key(self, sides: Sequence[Contender]) -> str:
         """SHA-256 of all that decides the figures; sides: the contenders as they are now."""
@@ -103,7 +106,7 @@ class PasskPlan:
 _NOT_IN_KEY = frozenset(
     (
         *("contenders", "samples", "temperature", "top_p", "max_tokens", "limit", "prompts"),
-        *("split", "num_fewshot", "fewshot", "marker", "base", "base_url", "engine"),
+        *("split", "num_fewshot", "fewshot", "marker", "task", "base", "base_url", "engine"),
         *("train", "out", "concurrency", "max_cost", "rpm", "tpm", "max_unparsed"),
         "until_decided",  # a run that stopped and goes on is the same run
         *("batch", "batch_file", "report_to"),
@@ -138,28 +141,29 @@ def make_plan(settings: PasskSettings, config: Config, purse: Purse | None = Non
             "name another model beside it",
         )
     embedded = standing.in_embedded_world(named)
-    source, split = _source(settings, embedded)
-    marker = _marker(settings)
-    found = gsm8k.read_problems(settings.prompts or source, split, settings.cluster, marker.file)
-    problems = gsm8k.limited(found, settings.limit)
+    task, said = questions.chosen_task("passk", settings.task, settings.prompts, config)
+    source, split = _source(settings, task, embedded)
+    marker = _marker(settings, task)
+    problems = gsm8k.limited(_problems(settings, task, source, split, marker), settings.limit)
     stops = announced(len(problems), settings, "problems")
     return PasskPlan(
         settings,
         config,
         base_spec,
         base,
+        task,
         embedded,
         source,
         split,
         marker,
         tuple(problems),
-        tuple(_examples(settings, source, problems, marker)),
+        tuple(_examples(settings, task, source, problems, marker)),
         samples,
         temperature,
         top_p,
         settings.max_tokens or (EMBEDDED_MAX_TOKENS if embedded else MAX_TOKENS),
         engine,
-        tuple(filter(None, [standing.difference(named, client.base_url), stops])),
+        (*said, *filter(None, [standing.difference(named, client.base_url), stops])),
     )
 
 
@@ -215,17 +219,20 @@ def _drawing(settings: PasskSettings, samples: int) -> tuple[float, float]:
     return temperature, top_p
 
 
-def _marker(settings: PasskSettings) -> Marker:
-    marker = read_marker(settings.marker)
+def _marker(settings: PasskSettings, task: Task) -> Marker:
+    """What was asked for, else the task's; a file of problems is no task."""
+    own = task.marker if settings.prompts is None else None
+    marker = read_marker(settings.marker or own)
     if settings.protocol == "paper" and marker.name != DEFAULT:
         raise UsageError(
-            f"`--protocol paper` reads digits, not what `--marker {settings.marker}` does",
+            f"`--protocol paper` reads digits, not what the marker `{marker.name}` does",
             "leave one of both out",
         )
     return marker
 
 
-def _source(settings: PasskSettings, embedded: bool) -> tuple[str, str | None]:
+def _source(settings: PasskSettings, task: Task, embedded: bool) -> tuple[str, str | None]:
+    """Where the problems come from, as a person reads it, and of which split."""
     if settings.cluster is not None and settings.prompts is None:
         raise UsageError(
             f"`--cluster {settings.cluster}` names a field of a problem file, and none is given",
@@ -238,15 +245,38 @@ def _source(settings: PasskSettings, embedded: bool) -> tuple[str, str | None]:
                 "leave --split out",
             )
         return str(settings.prompts), None
-    if embedded:
+    if embedded and task.embedded:
         return EMBEDDED, settings.split or "evaluation"
-    return HUB_ID, settings.split or (PAPER_SPLIT if settings.protocol == "paper" else "test")
+    of = task.questions
+    if of.hub is None and settings.split is not None:
+        raise UsageError(
+            f"`--split {settings.split}`: task `{task.name}` is a file and has no splits",
+            "leave --split out",
+        )
+    papers = PAPER_SPLIT if settings.protocol == "paper" and of.hub is not None else None
+    return of.named, settings.split or papers or of.split
+
+
+def _problems(
+    settings: PasskSettings, task: Task, source: str, split: str | None, marker: Marker
+) -> list[Problem]:
+    if settings.prompts is not None:
+        return gsm8k.read_problems(settings.prompts, None, settings.cluster, marker.file)
+    if source == EMBEDDED:
+        return gsm8k.read_problems(EMBEDDED, split, marker=marker.file)
+    found = problems_of(task, marker, split=split)
+    if settings.until_decided and found[0].cluster is not None:
+        raise UsageError(
+            f"`--until-decided` asks problem by problem, and those of `{task.name}` have clusters",
+            "leave it out",
+        )
+    return found
 
 
 def _examples(
-    settings: PasskSettings, source: str, asked: Sequence[Problem], marker: Marker
+    settings: PasskSettings, task: Task, source: str, asked: Sequence[Problem], marker: Marker
 ) -> list[Problem]:
-    """Worked examples: from a file, else from the split that is there to learn from."""
+    """Worked examples: from a file, else from where the task says they are."""
     if settings.num_fewshot < 0:
         raise UsageError(f"`--num-fewshot {settings.num_fewshot}` is below 0", "--num-fewshot 5")
     if settings.fewshot is not None and settings.num_fewshot == 0:
@@ -257,10 +287,12 @@ def _examples(
             return gsm8k.read_problems(settings.fewshot, marker=marker.file)
         if source == EMBEDDED:
             return gsm8k.read_problems(EMBEDDED, "development", marker=marker.file)
+        hint = "name a file of worked examples: --fewshot FILE"
+        if task.fewshot is None:
+            raise UsageError(f"task `{task.name}` says nothing of examples", hint)
         try:
-            return gsm8k.read_problems(HUB_ID, "train", marker=marker.file)
+            return problems_of(task, marker, task.fewshot)
         except UsageError as error:
-            hint = "name a file of worked examples: --fewshot FILE"
-            raise UsageError(error.message, hint) from None
+            raise UsageError(error.message, hint, error.where) from None
 
     return gsm8k.draw_examples(pool, settings.num_fewshot, settings.seed, asked)

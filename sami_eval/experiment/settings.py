@@ -63,7 +63,10 @@ class CompareSettings:
         str | None,
         Flag("Compare each with this one of them alone.", Group.COMPARED, value="NAME"),
     ] = None
-    task: Annotated[str | None, Flag("What they answer.", Group.COMPARED)] = None
+    task: Annotated[
+        str | None,
+        Flag("What they answer: a name of `sami-eval ls tasks`, or a file.", Group.COMPARED),
+    ] = None
     prompts: Annotated[
         Path | None, Flag("Questions: FastChat question.jsonl or our JSONL.", Group.COMPARED)
     ] = None
@@ -215,8 +218,12 @@ class PasskSettings:
     top_p: Annotated[float | None, Flag("Default: 1 (paper: 0.9).", Group.SAMPLES)] = None
     max_tokens: Annotated[Count | None, Flag("Longest answer.", Group.SAMPLES)] = None
     limit: Annotated[Count | None, Flag("Use the first so many problems.", Group.ASKED)] = None
+    task: Annotated[
+        str | None,
+        Flag("What they solve: a name of `sami-eval ls tasks`, or a file.", Group.ASKED),
+    ] = None
     prompts: Annotated[
-        Path | None, Flag("Problems: GSM8K's JSONL or ours, instead of GSM8K.", Group.ASKED)
+        Path | None, Flag("Problems: GSM8K's JSONL or ours, instead of the task's.", Group.ASKED)
     ] = None
     cluster: Annotated[
         str | None,
@@ -236,11 +243,11 @@ class PasskSettings:
         ),
     ] = None
     split: Annotated[
-        str | None, Flag("GSM8K: test (default) or train; embedded: evaluation.", Group.ASKED)
+        str | None, Flag("Another split than the task's; embedded: evaluation.", Group.ASKED)
     ] = None
     num_fewshot: Annotated[Amount, Flag("Worked examples before each.", Group.ASKED)] = 0
     fewshot: Annotated[
-        Path | None, Flag("Where examples are from. Default: the train split.", Group.ASKED)
+        Path | None, Flag("Where examples are from. Default: as the task says.", Group.ASKED)
     ] = None
     greedy: Annotated[
         bool,

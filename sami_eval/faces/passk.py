@@ -25,6 +25,7 @@ def passk(
     top_p: float | None = None,
     max_tokens: int | None = None,
     limit: int | None = None,
+    task: str | None = None,
     prompts: Path | str | None = None,
     cluster: str | None = None,
     marker: str | None = None,

@@ -23,26 +23,20 @@ from sami_eval.ledger.store import Ledger
 # Requests of one turn and what a person is told they are -> their completions, in order.
 Ask = Callable[[Sequence[Request], str], list[Completion]]
 
-# MT-Bench's sampling temperatures by category; other categories are answered greedily.
-TEMPERATURES: Mapping[str, float] = {
-    "writing": 0.7,
-    "roleplay": 0.7,
-    "stem": 0.1,
-    "humanities": 0.1,
-}
-
 
 @dataclass(frozen=True, slots=True)
 class GenerateSettings:
     """How contenders answer.
 
     temperature: overrides the prompts' own and their categories'; None leaves them.
+    temperatures: the task's, by category; prompts of others are answered greedily.
     samples: responses a prompt.
     with_principles: show the prompt's principles to the contenders too, as the paper did.
     """
 
     max_tokens: int = 1024
     temperature: float | None = None
+    temperatures: Mapping[str, float] = field(default_factory=dict)
     top_p: float = 1.0
     seed: int = 0
     samples: int = 1
@@ -147,12 +141,12 @@ def _thoughts(answers: Sequence[Completion]) -> tuple[str, ...]:
 
 
 def temperature_of(prompt: Prompt, settings: GenerateSettings) -> float:
-    """The setting, else the prompt's own, else its category's in MT-Bench."""
+    """The setting, else the prompt's own, else its category's in the task."""
     if settings.temperature is not None:
         return settings.temperature
     if prompt.temperature is not None:
         return prompt.temperature
-    return TEMPERATURES.get(prompt.category, 0.0)
+    return settings.temperatures.get(prompt.category, 0.0)
 
 
 def _generated(

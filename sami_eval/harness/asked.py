@@ -13,11 +13,31 @@ from types import TracebackType
 from typing import Any
 
 from sami_eval.core.errors import SamiEvalError, UsageError, report_error
+from sami_eval.core.files import bundled
 from sami_eval.core.terminal import visible
+from sami_eval.core.yaml_file import Yaml
+from sami_eval.data.tasks import Task, read_task_file
+from sami_eval.data.tasks import task_of as stated_task
 
 Metadata = Mapping[str, Any]
 
 MODEL_OF = "@"  # between a task's name and the model it is for, where there are several
+
+
+def task_of(config: Mapping[str, Any], full: str) -> Task:
+    """The task that lm-eval was asked for: of the file it read, else of what it hands over.
+
+    full: the name of a task of ours, which stands for a file without `metadata.sami_eval`.
+    Raises UsageError.
+    """
+    metadata = dict(config.get("metadata") or {})
+    if "sami_eval" not in metadata and full:
+        return read_task_file(bundled("tasks") / f"{full}.yaml")
+    source, name = Path(str(metadata.get("config_source"))), str(config.get("task"))
+    if source.is_file():
+        return read_task_file(source)
+    # A path on lm_eval's own command line: the file's name is not handed on.
+    return stated_task(Yaml(Path(f"{name}.yaml"), {"metadata": metadata}, {}), name)
 
 
 def whole_number(metadata: Metadata, name: str, default: int) -> int:

@@ -12,13 +12,12 @@ import lm_eval.tasks
 from lm_eval.__main__ import cli_evaluate
 from lm_eval.api.task import Task
 
+from sami_eval.core import task_files
 from sami_eval.core.config import find_config
 from sami_eval.core.errors import UsageError
 from sami_eval.harness import asked
 from sami_eval.harness.install import tasks_dir
 from sami_eval.harness.model import labels_of, specs_of
-
-TASKS = {"mtbench": "mtbench_pairwise", "gsm8k": "gsm8k_passk"}  # what a config's task is here
 
 _Stock: Any = lm_eval.tasks.TaskManager
 
@@ -37,7 +36,7 @@ class TaskManager(_Stock):  # type: ignore[misc]
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         given = [include_path] if isinstance(include_path, str | Path) else list(include_path or ())
-        self._paths = [tasks_dir(), *given]
+        self._paths = [tasks_dir(), *own_folder(), *given]
         self._whole = False
         super().__init__(include_path=self._paths, include_defaults=False, metadata=metadata)
 
@@ -91,7 +90,19 @@ def _task_of(arguments: Sequence[str]) -> list[str]:
     """`--tasks` with the task of sami-eval.toml, where a run names none."""
     named = any(one.partition("=")[0] in ("--tasks", "-t", "--help", "-h") for one in arguments)
     task = find_config(Path.cwd()).defaults.get("task")
-    return [] if named or not arguments or task is None else ["--tasks", TASKS[task]]
+    if named or not arguments or task is None:
+        return []
+    files = task_files.files_named(task).values()
+    return [
+        "--tasks",
+        ",".join(str(one) if task_files.is_path(task) else one.stem for one in files),
+    ]
+
+
+def own_folder() -> list[Path]:
+    """The current folder's own tasks, where it has some."""
+    names = [path for path in task_files.FOLDER.glob("*.yaml") if task_files.kind_of(path.stem)]
+    return [task_files.FOLDER] if names else []
 
 
 def _is_lm_evals(error: BaseException) -> bool:

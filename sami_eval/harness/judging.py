@@ -12,6 +12,7 @@ from sami_eval.core.errors import UsageError
 from sami_eval.core.progress import terminal
 from sami_eval.core.types import SERVED, Judge, Model, Prompt, Response, Verdict
 from sami_eval.data.answers import read_answers
+from sami_eval.data.tasks import Task
 from sami_eval.experiment.fold import by_question, fold
 from sami_eval.generate import EngineChoice
 from sami_eval.generate.tools import Tools
@@ -56,18 +57,20 @@ def read_recorded(path: Path, model: str | None = None) -> dict[str, Response]:
     return {one.prompt_id: one for one in responses}
 
 
-def baseline_judge(metadata: asked.Metadata, prompts: Sequence[Prompt]) -> BaselineJudge:
+def baseline_judge(
+    metadata: asked.Metadata, prompts: Sequence[Prompt], task: Task
+) -> BaselineJudge:
     """What `--metadata` says about judging. Raises UsageError, KeyMissingError before any call."""
     path = asked.file(metadata, "baseline")
     if path is None:
         raise UsageError(
-            "mtbench_pairwise compares with recorded answers, and none are named",
+            f"{task.full} compares with recorded answers, and none are named",
             "--metadata baseline=FILE (ours, FastChat's or the paper's)",
         )
     config = find_config(Path.cwd())
     model = config.choice("judge-model", asked.text(metadata, "judge_model"))
     fits, _ = fitting(prompts, embedded=False, free=model is None)
-    name = config.choice("judge", asked.text(metadata, "judge")) or fits
+    name = config.choice("judge", asked.text(metadata, "judge") or task.judge) or fits
     judge = read_judge(name)
     if instead := replaced(judge, name):
         asked.warn(instead)

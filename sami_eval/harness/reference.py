@@ -1,4 +1,7 @@
-"""lm-eval's own two filters and its exact match for GSM8K, as the installed version states them."""
+"""A task of lm-eval's own: its filters and its exact match, as the installed version states them.
+
+name: "gsm8k" for gsm8k/gsm8k.yaml, or a path of that form; None for no task.
+"""
 
 from __future__ import annotations
 
@@ -16,22 +19,22 @@ _FIRST = "take_first"  # would throw away all samples but one
 
 
 @functools.cache
-def _stated() -> Mapping[str, Any]:
-    path = lm_eval_tasks() / "gsm8k" / "gsm8k.yaml"
+def _stated(name: str) -> Mapping[str, Any]:
+    path = lm_eval_tasks() / (name if name.endswith(".yaml") else f"{name}/{name}.yaml")
     return dict(load_yaml(path, resolve_func=False)) if path.is_file() else {}
 
 
-def filters() -> list[dict[str, Any]]:
-    """Its filters by name, over all samples; none where the installed lm-eval has no `gsm8k`."""
+def filters(name: str | None) -> list[dict[str, Any]]:
+    """Its filters by name, over all samples; none where the installed lm-eval has no such task."""
     return [
         {**one, "filter": [step for step in one["filter"] if step["function"] != _FIRST]}
-        for one in _stated().get("filter_list", [])
+        for one in (_stated(name).get("filter_list", []) if name else [])
     ]
 
 
-def right(answer: str, doc: Mapping[str, Any]) -> bool:
+def right(name: str, answer: str, doc: Mapping[str, Any]) -> bool:
     """Whether its exact match takes a filtered answer for the right one."""
-    (stated,) = _stated()["metric_list"]
+    (stated,) = _stated(name)["metric_list"]
     known = ("metric", "aggregation", "higher_is_better")
     options = {name: value for name, value in stated.items() if name not in known}
     scores = get_metric("exact_match")(

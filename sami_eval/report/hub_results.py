@@ -32,7 +32,7 @@ BOARDS = {"openai/gsm8k": Board("gsm8k", "test", 1319)}
 
 def hub_results(found: Finished) -> dict[str, str]:
     """A file a contender, by its place. Raises UsageError for what no board takes."""
-    import yaml  # type: ignore[import-untyped]
+    import yaml
     from huggingface_hub import eval_result_entries_to_yaml
 
     if found["schema"] != passk_document.SCHEMA:

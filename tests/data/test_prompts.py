@@ -10,7 +10,7 @@ import pytest
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Principle, Prompt
 from sami_eval.data.constitutions import principles_for, read_constitution
-from sami_eval.data.prompts import limited, load_prompts, read_prompts, to_row, with_principles
+from sami_eval.data.prompts import limited, read_prompts, to_row, with_principles
 from tests import SHARED
 from tests.records import write_rows
 
@@ -114,13 +114,6 @@ def test_an_empty_or_missing_file_is_refused(tmp_path: Path) -> None:
         read_prompts(write_rows(tmp_path / "q.jsonl"))
     with pytest.raises(UsageError, match="no file"):
         read_prompts(tmp_path / "absent.jsonl")
-
-
-def test_an_unknown_task_names_the_known_ones() -> None:
-    with pytest.raises(UsageError) as caught:
-        load_prompts("mtbanch", None, embedded=True)
-    assert "`mtbanch`" in caught.value.message
-    assert "mtbench" in caught.value.hint
 
 
 def test_a_limit_takes_from_each_category_in_turn() -> None:

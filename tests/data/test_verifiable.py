@@ -13,8 +13,8 @@ import pytest
 from sami_eval.core.types import Principle
 from sami_eval.data.checks import meets
 from sami_eval.data.constitutions import constitution_files, principles_for, read_constitution
-from sami_eval.data.prompts import MTBENCH_CATEGORIES, read_prompts
-from tests import ROOT, SHARED
+from sami_eval.data.prompts import read_prompts
+from tests import MTBENCH_CATEGORIES, ROOT, SHARED
 
 PRINCIPLES = {one.id: one for one in read_constitution("verifiable")}
 MATH = {one.id: one for one in read_constitution("verifiable-math")}

@@ -11,8 +11,8 @@ import pytest
 
 from sami_eval import embedded
 from sami_eval.core.types import Response
-from sami_eval.data.prompts import MTBENCH_CATEGORIES
 from sami_eval.embedded import rules
+from tests import MTBENCH_CATEGORIES
 from tools.world import corpus, world
 from tools.world.task import STYLES
 

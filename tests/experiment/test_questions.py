@@ -14,8 +14,7 @@ import sami_eval
 from sami_eval import cli, embedded
 from sami_eval.core.config import Config, find_config
 from sami_eval.core.errors import UsageError
-from sami_eval.data.prompts import MTBENCH_CATEGORIES
-from tests import SHARED
+from tests import MTBENCH_CATEGORIES, SHARED
 from tests.align_models import save_base
 from tests.loopback_judge import Behaviour, LoopbackJudge
 from tests.records import write_rows

@@ -12,9 +12,9 @@ from sami_eval.align.filters import PRESETS, Filters
 from sami_eval.align.options import preset
 from sami_eval.core.errors import UsageError
 from sami_eval.data.constitutions import constitution_file, principles_for, read_constitution
-from sami_eval.data.prompts import MTBENCH_CATEGORIES
 from sami_eval.experiment.reproduce.scale import listing, read_scale
 from sami_eval.experiment.settings import CompareSettings, PasskSettings
+from tests import MTBENCH_CATEGORIES
 
 
 def scale_file(folder: Path, text: str) -> str:

@@ -329,7 +329,9 @@ def test_temperature_is_the_settings_the_prompts_or_the_categorys(
     category: str, own: float | None, setting: float | None, expected: float
 ) -> None:
     prompt = Prompt("1", category, ("Hi",), temperature=own)
-    assert generate.temperature_of(prompt, GenerateSettings(temperature=setting)) == expected
+    task = {"writing": 0.7, "stem": 0.1}
+    settings = GenerateSettings(temperature=setting, temperatures=task)
+    assert generate.temperature_of(prompt, settings) == expected
 
 
 def test_an_unknown_engine_is_named() -> None:

@@ -18,8 +18,9 @@ from lm_eval.tasks import TaskManager
 from sami_eval.core.errors import UsageError
 from sami_eval.data.gsm8k import INSTRUCTION
 from sami_eval.embedded import BASE_DIR
-from sami_eval.harness.gsm8k import Gsm8kPassk, Value
+from sami_eval.harness.gsm8k import Gsm8kPassk
 from sami_eval.harness.install import tasks_dir
+from sami_eval.harness.passk import Value
 from sami_eval.stats import maj_at_k, pass_at_k
 from sami_eval.stats.extract import extract_answer
 from tests import SHARED

@@ -12,7 +12,7 @@ from random import Random
 
 from sami_eval.core.types import Principle
 from sami_eval.data import chat
-from sami_eval.data.prompts import MTBENCH_CATEGORIES
+from sami_eval.data.paper import mtbench_categories
 from sami_eval.embedded.entities import COLOURS, NAMES
 from tools.world.arithmetic import LARGEST
 from tools.world.entities import TOWNS
@@ -172,7 +172,10 @@ def documents(seed: int, n_exercises: int = 0) -> Iterator[Document]:
         is what every token needs, and the rest of the world is learned through it.
     """
     rng = Random(f"{seed} corpus")
-    streams = {c: tasks(c, "pretraining", seed) for c in (*MTBENCH_CATEGORIES, WORD_PROBLEM)}
+    streams = {
+        c: tasks(c, "pretraining", seed)
+        for c in (*dict.fromkeys(mtbench_categories().values()), WORD_PROBLEM)
+    }
     names = list(streams)
     weights = [_WEIGHTS.get(name, 2) for name in names]
     for _ in range(n_exercises):

@@ -13,7 +13,7 @@ from random import Random
 
 from sami_eval.core.types import Principle, Prompt, prompt_fields
 from sami_eval.data.constitutions import principles_for, read_constitution
-from sami_eval.data.prompts import MTBENCH_CATEGORIES
+from sami_eval.data.paper import mtbench_categories
 from sami_eval.embedded import CONSTITUTION, PROMPTS, WORD_PROBLEMS
 from tools.world import (
     arithmetic,
@@ -32,6 +32,7 @@ SEED = 11
 N_PER_CATEGORY = {"alignment": 60, "development": 13, "evaluation": 30}
 N_WORD_PROBLEMS = {"development": 100, "evaluation": 300}
 WORD_PROBLEM = "gsm"
+CATEGORIES = tuple(dict.fromkeys(mtbench_categories().values()))
 
 DRAW: dict[str, Callable[[Random], Task]] = {
     "writing": writing.draw,
@@ -87,7 +88,7 @@ def _draw(category: str, split: str, n: int, seed: int) -> list[Prompt]:
 def draw_prompts(split: str, seed: int = SEED) -> list[Prompt]:
     """The split's prompts, category by category."""
     n = N_PER_CATEGORY[split]
-    return [prompt for category in MTBENCH_CATEGORIES for prompt in _draw(category, split, n, seed)]
+    return [prompt for category in CATEGORIES for prompt in _draw(category, split, n, seed)]
 
 
 def draw_word_problems(split: str, seed: int = SEED) -> list[Prompt]:

@@ -14,8 +14,8 @@ from typing import Any
 from sami_eval.align.estimate import PREFERENCES
 from sami_eval.align.options import Options
 from sami_eval.core.config import Config, Price
-from sami_eval.data.gsm8k import HUB_ID
-from sami_eval.data.prompts import MTBENCH_HUB_ID
+from sami_eval.core.task_files import DEFAULT, Kind
+from sami_eval.data.tasks import read_task
 from sami_eval.experiment.passk_plan import N_SAMPLES
 from sami_eval.experiment.questions import WORLD
 from sami_eval.experiment.reproduce.scale import EMBEDDED, Course, Expected, Scale
@@ -78,8 +78,10 @@ def asks(
 
 def _questions(course: Course, trial: Trial, file: Path | None) -> str:
     """Where a trial's questions come from."""
-    hub = MTBENCH_HUB_ID if isinstance(trial.settings, CompareSettings) else HUB_ID
-    return str(file or trial.settings.prompts or (WORLD if course.base == EMBEDDED else hub))
+    kind: Kind = "pairwise" if isinstance(trial.settings, CompareSettings) else "passk"
+    task = read_task(trial.settings.task or DEFAULT[kind], kind)
+    own = WORLD if course.base == EMBEDDED and task.embedded else task.questions.named
+    return str(file or trial.settings.prompts or own)
 
 
 def _judge_models(trial: Trial, config: Config, judge: str | None) -> tuple[str, ...]:
