@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sami_eval.experiment import agreement_document, document, passk_document, runs
+from sami_eval.experiment import (
+    agreement_document,
+    document,
+    passk_document,
+    runs,
+    scored_document,
+)
 from sami_eval.experiment.envelope import dump
 from sami_eval.report import kept
 from sami_eval.report.finished import Finished, report_of
@@ -31,6 +37,7 @@ PAIR_MORE = ("unparsed", "questions_needed", "detectable")
 CATEGORY = ("p_adjusted", "n_questions")
 AT_K = ("pass_at_k", "maj_at_k", "pass_hat_k", "g_pass_at_k", "mg_pass_at_k")
 GAIN = ("p_value", "p_adjusted", "significant", "problems_needed")
+SCORED = ("p_value", "p_adjusted", "significant", "n_samples", "samples_needed")
 # Variables of keys that no server of ours is asked with, but that a text could hold all the same.
 KEYS = ("HF_TOKEN", "WANDB_API_KEY", "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD")
 
@@ -83,6 +90,9 @@ def _name_and_key(found: Row) -> tuple[str, str]:
     if found["schema"] == agreement_document.SCHEMA:
         parts = (found["schema"], found["judge"], found["source"], found["votes"])
         return f"agreement-{runs.slug(found['judge'])}", _hashed(parts)
+    if found["schema"] == scored_document.SCHEMA:
+        logs = [f"{row['file']} {row['date']}" for row in found["logs"]]
+        return f"logs-{runs.slug(found['logs'][0]['name'])}", _hashed([found["schema"], *logs])
     folder = Path(found["folder"]).name
     return folder, _hashed([folder, *(stage["key"] for stage in found["stages"])])
 
@@ -135,6 +145,8 @@ def figures_of(found: Row) -> Figures:
             yield name, found[name]
         for name in ("judge_with_people", "people"):
             yield from _under(name, _of_raters(found[name]))
+    elif found["schema"] == scored_document.SCHEMA:
+        yield from _of_logs(found)
     else:
         for result in found["results"]:
             yield from _under(labels([result["name"]])[result["name"]], _of_result(result))
@@ -203,6 +215,27 @@ def _of_contender(row: Row) -> Figures:
 def _at_each(name: str, by_k: Row) -> Figures:
     for k, one in by_k.items():
         yield from _with_interval(f"{name[:-1]}{k}", one["value"], one["interval"])
+
+
+def _of_logs(found: Row) -> Figures:
+    """Each log's scores, and what every two differ by."""
+    label = labels(row["name"] for row in found["logs"])
+    scorer = labels(row["scorer"] for log in found["logs"] for row in log["scores"])
+    for log in found["logs"]:
+        for row in log["scores"]:
+            name = f"{scorer[row['scorer']]}_{_kind(row)}"
+            scored = _with_interval(name, row["value"], row["interval"])
+            yield from _under(label[log["name"]], scored)
+            yield f"{label[log['name']]}/{name}_n", row["n_samples"]
+    for row in found["differences"]:
+        name = f"{scorer[row['scorer']]}_{_kind(row)}_gain"
+        pair = f"{label[row['a']]}_vs_{label[row['b']]}"
+        yield from _under(pair, _with_interval(name, row["value"], row["interval"]))
+        yield from ((f"{pair}/{name}_{one}", row[one]) for one in SCORED)
+
+
+def _kind(row: Row) -> str:
+    return "mean" if row["k"] is None else f"pass_at_{row['k']}"
 
 
 def _of_raters(row: Row) -> Figures:
