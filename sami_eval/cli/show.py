@@ -37,6 +37,9 @@ def show(
     csv: Annotated[
         Path | None, Flag("Write each question's scores, or the tables.", Group.OUTPUT)
     ] = None,
+    every_k: Annotated[
+        Path | None, Flag("Write pass@k, maj@k, pass^k at every k, as CSV.", Group.OUTPUT)
+    ] = None,
     verdicts: Annotated[Path | None, Flag("Write every verdict, JSON lines.", Group.OUTPUT)] = None,
     fastchat: Annotated[
         Path | None,
@@ -73,6 +76,8 @@ def show(
     )
     chosen = trackers.chosen(report_to)
     document, place = kept.found(runs, against, find_config(Path.cwd()).root)
+    written = csv, every_k, verdicts, fastchat, lm_eval, eee, hub_results, html
+    curves = None if every_k is None else kept.curves(document, place)
     of_verdicts = [unparsed, verdicts, fastchat, lm_eval, votes]
     _refuse(document, place, of_verdicts, [unparsed, csv, verdicts, fastchat, html])
     if document["schema"] == "sami-eval/comparison/1":
@@ -82,6 +87,8 @@ def show(
             _export(document, place, verdicts, fastchat, lm_eval)
     if csv is not None:
         write(csv, as_csv(kept.scores(document, place)))
+    if every_k is not None and curves is not None:
+        write(every_k, as_csv(curves))
     _export_scores(document, eee, hub_results)
     if html:
         write_page(document, place, opened)
@@ -91,7 +98,7 @@ def show(
         report = report_of(document, verbose)
         said = in_markdown(report) if markdown else in_latex(report, *about(document))
         sys.stdout.write(said)
-    elif as_json or not (csv or verdicts or fastchat or lm_eval or eee or hub_results or html):
+    elif as_json or not any(written):
         print_document(document, as_json, verbose)
     trackers.send(chosen, document, place)
 

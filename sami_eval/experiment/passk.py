@@ -20,6 +20,7 @@ from sami_eval.data.gsm8k import Problem
 from sami_eval.data.prompts import to_row
 from sami_eval.data.unanswered import answers_of
 from sami_eval.experiment import warned
+from sami_eval.experiment.every_k import curves
 from sami_eval.experiment.forecast import EXPECTED, Bound, Forecast, bound_of
 from sami_eval.experiment.frame import Result
 from sami_eval.experiment.likely import of_completions, of_texts
@@ -206,6 +207,7 @@ def estimate(
             drawn.engines[model.name],
             PROMPTS[style_of(model, plan)],
             figures(tried[model.name], ks),
+            curves(tried[model.name]),
             {k: any_of_k(tried[model.name], k) for k in ks} if plan.is_papers else {},
             seen.trained_on(model, plan.prompts),
         )

@@ -13,6 +13,7 @@ from sami_eval.core.comparison import Estimate
 from sami_eval.core.types import Model
 from sami_eval.data.unanswered import AnswersMore
 from sami_eval.experiment.envelope import AskedMore, Kind, Took, asked_row, read
+from sami_eval.experiment.every_k import Curves
 from sami_eval.experiment.samples import STEADY, Figures, Paired
 from sami_eval.experiment.stopping import StoppingRow
 from sami_eval.experiment.tallies import SIGNIFICANT
@@ -31,6 +32,7 @@ class PasskContender(AnswersMore, AskedMore):
     """One contender: figures by k (keys are texts), and what stands behind it.
 
     pass_hat_k, g_pass_at_k, mg_pass_at_k: of each k above 1; empty in runs of earlier versions.
+    at_every_k: by figure [k, value, low, high], k from 1 to all samples; empty there, too.
     """
 
     name: str
@@ -45,6 +47,7 @@ class PasskContender(AnswersMore, AskedMore):
     g_pass_at_k: dict[str, EstimateRow]
     mg_pass_at_k: dict[str, EstimateRow]
     curve: list[list[float]]
+    at_every_k: dict[str, list[list[float | None]]]
     no_answer: EstimateRow
     mean_tokens: EstimateRow
     greedy: EstimateRow
@@ -108,6 +111,7 @@ def contender_row(
     engine: str,
     prompt: str,
     found: Figures,
+    every: Curves,
     any_of: Mapping[int, float],
     trained_on: list[str] | None,
 ) -> PasskContender:
@@ -129,6 +133,7 @@ def contender_row(
         "g_pass_at_k": at_each("g_pass_at_k"),
         "mg_pass_at_k": at_each("mg_pass_at_k"),
         "curve": [[k, value] for k, value in found.curve],
+        "at_every_k": every_k_row(every),
         "no_answer": estimate_row(found.no_answer),
         "mean_tokens": estimate_row(found.mean_tokens),
         "greedy": estimate_row(found.greedy),
@@ -140,6 +145,11 @@ def contender_row(
         "trained_on": trained_on,
         **asked_row(model),
     }
+
+
+def every_k_row(every: Curves) -> dict[str, list[list[float | None]]]:
+    """Curves in JSON."""
+    return {name: [list(point) for point in points] for name, points in every.items()}
 
 
 def difference_row(one: Paired) -> DifferenceRow:
@@ -165,7 +175,7 @@ def _fill(document: dict[str, Any]) -> None:
     for row in document["contenders"]:
         row.setdefault("trained_on", None)  # runs of earlier versions lack it, and these
         row.setdefault("n_ended", 0)
-        for name in STEADY:
+        for name in (*STEADY, "at_every_k"):
             row.setdefault(name, {})
 
 

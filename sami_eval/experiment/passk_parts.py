@@ -6,17 +6,25 @@ their mean is one half is what the e-value is against. Contenders sample all tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from sami_eval.core.calls import Completion
+from sami_eval.core.comparison import Estimate
 from sami_eval.experiment import runs
 from sami_eval.experiment.envelope import Calls
+from sami_eval.experiment.every_k import curves
 from sami_eval.experiment.frame import Parts
-from sami_eval.experiment.passk_document import KIND, DifferenceRow, EstimateRow, PasskContender
+from sami_eval.experiment.passk_document import (
+    KIND,
+    DifferenceRow,
+    EstimateRow,
+    PasskContender,
+    every_k_row,
+)
 from sami_eval.experiment.passk_plan import PasskPlan
 from sami_eval.experiment.plan import models_of
 from sami_eval.experiment.samples import AT_K, Attempts, greedy_score
@@ -33,6 +41,7 @@ from sami_eval.generate.contenders import Contender
 from sami_eval.generate.tools import Tools
 
 if TYPE_CHECKING:
+    from sami_eval.stats.intervals import Array
     from sami_eval.stats.sequential import Course
 
 
@@ -193,8 +202,16 @@ def _described(row: PasskContender, of: Sequence[Attempts], n: int) -> PasskCont
     """A contender's figures with confidence sequences; n: problems at hand."""
 
     def again(found: EstimateRow, scores: Sequence[float]) -> EstimateRow:
-        interval = allowed({str(i): (score, 1.0) for i, score in enumerate(scores)}, n, 1).interval
+        interval = sequence(scores).interval
         return {**found, "interval": None if interval is None else list(interval)}
+
+    def sequence(scores: Sequence[float]) -> Estimate:
+        return allowed({str(i): (score, 1.0) for i, score in enumerate(scores)}, n, 1)
+
+    def at_every_k(figures: Array) -> Iterator[tuple[float, float | None, float | None]]:
+        for scores in figures.tolist():
+            found = sequence(scores)
+            yield fmean(scores), *(found.interval or (None, None))
 
     def at_each(name: str, figures: Mapping[str, EstimateRow]) -> dict[str, EstimateRow]:
         scores = {k: [AT_K[name](one, int(k)) for one in of] for k in figures}
@@ -209,4 +226,5 @@ def _described(row: PasskContender, of: Sequence[Attempts], n: int) -> PasskCont
         "g_pass_at_k": at_each("g_pass_at_k", row["g_pass_at_k"]),
         "mg_pass_at_k": at_each("mg_pass_at_k", row["mg_pass_at_k"]),
         "greedy": greedy,
+        "at_every_k": every_k_row(curves(of, at_every_k)),
     }

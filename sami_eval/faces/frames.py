@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from sami_eval.core.errors import UsageError, did_you_mean
 from sami_eval.experiment.passk_document import EstimateRow, PasskContender
-from sami_eval.report import kept
+from sami_eval.report import kept, passk
 from sami_eval.report.table import Table
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def rows_of(found: Finished, place: Path | None, rows: str | None) -> Rows:
     elif found["schema"] == "sami-eval/passk/1":
         known["contenders"] = lambda: list(_by_k(found["contenders"], found["ks"]))
         known["differences"] = lambda: [flat(row) for row in found["differences"]]
+        known["every_k"] = lambda: _table(passk.at_every_k(found))
     elif found["schema"] == "sami-eval/agreement/1":
         known["agreement"] = lambda: list(_agreement(found))
         known["judges"] = lambda: list(_judges(found["judges"]))
@@ -120,6 +121,10 @@ def _questions(found: Finished, place: Path) -> Rows:
     """The finest figures of a run."""
     (((table),),) = kept.scores(found, place)
     assert isinstance(table, Table)
+    return _table(table)
+
+
+def _table(table: Table) -> Rows:
     names = [column.name for column in table.columns]
     return [
         dict(zip(names, (cell.values[0] for cell in row.cells), strict=True)) for row in table.rows

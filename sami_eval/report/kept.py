@@ -96,6 +96,20 @@ def scores(found: Finished, place: Path) -> Report:
     return report_of(found, verbose=True)
 
 
+def curves(found: Finished, place: Path) -> Report:
+    """pass@k and its kin at every k. Raises UsageError for what has none."""
+    from sami_eval.report import passk
+
+    if found["schema"] != passk_document.SCHEMA:
+        raise UsageError(f"`{place}` holds no pass@k figures", "a run of sami-eval passk")
+    if not all(row["at_every_k"] for row in found["contenders"]):
+        raise UsageError(
+            f"`{place}` is of an earlier version, which kept no figures at every k",
+            f"sami-eval again {place}: it draws nothing that is stored",
+        )
+    return [[passk.at_every_k(found)]]
+
+
 def _samples(place: Path) -> list[dict[str, Any]]:
     from sami_eval.core.records import read_lines
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 NAME_WIDTH = 14
 CONTENDER = Column("contender", left=True, once=True)
+EVERY_K = {"pass_at_k": "pass@k", "maj_at_k": "maj@k", "pass_hat_k": "pass^k"}  # drawn against k
 SAME_SAMPLES = 0.5  # share of problems with identical samples from which a warning is due
 
 
@@ -281,6 +282,25 @@ def fact_rows(document: PasskDocument) -> Iterator[tuple[str, str]]:
         yield "cost", ("not known" if cost is None else dollars(cost)) + unseen(document)
     yield "engine", f"{row['engine']}, seed {row['seed']}"
     yield "saved", f"{document['run']}  (sami-eval show)"
+
+
+def every_k(
+    row: PasskContender, name: str
+) -> list[tuple[float, float, float | None, float | None]]:
+    """One figure of a contender at every k: k, value and both ends; none in earlier versions."""
+    points = row["at_every_k"].get(name, [])
+    return [(k, x, low, high) for k, x, low, high in points if k is not None and x is not None]
+
+
+def at_every_k(document: PasskDocument) -> Table:
+    """A line a contender, figure and k."""
+    lines = [
+        (row["name"], title, int(k), *rest)
+        for row in document["contenders"]
+        for name, title in EVERY_K.items()
+        for k, *rest in every_k(row, name)
+    ]
+    return plain(("contender", "figure", "k", "value", "low", "high"), lines)
 
 
 def scores(document: PasskDocument, samples: Iterable[Mapping[str, Any]]) -> Table:

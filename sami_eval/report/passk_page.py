@@ -16,6 +16,8 @@ from sami_eval.report.passk_glance import glance, pairs
 MOST_PROBLEMS = 60  # to read in the page; `--csv` has all of them
 MOST_CHARACTERS = 4000  # of a sample shown
 
+SAID = {"maj@k": "the majority of k samples is right", "pass^k": "all k samples are right"}
+
 Sample = Mapping[str, Any]  # a line of samples.jsonl
 
 
@@ -37,7 +39,8 @@ def passk_page(run: PasskRun) -> str:
     parts = {
         "warnings": passk.warnings(document),
         "settings": passk.settings(document),
-        "chart": plots.line_chart("pass@k", "k", list(_lines(document)), _percent, doubling=True),
+        "charts": list(_charts(document)),
+        "said": SAID,
         "results": tables,
         "notes": [*passk.notes(document), *(passk.paper_flaws(document) if paper else ())],
         "differences": differences,
@@ -64,9 +67,21 @@ def _frame(document: PasskDocument) -> Frame:
     )
 
 
-def _lines(document: PasskDocument) -> Iterator[plots.Line]:
-    """Every k that is known, as on a terminal; intervals at the k of the table."""
-    for row in document["contenders"]:
+def _charts(document: PasskDocument) -> Iterator[dict[str, Any]]:
+    """Each figure against k; of a run of an earlier version pass@k, banded at the table's k."""
+    for name, title in passk.EVERY_K.items():
+        lines = [line for row in document["contenders"] for line in _line(document, row, name)]
+        if lines:
+            yield plots.line_chart(title, "k", lines, _percent, doubling=True)
+
+
+def _line(document: PasskDocument, row: PasskContender, name: str) -> Iterator[plots.Line]:
+    points = passk.every_k(row, name)
+    if points:
+        band = [(k, low, high) for k, _, low, high in points if low is not None is not high]
+        marked = list(map(float, document["ks"]))
+        yield plots.Line(row["name"], [(k, value) for k, value, *_ in points], band, marked)
+    elif name == "pass_at_k":
         yield plots.Line(row["name"], [(k, value) for k, value in row["curve"]], [*_bands(row)])
 
 

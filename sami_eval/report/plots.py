@@ -132,11 +132,15 @@ def chart(name: str, title: str, log: Sequence[Mapping[str, Any]]) -> dict[str, 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Points from left to right. band: x, low and high ends, where an interval is known."""
+    """Points from left to right. band: x, low and high ends, where an interval is known.
+
+    marked: the x at which a point is drawn; by default those of the band.
+    """
 
     label: str
     points: Sequence[tuple[float, float]]
     band: Sequence[tuple[float, float, float]] = ()
+    marked: Sequence[float] | None = None
 
 
 def line_chart(
@@ -168,12 +172,13 @@ def line_chart(
         over = [(x, high) for x, _, high in line.band]
         under = [(x, low) for x, low, _ in line.band]
         outline = [*over, *reversed(under)]
+        marked = [x for x, _ in over] if line.marked is None else line.marked
         placed.append(
             {
                 "label": line.label,
                 "kind": KINDS[number % len(KINDS)],
                 "points": " ".join(f"{at_x(x)},{at_y(y)}" for x, y in line.points),
-                "marks": [(at_x(x), at_y(value[x])) for x, _ in over if x in value],
+                "marks": [(at_x(x), at_y(value[x])) for x in marked if x in value],
                 "band": " ".join(f"{at_x(x)},{at_y(y)}" for x, y in outline),
             }
         )

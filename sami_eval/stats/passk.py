@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from fractions import Fraction
+from functools import cache
 from math import ceil, comb
 
 from sami_eval.stats.errors import OutOfRangeError
+
+MOST_VOTES = 1000  # a float holds the ways to draw of them
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
@@ -90,6 +93,46 @@ def maj_at_k(answers: Sequence[Hashable | None], gold: Hashable, k: int) -> floa
         Fraction(0),
     )
     return float(credit / comb(n, k))
+
+
+def maj_at_every_k(answers: Sequence[Hashable | None], gold: Hashable) -> tuple[float, ...]:
+    """maj@k for k from 1 to all n samples, each as `maj_at_k` has it but for rounding.
+
+    Raises OutOfRangeError beyond 1,000 samples, whose ways are more than a float holds.
+    """
+    if len(answers) > MOST_VOTES:
+        raise OutOfRangeError(f"`{len(answers)}` votes", f"at most {MOST_VOTES}")
+    votes = Counter(answer for answer in answers if answer is not None)
+    right = votes.pop(gold, 0)
+    return _credits(len(answers), right, tuple(sorted(votes.values())))
+
+
+@cache
+def _credits(n: int, right: int, wrong: tuple[int, ...]) -> tuple[float, ...]:
+    """Of `right` votes for the gold answer among n; wrong: the votes of each other answer.
+
+    Row l and column d of `ways`: ways to draw d votes of the answers that have `top` votes or
+    more, of which l are drawn exactly so often and none more often.
+    """
+    import numpy as np
+
+    credit = np.zeros(n + 1)
+    for top in range(1, right + 1):
+        rivals = [count for count in wrong if count >= top]
+        ways = np.zeros((len(rivals) + 1, n - right + 1))
+        ways[0, 0] = 1
+        for count in rivals:
+            step = np.zeros_like(ways)
+            for drawn in range(top):
+                step[:, drawn:] += comb(count, drawn) * ways[:, : ways.shape[1] - drawn]
+            step[1:, top:] += comb(count, top) * ways[:-1, : ways.shape[1] - top]
+            ways = step
+        shared = (ways / np.arange(1, len(ways) + 1)[:, None]).sum(0)
+        free = n - right - sum(rivals)
+        every = np.convolve(shared, [float(comb(free, drawn)) for drawn in range(free + 1)])
+        credit[top : top + n - right + 1] += comb(right, top) * every[: n - right + 1]
+    draws = [float(comb(n, k)) for k in range(1, n + 1)]
+    return tuple(float(one) for one in credit[1:] / draws)
 
 
 def _others(wrong: list[int], n_others: int, drawn: int, top: int) -> Fraction:

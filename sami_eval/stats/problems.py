@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from sami_eval.core.comparison import Estimate
 from sami_eval.stats.errors import OutOfRangeError
-from sami_eval.stats.intervals import Array, cluster_variance, estimate
+from sami_eval.stats.intervals import Array, cluster_variance, estimate, score_interval
 from sami_eval.stats.power import Gains, found_by, needed
 from sami_eval.stats.tests import N_DRAWS, sampled_flip_p, sign_flip_tails
 
@@ -79,6 +79,17 @@ def mean_score(scores: Sequence[float], clusters: Clusters = None) -> Estimate:
     sums, counts = _grouped(values, clusters)
     variance = float(cluster_variance(sums, counts))
     return estimate(min(max(rate, 0.0), 1.0), variance, counts)
+
+
+def mean_scores(scores: Array, clusters: Clusters = None) -> tuple[Array, Array, Array]:
+    """`mean_score` of several figures at once: means, low and high ends.
+
+    scores: (F, P), figures by problems, each in [0, 1].
+    """
+    rates = np.clip(scores.mean(-1), 0.0, 1.0)
+    rows = [_grouped(one, clusters) for one in scores]
+    variances = np.array([cluster_variance(sums, counts) for sums, counts in rows])
+    return rates, *score_interval(rates, variances, rows[0][1])
 
 
 def mean_amount(amounts: Sequence[float], clusters: Clusters = None) -> Estimate:

@@ -122,7 +122,7 @@ def test_a_frame_of_passk_has_every_measure_at_every_k() -> None:
 def test_rows_that_there_are_none_of_are_named() -> None:
     with pytest.raises(UsageError, match="no rows `verdicts`") as caught:
         Result(FOUR).to_pandas("verdicts")
-    assert caught.value.hint == "it has contenders, differences"
+    assert caught.value.hint == "it has contenders, differences, every_k"
     with pytest.raises(UsageError) as caught:
         Result(FOUR).to_pandas("diferences")
     assert caught.value.hint == "did you mean `differences`?"

@@ -17,6 +17,7 @@ from rich.console import Console
 from sami_eval.core.calls import Completion
 from sami_eval.core.types import Model, Prompt
 from sami_eval.data.gsm8k import problem_of
+from sami_eval.experiment.every_k import curves
 from sami_eval.experiment.passk_document import PasskDocument, contender_row, difference_row
 from sami_eval.experiment.samples import any_of_k, attempts, figures, paired
 from sami_eval.report.formats.console import render
@@ -76,6 +77,7 @@ def document(skills: dict[str, float], n: int = 40, protocol: str = "default") -
                 "vllm",
                 "chat template",
                 figures(of, KS),
+                curves(of),
                 {k: any_of_k(of, k) for k in KS},
                 None,
             )

@@ -10,6 +10,7 @@ import pytest
 
 from sami_eval import cli
 from sami_eval.core.types import Prompt
+from sami_eval.experiment.envelope import dump
 from sami_eval.experiment.passk_document import KIND, PasskDocument, read_passk
 from sami_eval.report import passk
 from sami_eval.report.passk_glance import glance
@@ -45,6 +46,37 @@ def test_every_figure_of_the_tables_is_in_the_page(folder: Path) -> None:
             assert cell in words
     for line in [told.verdict, told.figure, *told.because, passk.settings(found)]:
         assert " ".join(line.split()) in words
+
+
+def test_curves_at_every_k_are_drawn_and_written(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    for title in passk.EVERY_K.values():
+        assert f'aria-label="{title}"' in text
+    file = folder.parent / "every_k.csv"
+    assert cli.run(["show", str(folder), "--every-k", str(file)]) == 0
+    assert capsys.readouterr().out == ""
+    rows = file.read_text(encoding="utf-8").splitlines()
+    contenders = document(folder)["contenders"]
+    assert len(rows) == 1 + len(contenders) * 3 * 2  # three figures, k of 1 and 2
+    at_two = contenders[0]["pass_at_k"]["2"]
+    assert f"{contenders[0]['name']},pass@k,2,{at_two['value']}," in rows[2]
+
+
+def test_curves_of_an_earlier_version_are_of_pass_at_k_alone(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = document(folder)
+    contenders = [{**row, "at_every_k": {}} for row in found["contenders"]]
+    earlier: PasskDocument = {**found, "contenders": contenders}  # type: ignore[typeddict-item]
+    text = page(PasskRun(earlier, [], []))
+    assert 'aria-label="pass@k"' in text
+    assert 'aria-label="maj@k"' not in text
+    file = folder.parent / "earlier.json"
+    file.write_text(dump(earlier), encoding="utf-8")
+    assert cli.run(["show", str(file), "--every-k", "x.csv"]) == 2
+    assert "is of an earlier version" in capsys.readouterr().err
 
 
 def test_headings_leave_no_level_out(folder: Path) -> None:

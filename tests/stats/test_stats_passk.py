@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sami_eval.core.errors import UsageError
 from sami_eval.stats import g_pass_at_k, maj_at_k, mg_pass_at_k, pass_at_k, pass_hat_k
+from sami_eval.stats.passk import MOST_VOTES, maj_at_every_k
 
 
 def enumerated_pass(n: int, c: int, k: int) -> float:
@@ -124,3 +125,15 @@ def test_maj_at_k_equals_all_draws_enumerated(
 ) -> None:
     k = data.draw(st.integers(1, len(answers)))
     assert maj_at_k(answers, "a", k) == pytest.approx(enumerated_maj(answers, "a", k))
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c", "d", "e", None]), max_size=14))
+def test_maj_at_every_k_is_maj_at_k_at_each(answers: list[str | None]) -> None:
+    each = [maj_at_k(answers, "a", k) for k in range(1, len(answers) + 1)]
+    assert maj_at_every_k(answers, "a") == pytest.approx(each, abs=1e-12)
+
+
+def test_more_votes_than_a_float_can_count_are_refused() -> None:
+    assert maj_at_every_k(["b"] * (MOST_VOTES - 1) + ["a"], "a")[-1] == 0
+    with pytest.raises(UsageError, match="1001"):
+        maj_at_every_k(["a"] * 1001, "a")
