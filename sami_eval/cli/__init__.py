@@ -32,6 +32,7 @@ from sami_eval.cli import (
     new,
     passk,
     power,
+    push,
     reproduce,
     schema,
     show,
@@ -72,6 +73,7 @@ app.command(cls=Grouped)(Command(train.train))
 app.command(cls=Grouped)(Command(align.align))
 app.command(cls=Grouped)(Command(contrast.contrast))
 app.command(cls=Grouped)(Command(show.show))
+app.command(cls=Grouped)(Command(push.push))
 app.command(cls=Grouped)(Command(again.again))
 app.command(cls=Grouped)(Command(ls.ls))
 app.command(cls=Grouped)(Command(cancel.cancel))

@@ -32,6 +32,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "contrast --write-principles 6 --principle-writer openai:gpt-4o",
     ),
     "show": ("show", "show RUN --html", "show RUN --csv scores.csv"),
+    "push": ("push out/sami OWNER/NAME --dry-run", "push out/sami OWNER/NAME --run RUN"),
     "again": ("again", "again RUN --dry-run"),
     "ls": ("ls runs", "ls judges", "ls models --json"),
     "cancel": ("cancel BATCH",),

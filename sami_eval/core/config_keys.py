@@ -11,6 +11,7 @@ Engine = Literal["auto", "vllm", "hf"]  # what generates in this process
 COMMANDS = (
     *("compare", "passk", "train", "align", "contrast", "show", "again", "ls", "cancel", "power"),
     *(
+        "push",
         "agreement",
         "doctor",
         "tasks",

@@ -67,23 +67,28 @@ def tracked(found: Finished, place: Path) -> Tracked:
     files["result.json"] = dump(found)
     if (settings := place / runs.SETTINGS).is_file():
         files[runs.SETTINGS] = settings.read_text(encoding="utf-8")
-    name, key = _name_and_key(found)
+    name, key = name_and_key(found)
     return Tracked(
         key,
         name,
         {name: _masked(value) for name, value in parameters_of(found) if value is not None},
         {name: float(value) for name, value in figures_of(found) if value is not None},
-        {name: str(_masked(text)) for name, text in files.items()},
+        {name: without_keys(text) for name, text in files.items()},
     )
 
 
 def _masked(value: Parameter) -> Parameter:
+    return without_keys(value) if isinstance(value, str) else value
+
+
+def without_keys(text: str) -> str:
+    """A text without the keys that are in the environment."""
     for variable in KEYS:
         endpoint.secret(variable)
-    return endpoint.masked(value) if isinstance(value, str) else value
+    return endpoint.masked(text)
 
 
-def _name_and_key(found: Row) -> tuple[str, str]:
+def name_and_key(found: Row) -> tuple[str, str]:
     """The run's folder by its name, and what a rerun has alike."""
     if found["schema"] in (document.SCHEMA, passk_document.SCHEMA):
         return Path(found["run"]).name, found["settings_key"]
