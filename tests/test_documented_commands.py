@@ -103,6 +103,7 @@ ROWS: dict[str, tuple[str, str | None, str] | None] = {
     "passk sft sami --prompts problems.jsonl --num-fewshot 4 --fewshot examples.jsonl": (
         *("problems.jsonl", PROGRAM, TOY),
     ),
+    "passk sft sami --prompts problems.jsonl --marker math": ("problems.jsonl", PROGRAM, TOY),
     "passk openai:my-model --base-url http://localhost:8000/v1 --samples 16 --k 1,4,16": (
         *(GSM8K, PROGRAM, "at http://localhost:8000/v1"),
     ),

@@ -65,6 +65,10 @@ def test_the_real_test_split_is_read() -> None:
         ({**EGGS, "answer": "nine"}, "no gold answer"),
         ({**EGGS, "answer": "9 eggs\n####"}, "no gold answer"),
         ({**EGGS, "answer": "#### none"}, "no gold answer"),
+        *(
+            ({**EGGS, "answer": more}, "no gold answer")
+            for more in (r"[0,\infty)", r"3\sqrt{13}", "(3,4)", "2516_8", "3 or 4")
+        ),
         ({**EGGS, "id": True}, "`id` is `True`"),
         ({"id": "x", "category": "m", "turns": ["1 + 1?"]}, "no gold answer"),
         ({"id": "x", "category": "m", "turns": ["a", "b"], "reference": ["1"]}, "one turn, not 2"),

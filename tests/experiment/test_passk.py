@@ -256,6 +256,41 @@ def test_worked_examples_stand_before_the_problem(
     assert document["settings"]["shots"] == 1
 
 
+SLOW = """TIMEOUT_S = 0.5
+def answer(text):
+    while "for ever" in text:
+        pass
+    return text.rpartition(" ")[2]
+"""
+
+
+def test_samples_that_take_too_long_to_mark_are_counted_and_said(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def script(body: dict[str, Any]) -> Any:
+        slow = body.get("temperature") and body["messages"][0]["content"].endswith("1 + 1?")
+        return 200, {}, completion("for ever" if slow else "It is 1")
+
+    Path("slow.py").write_text(SLOW)
+    rows = [{"question": f"What is {i} + 1?", "answer": f"{i + 1}"} for i in range(2)]
+    path = write_rows("two.jsonl", *rows)
+    with LoopbackJudge(Behaviour(script=script)) as server:
+        more = ("--k", "1", "--samples", "3", "--marker", "./slow.py", "--json")
+        assert cli.run([*at(server, path, *more)]) == 0
+        printed = capsys.readouterr()
+        document = json.loads(printed.out)
+        Path("slow.py").write_text(SLOW.replace("0.5", "0.6"))
+        other = run(capsys, *at(server, path, *more))
+    row = document["contenders"][0]
+    assert (row["n_ended"], row["pass_at_k"]["1"]["value"]) == (3, 0.5)
+    assert row["no_answer"]["value"] == 0.5  # not known is no answer
+    assert "x: 3 samples took too long to mark" in printed.err
+    assert "marker `slow`: the code of slow.py is run" in printed.err
+    assert document["settings"]["marker"] == "slow"
+    assert other["run"] != document["run"]  # another marker is another run, of the same samples
+    assert other["calls"]["made"] == 0
+
+
 @pytest.mark.slow
 def test_sigkill_while_sampling_loses_and_repeats_nothing(tmp_path: Path) -> None:
     job = ["passk", "base", "--limit", "40", "--k", "1,16", "--samples", "16", "--json"]

@@ -24,6 +24,7 @@ from sami_eval.harness.passk import Value
 from sami_eval.stats import maj_at_k, pass_at_k
 from sami_eval.stats.extract import extract_answer
 from tests import SHARED
+from tests.records import write_rows
 from tests.word_problems import write_problems
 
 NAME = "gsm8k_passk"
@@ -164,6 +165,18 @@ def test_a_problem_is_scored_by_value(problems: Path) -> None:
     assert scored["pass@4"] == 1
     assert scored["maj@4"] == 1  # two right votes against one
     assert scored["no_answer"] == 1 / 4
+
+
+def test_a_marker_reads_the_samples_and_lm_evals_filters_stay_away(tmp_path: Path) -> None:
+    rows = [{"question": f"{i}?", "answer": "B"} for i in range(2)]
+    made = task(write_rows(tmp_path / "p.jsonl", *rows), n=3, k=1, marker="choice")
+    made.build_all_requests(limit=1)
+    made.instances[0].resps = ["The answer is (b).", "B", "A dog"]
+    made.apply_filters()
+    assert made.instances[0].filtered_resps == {"value": ["B", "B", None]}
+    scored = made.process_results(made.eval_docs[0], [made.instances[0].filtered_resps["value"]])
+    assert (scored["pass@1"], scored["no_answer"]) == (2 / 3, 1 / 3)
+    assert made.config.metadata["marker"] == "choice"
 
 
 def test_no_answer_at_all_scores_nothing(problems: Path) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 from sami_eval.stats.extract import extract_answer
+from sami_eval.stats.quantities import normalise, quantities
 
 INSTRUCTION = (
     "Solve the following problem. Show your reasoning step by step, then finish with one line that "
     "says: The answer is NUMBER."
 )
 SHORT = 40  # a gold text up to so long is the number itself; in a longer one `####` says where
+# A root, an interval, a pair, a base: what stands there is more than its number.
+_MORE = re.compile(
+    r"\\(?:sqrt|infty|pi|log|ln|sin|cos|tan)(?![A-Za-z])|[√∞π\[\]]|[({][^(){}]*,[^(){}]*[)}]|\d_"
+)
 
 
 def answer(text: str) -> Fraction | None:
@@ -21,9 +27,13 @@ def answer(text: str) -> Fraction | None:
 def gold(text: str) -> Fraction | None:
     """The number behind the last `####`, or the one that a short text is."""
     _, marked, after = text.rpartition("####")
-    if not after.strip() or not (marked or len(text) <= SHORT):
-        return None
-    return extract_answer(f"#### {after.strip()}")
+    if marked or (len(text) <= SHORT and _is_one_number(text)):
+        return extract_answer(f"#### {after.strip()}") if after.strip() else None
+    return None
+
+
+def _is_one_number(text: str) -> bool:
+    return len(list(quantities(normalise(text)))) == 1 and not _MORE.search(text)
 
 
 def example(value: Fraction) -> str:
