@@ -154,14 +154,17 @@ class Response:
 class Form:
     """How a judge is shown what a prompt may have any number of; {i} counts, {text} is the text.
 
-    user, assistant: a message of the history, and its answer. between: what parts them.
-    listed: of a checklist, "numbered" lines or a "json" list.
+    user, assistant: a message of the history, and its answer. point: of a checklist. What is
+    between them parts each from the next.
+    frames: an expression that a template's marker lines match; "": any that begins with a sign.
     """
 
     user: str = "<<<earlier message {i}>>>\n{text}\n<<<end of earlier message {i}>>>"
     assistant: str = "<<<earlier answer {i}>>>\n{text}\n<<<end of earlier answer {i}>>>"
     between: str = "\n\n"
-    listed: Literal["numbered", "json"] = "numbered"
+    point: str = "{i}. {text}"
+    between_points: str = "\n"
+    frames: str = ""
 
 
 @dataclass(frozen=True, slots=True)

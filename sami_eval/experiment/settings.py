@@ -110,8 +110,8 @@ class CompareSettings:
     judge_prompts: Annotated[
         Path | None,
         Flag(
-            "FastChat's judge_prompts.jsonl, in the place of a judge file: pair-v2, or single-v1 "
-            "by --judge single.",
+            "Judge prompts as their authors publish them, in the place of a judge file: FastChat's "
+            "judge_prompts.jsonl, Arena-Hard's or AlpacaEval's YAML, WildBench's template.",
             Group.JUDGE,
         ),
     ] = None

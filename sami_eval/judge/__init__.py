@@ -7,6 +7,7 @@ from sami_eval.judge.ask import BETWEEN, IDENTICAL, Counted, engines_of, judge_a
 from sami_eval.judge.fastchat import judge_prompts_kind, read_judge_prompts
 from sami_eval.judge.files import judge_files, judges_dirs, listing, read_judge, replaced
 from sami_eval.judge.local import ENGINES as IN_PROCESS
+from sami_eval.judge.published import read_published
 from sami_eval.judge.rendering import render, shows_reference
 from sami_eval.judge.requests import BOTH, judge_model, stored_replies, to_ask
 from sami_eval.judge.verdicts import TOO_LONG, Reading, parse_rating, parse_verdict, read_reply
@@ -31,6 +32,7 @@ __all__ = [
     "read_in_words",
     "read_judge",
     "read_judge_prompts",
+    "read_published",
     "read_reply",
     "render",
     "replaced",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -93,9 +92,8 @@ def _frames(called: str, field: str, n: int) -> str:
 
 
 def _listed(checklist: Sequence[str], form: Form) -> str:
-    if form.listed == "json":
-        return json.dumps(list(checklist), indent=2)
-    return chat.constitution_text(checklist)
+    each = (form.point.format(i=i, text=text) for i, text in enumerate(checklist, 1))
+    return form.between_points.join(each)
 
 
 def _with_sections(judge: Judge, prompt: Prompt, name: str) -> str:
@@ -122,6 +120,12 @@ def check_prompts(judge: Judge, prompts: Sequence[Prompt]) -> tuple[str, ...]:
         return ()
     unseen = 0
     for prompt in prompts:
+        if judge.by_category and prompt.category not in judge.by_category:
+            raise UsageError(
+                f"judge `{judge.name}` asks by category, and has no words for `{prompt.category}` "
+                f"of prompt `{prompt.id}`",
+                f"its categories: {', '.join(judge.by_category)}",
+            )
         names = [_template_name(judge, prompt, turn) for turn in range(len(prompt.turns))]
         shown = set().union(*(placeholders(_with_sections(judge, prompt, n)) for n in names))
         unseen += bool(prompt.checklist) and "checklist" not in shown
@@ -169,12 +173,12 @@ def neutralise(text: str, judge: Judge, template: str) -> str:
     bare = [token for tokens in judge.tokens.values() for token in tokens]
     patterns = (pattern for group in judge.patterns.values() for pattern in group)
     verdicts = (p for p in patterns if not any(matches(p, token) for token in bare))
-    return _neutralised(text, tuple(verdicts), template)
+    return _neutralised(text, tuple(verdicts), template, judge.form.frames)
 
 
 @lru_cache(maxsize=4096)  # every text is shown in two orders, and again a repeat
-def _neutralised(text: str, verdicts: tuple[str, ...], template: str) -> str:
-    for markers in _markers(template):
+def _neutralised(text: str, verdicts: tuple[str, ...], template: str, frames: str) -> str:
+    for markers in _markers(template, frames):
         text = _quoted(text, markers)
     for pattern in (TAG.pattern, *verdicts):
         for separator in (" ", "·"):  # the second where a verdict may have spaces between
@@ -228,10 +232,11 @@ def _as_written(mark: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _markers(template: str) -> tuple[re.Pattern[str], ...]:
+def _markers(template: str, frames: str) -> tuple[re.Pattern[str], ...]:
     """Match how the template's marker lines look: anywhere, or alone on a line in any dress."""
     lines = {shadow(line.strip()).text for line in template.splitlines() if not placeholders(line)}
-    marks = sorted((m for m in lines if m and not m[0].isalnum()), key=len, reverse=True)
+    frame = re.compile(frames or r"[\W_]")
+    marks = sorted(filter(frame.match, lines), key=len, reverse=True)
     if not marks:
         return ()
     as_written = "|".join(map(_as_written, marks))

@@ -14,10 +14,9 @@ from sami_eval.generate.engine import WEIGHTY
 from sami_eval.judge import (
     IN_PROCESS,
     judge_model,
-    judge_prompts_kind,
     program,
     read_judge,
-    read_judge_prompts,
+    read_published,
     replaced,
     reward,
 )
@@ -74,7 +73,7 @@ class Seat:
 class JudgeChoice:
     """The judge as it was named; None leaves it to the config and to the prompts.
 
-    model: what judges; several are an ensemble. prompts: FastChat's judge_prompts.jsonl.
+    model: what judges; several are an ensemble. prompts: a file of its authors' (published.py).
     ensure: gives a recipe's adapter, where a recipe is to judge.
     """
 
@@ -141,8 +140,7 @@ def _judge(
 ) -> tuple[Judge, tuple[str, ...]]:
     notes: tuple[str, ...] = ()
     if wanted.prompts is not None:
-        kind = judge_prompts_kind(wanted.name)
-        judge = read_judge_prompts(wanted.prompts, kind)
+        judge = read_published(wanted.prompts, wanted.name)
     else:
         name = config.choice("judge", wanted.name)
         judge, notes = _named_judge(name, embedded, free, asked)

@@ -19,7 +19,7 @@ from sami_eval.experiment.document import Document, contender_of, of_pair
 from sami_eval.experiment.fold import majority
 from sami_eval.experiment.imports import ERROR, ONE_ORDER
 from sami_eval.experiment.singles import NO_RATING
-from sami_eval.judge import BETWEEN, IDENTICAL, judge_prompts_kind, read_judge, read_judge_prompts
+from sami_eval.judge import BETWEEN, IDENTICAL, read_judge, read_published
 from sami_eval.judge.requests import Turn, conversations
 from sami_eval.report.comparison_facts import model_of
 
@@ -62,7 +62,7 @@ def judge_of(document: Document) -> Judge | None:
     settings = document["settings"]
     try:
         if path := settings.get("judge_prompts"):
-            judge = read_judge_prompts(Path(path), judge_prompts_kind(document["judge"]))
+            judge = read_published(Path(path), document["judge"])
         else:
             judge = read_judge(str(settings.get("judge") or document["judge"]))
     except UsageError:
