@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 LONGEST = 200  # letters of a reason
@@ -34,7 +35,21 @@ def read_rows(path: str, subset: str | None = None, *, split: str, **where: str 
     except (OSError, ImportError, ValueError, datasets.exceptions.DatasetsError) as error:
         generic = isinstance(error, datasets.exceptions.DatasetGenerationError)
         told = error.__cause__ if generic and error.__cause__ else error
-        raise HubError(" ".join(str(told).split("\n")[0].split())[:LONGEST]) from None
+        raise HubError(_one_line(told)) from None
+
+
+def fetch(repo: str, name: str, revision: str | None = None) -> Path:
+    """A file of a data set's repository, in the hub's local cache. Raises HubError."""
+    from huggingface_hub import errors, hf_hub_download
+
+    try:
+        return Path(hf_hub_download(repo, name, repo_type="dataset", revision=revision))
+    except (OSError, ValueError, errors.EntryNotFoundError) as error:
+        raise HubError(_one_line(error)) from None
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).strip().split("\n")[0].split())[:LONGEST]
 
 
 @contextmanager
