@@ -15,55 +15,16 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
 
-from sami_eval.core.described import Says
 from sami_eval.core.errors import UsageError
-from sami_eval.core.shape import Name, Whole
 from sami_eval.core.types import Prompt, Response
 from sami_eval.data import hub
 from sami_eval.data.answers import read_answers
+from sami_eval.data.tasks import Answered, Baseline
 
 INSTEAD = "--against FILE compares with answers of yours, --against none with no baseline"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
-    """Where some of a baseline's answers are. categories: of the questions that they are for."""
-
-    hub: Annotated[Name, Says("A data set of the hub.", "me/answers")] | None = None
-    revision: Annotated[Name, Says("Its commit, branch or tag.", "main")] | None = None
-    subset: Annotated[Name, Says("Its configuration.", "main")] | None = None
-    split: Annotated[Name, Says("Its split.", "train")] | None = None
-    file: (
-        Annotated[Name, Says("A file beside the task's, or one in the hub's data set.", "a.jsonl")]
-        | None
-    ) = None
-    model: Annotated[Name, Says("Whose, of a file with several models'.", "old")] | None = None
-    categories: (
-        Annotated[tuple[Name, ...], Whole("a list of categories"), Says("Of these.", ["math"])]
-        | None
-    ) = None
-
-    @property
-    def named(self) -> str:
-        """As a person reads it."""
-        part = self.file or self.subset or self.split
-        return str(part) if self.hub is None else f"{self.hub} {part}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
-    """Whom the contenders of a task are compared with. name: what tables call it."""
-
-    name: Annotated[Name, Says("What tables call it.", "old")]
-    answers: Annotated[
-        tuple[Answered, ...],
-        Whole("a list of places", filled=True),
-        Says("Where they are.", [{"file": "old.jsonl"}]),
-    ]
 
 
 def read_baseline(
@@ -141,5 +102,7 @@ def _read(source: Answered, folder: Path) -> list[Response]:
         raise UsageError(said, f"fetch them once, with a network; {INSTEAD}") from None
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "answers.jsonl"
-        path.write_text("".join(json.dumps(dict(row), default=str) + "\n" for row in rows), encoding="utf-8")
+        path.write_text(
+            "".join(json.dumps(dict(row), default=str) + "\n" for row in rows), encoding="utf-8"
+        )
         return read_answers(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -9,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from sami_eval.core.errors import UsageError, shown
-from sami_eval.core.records import read_lines
+from sami_eval.core.files import read_json
+from sami_eval.core.records import read_lines, read_list
 from sami_eval.core.shape import is_name
 from sami_eval.core.types import Prompt
 from sami_eval.data import gsm8k, hub
 from sami_eval.data.gsm8k import Problem
 from sami_eval.data.marker import Marker
 from sami_eval.data.prompt_sets import READERS, reach
-from sami_eval.data.prompts import read_prompts
+from sami_eval.data.prompts import read_prompts, text_id
 from sami_eval.data.tasks import EXPLAINED, Columns, Source, Task
 
 AS_A_FILE = {
@@ -39,6 +41,31 @@ def prompts_of(task: Task) -> list[Prompt]:
         found = [prompt for _, _, prompt in _prompts(task, source, source.columns)]
     _check_categories(task, found)
     return [opening(prompt, task.turns) for prompt in found]
+
+
+def prompts_in(task: Task, file: Path) -> list[Prompt]:
+    """The questions of another file: in our format, or in the columns of the task's own rows."""
+    columns = task.questions.columns
+    if columns is None or not _in_columns(file, columns):
+        return read_prompts(file)
+    source = replace(task.questions, hub=None, revision=None, split=None, file=str(file.resolve()))
+    return [opening(one, task.turns) for _, _, one in _prompts(task, source, columns)]
+
+
+def _in_columns(file: Path, columns: Columns) -> bool:
+    """Whether a file's first row is one of the task's data set and no question in our format."""
+    if not file.is_file() or file.suffix not in (".json", ".jsonl"):
+        return False
+    if file.suffix == ".json":
+        found = read_json(file, EXPLAINED)
+        first = found[0] if isinstance(found, list) and found else {}
+    else:
+        first = next((row for _, row in read_lines(file, EXPLAINED)), {})
+    return (
+        isinstance(first, dict)
+        and "turns" not in first
+        and reach(first, columns.prompt) is not None
+    )
 
 
 def problems_of(
@@ -77,24 +104,52 @@ def _prompts(
 ) -> Iterator[tuple[str, Mapping[str, Any], Prompt]]:
     """Where each row stands, the row, and its prompt."""
     seen: dict[str, str] = {}
+    alike = Counter[str]()
     first = 1 if source.first_id is None else source.first_id
     for number, (where, row) in enumerate(_rows(task, source, columns), first):
-        turns = _turns(row, columns.prompt, where)
+        history, turns = _conversation(row, columns.prompt, where, source.only_last)
         category = _name(row, columns.category, where, source.category or task.name)
-        name = _name(row, columns.id, where, str(number))
+        alike[turns[0]] += 1
+        instead = text_id(turns[0], alike[turns[0]]) if source.text_ids else str(number)
+        name = _name(row, columns.id, where, instead)
         if seen.setdefault(name, where) != where:
             raise UsageError(f"question `{name}` is at `{seen[name]}` too", "remove one", where)
-        yield where, row, Prompt(name, category, turns, _reference(row, columns, where, turns))
+        reference = _reference(row, columns, where, turns)
+        points = _checklist(row, columns, where)
+        prompt = Prompt(name, category, turns, reference, history=history, checklist=points)
+        yield where, row, prompt
 
 
-def _turns(row: Mapping[str, Any], column: str, where: str) -> tuple[str, ...]:
-    """The user's turns: a text, a list of them, or what the user says in a list of messages."""
+def _conversation(
+    row: Mapping[str, Any], column: str, where: str, only_last: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What is given, and the user's turns: a text, a list of them, or those in a list of messages.
+
+    only_last: the last message is asked, and those before it, with their answers, are given.
+    """
     value = reach(row, column)
     several: list[Any] = value if isinstance(value, list) else [value]
-    if all(isinstance(one, dict) and "role" in one for one in several):
-        several = [one.get("content") for one in several if one["role"] in ("user", "human")]
-    if not several or not all(isinstance(one, str) and one.strip() for one in several):
+    messages = all(isinstance(one, dict) and "role" in one for one in several)
+    if messages and not only_last:
+        several = [one for one in several if one["role"] in ("user", "human")]
+    said = [one.get("content") if isinstance(one, dict) else one for one in several]
+    texts = tuple(one for one in said if isinstance(one, str) and one.strip())
+    if not texts or len(texts) < len(said):
         raise _bad(row, column, where, "a text or a list of turns")
+    if not only_last:
+        return (), texts
+    roles = [one["role"] for one in several] if messages else []
+    if roles != [("user", "assistant")[i % 2] for i in range(len(texts))] or not len(roles) % 2:
+        raise _bad(row, column, where, "messages of user and assistant in turn, the last a user's")
+    return texts[:-1], texts[-1:]
+
+
+def _checklist(row: Mapping[str, Any], columns: Columns, where: str) -> tuple[str, ...]:
+    """The points that a judge may look at; empty where there is no column, or nothing."""
+    value = None if columns.checklist is None else reach(row, columns.checklist)
+    several = [] if value is None else value
+    if not isinstance(several, list) or not all(isinstance(one, str) for one in several):
+        raise _bad(row, str(columns.checklist), where, "a list of texts")
     return tuple(several)
 
 
@@ -154,10 +209,13 @@ def _check_categories(task: Task, found: Sequence[Prompt]) -> None:
 
 def _rows(task: Task, source: Source, columns: Columns) -> list[Row]:
     """The rows, with where each stands, once it is known that the columns are there."""
-    if source.hub is None and str(source.file).endswith(".jsonl"):
-        rows: list[Row] = list(read_lines(task.file(str(source.file)), EXPLAINED))
+    file = _file_of(task, source)
+    if file is not None and file.suffix == ".jsonl":
+        rows: list[Row] = list(read_lines(file, EXPLAINED))
+    elif file is not None and file.suffix == ".json":
+        rows = read_list(file, EXPLAINED, "rows")
     else:
-        rows = list(_of_data_set(task, source))
+        rows = list(_of_data_set(task, source, file))
     part = "questions" if source.columns is task.questions.columns else "fewshot"
     if not rows:
         raise UsageError(f"`{source.named}` has no rows", EXPLAINED, task.where(part))
@@ -172,36 +230,51 @@ def _rows(task: Task, source: Source, columns: Columns) -> list[Row]:
     return rows
 
 
-def _of_data_set(task: Task, source: Source) -> Iterator[Row]:
+def _file_of(task: Task, source: Source) -> Path | None:
+    """The file that a source names, of the hub in its local cache; None where it names a split."""
+    if source.file is None:
+        return None
+    if source.hub is None:
+        file = task.file(source.file)
+        if not file.is_file():
+            raise UsageError(f"no file `{file}`", "the task names it", task.where("questions"))
+        return file
     try:
-        rows = hub.read_rows(**_place(task, source))
+        return hub.fetch(source.hub, source.file, source.revision)
     except hub.HubError as error:
-        if source.hub is None:
-            raise UsageError(f"cannot read `{source.file}`: {error}", EXPLAINED) from None
-        raise UsageError(
-            f"cannot read `{source.named}` from the hub: {error}",
-            f"{AS_A_FILE[task.kind]}; or fetch `{source.hub}` once, with a network and "
-            "HF_HUB_OFFLINE unset",
-        ) from None
+        raise _away(task, source, error) from None
+
+
+def _away(task: Task, source: Source, error: hub.HubError) -> UsageError:
+    if source.hub is None:
+        return UsageError(f"cannot read `{source.file}`: {error}", EXPLAINED)
+    hint = f"or fetch `{source.hub}` once, with a network and HF_HUB_OFFLINE unset"
+    return UsageError(
+        f"cannot read `{source.named}` from the hub: {error}", f"{AS_A_FILE[task.kind]}; {hint}"
+    )
+
+
+def _of_data_set(task: Task, source: Source, file: Path | None) -> Iterator[Row]:
+    try:
+        rows = hub.read_rows(**_place(source, file))
+    except hub.HubError as error:
+        raise _away(task, source, error) from None
     what = f"{source.named} {source.split}" if source.split else source.named
     return ((f"{what} row {number}", row) for number, row in enumerate(rows, 1))
 
 
-def _place(task: Task, source: Source) -> dict[str, Any]:
+def _place(source: Source, file: Path | None) -> dict[str, Any]:
     """What `hub.read_rows` takes for a source."""
-    if source.file is None:
+    if file is None:
         said = {"subset": source.subset, "revision": source.revision}
         return {"path": source.hub, "split": source.split, **_given(said)}
-    suffix = Path(source.file).suffix
-    if suffix not in READERS:
+    if file.suffix not in READERS:
         raise UsageError(f"`{source.file}` is no data set", f"one of {', '.join(READERS)}")
-    file = str(task.file(source.file))
-    if source.hub is not None:
-        at = f"@{source.revision}" if source.revision else ""
-        file = f"hf://datasets/{source.hub}{at}/{source.file}"
-    elif not Path(file).is_file():
-        raise UsageError(f"no file `{file}`", "the task names it", task.where("questions"))
-    return {"path": READERS[suffix], "data_files": file, "split": source.split or "train"}
+    return {
+        "path": READERS[file.suffix],
+        "data_files": str(file),
+        "split": source.split or "train",
+    }
 
 
 def _given(said: Mapping[str, str | None]) -> dict[str, str]:

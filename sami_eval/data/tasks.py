@@ -16,7 +16,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 from sami_eval.core.described import Says
 from sami_eval.core.errors import UsageError, did_you_mean
@@ -27,6 +27,8 @@ from sami_eval.core.yaml_file import Yaml, read_yaml
 from sami_eval.data.marker import DEFAULT
 
 T = TypeVar("T")
+Rule = Literal["conservative", "average"]
+Control = Literal["length", "length,style"]
 
 OURS = ("metadata", "sami_eval")
 EXPLAINED = "docs/tasks.md shows a whole task file"
@@ -45,6 +47,10 @@ class Columns:
     category: Annotated[Name, Says("Its category.", "category")] | None = None
     reference: (
         Annotated[Name, Says("Its right answer: a text, or a list, one a turn.", "answer")] | None
+    ) = None
+    checklist: (
+        Annotated[Name, Says("pairwise: points for the judge, a list of texts.", "checklist")]
+        | None
     ) = None
     cluster: (
         Annotated[Name, Says("passk: what problems of one template share.", "template")] | None
@@ -76,6 +82,12 @@ class Source:
         ]
         | None
     ) = None
+    text_ids: Annotated[
+        bool, Says("A row's id is made of its text, where rows have none of their own.", True)
+    ] = False
+    only_last: Annotated[
+        bool, Says("Of messages the last is asked; what was said before is given.", True)
+    ] = False
 
     @property
     def named(self) -> str:
@@ -83,6 +95,43 @@ class Source:
         if self.hub is None:
             return str(self.file)
         return f"{self.hub}@{self.revision}" if self.revision else self.hub
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """Where some of a baseline's answers are. categories: of the questions that they are for."""
+
+    hub: Annotated[Name, Says("A data set of the hub.", "me/answers")] | None = None
+    revision: Annotated[Name, Says("Its commit, branch or tag.", "main")] | None = None
+    subset: Annotated[Name, Says("Its configuration.", "main")] | None = None
+    split: Annotated[Name, Says("Its split.", "train")] | None = None
+    file: (
+        Annotated[Name, Says("A file beside the task's, or one in the hub's data set.", "a.jsonl")]
+        | None
+    ) = None
+    model: Annotated[Name, Says("Whose, of a file with several models'.", "old")] | None = None
+    categories: (
+        Annotated[tuple[Name, ...], Whole("a list of categories"), Says("Of these.", "[math]")]
+        | None
+    ) = None
+
+    @property
+    def named(self) -> str:
+        """As a person reads it."""
+        part = self.file or self.subset or self.split
+        return str(part) if self.hub is None else f"{self.hub} {part}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """Whom the contenders of a task are compared with. name: what tables call it."""
+
+    name: Annotated[Name, Says("What tables call it.", "old")]
+    answers: Annotated[
+        tuple[Answered, ...],
+        Whole("a list of places", filled=True),
+        Says("Where they are.", "- {file: old.jsonl}"),
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,9 +158,15 @@ class TaskKeys:
     ] = dataclasses.field(default_factory=dict)
     judge: Annotated[Text, Says("A judge's name or file.", "quality")] | None = None
     references: Annotated[Text, Says("References in MT-Bench's format.", "r.jsonl")] | None = None
-    judge_prompts: Any = None
-    baseline: Any = None
-    control: Any = None
+    judge_prompts: (
+        Annotated[Text, Says("Prompts as their authors publish them.", "judge_prompts.jsonl")]
+        | None
+    ) = None
+    rule: Annotated[Rule, Says("Unless --rule says another.", "average")] | None = None
+    control: Annotated[Control, Says("Unless --control says another.", "length,style")] | None = (
+        None
+    )
+    baseline: Baseline | None = None
     marker: Annotated[Name, Says("What reads an answer; `sami-eval ls markers`.", "number")] = (
         DEFAULT
     )
@@ -123,7 +178,7 @@ class TaskKeys:
 
 _PAIRWISE = ("turns", "categories", "temperatures", "judge", "references")
 _OF: Mapping[Kind, tuple[str, ...]] = {
-    "pairwise": (*_PAIRWISE, "judge_prompts", "baseline", "control"),
+    "pairwise": (*_PAIRWISE, "judge_prompts", "rule", "control", "baseline"),
     "passk": ("marker", "fewshot", "filters"),
 }
 

@@ -135,7 +135,7 @@ def estimate(
         "judges": judges,
         "measures": _measures(plan.judge),
         "orders": plan.settings.orders,
-        "rule": plan.settings.rule,
+        "rule": plan.rule,
         "principles_shown": plan.principles_shown,
         "embedded": any(map(on_embedded, models_of(sides))),
         "settings": _settings_row(plan),
@@ -172,7 +172,7 @@ def files_of(
 def _compare(
     plan: ComparePlan, sides: Sequence[Contender], drawn: Answers, scores: Judgments
 ) -> list[Comparison]:
-    rule, seed = plan.settings.rule, plan.settings.seed
+    rule, seed = plan.rule, plan.settings.seed
     comparisons = []
     for a, b in plan.pairs(sides):
         judged = [verdict for x, y in games(a, b) for verdict in scores.by_pair[x.name, y.name]]
@@ -189,7 +189,7 @@ def _compare(
             rule=rule,
             seed=seed,
             seed_of=seeds,
-            control_style=plan.settings.control == "length,style",
+            control_style=plan.control == "length,style",
         )
         comparisons.append(with_judges(found, judged, rule, seed, seeds))
     return comparisons
@@ -262,6 +262,8 @@ def _settings_row(plan: ComparePlan) -> dict[str, object]:
         "judge_sha256": plan.judge.sha256,
         "max_tokens": plan.generate.max_tokens,
         "engine": plan.generate.engine.name,
+        "rule": plan.rule,
+        "control": plan.control,
     }
     return settings_row(plan.settings, chosen)
 

@@ -101,7 +101,7 @@ def most_turns(plan: ComparePlan, a: Contender, b: Contender) -> int:
 
     A graded turn can count as often as its judge's largest weight.
     """
-    weighs = plan.settings.rule == "average" and plan.judge.weights
+    weighs = plan.rule == "average" and plan.judge.weights
     largest = max(plan.judge.weights.values()) if weighs else 1
     return max(len(prompt.turns) for prompt in plan.prompts) * len(games(a, b)) * largest
 
@@ -114,7 +114,7 @@ def courses_of(plan: ComparePlan, sides: Sequence[Contender], scores: Judgments)
     order, every = order_of(plan), []
     for a, b in plan.pairs(sides):
         judged = [verdict for x, y in games(a, b) for verdict in scores.by_pair[x.name, y.name]]
-        outcomes = fold(judged, plan.settings.rule, seed_of=seed_of(a, b))
+        outcomes = fold(judged, plan.rule, seed_of=seed_of(a, b))
         asked = order[: scores.stopping.asked[a.name, b.name]]
         every.append(points(asked, given(outcomes), most_turns(plan, a, b)))
     return follow(every, rule_of(len(plan.prompts)))

@@ -14,8 +14,9 @@ from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Judge, Model, Order, Prompt, Response, prompt_fields
 from sami_eval.data import prompts, references
 from sami_eval.data.constitutions import read_constitution
-from sami_eval.data.tasks import Task
+from sami_eval.data.tasks import Control, Rule, Task
 from sami_eval.experiment import questions
+from sami_eval.experiment.baseline import NAMED, NONE, stored
 from sami_eval.experiment.corrected import People, read_people
 from sami_eval.experiment.plan import (
     check_batch,
@@ -58,6 +59,7 @@ class ComparePlan:
     judge: its name, prompts and patterns; seats: who judges by them, several in an ensemble.
     meeting: pairs that are still asked, of a part of a run; None: all. answers: given already.
     people: votes that correct the judge. against: the side that each other one meets, or None.
+    rule, control: as they were asked for, else as the task says.
     """
 
     settings: CompareSettings
@@ -78,6 +80,8 @@ class ComparePlan:
     against: str | None = None
     meeting: frozenset[Pair] | None = None
     answers: Mapping[str, Sequence[Response]] | None = None
+    rule: Rule = "conservative"
+    control: Control = "length"
 
     @property
     def client(self) -> ClientSettings:
@@ -109,6 +113,7 @@ class ComparePlan:
     def key(self, sides: Sequence[Contender]) -> str:
         """SHA-256 of all that decides the figures; sides: the contenders as they are now."""
         chosen = fields_of(self.settings, _NOT_IN_KEY)
+        chosen |= {"rule": self.rule, "control": self.control}
         rows = [prompt_fields(prompt) for prompt in self.prompts]
         generate = {**fields_of(self.generate), "engine": self.generate.engine.name}
         judge = (self.judge.sha256, *(seat.identity for seat in self.seats))
@@ -143,7 +148,8 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
 
     purse: of runs that stay below one `max_cost` together.
     """
-    _check_pair(settings.contenders)
+    task, said_of_task = questions.chosen_task("pairwise", settings.task, settings.prompts, config)
+    _check_pair(settings, task)
     base_spec = settings.base or config.defaults.get("base")
     base = models.resolve_base(base_spec, config)
     batch = batch_of(settings, config)
@@ -154,17 +160,31 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
             "`--votes` corrects the rate of all questions, `--until-decided` asks some of them",
             "leave one of both out",
         )
+
+    def as_sides(specs: Sequence[str]) -> list[Contender]:
+        return resolve(specs, base_spec, client, config, lambda spec, base: base)
+
     # A name that means nothing is said before questions are fetched or an adapter is trained.
-    sides = resolve(settings.contenders, base_spec, client, config, lambda spec, base: base)
-    against = settings.against and baseline(settings.against, settings.contenders, sides)
+    sides = as_sides(settings.contenders)
+    alone = _by_default(settings, task) or settings.against == NONE
+    against = (
+        None
+        if alone
+        else settings.against and baseline(settings.against, settings.contenders, sides)
+    )
     named = models_of(sides)
     if settings.base is None and standing.some_on(base, named):
         config.tell("base")
-    task, said_of_task = questions.chosen_task("pairwise", settings.task, settings.prompts, config)
     found = questions.choose(task, settings.prompts, named)
     right = settings.references or (task.references_file if found.own else None)
     asked, wrong = references.load(found.prompts, right, settings.fix_references)
     asked, shown = _prompts(settings, asked)
+    if _by_default(settings, task):
+        record, said_of_baseline = stored(task, asked, config)
+        settings = dataclasses.replace(settings, contenders=(*settings.contenders, str(record)))
+        sides, said_of_task = as_sides(settings.contenders), (*said_of_task, said_of_baseline)
+        against = sides[-1].name
+    rule = settings.rule or task.rule or "conservative"
     judge, taken, notes = take_seats(
         _judge(settings, task, found, config), config, found.embedded, asked
     )
@@ -176,7 +196,7 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
     said = (
         standing.difference(named, client.base_url),
         wrong_references(asked, judge, wrong),
-        _grades(judge, settings.rule),
+        _grades(judge, rule),
         announced(len(asked), settings, "questions"),
     )
     return ComparePlan(
@@ -196,7 +216,15 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
         (*said_of_task, *found.notes, *notes, *(one for one in said if one)),
         _people(settings, pairs(sides, against), asked),
         against,
+        rule=rule,
+        control=settings.control or task.control or "length",
     )
+
+
+def _by_default(settings: CompareSettings, task: Task) -> bool:
+    """Whether the task's baseline is one contender more, with which each other one is compared."""
+    named = settings.against in settings.contenders
+    return task.baseline is not None and settings.against in (None, NAMED) and not named
 
 
 def _people(
@@ -222,18 +250,22 @@ def _judge(
     settings: CompareSettings, task: Task, found: questions.Questions, config: Config
 ) -> JudgeChoice:
     """Who judges: the judge that was named, else the task's, but for the embedded world."""
-    others = found.embedded or settings.judge_prompts is not None
+    asked_so = settings.judge_prompts
+    if asked_so is None and settings.judge is None and task.judge_prompts is not None:
+        asked_so = task.file(task.judge_prompts)
+    others = found.embedded or asked_so is not None
     return JudgeChoice(
         settings.judge or (None if others else task.judge),
         settings.judge_model,
-        settings.judge_prompts,
+        asked_so,
         settings.base_url,
         existing(config),
     )
 
 
-def _check_pair(specs: Sequence[str]) -> None:
-    if len(specs) < 2:
+def _check_pair(settings: CompareSettings, task: Task) -> None:
+    specs = settings.contenders
+    if not specs or (len(specs) < 2 and not _by_default(settings, task)):
         raise UsageError(
             f"`{' '.join(specs)}` is no pair: name at least two contenders",
             "sami-eval compare sami dpo --task mtbench",

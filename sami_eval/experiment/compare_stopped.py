@@ -140,7 +140,7 @@ def _of_judge(
     plan: ComparePlan, pair: tuple[Contender, Contender], judged: Sequence[Verdict], name: str
 ) -> Given:
     own = [verdict for verdict in judged if verdict.judge == name]
-    return given(fold(own, plan.settings.rule, seed_of=seed_of(*pair)))
+    return given(fold(own, plan.rule, seed_of=seed_of(*pair)))
 
 
 def _described(tally: Tally, scores: Given, n: int, most: int) -> Tally:

@@ -23,7 +23,7 @@ from sami_eval.core.task_files import COMMAND, DEFAULT, Kind, files_named, repla
 from sami_eval.core.types import Model, Prompt
 from sami_eval.data.answers import read_answers
 from sami_eval.data.prompts import read_prompts
-from sami_eval.data.task_rows import prompts_of
+from sami_eval.data.task_rows import prompts_in, prompts_of
 from sami_eval.data.tasks import Task, read_task
 from sami_eval.generate import standing
 
@@ -75,7 +75,7 @@ def choose(task: Task, file: Path | None, models: Sequence[Model]) -> Questions:
     Raises UsageError where they cannot be had, naming both ways to get them.
     """
     if file is not None:
-        return Questions(file.name, str(file), False, read_prompts(file))
+        return Questions(file.name, str(file), False, prompts_in(task, file))
     records = list(dict.fromkeys(Path(m.base) for m in models if m.engine == "recorded"))
     found = _brought(task, records, models) if task.embedded else None
     return found or Questions(task.name, task.questions.named, False, _own(task, records), own=True)

@@ -120,13 +120,21 @@ class CompareSettings:
         Literal["both", "one"], Flag("Judge in both orders, or in one.", Group.JUDGE)
     ] = "both"
     rule: Annotated[
-        Literal["conservative", "average"],
-        Flag("Orders that disagree: a tie, or the mean of both.", Group.COUNTING),
-    ] = "conservative"
+        Literal["conservative", "average"] | None,
+        Flag(
+            "Orders that disagree: a tie (conservative, the default where the task says none), or "
+            "the mean of both.",
+            Group.COUNTING,
+        ),
+    ] = None
     control: Annotated[
-        Literal["length", "length,style"],
-        Flag("The win rate at equal length, or at equal length and style too.", Group.COUNTING),
-    ] = "length"
+        Literal["length", "length,style"] | None,
+        Flag(
+            "The win rate at equal length (the default where the task says none), or at equal "
+            "length and style too.",
+            Group.COUNTING,
+        ),
+    ] = None
     repeats: Annotated[Count, Flag("Ask each judgment so many times.", Group.JUDGE)] = 1
     engine: Engine = None
     engine_args: EngineArgs = ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,9 @@ from huggingface_hub import constants
 
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Prompt, Response
-from sami_eval.data.baselines import Answered, Baseline, read_baseline
+from sami_eval.data.baselines import read_baseline
+from sami_eval.data.tasks import Answered, Baseline
+from tests.hub_cache import fetched
 from tests.records import write_rows
 
 PROMPTS = [Prompt("h1", "hard", ("?",)), Prompt("s1", "soft", ("?",))]
@@ -64,13 +65,8 @@ def test_a_file_of_the_hub_is_read_from_its_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    commit, repository = "a" * 40, tmp_path / "datasets--me--answers"
-    place = repository / "snapshots" / commit / "some"
-    place.mkdir(parents=True)
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text(commit)
-    rows = [{"instruction": "?", "output": "So.", "generator": "old", "session_id": "h1"}]
-    (place / "old.json").write_text(json.dumps(rows))
+    row = {"instruction": "?", "output": "So.", "generator": "old", "session_id": "h1"}
+    fetched(tmp_path, "me/answers", "some/old.json", row)
     one = Baseline(name="x", answers=(Answered(hub="me/answers", file="some/old.json"),))
     found, whose = read_baseline(one, tmp_path, PROMPTS[:1])
     assert (found[0].turns, whose) == (("So.",), "old")
