@@ -46,7 +46,7 @@ def in_trackio(project: str) -> Kept:
     (run,) = trackio.Api().runs(project)
     logs = SQLiteStorage.get_logs(project, run.name)
     rows = SQLiteStorage.list_artifacts(project)
-    names = {row["name"].removeprefix(f"{run.name}-") for row in rows}
+    names = {row["name"].partition("-")[2] for row in rows}
     return Kept(run.name, logs[-1], run.config, names)
 
 
@@ -80,11 +80,11 @@ def test_a_comparison_is_one_run_there_however_often_it_is_run(
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "ours")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
     with LoopbackJudge(Behaviour(better_rate=0.7)) as server:
-        assert judged(server, "--report-to", tracker, "--json") == 0
+        assert judged(server, "--report-to", tracker, "--json", "--out", "a+b@1") == 0
         first = json.loads(capsys.readouterr().out)
         assert judged(server, "--report-to", tracker, "--concurrency", "3", "--json") == 0
     row, kept = first["comparisons"][0], read("ours")
-    assert kept.name == Path(first["run"]).name
+    assert kept.name in ("a+b@1", f"{first['date'][:10]}-q-strong-weak")  # the first, the newest
     for name in ("win_rate", "p_value", "n_questions", "wins"):
         assert kept.figures[f"strong_vs_weak/{name}"] == row[name]
     ends = [kept.figures[f"strong_vs_weak/win_rate_{end}"] for end in ("low", "high")]

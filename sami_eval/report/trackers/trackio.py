@@ -41,7 +41,7 @@ def send(run: Tracked, files: Iterable[Path]) -> str:
     try:
         trackio.log(dict(run.figures))
         for file in files:
-            called = f"{name}-{file.name}"
+            called = f"{run.key[:16]}-{file.name}"  # a folder's name may hold signs it refuses
             trackio.log_artifact(file, name=called, type="sami-eval", overwrite=True)
     finally:
         trackio.finish()
