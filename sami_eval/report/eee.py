@@ -15,18 +15,21 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from sami_eval.core.errors import UsageError
+from sami_eval.core.types import SERVED
 from sami_eval.experiment import document, passk_document
 from sami_eval.report.fastchat import judge_of
 from sami_eval.report.finished import Finished
+from sami_eval.report.hub_card import is_hub_id
 from sami_eval.report.tracked import AT_K
 from sami_eval.server import endpoint
 
 SCHEMA = "0.3.0"
 UNKNOWN = "unknown"
-# What no run knows: who evaluates, how they stand to the models, and whose weights are open.
+# What no run knows: who evaluates, who made the models, how both stand, whose weights are open.
 LEFT = (
     "source_organization_name",
     "evaluator_relationship",
+    "developer",
     "deployment_type",
     "model_availability",
 )
@@ -105,15 +108,17 @@ def _record(found: Row, row: Row, prompt: str | None, now: float) -> Record:
 
 
 def _model(row: Row) -> Record:
-    """A hub id is the base's: an adapter and a file of answers have a name alone."""
+    """An adapter, a folder and a file of answers have no id but their name."""
     facts = {"base": row["base"], "adapter": row["adapter"], "engine": row["engine"]}
     facts["fingerprint"] = row["fingerprint"]
     name = row.get("contender", row["name"])
+    at_server, here = row["engine"] in SERVED, row["engine"] not in (*SERVED, "recorded")
+    known = row["adapter"] is None and (at_server or is_hub_id(row["base"]))
     return {
         "name": name,
-        "id": name if row["adapter"] or row["engine"] == "recorded" else row["base"],
+        "id": row["base"] if known else name,
         "additional_details": {
-            "deployment_type": "self_deployed" if row["engine"] == "local" else UNKNOWN,
+            "deployment_type": "self_deployed" if here else UNKNOWN,
             "model_availability": UNKNOWN,
             **{key: str(value) for key, value in facts.items() if value is not None},
         },

@@ -76,6 +76,8 @@ def test_pass_at_k_has_its_data_set_and_its_k() -> None:
 
 
 def test_what_nobody_knows_is_said_to_be_unknown() -> None:
+    local: Any = {**FOUR["contenders"][0], "base": "/home/me/base"}
+    assert of({**FOUR, "contenders": [local]})[local["name"]]["model_info"]["id"] == local["name"]  # type: ignore[typeddict-item]
     record = next(iter(of(THREE).values()))
     assert record["source_metadata"]["source_organization_name"] == "unknown"
     assert record["model_info"]["additional_details"]["model_availability"] == "unknown"
