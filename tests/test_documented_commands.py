@@ -7,6 +7,7 @@ documented needs a row here.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
-from tests import MTBENCH_CATEGORIES
+from tests import MTBENCH_CATEGORIES, ROOT
 from tests.align.test_align_flags import write
 from tests.align_models import CONTRASTS, save_base
 from tests.records import write_rows
@@ -109,6 +110,15 @@ ROWS: dict[str, tuple[str, str | None, str] | None] = {
     ),
     "passk sft sami --base meta-llama/Llama-3.1-70B --engine vllm --engine-arg "
     "tensor_parallel_size=8 --engine-arg gpu_memory_utilization=0.9": (GSM8K, PROGRAM, BIG),
+    # Tasks of one's own
+    "compare A B --task riddles": ("riddles.jsonl", f"graded: {GPT_4O}", "A, B"),
+    "lm_eval --include_path tasks --tasks riddles_pairwise --model hf --model_args pretrained=ID "
+    "--metadata baseline=old.jsonl judge_model=openai:gpt-4o": (
+        *("riddles.jsonl", f"graded: {GPT_4O}", "ID"),
+    ),
+    "passk A B --task sums --k 1,10": ("someone/sums@main, test", PROGRAM, "A, B"),
+    "lm_eval --include_path tasks --tasks sums_passk --model vllm --model_args pretrained=ID "
+    "--metadata n=32": ("someone/sums@main", PROGRAM, "ID"),
     # contrast and align
     "contrast --model meta-llama/Llama-3.1-8B --constitutions constitution.toml --prompts "
     "prompts.jsonl --out contrasts.jsonl": ("prompts.jsonl", "constitution.toml", LLAMA),
@@ -249,14 +259,22 @@ def world(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fields = [f"{k} = {json.dumps(v)}" for k, v in {**principle, "antithesis": "c"}.items()]
     Path("constitution.toml").write_text("[[principle]]\n" + "\n".join(fields) + "\n")
 
+    page = (ROOT / "docs" / "tasks.md").read_text()
+    lines("tasks/riddles.jsonl", *map(json.loads, re.findall(r"^\{.*", page, re.M)))
+    for text in re.findall(r"^```yaml\n(.*?)^```", page, re.S | re.M):
+        Path(f"tasks/{text.split()[1]}.yaml").write_text(text)
     for name in ("DPO", "SFT"):
         said = {"constitution": "1. Be kind.", "question": "a?", "category": "writing"}
         paper = {key: {"0": value} for key, value in {**said, "response": name}.items()}
         Path(f"{name}_responses.json").write_text(json.dumps(paper))
 
 
-def hub(path: str, name: str | None = None, *, split: str) -> list[dict[str, Any]]:
+def hub(
+    path: str, name: str | None = None, *, split: str, revision: str | None = None
+) -> list[dict[str, Any]]:
     """What `datasets` would fetch."""
+    if (path, revision) == ("someone/sums", "main"):
+        return [{"problem": f"{i}?", "solution": i, "template": i % 3} for i in range(9)]
     if (path, name) == ("openai/gsm8k", "main"):
         return [{"question": f"{split} {i}?", "answer": f"#### {i}"} for i in range(9)]
     order = [category for category in MTBENCH_CATEGORIES for _ in range(10)]
@@ -304,6 +322,7 @@ def lm_evals(text: str) -> tuple[str, str | None, str]:
     """Questions, judge and base of a task and a model as lm-eval makes them."""
     from lm_eval._cli.harness import HarnessCLI
     from lm_eval.config.evaluate_config import EvaluatorConfig
+    from lm_eval.tasks import TaskManager
 
     from sami_eval.core.config import Config
     from sami_eval.generate.models import resolve
@@ -328,10 +347,13 @@ def lm_evals(text: str) -> tuple[str, str | None, str]:
         "gsm8k_passk": Gsm8kPassk,
     }
     (name,) = asked.tasks if isinstance(asked.tasks, list) else [asked.tasks]
-    task: Any = kinds[name](
-        config={"task": name, "metadata": {**asked.model_args, **asked.metadata}}
-    )
-    if name == "gsm8k_passk":
+    metadata = {**asked.model_args, **asked.metadata}
+    if name in kinds:
+        task: Any = kinds[name](config={"task": name, "metadata": metadata})
+    else:
+        found = TaskManager(include_path="tasks", include_defaults=False, metadata=metadata)
+        task = found.load([name])["tasks"][name]
+    if name.endswith("_passk"):
         return str(task.config.dataset_path), PROGRAM, base
     against = task.against
     if against is None:

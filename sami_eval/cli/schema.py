@@ -24,7 +24,7 @@ def schema(
     name: Annotated[
         str,
         Flag(
-            "sami-eval | judge | constitution | scale, or a command, whose --config it is.",
+            "sami-eval | judge | constitution | task | scale, or a command, whose --config it is.",
             Group.ASKED,
             positional=True,
         ),
@@ -48,7 +48,13 @@ def schema_named(name: str) -> Schema:
     """The schema of a kind of file, or of a command's `--config`."""
     from sami_eval.core.json_schema import file_schema, flags_schema
 
-    makers = {"sami-eval": _config, "judge": _judge, "constitution": _constitution, "scale": _scale}
+    makers = {
+        "sami-eval": _config,
+        "judge": _judge,
+        "constitution": _constitution,
+        "task": _task,
+        "scale": _scale,
+    }
     command = name.replace(".", " ")
     if command in COMMANDS:
         flags = flags_schema(settings_named(command))
@@ -101,6 +107,25 @@ def _constitution() -> Schema:
     from sami_eval.data.constitutions import ConstitutionFile
 
     return schema_of(ConstitutionFile)
+
+
+def _task() -> Schema:
+    """What is lm-eval's in the file may be said too."""
+    from sami_eval.core.json_schema import schema_of, table
+    from sami_eval.data.tasks import TASK_KEYS, TaskKeys
+
+    text: Schema = {"type": "string"}
+    whole = schema_of(TaskKeys)["properties"]
+    ours = [
+        table({name: whole[name] for name in names} | {"kind": {"const": kind}}, _NEEDED)
+        for kind, names in TASK_KEYS.items()
+    ]
+    metadata = {"type": "object", "properties": {"sami_eval": {"anyOf": ours}}}
+    own = {"task": text, "class": text, "include": {}, "metadata": metadata}
+    return {"type": "object", "properties": own, "required": ["task"]}
+
+
+_NEEDED = ("kind", "questions")  # of a task
 
 
 def _scale() -> Schema:

@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 
 from sami_eval import cli
 from sami_eval.core.config import FILE_NAME
@@ -60,6 +61,18 @@ def test_a_wrong_key_is_refused_by_both(
         assert any(f"'{name}' was unexpected" in one for one in faults(wrong.read_text(), by))
         with pytest.raises(Exception, match=name):
             read(str(wrong))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tasks").glob("*.yaml")), ids=lambda one: one.stem)
+def test_every_task_fits_and_none_with_a_wrong_key(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    by, text = schema("task", capsys), path.read_text()
+    row = yaml.safe_load(text.replace("!function ", ""))
+    assert [error.message for error in by.iter_errors(row)] == []
+    own = row.get("metadata", {}).get("sami_eval", {})
+    for wrong in ({"kind": "pairwise"}, {**own, "wrong": 1}):
+        assert list(by.iter_errors({**row, "metadata": {"sami_eval": wrong}}))
 
 
 def test_the_file_of_init_fits_with_every_key_in_force(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ from sami_eval import cli
 from sami_eval.core.errors import UsageError
 from sami_eval.data.marker import read_marker
 from sami_eval.data.task_rows import problems_of, prompts_of
-from sami_eval.data.tasks import read_task
+from sami_eval.data.tasks import Columns, Source, TaskKeys, read_task, read_task_file
+from tests import ROOT
 from tests.loopback_judge import Behaviour, LoopbackJudge
 from tests.records import write_rows
 
@@ -239,6 +242,21 @@ def test_a_hub_out_of_reach_and_rows_in_another_order_are_one_line(
 
 
 def test_the_files_of_ours_are_lm_evals_too() -> None:
-    for path in Path(__file__).parents[2].joinpath("tasks").glob("*.yaml"):
+    for path in (ROOT / "tasks").glob("*.yaml"):
         assert f"task: {path.stem}\n" in path.read_text()
         assert yaml.safe_load(path.read_text().replace("!function", ""))["class"]
+
+
+def test_the_page_shows_tasks_that_work_and_names_every_key() -> None:
+    page = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
+    for text in re.findall(r"^```yaml\n(.*?)^```", page, re.S | re.M):
+        name = text.split()[1]
+        Path(f"tasks/{name}.yaml").write_text(text)
+        assert read_task_file(Path(f"tasks/{name}.yaml")).full == name
+    rows = re.findall(r"^\{.*$", page, re.M)
+    Path("tasks/riddles.jsonl").write_text("\n".join(rows))
+    first, second = prompts_of(read_task("riddles", "pairwise"))
+    assert (first.reference, second.reference) == (("A piano.", ""), None)
+    prose = re.sub(r"^```.*?^```$", "", page, flags=re.S | re.M)
+    named = set(re.findall(r"`([^`]+)`", prose)) | {"baseline", "control", "judge_prompts"}
+    assert {one.name for kind in (TaskKeys, Source, Columns) for one in fields(kind)} <= named
