@@ -16,7 +16,15 @@ from sami_eval import cli
 from sami_eval.core.errors import UsageError
 from sami_eval.data.marker import read_marker
 from sami_eval.data.task_rows import problems_of, prompts_of
-from sami_eval.data.tasks import Columns, Source, TaskKeys, read_task, read_task_file
+from sami_eval.data.tasks import (
+    Answered,
+    Baseline,
+    Columns,
+    Source,
+    TaskKeys,
+    read_task,
+    read_task_file,
+)
 from tests import ROOT
 from tests.loopback_judge import Behaviour, LoopbackJudge
 from tests.records import write_rows
@@ -258,5 +266,7 @@ def test_the_page_shows_tasks_that_work_and_names_every_key() -> None:
     first, second = prompts_of(read_task("riddles", "pairwise"))
     assert (first.reference, second.reference) == (("A piano.", ""), None)
     prose = re.sub(r"^```.*?^```$", "", page, flags=re.S | re.M)
-    named = set(re.findall(r"`([^`]+)`", prose)) | {"baseline", "control", "judge_prompts"}
-    assert {one.name for kind in (TaskKeys, Source, Columns) for one in fields(kind)} <= named
+    named = set(re.findall(r"`([^`]+)`", prose))
+    assert {
+        one.name for kind in (TaskKeys, Source, Columns, Baseline, Answered) for one in fields(kind)
+    } <= named
