@@ -12,12 +12,14 @@ from sami_eval.core.errors import UsageError
 from sami_eval.core.progress import terminal
 from sami_eval.core.types import SERVED, Judge, Model, Prompt, Response, Verdict
 from sami_eval.data.answers import read_answers
+from sami_eval.data.baselines import read_baseline
 from sami_eval.data.tasks import Task
-from sami_eval.experiment.fold import by_question, fold
+from sami_eval.experiment.fold import Rule, by_question, fold
 from sami_eval.generate import EngineChoice
 from sami_eval.generate.tools import Tools
 from sami_eval.harness import asked
-from sami_eval.judge import judge_all, program, read_judge, replaced
+from sami_eval.judge import judge_all, program, read_judge, read_published, replaced
+from sami_eval.judge.rendering import check_prompts
 from sami_eval.judge.seats import fitting, seat
 from sami_eval.ledger.store import Ledger
 from sami_eval.server.client import ClientSettings, check_key
@@ -60,20 +62,15 @@ def read_recorded(path: Path, model: str | None = None) -> dict[str, Response]:
 def baseline_judge(
     metadata: asked.Metadata, prompts: Sequence[Prompt], task: Task
 ) -> BaselineJudge:
-    """What `--metadata` says about judging. Raises UsageError, KeyMissingError before any call."""
-    path = asked.file(metadata, "baseline")
-    if path is None:
-        raise UsageError(
-            f"{task.full} compares with recorded answers, and none are named",
-            "--metadata baseline=FILE (ours, FastChat's or the paper's)",
-        )
+    """What `--metadata` and the task say about judging, before any call.
+
+    Raises UsageError, KeyMissingError.
+    """
+    against = _baseline(metadata, prompts, task)
     config = find_config(Path.cwd())
     model = config.choice("judge-model", asked.text(metadata, "judge_model"))
     fits, _ = fitting(prompts, embedded=False, free=model is None)
-    name = config.choice("judge", asked.text(metadata, "judge") or task.judge) or fits
-    judge = read_judge(name)
-    if instead := replaced(judge, name):
-        asked.warn(instead)
+    judge = _judge(metadata, task, config, fits)
     # A backend's own base_url comes this way too, hence the second name.
     url = asked.text(metadata, "judge_base_url") or asked.text(metadata, "base_url")
     client, at = ClientSettings(base_url=url), None
@@ -93,10 +90,41 @@ def baseline_judge(
             f"judge `{judge.name}` judges by principles, and question `{bare[0].id}` has none",
             "--metadata constitutions=FILE gives them; judge=quality needs none",
         )
-    if judge.kind == "program":
-        for note in program.notes(judge, prompts):
-            asked.warn(note)
-    return BaselineJudge(judge, client, config, read_recorded(path), at)
+    notes = program.notes(judge, prompts) if judge.kind == "program" else ()
+    for note in (*notes, *check_prompts(judge, prompts)):
+        asked.warn(note)
+    return BaselineJudge(judge, client, config, against, at)
+
+
+def _judge(metadata: asked.Metadata, task: Task, config: Config, fits: str) -> Judge:
+    """The judge that is named, by its authors' prompts where they are; else the task's."""
+    named, prompts = asked.text(metadata, "judge"), asked.file(metadata, "judge_prompts")
+    if prompts is None and named is None and task.judge_prompts is not None:
+        prompts = task.file(task.judge_prompts)
+    if prompts is not None:
+        return read_published(prompts, named)
+    name = config.choice("judge", named or task.judge) or fits
+    judge = read_judge(name)
+    if instead := replaced(judge, name):
+        asked.warn(instead)
+    return judge
+
+
+def _baseline(
+    metadata: asked.Metadata, prompts: Sequence[Prompt], task: Task
+) -> dict[str, Response]:
+    """The recorded answers of the file that is named, else of the task's own baseline."""
+    path = asked.file(metadata, "baseline")
+    if path is not None:
+        return read_recorded(path)
+    if task.baseline is None:
+        raise UsageError(
+            f"{task.full} compares with recorded answers, and none are named",
+            "--metadata baseline=FILE (ours, FastChat's or the paper's)",
+        )
+    answers, whose = read_baseline(task.baseline, task.stated.path.parent, prompts)
+    asked.warn(f"against the task's baseline `{task.baseline.name}`, answers of {whose}")
+    return {one.prompt_id: one for one in answers}
 
 
 def check_baseline(against: BaselineJudge, prompts: Sequence[Prompt]) -> None:
@@ -133,7 +161,7 @@ def judged(
         )
 
 
-def win_rates(verdicts: Sequence[Verdict]) -> dict[str, float]:
+def win_rates(verdicts: Sequence[Verdict], rule: Rule = "conservative") -> dict[str, float]:
     """A number a question whose mean is the win rate over turns and whose standard error is the
     question-clustered one.
 
@@ -141,7 +169,7 @@ def win_rates(verdicts: Sequence[Verdict]) -> dict[str, float]:
     question stands for rate + (its points - rate * its turns) / mean turns: where all questions
     have as many turns, that is the question's own rate. Questions without a verdict are left out.
     """
-    scores = by_question(fold(verdicts))
+    scores = by_question(fold(verdicts, rule))
     if not scores:
         return {}
     n_turns = sum(map(len, scores.values()))
@@ -151,16 +179,16 @@ def win_rates(verdicts: Sequence[Verdict]) -> dict[str, float]:
 
 
 def metrics_of(
-    prompts: Sequence[Prompt], verdicts: Sequence[Verdict]
+    prompts: Sequence[Prompt], verdicts: Sequence[Verdict], rule: Rule = "conservative"
 ) -> dict[str, dict[str, float]]:
     """Each question's metrics: win_rate, win_rate_CATEGORY and the share without a verdict."""
     category = {prompt.id: prompt.category for prompt in prompts}
     rows: dict[str, dict[str, float]] = {prompt.id: {} for prompt in prompts}
-    for name, value in win_rates(verdicts).items():
+    for name, value in win_rates(verdicts, rule).items():
         rows[name]["win_rate"] = value
     for group in dict.fromkeys(category.values()):
         own = [verdict for verdict in verdicts if category[verdict.prompt_id] == group]
-        for name, value in win_rates(own).items():
+        for name, value in win_rates(own, rule).items():
             rows[name][metric_name(group)] = value
     for name, row in rows.items():
         own = [verdict for verdict in verdicts if verdict.prompt_id == name]

@@ -5,13 +5,15 @@
 
 lm-eval builds every prompt before it generates, so its own backends cannot put a second turn
 behind the model's first answer. They run the first turn alone and record it; given that record
-back (first=FILE), they run the second. `sami-eval lm-eval --model sami-eval` runs all at once. A
-first turn of another model is never put in.
+back (first=FILE), they run the second, and so on. `sami-eval lm-eval --model sami-eval` runs all at
+once. A first turn of another model is never put in. What a question gives (its history) is in every
+prompt.
 
 | --metadata                 |                                                                |
 |----------------------------|----------------------------------------------------------------|
-| baseline=FILE              | the answers to compare with: ours, FastChat's or the paper's    |
+| baseline=FILE              | the answers to compare with, in the place of the task's own     |
 | judge=NAME judge_model=... | who judges: a judge file, `openai:MODEL`                        |
+| judge_prompts=FILE         | in the words of a benchmark's authors, as `--judge-prompts`     |
 | base_url=URL               | the judge's server; judge_base_url where the backend has one    |
 | questions=FILE             | instead of the task's; constitutions=FILE gives principles      |
 | first=FILE                 | this model's recorded first answers                             |
@@ -33,7 +35,7 @@ from sami_eval.core.types import Prompt, Response
 from sami_eval.data import chat, prompts
 from sami_eval.data.answers import write_answers
 from sami_eval.data.constitutions import read_constitution
-from sami_eval.data.task_rows import opening, prompts_of
+from sami_eval.data.task_rows import opening, prompts_in, prompts_of
 from sami_eval.generate import GenerateSettings, temperature_of
 from sami_eval.harness import asked, judging
 from sami_eval.harness.dialogue import Dialogue
@@ -95,7 +97,7 @@ class Pairwise(ConfigurableTask):  # type: ignore[misc]
 
     def _read_prompts(self) -> list[Prompt]:
         questions = asked.file(self.given, "questions")
-        read = prompts.read_prompts(questions) if questions else prompts_of(self.task)
+        read = prompts_in(self.task, questions) if questions else prompts_of(self.task)
         constitution = asked.text(self.given, "constitutions")
         if constitution:
             return prompts.with_principles(read, read_constitution(constitution))
@@ -111,7 +113,12 @@ class Pairwise(ConfigurableTask):  # type: ignore[misc]
         from datasets import Dataset
 
         rows = [
-            {"question_id": prompt.id, "category": prompt.category, "turns": list(prompt.turns)}
+            {
+                "question_id": prompt.id,
+                "category": prompt.category,
+                "turns": list(prompt.turns),
+                "history": list(prompt.history),
+            }
             for prompt in self.prompts.values()
         ]
         self.dataset = {"test": Dataset.from_list(rows)}
@@ -136,12 +143,14 @@ class Pairwise(ConfigurableTask):  # type: ignore[misc]
             if self.first and instance.doc["question_id"] not in self.first:
                 raise UsageError(
                     f"`first` has no answer to question `{instance.doc['question_id']}`",
-                    "record these very questions with mtbench_turn1",
+                    "record these very questions with the same task, without `first`",
                 )
         if self.against is not None:
-            n_turns = 1 if not self.first else None
-            asked_for = [self.prompts[one.doc["question_id"]] for one in self._instances]
-            judging.check_baseline(self.against, [opening(p, n_turns) for p in asked_for])
+            asked_for = [
+                opening(self.prompts[one.doc["question_id"]], len(one.said) + 1)
+                for one in self._instances
+            ]
+            judging.check_baseline(self.against, asked_for)
 
     def fewshot_context(self, doc: Doc, num_fewshot: int, *args: Any, **kwargs: Any) -> str:
         """The prompt of the turn that is asked: a chat's, or our plain format."""
@@ -154,13 +163,13 @@ class Pairwise(ConfigurableTask):  # type: ignore[misc]
             return str(template([{"role": r, "content": c} for r, c in messages]))
 
         self.render, self.chat = render, template is not None
-        return render(chat.conversation(doc["turns"], self._said(doc), self.system))
+        talk = chat.conversation(doc["turns"], self._said(doc), self.system, doc["history"])
+        return render(talk)
 
     def _said(self, doc: Doc) -> tuple[str, ...]:
-        """The recorded first answer, where a second turn is to follow it."""
-        if not self.first or len(doc["turns"]) < 2 or doc["question_id"] not in self.first:
-            return ()
-        return self.first[doc["question_id"]].turns[:1]
+        """The recorded answers to the turns before the one that is asked."""
+        recorded = self.first.get(doc["question_id"])
+        return () if recorded is None else recorded.turns[: len(doc["turns"]) - 1]
 
     def construct_requests(self, doc: Doc, ctx: str, **kwargs: Any) -> Dialogue:
         """The question's request at its category's temperature."""
@@ -178,6 +187,7 @@ class Pairwise(ConfigurableTask):  # type: ignore[misc]
             arguments=(ctx, sampling),
             idx=0,
             turns=tuple(doc["turns"]),
+            history=tuple(doc["history"]),
             said=self._said(doc),
             system=self.system,
             render=self.render,
@@ -192,9 +202,9 @@ class Pairwise(ConfigurableTask):  # type: ignore[misc]
         path = self._record(responses)
         if any(len(r.turns) < len(self.prompts[r.prompt_id].turns) for r in responses):
             asked.warn(
-                "lm-eval's own backends cannot put a second turn behind an answer: the first turn "
-                f"alone is judged. Its answers are in {path}; give them back with --metadata "
-                f"first={path}, or use sami-eval lm-eval --model sami-eval"
+                "lm-eval's own backends cannot put a turn behind an answer of their own: "
+                f"{_so_far(n_turns)} judged. The answers are in {path}; give them back with "
+                f"--metadata first={path}, or use sami-eval lm-eval --model sami-eval"
             )
         else:
             n_turns = max(len(response.turns) for response in responses)
@@ -203,7 +213,7 @@ class Pairwise(ConfigurableTask):  # type: ignore[misc]
         of_turns = [opening(self.prompts[one.prompt_id], n_turns) for one in responses]
         judging.check_baseline(self.against, of_turns)
         verdicts = judging.judged(self.against, of_turns, responses)
-        self.metrics = judging.metrics_of(of_turns, verdicts)
+        self.metrics = judging.metrics_of(of_turns, verdicts, self.task.rule or "conservative")
 
     def _response(self, instance: Dialogue) -> Response:
         turns = instance.answers or (*instance.said, str(instance.resps[0]))
@@ -222,3 +232,7 @@ class Pairwise(ConfigurableTask):  # type: ignore[misc]
         if "bypass" in self._metric_fn_list:  # --predict_only
             return {"bypass": 0.0}
         return self.metrics[doc["question_id"]]
+
+
+def _so_far(n: int) -> str:
+    return "the first turn alone is" if n == 1 else f"the first {n} turns are"
