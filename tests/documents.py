@@ -86,6 +86,7 @@ def contender(name: str) -> ContenderRow:
         "n_cut": 2 if name == "sft+dpo" else 0,
         "trained_on": None,
         "checks_met": None,
+        "step": None,
     }
 
 
@@ -109,6 +110,7 @@ def document(*comparisons: ComparisonRow) -> Document:
         "date": "2026-11-23T12:00:00",
         "contenders": [contender(name) for name in names],
         "against": None,
+        "curve": [],
         "comparisons": list(comparisons),
         "ranking": [
             {

@@ -8,7 +8,14 @@ import re
 import pytest
 
 from sami_eval.core.types import Response, Verdict
-from sami_eval.experiment import comparison_rows, document, envelope, scored_document, stopping
+from sami_eval.experiment import (
+    comparison_rows,
+    document,
+    envelope,
+    scored_document,
+    step_rows,
+    stopping,
+)
 from sami_eval.experiment.reproduce import document as reproduction
 from tests import ROOT
 
@@ -18,7 +25,11 @@ NAMED = set(re.findall(r"`([^`]+)`", PROSE))
 TABLES = (
     document.Document,
     document.ContenderRow,
-    document.MetRow,
+    step_rows.EstimateRow,
+    step_rows.MetRow,
+    step_rows.StepRow,
+    step_rows.KlRow,
+    step_rows.PasskStepRow,
     comparison_rows.ComparisonRow,
     comparison_rows.TallyRow,
     comparison_rows.LengthRow,
@@ -40,7 +51,7 @@ TABLES = (
 
 def test_every_table_of_the_document_is_checked() -> None:
     # What an earlier version's document may lack stands in a part of a table: it is not total.
-    every = {**vars(document), **vars(comparison_rows)}
+    every = {**vars(document), **vars(comparison_rows), **vars(step_rows)}
     known = {name for name, one in every.items() if getattr(one, "__total__", False)}
     assert known == {table.__name__ for table in TABLES}
 

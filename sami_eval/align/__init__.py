@@ -90,6 +90,7 @@ def align(
     full: bool | None = None,
     qlora: bool | None = None,
     positives_only: bool | None = None,
+    keep_checkpoints: int | None = None,
     report_to: str | None = None,
     checkpointing: bool | None = None,
     device: Literal["auto", "cpu"] | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +14,7 @@ from sami_eval.align.options import Options
 from sami_eval.core.types import Contrast, Model
 from sami_eval.data import chat
 from sami_eval.data.contrasts import contrasts_hash, prompt_hash, read_contrasts
+from sami_eval.generate import steps
 from sami_eval.generate.card import CONTRASTS, FILE, LOG, SCHEMA, TRAINED_ON
 from sami_eval.ledger.store import atomic_write
 
@@ -47,12 +49,25 @@ def write(
         },
         "options": dataclasses.asdict(options),
         "prompt": _prompt_format(base),
+        "checkpoints": list(steps.of(folder)),
         "metrics": _metrics(folder / LOG),
         "versions": {package: version(package) for package in ("sami-eval", *PACKAGES)},
     }
+    _write(folder, known)
+    (folder / TRAINED_ON).unlink(missing_ok=True)
+
+
+def write_kept(folder: Path) -> None:
+    """Write both cards into each checkpoint that an adapter's folder keeps, from its own card."""
+    known = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    for step, kept in steps.of(folder).items():
+        metrics = _metrics(folder / LOG, until=step)
+        _write(kept, {**known, "checkpoints": [], "step": step, "metrics": metrics})
+
+
+def _write(folder: Path, known: Mapping[str, Any]) -> None:
     atomic_write(folder / FILE, json.dumps(known, indent=1, ensure_ascii=False) + "\n")
     atomic_write(folder / "README.md", _readme(known))
-    (folder / TRAINED_ON).unlink(missing_ok=True)
 
 
 def _seen(path: Path, accepted: Sequence[Contrast]) -> set[str]:
@@ -81,11 +96,15 @@ def _prompt_format(base: Model) -> dict[str, Any]:
     }
 
 
-def _metrics(log: Path) -> dict[str, Any]:
-    """The first and the last line of the training log; with the first, what was held out before."""
+def _metrics(log: Path, until: float = math.inf) -> dict[str, Any]:
+    """The first and the last line of the training log; with the first, what was held out before.
+
+    until: the step after which no line counts.
+    """
     if not log.exists():
         return {}
-    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    every = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    rows = [row for row in every if row["step"] <= until]
     before = rows.pop(0) if len(rows) > 1 and "loss" not in rows[0] else {}
     return {"first": rows[0] | before, "last": rows[-1]} if rows else {}
 
@@ -95,6 +114,10 @@ def _what(options: Mapping[str, Any]) -> str:
         return "All weights"
     base = ", on the base in 4 bits" if options["qlora"] else ""
     return f"A LoRA (rank {options['rank']}, alpha {options['alpha']}{base})"
+
+
+def _when(known: Mapping[str, Any]) -> str:
+    return f", as it was after step {known['step']}" if "step" in known else ""
 
 
 def _preset(known: Mapping[str, Any]) -> str:
@@ -140,7 +163,7 @@ tags: [sami-eval, {"full-fine-tune" if options["full"] else "lora"}, {", ".join(
 
 # {known["recipe"]}
 
-{_what(options)} trained by sami-eval.
+{_what(options)} trained by sami-eval{_when(known)}.
 
 - base: `{base["id"]}`, revision `{base["revision"]}`
 - methods, in order: {", ".join(known["chain"])}

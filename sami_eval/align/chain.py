@@ -24,7 +24,7 @@ from sami_eval.core.progress import Progress, silent
 from sami_eval.core.source import constant
 from sami_eval.core.types import Contrast, Model
 from sami_eval.data.contrasts import contrasts_hash
-from sami_eval.generate import card, peft_folder, recipes
+from sami_eval.generate import card, peft_folder, recipes, steps
 from sami_eval.generate.fingerprints import folder_fingerprint
 from sami_eval.generate.recipes import ADAPTERS, BUNDLED, Recipe, methods_in
 from sami_eval.ledger.store import key
@@ -212,9 +212,20 @@ def train(training: Training, contrasts: Sequence[Contrast], setup: Setup) -> Mo
 
 
 def is_done(training: Training, contrasts: Sequence[Contrast]) -> bool:
-    """Whether this training's folder holds what these contrasts would give."""
+    """Whether this training's folder holds what these contrasts would give, checkpoints too."""
+    return _has_weights(training, contrasts) and _has_kept(training)
+
+
+def _has_weights(training: Training, contrasts: Sequence[Contrast]) -> bool:
     known = card.read(training.out)
     return known is not None and known.get("training") == _identity(training, contrasts)
+
+
+def _has_kept(training: Training) -> bool:
+    """Whether as many checkpoints were kept as are asked for, and still lie there."""
+    known, wanted = card.read(training.out) or {}, training.options.keep_checkpoints
+    had = known.get("options", {}).get("keep_checkpoints", 0)
+    return wanted <= had and set(known.get("checkpoints", ())) <= steps.of(training.out).keys()
 
 
 def trained(training: Training) -> Model:
@@ -266,6 +277,7 @@ def _identity(training: Training, contrasts: Sequence[Contrast]) -> str:
     """SHA-256 of all that determines an adapter's weights on one machine."""
     weighty = dataclasses.asdict(replace(training.options, report_to="none"))
     del weighty["loss"]  # the chain says it
+    del weighty["keep_checkpoints"]
     if training.file.resolve().parent != BUNDLED.resolve():
         # A method of the user's own, which may train otherwise once it was changed.
         weighty["method"] = training.file.read_text(encoding="utf-8")
@@ -278,6 +290,9 @@ def _train_link(training: Training, contrasts: Sequence[Contrast], setup: Setup)
     with place.alone(training.out, setup.progress) as is_ours:
         # Another process may have trained it while this one waited.
         if not is_done(training, contrasts):
+            if _has_weights(training, contrasts):
+                n = training.options.keep_checkpoints
+                setup.progress.say(f"`{training.out}` keeps no {n} checkpoints: trained again")
             _fit(training, contrasts, setup, is_ours)
     return trained(training)
 
@@ -304,6 +319,7 @@ def _fit(
         if launch.is_main():
             ground, chosen = training.ground, training.options
             card_writer.write(folder, training.out, link.name, facts, contrasts, ground, chosen)
+            card_writer.write_kept(folder)
 
 
 def _check_base(

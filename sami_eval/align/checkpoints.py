@@ -1,10 +1,16 @@
-"""Checkpoints of a training: whole or absent, gone once the training is done."""
+"""Checkpoints of a training: whole or absent.
+
+Those to go on from are gone once the training is done; adapters that are kept on the way stay.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +18,10 @@ from transformers import TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from sami_eval.align import launch
+from sami_eval.generate import steps as kept_steps
 
 FOLDER = "checkpoints"
+KEPT = "kept"  # while the training runs: beside its weights is where Trainer writes its own
 
 
 class Keep(TrainerCallback):  # type: ignore[misc]
@@ -60,3 +68,38 @@ def clear_half_written(out: Path) -> None:
     """Remove what a killed process did not write to its end."""
     for folder in out.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
         shutil.rmtree(folder)
+
+
+def evenly(n: int, steps: int) -> list[int]:
+    """At most n of so many optimizer steps, evenly over them, the last one included."""
+    return sorted({math.ceil(steps * i / n) for i in range(1, n + 1)})
+
+
+@contextmanager
+def kept(out: Path, step: int) -> Iterator[Path]:
+    """A folder to save the adapter of a step into, which is kept once it is whole."""
+    name = f"{PREFIX_CHECKPOINT_DIR}-{step}"
+    half = out / KEPT / f".{name}"
+    yield half
+    if launch.is_main():
+        os.replace(half, half.with_name(name))
+
+
+def forget_kept(out: Path, wanted: Collection[int], done: int) -> list[int]:
+    """Drop what was kept of steps that are taken again, or that nobody wants.
+
+    Returns the steps that are wanted, done already, and were not kept.
+    """
+    there = kept_steps.of(out / KEPT)
+    good = {step for step in there if step <= done and step in wanted}
+    for folder in (out / KEPT).glob("*"):
+        if folder not in [there[step] for step in good]:
+            shutil.rmtree(folder)
+    return [step for step in wanted if step <= done and step not in good]
+
+
+def lay_beside(out: Path) -> None:
+    """Put what was kept where it stays: beside the weights that the training ended in."""
+    for folder in kept_steps.of(out / KEPT).values():
+        os.replace(folder, out / folder.name)
+    shutil.rmtree(out / KEPT, ignore_errors=True)

@@ -250,5 +250,5 @@ def train(
         trainer.ask([*encoded, *held_out], start.tokenizer.pad_token_id)
         if held_out:
             trainer.hold_out(held_out)
-        training.run(trainer, base.name, steps, out, progress)
+        training.run(trainer, base.name, options, out, progress)
         return start.result(base, options, out)

@@ -61,4 +61,9 @@ def check(options: Options) -> Options:
         raise UsageError(f"option `targets` is `{options.targets}`", "all-linear, or q_proj,v_proj")
     if options.full and options.qlora:
         raise UsageError("`--full` and `--qlora` exclude each other", HELP)
+    if options.full and options.keep_checkpoints:
+        raise UsageError(
+            f"`--keep-checkpoints {options.keep_checkpoints}` keeps adapters; `--full` trains none",
+            "leave one of both out",
+        )
     return options

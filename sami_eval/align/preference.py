@@ -81,7 +81,7 @@ def train(
         encoded = start.encode(contrasts, base, options, progress)
         steps, given = training.n_steps(options, len(encoded)), pairs(encoded)
         trainer = pair_trainer(start, given, falls, steps, len(given) // len(encoded), out)
-        training.run(trainer, base.name, steps, out, progress)
+        training.run(trainer, base.name, options, out, progress)
         return start.result(base, options, out)
 
 

@@ -12,7 +12,7 @@ import os
 import random
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -178,8 +178,26 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
 
 
-def run(trainer: Any, what: str, steps: int, out: Path, progress: Progress) -> None:
-    """Train, from the last checkpoint in `out` on, and save what was trained alone into it."""
+class _KeepAdapters(TrainerCallback):  # type: ignore[misc]
+    """Saves the adapter as it is after certain steps; nothing of the training is touched."""
+
+    def __init__(self, trainer: Any, steps: Collection[int], out: Path) -> None:
+        self._trainer, self._steps, self._out = trainer, steps, out
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Every process comes here: sharded weights are gathered from all."""
+        if state.global_step in self._steps:
+            with checkpoints.kept(self._out, state.global_step) as folder:
+                _save(self._trainer, folder)
+
+
+def run(trainer: Any, what: str, options: Options, out: Path, progress: Progress) -> None:
+    """Train, from the last checkpoint in `out` on, and save what was trained alone into it.
+
+    With it, the adapter as it was after the steps that `options.keep_checkpoints` asks for.
+    """
+    steps = trainer.args.max_steps
+    wanted = checkpoints.evenly(options.keep_checkpoints, steps)
     for callback in (transformers.PrinterCallback, transformers.ProgressCallback):
         trainer.remove_callback(callback)
     resumed = checkpoints.latest(out)
@@ -189,14 +207,22 @@ def run(trainer: Any, what: str, steps: int, out: Path, progress: Progress) -> N
     if launch.is_main():
         checkpoints.clear_half_written(out)
         checkpoints.forget_after(out / LOG, -1 if resumed is None else done)
+        missing = checkpoints.forget_kept(out, wanted, 0 if resumed is None else done)
+        if missing:
+            progress.say(
+                f"warning: steps {', '.join(map(str, missing))} were not kept before this training "
+                "was cut off; --no-resume keeps them"
+            )
     with progress.track(f"training {what}", total=steps) as advance:
         trainer.add_callback(Watch(advance, out / LOG))
+        trainer.add_callback(_KeepAdapters(trainer, wanted, out))
         trainer.add_callback(checkpoints.Keep())
         trainer.train(resume_from_checkpoint=resumed and str(resumed))
     _save(trainer, out)
     if launch.is_main():
         atomic_write(out / card.TRAINED_ON, json.dumps(_trained_on(trainer.train_dataset)))
         shutil.rmtree(out / checkpoints.FOLDER, ignore_errors=True)
+        checkpoints.lay_beside(out)
 
 
 def _trained_on(rows: Any) -> list[str]:

@@ -235,6 +235,7 @@ class Options:
         collapse: SAMI, SimPO and ORPO stop there, DPO, MIPO and KTO warn.
     prefix_sharing: SAMI reads a prompt once for all responses under it; "on" refuses to train where
         that is not exact.
+    keep_checkpoints: at most so many adapters stay, the last included; the weights are the same.
     checkpointing: recompute activations instead of storing them.
     device: "cpu", or "auto" for the GPU where there is one. threads: of the CPU, 0 leaves them
         alone; a fixed number makes the weights independent of the machine's core count.
@@ -293,6 +294,14 @@ class Options:
             names=("--positives-only/--all-responses",),
         ),
     ] = False
+    keep_checkpoints: Annotated[
+        Amount,
+        Flag(
+            "Adapters kept on the way, at most N, evenly: NAME:STEP, or NAME:all.",
+            Group.TRAINING,
+            value="N",
+        ),
+    ] = 0
     report_to: Annotated[str, Flag("Of transformers: tensorboard, wandb, ...", Group.TRAINING)] = (
         "none"
     )

@@ -84,6 +84,7 @@ class Model:
     allowance: what its server is asked at most.
     request: further fields of every request, as JSON; "" for none.
     thoughts: room for thoughts beside an answer's tokens, where that was said.
+    step: optimizer steps it was trained for, where it is named as a checkpoint of a training.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Model:
     allowance: Allowance | None = field(default=None, compare=False)
     request: str = ""
     thoughts: int | None = None
+    step: int | None = field(default=None, compare=False)
 
     @property
     def named(self) -> str:

@@ -24,6 +24,7 @@ from sami_eval.experiment.compare_plan import make_plan as make_plan
 from sami_eval.experiment.compare_stopped import rank_at_any_time, stopped
 from sami_eval.experiment.comparison_rows import comparison_row, rank_rows
 from sami_eval.experiment.corrected import with_corrected
+from sami_eval.experiment.curve import win_rates
 from sami_eval.experiment.document import KIND as KIND
 from sami_eval.experiment.document import ContenderRow, JudgeRow, Measures, MetRow, PriceRow
 from sami_eval.experiment.ensemble import with_judges
@@ -126,6 +127,11 @@ def estimate(
             with_corrected(row, comparison.outcomes, plan.people, answers)
             for row, comparison in zip(rows, comparisons, strict=True)
         ]
+    contenders = [
+        _contender_row(side, model, drawn.responses[model.name], drawn.prompts, plan.judge)
+        for side in sides
+        for model in side.models
+    ]
     prices = plan.client.limits.budget.prices
     judges = [_judge_row(*both, prices) for both in zip(plan.seats, scores.taken, strict=True)]
     own = {
@@ -139,15 +145,12 @@ def estimate(
         "principles_shown": plan.principles_shown,
         "embedded": any(map(on_embedded, models_of(sides))),
         "settings": _settings_row(plan),
-        "contenders": [
-            _contender_row(side, model, drawn.responses[model.name], drawn.prompts, plan.judge)
-            for side in sides
-            for model in side.models
-        ],
+        "contenders": contenders,
         "comparisons": rows,
         "against": plan.against,
         # Of those that never met, only the baseline tells: no ranking of ours.
         "ranking": [] if plan.against else ranking,
+        "curve": win_rates(sides, rows, contenders) if plan.against else [],
         "tokens": {kind: sum(row["tokens"][kind] for row in judges) for kind in TOKENS},
     }
     judged = [verdict for several in scores.by_pair.values() for verdict in several]
@@ -286,6 +289,7 @@ def _contender_row(
         "answers": unanswered.of_responses(responses),
         "trained_on": seen.trained_on(model, prompts),
         "checks_met": _checks_met(responses, prompts) if judge.program == checks.PROGRAM else None,
+        "step": model.step,
         **asked_row(model),
     }
 

@@ -36,7 +36,8 @@ from sami_eval.generate import (
     models,
     standing,
 )
-from sami_eval.generate.contenders import Contender, baseline, pairs
+from sami_eval.generate.contenders import Contender, pairs, with_baseline
+from sami_eval.generate.steps import ALL, split
 from sami_eval.judge.rendering import wrong_references
 from sami_eval.judge.seats import JudgeChoice, Seat, take_seats
 from sami_eval.ledger.store import key
@@ -165,13 +166,11 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
         return resolve(specs, base_spec, client, config, lambda spec, base: base)
 
     # A name that means nothing is said before questions are fetched or an adapter is trained.
-    sides = as_sides(settings.contenders)
     alone = _by_default(settings, task) or settings.against == NONE
-    against = (
-        None
-        if alone
-        else settings.against and baseline(settings.against, settings.contenders, sides)
+    specs, sides, against = with_baseline(
+        settings.contenders, None if alone else settings.against, as_sides, config
     )
+    settings = dataclasses.replace(settings, contenders=specs)
     named = models_of(sides)
     if settings.base is None and standing.some_on(base, named):
         config.tell("base")
@@ -184,6 +183,11 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
         settings = dataclasses.replace(settings, contenders=(*settings.contenders, str(record)))
         sides, said_of_task = as_sides(settings.contenders), (*said_of_task, said_of_baseline)
         against = sides[-1].name
+    if len(sides) < 2:
+        raise UsageError(
+            f"`{' '.join(settings.contenders)}` is one contender: nothing to compare it with",
+            "name another beside it, e.g. base",
+        )
     rule = settings.rule or task.rule or "conservative"
     judge, taken, notes = take_seats(
         _judge(settings, task, found, config), config, found.embedded, asked
@@ -265,7 +269,9 @@ def _judge(
 
 def _check_pair(settings: CompareSettings, task: Task) -> None:
     specs = settings.contenders
-    if not specs or (len(specs) < 2 and not _by_default(settings, task)):
+    several = len(specs) > 1 or settings.against not in (None, NONE)
+    several = several or _by_default(settings, task) or (bool(specs) and split(specs[0])[1] == ALL)
+    if not specs or not several:
         raise UsageError(
             f"`{' '.join(specs)}` is no pair: name at least two contenders",
             "sami-eval compare sami dpo --task mtbench",

@@ -11,23 +11,17 @@ from sami_eval.data.unanswered import AnswersMore
 from sami_eval.experiment.comparison_rows import ComparisonRow, RankRow
 from sami_eval.experiment.earlier import fill
 from sami_eval.experiment.envelope import AskedMore, Calls, Kind, read
+from sami_eval.experiment.step_rows import MetRow as MetRow
+from sami_eval.experiment.step_rows import StepRow
 
 SCHEMA: Final = "sami-eval/comparison/1"
-
-
-class MetRow(TypedDict):
-    """Of the n checks of a model's turns, the share that is met; questions are the clusters."""
-
-    share: float | None
-    interval: list[float] | None
-    n: int
 
 
 class ContenderRow(AnswersMore, AskedMore):
     """One model: its name, the contender it belongs to, and what stands behind it.
 
     trained_on: ids of the prompts it was trained on; None where that is not known.
-    checks_met: where checks judge.
+    checks_met: where checks judge. step: where it was named as a checkpoint of a training.
     """
 
     name: str
@@ -39,6 +33,7 @@ class ContenderRow(AnswersMore, AskedMore):
     n_cut: int
     trained_on: list[str] | None
     checks_met: MetRow | None
+    step: int | None
 
 
 class PriceRow(TypedDict):
@@ -73,6 +68,7 @@ class Document(TypedDict):
 
     measures: what the judge looks at; None where only who made it knows.
     against: the contender that each other one was compared with, as `b`; there is no ranking then.
+    curve: over a training's checkpoints, where they were compared with one contender.
     """
 
     schema: Literal["sami-eval/comparison/1"]
@@ -93,6 +89,7 @@ class Document(TypedDict):
     against: str | None
     comparisons: list[ComparisonRow]
     ranking: list[RankRow]
+    curve: list[StepRow]
     cost_usd: float | None
     cost_unseen_usd: float
     warnings: list[str]

@@ -9,9 +9,10 @@ _OF_RUN: dict[str, Any] = {
     "judges": [],
     "measures": None,
     "against": None,
+    "curve": [],
     "warnings": [],
 }
-_OF_CONTENDER: dict[str, Any] = {"trained_on": None, "checks_met": None}
+_OF_CONTENDER: dict[str, Any] = {"trained_on": None, "checks_met": None, "step": None}
 _OF_PAIR: dict[str, Any] = {
     "seeds": None,
     "self_agreement": None,

@@ -236,6 +236,7 @@ def _document(
         "against": None,
         "comparisons": [comparison_row(comparison) for comparison in comparisons],
         "ranking": rank_rows(round_robin(comparisons)),
+        "curve": [],
         "tokens": {"prompt": 0, "completion": 0},
     }
     return assembled(KIND, own, _envelope(path))
@@ -252,6 +253,7 @@ def _contender(name: str, path: Path) -> ContenderRow:
         "n_cut": 0,
         "trained_on": None,
         "checks_met": None,
+        "step": None,
     }
 
 

@@ -20,6 +20,7 @@ from sami_eval.data.gsm8k import Problem
 from sami_eval.data.prompts import to_row
 from sami_eval.data.unanswered import answers_of
 from sami_eval.experiment import warned
+from sami_eval.experiment.curve import meeting, passes
 from sami_eval.experiment.every_k import curves
 from sami_eval.experiment.forecast import EXPECTED, Bound, Forecast, bound_of
 from sami_eval.experiment.frame import Result
@@ -215,7 +216,9 @@ def estimate(
         )
         for model in found
     ]
-    differences = [difference_row(one) for one in paired(tried, ks, plan.settings.seed)]
+    differences = [
+        difference_row(one) for one in paired(tried, ks, plan.settings.seed, meeting(found))
+    ]
     if scores.stopping is not None:
         contenders, differences = stopped(plan, scores, contenders, differences)
     asked = next(iter(tried.values()))
@@ -228,6 +231,7 @@ def estimate(
         "embedded": any(map(on_embedded, found)),
         "contenders": contenders,
         "differences": differences,
+        "steps": passes(found, contenders),
     }
     files = {
         "problems.jsonl": (to_row(one.problem.prompt) for one in asked),

@@ -15,17 +15,12 @@ from sami_eval.data.unanswered import AnswersMore
 from sami_eval.experiment.envelope import AskedMore, Kind, Took, asked_row, read
 from sami_eval.experiment.every_k import Curves
 from sami_eval.experiment.samples import STEADY, Figures, Paired
+from sami_eval.experiment.step_rows import EstimateRow as EstimateRow
+from sami_eval.experiment.step_rows import PasskStepRow
 from sami_eval.experiment.stopping import StoppingRow
 from sami_eval.experiment.tallies import SIGNIFICANT
 
 SCHEMA: Final = "sami-eval/passk/1"
-
-
-class EstimateRow(TypedDict):
-    """A figure with its 95% interval."""
-
-    value: float | None
-    interval: list[float] | None
 
 
 class PasskContender(AnswersMore, AskedMore):
@@ -33,6 +28,7 @@ class PasskContender(AnswersMore, AskedMore):
 
     pass_hat_k, g_pass_at_k, mg_pass_at_k: of each k above 1; empty in runs of earlier versions.
     at_every_k: by figure [k, value, low, high], k from 1 to all samples; empty there, too.
+    step: where it was named as a checkpoint of a training.
     """
 
     name: str
@@ -56,6 +52,7 @@ class PasskContender(AnswersMore, AskedMore):
     n_identical: int
     any_of_k: dict[str, float]
     trained_on: list[str] | None
+    step: int | None
 
 
 class _DifferenceMore(TypedDict, total=False):
@@ -91,10 +88,11 @@ class _Measured(TypedDict):
     embedded: bool
     contenders: list[PasskContender]
     differences: list[DifferenceRow]
+    steps: list[PasskStepRow]
 
 
 class PasskDocument(_Measured, Took):
-    """Everything a table or a reviewer needs."""
+    """Everything a table or a reviewer needs. steps: pass@k over a training's checkpoints."""
 
 
 def estimate_row(estimate: Estimate) -> EstimateRow:
@@ -143,6 +141,7 @@ def contender_row(
         "answers": found.answers,
         "any_of_k": {str(k): value for k, value in any_of.items()},
         "trained_on": trained_on,
+        "step": model.step,
         **asked_row(model),
     }
 
@@ -172,7 +171,9 @@ def difference_row(one: Paired) -> DifferenceRow:
 def _fill(document: dict[str, Any]) -> None:
     document.setdefault("warnings", [])
     document["settings"].setdefault("marker", "number")  # there was no other before it was named
+    document.setdefault("steps", [])
     for row in document["contenders"]:
+        row.setdefault("step", None)
         row.setdefault("trained_on", None)  # runs of earlier versions lack it, and these
         row.setdefault("n_ended", 0)
         for name in (*STEADY, "at_every_k"):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, pairwise
+from itertools import pairwise
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from sami_eval.core.calls import Completion
 from sami_eval.core.comparison import Estimate
 from sami_eval.experiment import runs
+from sami_eval.experiment.curve import meeting
 from sami_eval.experiment.envelope import Calls
 from sami_eval.experiment.every_k import curves
 from sami_eval.experiment.frame import Parts
@@ -73,7 +74,7 @@ def parts(
 ) -> Parts[PasskPlan, Samples, Tried]:
     """All problems; or the next block, until every difference is decided or given up."""
     before = runs.planned(KIND.file, plan.settings.out, tools.config.root, plan.key(sides))
-    names = list(combinations([model.name for model in models_of(sides)], 2))
+    names = meeting(models_of(sides))
     if not plan.settings.until_decided:
         drawn, tried = yield plan
         if before != "until decided":

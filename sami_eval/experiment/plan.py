@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from sami_eval.align.chain import existing
 from sami_eval.core import address
 from sami_eval.core.config import Config
 from sami_eval.core.errors import UsageError
@@ -83,8 +84,9 @@ def resolve(
     ensure: models.Ensure,
 ) -> list[Contender]:
     """The contenders; those at servers with their keys and prices checked."""
+    url, kept = client.base_url, existing(config)  # what a checkpoint is of is never trained here
     each = models.resolve_each(
-        specs, base_spec, config=config, base_url=client.base_url, ensure=ensure
+        specs, base_spec, config=config, base_url=url, ensure=ensure, kept=kept
     )
     for several in each:
         for model in several:

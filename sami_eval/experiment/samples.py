@@ -6,9 +6,10 @@ Pure: `passk.py` has the samples drawn and the figures saved.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import combinations
 
 from sami_eval.core.calls import Completion
 from sami_eval.core.comparison import Estimate
@@ -196,19 +197,20 @@ class Paired:
 
 
 def paired(
-    by_contender: Mapping[str, Sequence[Attempts]], ks: Sequence[int], seed: int
+    by_contender: Mapping[str, Sequence[Attempts]],
+    ks: Sequence[int],
+    seed: int,
+    pairs: Iterable[tuple[str, str]] | None = None,
 ) -> list[Paired]:
-    """Every two contenders at every k; Holm's correction covers the whole list."""
+    """These pairs of contenders, or every two, at every k; Holm's correction covers all of them."""
     scores = {
         (name, k): [one.pass_at(k) for one in of] for name, of in by_contender.items() for k in ks
     }
-    names = list(by_contender)
     n_samples = min(len(one.answers) for of in by_contender.values() for one in of)
     groups = clusters_of(next(iter(by_contender.values())))
     found = [
         (a, b, k, difference(scores[b, k], scores[a, k], n_samples, seed, clusters=groups))
-        for i, a in enumerate(names)
-        for b in names[i + 1 :]
+        for a, b in (combinations(by_contender, 2) if pairs is None else pairs)
         for k in ks
     ]
     adjusted = holm([gain.p_value for *_, gain in found])

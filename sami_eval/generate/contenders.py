@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 
 from sami_eval.core.config import Config
 from sami_eval.core.errors import UsageError, did_you_mean
 from sami_eval.core.types import Model
-from sami_eval.generate import recipes
+from sami_eval.generate import recipes, steps
 from sami_eval.generate.recipes import methods_in
 from sami_eval.server.named import at_server
 
@@ -22,12 +23,17 @@ class Contender:
     models: tuple[Model, ...]
     seeds: tuple[int, ...] = ()
 
+    @property
+    def step(self) -> int | None:
+        """Of a training, where it is a checkpoint of one."""
+        return self.models[0].step
+
 
 def seeds_of(spec: str, config: Config) -> tuple[int, ...]:
-    """The seeds of `sami@1,2,3`; empty for any other spec, and for a single seed."""
+    """The seeds of `sami@1,2,3` and its checkpoints; empty for any other spec, and for one seed."""
     if spec in config.models or at_server(spec, config):
         return ()
-    plain, files = methods_in(spec)
+    plain, files = methods_in(steps.split(spec)[0])
     recipe = recipes.match(plain, files)
     return recipe.seeds if recipe is not None and len(recipe.seeds) > 1 else ()
 
@@ -37,21 +43,38 @@ def contenders(
 ) -> list[Contender]:
     """Sides of the comparison; each: the models of each spec.
 
-    Several seeds of one recipe are one side; several models of one file are one side each.
+    Several seeds of one recipe are one side, at each step of its checkpoints; several models of one
+    file, and several checkpoints, are one side each.
     """
     sides: list[Contender] = []
     for spec, models in zip(specs, each, strict=True):
         seeds = seeds_of(spec, config)
         if seeds:
-            sides.append(Contender(_name(models, seeds, sides), tuple(models), seeds))
+            for at_step in _by_step(spec, models, len(seeds)):
+                sides.append(Contender(_name(at_step, seeds, sides), tuple(at_step), seeds))
         else:
             sides += [Contender(model.name, (model,)) for model in models]
     return sides
 
 
+def _by_step(spec: str, models: Sequence[Model], n_seeds: int) -> Iterable[list[Model]]:
+    """The models of all seeds, step by step. Raises UsageError where seeds keep other steps."""
+    by_step: dict[int | None, list[Model]] = {}
+    for model in models:
+        by_step.setdefault(model.step, []).append(model)
+    for step, several in by_step.items():
+        if len(several) != n_seeds:
+            raise UsageError(
+                f"`{spec}`: {len(several)} of {n_seeds} seeds keep step `{step}`",
+                "train each seed with the same --steps and --keep-checkpoints",
+            )
+    return by_step.values()
+
+
 def _name(models: Sequence[Model], seeds: Sequence[int], others: Sequence[Contender]) -> str:
     """`sft+sami@1,2,3`; with a number behind it where another side has this name."""
     plain = f"{models[0].name.partition('@')[0]}@{','.join(map(str, seeds))}"
+    plain += "" if models[0].step is None else f":{models[0].step}"
     taken, name, n = {other.name for other in others}, plain, 2
     while name in taken:
         name, n = f"{plain} ({n})", n + 1
@@ -70,6 +93,36 @@ def baseline(name: str, specs: Sequence[str], sides: Sequence[Contender]) -> str
         hint = did_you_mean(name, names, "contenders: ")
         raise UsageError(f"`--against {name}`: no contender `{name}`", hint)
     return name
+
+
+def with_baseline(
+    specs: tuple[str, ...],
+    against: str | None,
+    as_sides: Callable[[Sequence[str]], list[Contender]],
+    config: Config,
+) -> tuple[tuple[str, ...], list[Contender], str | None]:
+    """Specs, sides, and the side that each other one meets: named with it alone, it is one more.
+
+    Raises UsageError where none is called so.
+    """
+    sides = as_sides(specs)
+    names = [side.name for side in sides]
+    if against is not None and against not in names:
+        typed = against in specs and len(specs) == len(sides)
+        own = as_sides([against]) if not typed and _is_here(against, config) else []
+        if len(own) == 1 and own[0].name not in names:
+            specs = (*specs, against)
+            sides = as_sides(specs)
+        against = own[0].name if len(own) == 1 else baseline(against, specs, sides)
+    return specs, sides, against
+
+
+def _is_here(spec: str, config: Config) -> bool:
+    """Whether a spec names a model, the hub not asked."""
+    name = steps.split(spec)[0]
+    plain, files = methods_in(name)
+    known = name in config.models or at_server(spec, config) or recipes.match(plain, files)
+    return bool(known) or Path(name).expanduser().exists()
 
 
 def pairs(

@@ -1,7 +1,8 @@
 """What a model is: the first of these that a spec matches.
 
 1. a name under `[models]` in sami-eval.toml
-2. a recipe (`base`, `sft`, `sami@1,2,3`): an adapter under adapters/ for the current base
+2. a recipe (`base`, `sft`, `sami@1,2,3`): an adapter under adapters/ for the current base;
+   `NAME:STEP` and `NAME:all`, the checkpoints kept of one, or of a folder or name with an adapter
 3. a folder with adapter_config.json, a local model folder, or a .gguf file
 4. `openai:MODEL`: any compatible server; `azure:`, `anthropic:`, `gemini:`, `openrouter:`;
    `X:MODEL` under [servers.X]
@@ -11,35 +12,27 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from sami_eval.core.config import ASKED_SO, Config
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Model
 from sami_eval.data.answers import read_answers
-from sami_eval.generate import fingerprints, gguf, grounds, peft_folder, recipes
-from sami_eval.generate.recipes import ADAPTERS, find_methods, methods_in
+from sami_eval.generate import fingerprints, gguf, grounds, peft_folder, recipes, steps
+from sami_eval.generate.listing import list_models as list_models
+from sami_eval.generate.listing import unknown
+from sami_eval.generate.recipes import ADAPTERS, methods_in
 from sami_eval.ledger.store import key
-from sami_eval.server.named import nearest, served
+from sami_eval.server.named import served
 
 # (recipe with one seed, base) -> its adapter on that base; raises UsageError where it is missing.
 Ensure = Callable[[str, Model], Model]
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
 _PATH_LIKE = (".json", ".jsonl", "/")
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A line of `sami-eval ls models`. source: the file or folder it comes from."""
-
-    name: str
-    what: str
-    source: str
 
 
 def resolve_all(
@@ -62,16 +55,18 @@ def resolve_each(
     config: Config,
     base_url: str | None = None,
     ensure: Ensure | None = None,
+    kept: Ensure | None = None,
 ) -> list[list[Model]]:
     """As `resolve_all`, the models of each spec in a list of their own."""
     taken: set[str] = set()
     each: list[list[Model]] = []
     for spec in specs:
         each.append([])
-        for model in resolve(spec, base, config=config, base_url=base_url, ensure=ensure):
-            n, name = 2, model.name
+        found = resolve(spec, base, config=config, base_url=base_url, ensure=ensure, kept=kept)
+        for model in found:
+            n, name, stem = 2, model.name, steps.stem(model)
             while name in taken:
-                name, n = f"{model.name} ({n})", n + 1
+                name, n = f"{stem} ({n}){model.name.removeprefix(stem)}", n + 1
             taken.add(name)
             each[-1].append(replace(model, name=name))
     return each
@@ -84,18 +79,24 @@ def resolve(
     config: Config,
     base_url: str | None = None,
     ensure: Ensure | None = None,
+    kept: Ensure | None = None,
 ) -> list[Model]:
-    """What a spec names: one model, several for seeds or a file with several models' answers.
+    """What a spec names: one model, several for seeds, checkpoints or a file of several's answers.
 
     base: what recipes stand on; None is the embedded base.
     ensure: returns a recipe's adapter, training it where it is missing; by default a missing one
         raises UsageError naming the `align` command.
+    kept: the same of a recipe whose checkpoints are asked for; it need not train. Default: ensure.
     """
     if spec in config.models:
         return [_named(spec, config, base_url)]
     model = served(spec, config, base_url)
     if model is not None:
         return [model]
+    name, which = steps.split(spec)
+    several = which and _checkpoints(name, which, base, config, kept or ensure or _missing)
+    if several:
+        return several
     plain, files = methods_in(spec)
     recipe = recipes.match(plain, files)
     if recipe is not None:
@@ -133,7 +134,60 @@ def resolve_base(base: str | None, config: Config, revision: str | None = None) 
     return replace(model, name=recipes.BASE)
 
 
-def _named(name: str, config: Config, base_url: str | None) -> Model:
+def _checkpoints(
+    name: str, which: str, base: str | None, config: Config, ensure: Ensure
+) -> list[Model]:
+    """The checkpoints of a training that are asked for; none of what may be something else."""
+    plain, files = methods_in(name)
+    recipe = recipes.match(plain, files)
+    if recipe is not None and recipe.chain:
+        ground = resolve_base(base, config)
+        command = f"sami-eval align {name} --keep-checkpoints 10{f' --base {base}' if base else ''}"
+        try:
+            finals = _of_recipe(name, recipe, ground, ensure)
+        except UsageError as error:
+            raise UsageError(error.message, command) from None
+        found = [_kept(one, which, ground, command) for one in finals]
+        return _with_ends([model for several in found for model in several], which, finals)
+    row = config.models.get(name)
+    folder = config.root / Path(row["adapter"] if row else name).expanduser()
+    if not folder.is_dir() or (row and "adapter" not in row):
+        return []
+
+    def at(path: Path) -> Model:
+        return _named(name, config, None, path) if row else _of_adapter(path, base, config)
+
+    called = name if row else folder.resolve().name
+    hint = "a training's folder has checkpoint-STEP/adapter_config.json in it"
+    found_here = steps.chosen(called, which, folder, at, hint)
+    finals = [at(folder)] if (folder / peft_folder.CONFIG).is_file() else []
+    return _with_ends(found_here, which, finals)
+
+
+def _with_ends(found: list[Model], which: str, finals: Sequence[Model]) -> list[Model]:
+    """All checkpoints, and what a training ended in where that is none of them."""
+    known = {model.fingerprint for model in found}
+    left = [one for one in finals if one.fingerprint not in known]
+    return [*found, *left] if which == steps.ALL else found
+
+
+def _kept(final: Model, which: str, base: Model, command: str) -> list[Model]:
+    """A trained recipe's checkpoints, on what it stands on itself."""
+    ground = base.fingerprint
+    if final.base != base.base:  # an earlier link is a whole checkpoint
+        ground = fingerprints.folder_fingerprint(Path(final.base))
+
+    def at(path: Path) -> Model:
+        fingerprint = peft_folder.fingerprint(ground, path)
+        return replace(final, adapter=str(path), fingerprint=fingerprint)
+
+    return steps.chosen(final.name, which, Path(final.adapter or final.base), at, command)
+
+
+def _named(
+    name: str, config: Config, base_url: str | None, checkpoint: Path | None = None
+) -> Model:
+    """checkpoint: the folder of one, in the place of its adapter's."""
     row, where = config.models[name], str(config.path) if config.path else None
     if "base" not in row and "adapter" not in row:
         raise UsageError(f"model `{name}` has no `base`", 'write base = "..."', where)
@@ -148,7 +202,7 @@ def _named(name: str, config: Config, base_url: str | None) -> Model:
     config = replace(config, models=others)  # a name may be that of its own base
     base = _beside(row["base"], config.root) if "base" in row else None
     if "adapter" in row:
-        folder = config.root / Path(row["adapter"]).expanduser()
+        folder = checkpoint or config.root / Path(row["adapter"]).expanduser()
         if not (folder / peft_folder.CONFIG).is_file():
             raise _no_model(folder, where)
         model = _of_adapter(folder, base, config, row.get("revision"))
@@ -269,7 +323,7 @@ def _of_hub(spec: str, base: str | None, config: Config) -> Model:
     is_id = _HUB_ID.fullmatch(spec) is not None and not spec.endswith(_PATH_LIKE)
     commit = fingerprints.hub_commit(repo, revision or None) if is_id else None
     if commit is None:
-        raise _unknown(spec, config)
+        raise unknown(spec, config)
     folder = _hub_adapter(repo, commit)
     if folder is not None:
         return replace(_of_adapter(folder, base, config), name=repo)
@@ -286,39 +340,3 @@ def _hub_adapter(repo: str, commit: str) -> Path | None:
     except EntryNotFoundError:  # a missing cache entry included
         return None
     return Path(snapshot_download(repo, revision=commit))
-
-
-def _unknown(spec: str, config: Config) -> UsageError:
-    name, mark, seeds = spec.rpartition("@")
-    if mark and "," in seeds:  # several seeds: of a recipe, or of nothing
-        return UsageError(
-            f"`{spec}`: `{name}` is no recipe, and nothing else has seeds",
-            f"name each model by itself, or a recipe: sami@{seeds}; sami-eval ls models lists them",
-        )
-    known = [listed.name for listed in list_models(config)]
-    at = nearest(spec, config)
-    close = [at] if at else difflib.get_close_matches(spec, known, n=2)
-    meant = f"did you mean {' or '.join(f'`{name}`' for name in close)}? " if close else ""
-    return UsageError(
-        f"unknown model `{spec}`",
-        f"{meant}it is no name in sami-eval.toml, no recipe ({', '.join(known)}), no folder, "
-        "no file, not `openai:MODEL`, and no hub id that is cached or can be reached",
-    )
-
-
-def list_models(config: Config) -> list[Listed]:
-    """What can be named without a path: [models], recipes, and the adapters trained so far."""
-    named = [
-        Listed(name, row.get("adapter") or row.get("base", ""), str(config.path))
-        for name, row in config.models.items()
-    ]
-    paths = find_methods()
-    plain = [Listed(recipes.BASE, "the base itself", "--base, by default the embedded one")]
-    for method, file in sorted(paths.items()):
-        recipe = recipes.parse(method, paths)
-        plain.append(Listed(method, f"recipe {recipe.name}", str(file)))
-    adapters = [
-        Listed(str(path.parent.relative_to(config.root)), "trained adapter", str(path.parent))
-        for path in sorted((config.root / ADAPTERS).glob(f"*/[!.]*/{peft_folder.CONFIG}"))
-    ]
-    return [*named, *plain, *adapters]

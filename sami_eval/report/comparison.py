@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sami_eval.core.types import ALONE
-from sami_eval.report import cell, comparison_glance, comparison_words, unanswered
+from sami_eval.report import cell, comparison_glance, comparison_words, steps, unanswered
 from sami_eval.report.comparison_facts import fact_rows, model_of
 from sami_eval.report.every_run import ending
 from sami_eval.report.figures import shorten
@@ -57,6 +57,7 @@ def report(document: Document, verbose: bool = False) -> Report:
         if not document["against"]:
             paragraphs += [[ranking(document)], [matrix(document), Lines((LEGEND,), exported=True)]]
         paragraphs += [[pairs(document)], [said(*words)]]
+        paragraphs += steps.of_comparison(document)
     if any(row["judges"] for row in rows):
         paragraphs += [[judges(document)]]
     return [*paragraphs, [Facts(tuple(fact_rows(document)))], *ending(document, verbose)]

@@ -13,7 +13,7 @@ from sami_eval.core.terminal import visible
 from sami_eval.core.types import Prompt, Response, Verdict
 from sami_eval.experiment.document import Document
 from sami_eval.experiment.fold import Rule
-from sami_eval.report import comparison, comparison_glance, comparison_words, plots
+from sami_eval.report import comparison, comparison_glance, comparison_words, plots, steps
 from sami_eval.report.comparison_facts import fact_rows
 from sami_eval.report.every_run import EMBEDDED
 from sami_eval.report.html import Frame, chosen, files, made_by, page, took
@@ -51,6 +51,9 @@ def comparison_page(run: Run) -> str:
         "matrix": comparison.matrix(document),
         "beside": comparison.pairs(document) if several and against else None,
         "against": against,
+        "over": steps.rates(document) if document["curve"] else None,
+        "over_chart": steps.rate_chart(document),
+        "over_notes": list(steps.notes(document["curve"])),
         "results": list(_tables(document)),
         "facts": list(fact_rows(document)),
         "names": (first["a"], first["b"]),

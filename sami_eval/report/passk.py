@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sami_eval.data import unanswered
 from sami_eval.data.unanswered import answers_of
-from sami_eval.report import cell, stopping
+from sami_eval.report import cell, steps, stopping
 from sami_eval.report.every_run import answer_facts, ending, unseen
 from sami_eval.report.glance import blocks
 from sami_eval.report.passk_curve import curve
@@ -52,6 +52,7 @@ def report(document: PasskDocument, verbose: bool = False) -> Report:
     paragraphs += [[table] for table in tables(document)]
     paragraphs += [[Lines((curve(document),), drawn=True)]]
     paragraphs += [[said(*pairs(document)), said(*notes(document))]]
+    paragraphs += steps.of_passk(document)
     if document["settings"]["protocol"] == "paper":
         paragraphs += [[said(AS_IN_THE_PAPER), _as_in_the_paper(document)]]
         paragraphs += [[said(*(f"· {flaw}" for flaw in paper_flaws(document)))]]

@@ -132,6 +132,8 @@ def _of_several(document: PasskDocument, rows: list[DifferenceRow]) -> Glance:
     at = f"at k = {_k(document)}"
     ranked = sorted(_names(document), key=lambda name: -(_found(document, name)["value"] or 0))
     first, *others = ranked
+    met = {frozenset((row["a"], row["b"])) for row in rows}  # not every two of a training's steps
+    others = [name for name in others if frozenset((first, name)) in met]
     apart = {frozenset((row["a"], row["b"])) for row in rows if row["significant"]}
     alike = [name for name in others if frozenset((first, name)) not in apart]
     state = overall([_state(row) for row in rows])

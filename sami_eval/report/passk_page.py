@@ -8,7 +8,7 @@ from typing import Any
 
 from sami_eval.core.types import Prompt
 from sami_eval.experiment.passk_document import PasskContender, PasskDocument
-from sami_eval.report import passk, plots
+from sami_eval.report import passk, plots, steps
 from sami_eval.report.every_run import EMBEDDED
 from sami_eval.report.html import Frame, chosen, files, made_by, page, took
 from sami_eval.report.passk_glance import glance, pairs
@@ -42,6 +42,9 @@ def passk_page(run: PasskRun) -> str:
         "charts": list(_charts(document)),
         "said": SAID,
         "results": tables,
+        "over": steps.passes(document) if document["steps"] else None,
+        "over_chart": steps.pass_chart(document),
+        "over_notes": [steps.OF_LAST, *steps.notes(document["steps"])],
         "notes": [*passk.notes(document), *(passk.paper_flaws(document) if paper else ())],
         "differences": differences,
         "facts": list(passk.fact_rows(document)),

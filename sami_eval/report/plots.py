@@ -97,12 +97,24 @@ def _short(text: str, width: int = 20) -> str:
 def trainings(contenders: Sequence[ContenderRow | PasskContender]) -> list[dict[str, Any]]:
     """The curves of each adapter whose training log still lies beside its weights."""
     found = []
-    for row in contenders:
-        log = _log(row["adapter"])
+    for name, folder in _folders(contenders).items():
+        log = _log(folder)
         charts = [chart(name, title, log) for name, title in CHARTS.items() if _points(log, name)]
         if charts:
-            note = f"{log[-1].get('step', len(log))} steps, from {LOG} in {row['adapter']}"
-            found.append({"name": row["name"], "note": note, "charts": charts})
+            note = f"{log[-1].get('step', len(log))} steps, from {LOG} in {folder}"
+            found.append({"name": name, "note": note, "charts": charts})
+    return found
+
+
+def _folders(contenders: Sequence[ContenderRow | PasskContender]) -> dict[str, str]:
+    """The folder of each training by its name; that of its checkpoints once."""
+    found: dict[str, str] = {}
+    for row in contenders:
+        step, adapter = row.get("step"), row["adapter"]
+        if adapter is not None and step is None:
+            found[row["name"]] = adapter
+        elif adapter is not None:
+            found[row["name"].removesuffix(f":{step}")] = str(Path(adapter).parent)
     return found
 
 
@@ -135,12 +147,14 @@ class Line:
     """Points from left to right. band: x, low and high ends, where an interval is known.
 
     marked: the x at which a point is drawn; by default those of the band.
+    level: one figure that has no x.
     """
 
     label: str
     points: Sequence[tuple[float, float]]
     band: Sequence[tuple[float, float, float]] = ()
     marked: Sequence[float] | None = None
+    level: bool = False
 
 
 def line_chart(

@@ -16,6 +16,7 @@ import pytest
 from sami_eval.align import chain, checkpoints, find_methods, load_method
 from sami_eval.align.order import ByStep
 from sami_eval.core.progress import silent
+from sami_eval.generate import card, steps
 from tests import ROOT
 from tests.align_models import CONTRASTS, QUICK, Interrupting, Said, log, same, there
 from tests.processes import Started
@@ -25,7 +26,7 @@ STEPS = 12  # checkpoints after 5 and 10
 
 def fit(method, base, out, progress=None):
     out.mkdir(exist_ok=True)
-    options = replace(QUICK, steps=STEPS, dropout=0.1)
+    options = replace(QUICK, steps=STEPS, dropout=0.1, keep_checkpoints=3)
     file = find_methods(Path("none"))[method]
     return load_method(file).train(CONTRASTS, base, options, out, progress or silent())
 
@@ -54,6 +55,48 @@ def test_an_interrupted_training_ends_in_the_same_weights(method, base, tmp_path
     assert losses(whole) == losses(resumed)
     assert not (tmp_path / "cut" / checkpoints.FOLDER).exists()
     assert not half.exists()
+    kept, again = (steps.of(tmp_path / name) for name in ("whole", "cut"))
+    assert list(kept) == list(again) == [4, 8, 12]
+    for step, folder in kept.items():
+        both = [replace(whole, adapter=str(one)) for one in (folder, again[step])]
+        assert same(*both)
+    assert same(whole, replace(whole, adapter=str(kept[12])))
+    assert not same(whole, replace(whole, adapter=str(kept[8])))
+
+
+def test_kept_checkpoints_change_nothing_of_the_training(base, tmp_path):
+    whole = run(base, tmp_path, silent())
+    files = {name: Path(whole.adapter, name) for name in (card.FILE, "adapter_model.safetensors")}
+    before = {name: file.read_bytes() for name, file in files.items()}
+    said = Said()
+    kept = run(base, tmp_path, said, keep_checkpoints=5)
+    assert f"`{whole.adapter}` keeps no 5 checkpoints: trained again" in said.lines
+    assert kept.fingerprint == whole.fingerprint
+    assert files["adapter_model.safetensors"].read_bytes() == before["adapter_model.safetensors"]
+    known = card.read(Path(kept.adapter))
+    assert known["training"] == json.loads(before[card.FILE])["training"]
+    assert known["checkpoints"] == list(steps.of(Path(kept.adapter))) == [3, 5, 8, 10, 12]
+    at_five = card.read(steps.of(Path(kept.adapter))[5])
+    assert (at_five["step"], at_five["metrics"]["last"]["step"]) == (5, 5)
+    said = Said()
+    run(base, tmp_path, said, keep_checkpoints=5)
+    assert said.lines == [f"base+sami is already trained on these contrasts: {whole.adapter}"]
+
+
+@pytest.mark.parametrize(("n", "of", "kept"), [(3, 12, [4, 8, 12]), (10, 3, [1, 2, 3]), (0, 9, [])])
+def test_checkpoints_are_kept_evenly_and_the_last_one_too(n, of, kept):
+    assert checkpoints.evenly(n, of) == kept
+
+
+def test_what_a_cut_training_did_not_keep_is_said(base, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(base, tmp_path, Interrupting(8))
+    said = Said()
+    trained = run(base, tmp_path, said, keep_checkpoints=4)
+    assert any(
+        "steps 3 were not kept before" in line and "--no-resume" in line for line in said.lines
+    )
+    assert list(steps.of(Path(trained.adapter))) == [6, 9, 12]
 
 
 def test_a_checkpoint_is_whole_or_absent(tmp_path):

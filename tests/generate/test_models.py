@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -257,3 +257,72 @@ def test_the_list_shows_names_recipes_and_trained_adapters(tmp_path: Path) -> No
     names = [listed.name for listed in list_models(config)]
     assert names[0] == "mine"
     assert {"base", "sft", "dpo", "sami", "adapters/llama/sft@0"} <= {*names}
+
+
+def training(folder: Path, base: Path, steps: Sequence[int]) -> Path:
+    """A training's folder as transformers' Trainer leaves it, with its last adapter at its top."""
+    for step in steps:
+        fake_adapter(folder / f"checkpoint-{step}", base, str(step).encode())
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        shutil.copy(folder / f"checkpoint-{steps[-1]}" / name, folder / name)
+    return folder
+
+
+def test_all_checkpoints_of_a_folder_come_in_the_order_of_their_steps(
+    tmp_path: Path, base: Path
+) -> None:
+    folder = training(tmp_path / "run", base, [5, 10, 100])
+    (folder / "checkpoint-7").mkdir()  # without an adapter in it
+    config = Config(tmp_path, models={"mine": {"adapter": "run"}})
+    for spec in (f"{folder}:all", "mine:all"):
+        found = resolve(spec, config=config)
+        name = "mine" if spec == "mine:all" else "run"
+        assert [(one.name, one.step) for one in found] == [
+            (f"{name}:{step}", step) for step in (5, 10, 100)
+        ]
+    (one,) = resolve(f"{folder}:10", config=config)
+    assert one.adapter == str(folder / "checkpoint-10")
+    (folder / "adapter_model.safetensors").write_bytes(b"the best of some other step")
+    assert [one.name for one in resolve(f"{folder}:all", config=config)][-1] == "run"
+    twice = resolve_all([f"{folder}:5", f"{folder}:5"], config=config)
+    assert [one.name for one in twice] == ["run:5", "run (2):5"]
+
+
+def test_checkpoints_of_a_recipe_stand_on_its_base(base: Path, config: Config) -> None:
+    folder = training(config.root / "adapters" / "sami@1", base, [2, 4])
+
+    def there(spec: str, ground: Model) -> Model:
+        (at,) = resolve(str(folder), config=config)
+        return replace(at, name=spec, base=ground.base)
+
+    found = resolve("sami@1:all", str(base), config=config, kept=there)
+    assert [one.name for one in found] == ["sft+sami@1:2", "sft+sami@1:4"]
+    assert found[-1].fingerprint == resolve(str(folder), config=config)[0].fingerprint
+
+
+@pytest.mark.parametrize(
+    ("spec", "says", "hint"),
+    [
+        ("run:7", "`run` keeps no step `7`", "kept: 5, 10; or run:all"),
+        ("bare:all", "no checkpoint of `bare` is kept in", "checkpoint-STEP"),
+        ("sami:all", "no adapter", "sami-eval align sami --keep-checkpoints 10"),
+        ("sami@2:4", "no adapter", "sami-eval align sami@2 --keep-checkpoints 10"),
+        ("zzz:all", "unknown model `zzz:all`", "no recipe"),
+    ],
+)
+def test_a_checkpoint_that_is_not_kept_is_one_line(
+    tmp_path: Path,
+    base: Path,
+    config: Config,
+    monkeypatch: pytest.MonkeyPatch,
+    spec: str,
+    says: str,
+    hint: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    training(tmp_path / "run", base, [5, 10])
+    fake_adapter(tmp_path / "bare", base)
+    with pytest.raises(UsageError) as caught:
+        resolve(spec, config=config, kept=existing(config))
+    assert says in caught.value.message
+    assert hint in caught.value.hint

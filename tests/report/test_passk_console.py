@@ -83,6 +83,7 @@ def document(skills: dict[str, float], n: int = 40, protocol: str = "default") -
             )
             for name, of in tried.items()
         ],
+        "steps": [],
         "differences": [difference_row(row) for row in paired(tried, KS, 0)],
         "run": "runs/2026-11-24-gsm8k-passk-sami-sft",
         "date": "2026-11-24T12:00:00",

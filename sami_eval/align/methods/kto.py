@@ -91,5 +91,5 @@ def train(
         encoded = start.encode(contrasts, base, options, progress)
         steps = training.n_steps(options, len(encoded))
         trainer = made(start, encoded, falls, steps, out)
-        training.run(trainer, base.name, steps, out, progress)
+        training.run(trainer, base.name, options, out, progress)
         return start.result(base, options, out)

@@ -59,5 +59,5 @@ def train(
             processing_class=start.tokenizer,
         )
         trainer.data_collator = training.named(trainer.data_collator)
-        training.run(trainer, base.name, steps, out, progress)
+        training.run(trainer, base.name, options, out, progress)
         return start.result(base, options, out)

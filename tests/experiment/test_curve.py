@@ -1,0 +1,81 @@
+"""Over the training: a figure a step, from checkpoints that were trained elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sami_eval import cli, embedded
+from sami_eval.core.types import Model
+from sami_eval.experiment import curve
+from sami_eval.generate.contenders import Contender
+from sami_eval.report.finished import read_finished, report_of
+from sami_eval.report.formats.csv import csv as as_csv
+from tests.adapter_kinds import made
+
+STEPS = (5, 10)
+
+
+@pytest.fixture
+def run(folder: Path) -> Path:
+    """Two checkpoints by PEFT alone on the embedded base, the second with the louder noise."""
+    for step in STEPS:
+        made(Path(f"run/checkpoint-{step}"), embedded.BASE_DIR, noise=step / 50)
+        log = [{"step": 3, "objective/kl": 0.5}, {"step": step, "objective/kl": step / 10}]
+        state = {"global_step": step, "log_history": log}
+        Path(f"run/checkpoint-{step}/trainer_state.json").write_text(json.dumps(state))
+    return folder
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert cli.run([*words]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_folder_of_checkpoints_gives_a_curve_of_win_rates(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = ("compare", "./run:all", "--against", "base", "--limit", "8", "--max-tokens", "8", "-q")
+    document: dict[str, Any] = json.loads(said(capsys, *job, "--json"))
+    of = {row["a"]: row for row in document["comparisons"]}
+    assert [row["contender"] for row in document["curve"]] == list(of) == ["run:5", "run:10"]
+    for row, step in zip(document["curve"], STEPS, strict=True):
+        assert (row["training"], row["step"]) == ("run", step)
+        for name in ("win_rate", "interval", "p_adjusted", "significant", "n_questions"):
+            assert row[name] == of[row["contender"]][name]
+        source = f"trainer_state.json, objective/kl of step {step}"
+        assert row["kl"] == {"value": step / 10, "source": source}
+    screen = said(capsys, "show")
+    assert max(map(len, screen.splitlines())) <= 80
+    assert "        step 5" in screen
+    assert "p by Holm over the\n2 against base" in screen
+    assert "the best step is chosen by what was asked here" in screen
+    (path,) = run.glob("runs/*/comparison.json")
+    found = read_finished(path)
+    assert found is not None
+    rows = list(csv.reader(io.StringIO(as_csv(report_of(found)))))
+    (head,) = (i for i, row in enumerate(rows) if row[:2] == ["training", "step"])
+    assert [row[1] for row in rows[head + 1 : head + 3]] == ["5", "10"]
+    said(capsys, "show", "--html")
+    page = next(run.rglob("report.html")).read_text("utf-8")
+    assert '<h2 id="over">Over the training</h2>' in page
+
+
+def test_a_step_is_set_against_the_last_of_its_training_and_against_all_others() -> None:
+    models = [Model("base", "b"), Model("x", "b", adapter="x")]
+    models += [
+        Model(f"run:{step}", "b", adapter=f"run/checkpoint-{step}", step=step)
+        for step in (5, 10, 15)
+    ]
+    assert curve.meeting(models) == [
+        *[("base", "x"), ("base", "run:5"), ("base", "run:10"), ("base", "run:15")],
+        *[("x", "run:5"), ("x", "run:10"), ("x", "run:15")],
+        *[("run:5", "run:15"), ("run:10", "run:15")],
+    ]
+    alone = [Contender(one.name, (one,)) for one in models[:3]]
+    assert curve.win_rates(alone, [], []) == []
