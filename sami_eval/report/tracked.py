@@ -122,6 +122,7 @@ def parameters_of(found: Row) -> Iterator[tuple[str, Parameter | None]]:
     for name, value in found.items():
         if isinstance(value, str | int | float | bool) and not name.startswith("cost"):
             yield name, value
+    yield "warnings", "; ".join(found.get("warnings", ())) or None
     for group in ("settings", "versions"):
         for name, value in found.get(group, {}).items():
             yield f"{group}/{name}", _one(value)
@@ -153,8 +154,9 @@ def figures_of(found: Row) -> Figures:
     elif found["schema"] == scored_document.SCHEMA:
         yield from _of_logs(found)
     else:
+        label = labels(result["name"] for result in found["results"])
         for result in found["results"]:
-            yield from _under(labels([result["name"]])[result["name"]], _of_result(result))
+            yield from _under(label[result["name"]], _of_result(result))
     if "cost_usd" in found:
         yield "cost_usd", found["cost_usd"]
 
@@ -261,11 +263,12 @@ def _of_result(result: Row) -> Figures:
         yield from _of_pairs(result["pairs"])
         return
     yield from (("n_problems", result["n_problems"]), ("samples", result["samples"]))
-    label = labels(result["pass_at_k"])
+    sides = (name for row in result["gains"] for name in (row["a"], row["b"]))
+    label = labels([*result["pass_at_k"], *sides])
     for name, by_k in result["pass_at_k"].items():
         yield from _under(label[name], _at_each("pass_at_k", by_k))
     for row in result["gains"]:
-        pair = f"{labels([row['a']])[row['a']]}_vs_{labels([row['b']])[row['b']]}"
+        pair = f"{label[row['a']]}_vs_{label[row['b']]}"
         name = f"pass_at_{row['k']}_gain"
         yield from _under(pair, _with_interval(name, row["gain"], row["interval"]))
         yield from ((f"{pair}/{name}_{one}", row.get(one)) for one in GAIN)
