@@ -110,7 +110,8 @@ def _prompts(
         history, turns = _conversation(row, columns.prompt, where, source.only_last)
         category = _name(row, columns.category, where, source.category or task.name)
         alike[turns[0]] += 1
-        instead = text_id(turns[0], alike[turns[0]]) if source.text_ids else str(number)
+        own = f"{row['subset']}/{row['row']}" if source.subsets else str(number)
+        instead = text_id(turns[0], alike[turns[0]]) if source.text_ids else own
         name = _name(row, columns.id, where, instead)
         if seen.setdefault(name, where) != where:
             raise UsageError(f"question `{name}` is at `{seen[name]}` too", "remove one", where)
@@ -190,7 +191,13 @@ def _is_text(value: object) -> bool:
 
 
 def _cluster(row: Mapping[str, Any], columns: Columns, where: str) -> str | None:
-    return None if columns.cluster is None else _name(row, columns.cluster, where, "")
+    """What the row shares with others: a text of any length, or a number."""
+    if columns.cluster is None:
+        return None
+    value = reach(row, columns.cluster)
+    if not _is_text(value) or not str(value).strip():
+        raise _bad(row, columns.cluster, where, "a text")
+    return " ".join(str(value).split())
 
 
 def _check_categories(task: Task, found: Sequence[Prompt]) -> None:
@@ -215,7 +222,8 @@ def _rows(task: Task, source: Source, columns: Columns) -> list[Row]:
     elif file is not None and file.suffix == ".json":
         rows = read_list(file, EXPLAINED, "rows")
     else:
-        rows = list(_of_data_set(task, source, file))
+        rows = list(_of_data_sets(task, source, file))
+    rows = _without(task, source, rows)
     part = "questions" if source.columns is task.questions.columns else "fewshot"
     if not rows:
         raise UsageError(f"`{source.named}` has no rows", EXPLAINED, task.where(part))
@@ -227,6 +235,18 @@ def _rows(task: Task, source: Source, columns: Columns) -> list[Row]:
                 f"its columns: {', '.join(map(str, rows[0][1]))}",
                 task.where(part, "columns", name),
             )
+    return rows
+
+
+def _without(task: Task, source: Source, rows: list[Row]) -> list[Row]:
+    """The rows but for those to leave out; a value that no row has is another data set's."""
+    for column, value in source.leave_out.items():
+        kept = [one for one in rows if reach(one[1], column) != value]
+        if len(kept) == len(rows):
+            part = "questions" if source.leave_out is task.questions.leave_out else "fewshot"
+            said = f"`leave_out`: no row of `{source.named}` has `{column}` `{value}`"
+            raise UsageError(said, "mend it", task.where(part, "leave_out"))
+        rows = kept
     return rows
 
 
@@ -252,6 +272,16 @@ def _away(task: Task, source: Source, error: hub.HubError) -> UsageError:
     return UsageError(
         f"cannot read `{source.named}` from the hub: {error}", f"{AS_A_FILE[task.kind]}; {hint}"
     )
+
+
+def _of_data_sets(task: Task, source: Source, file: Path | None) -> Iterator[Row]:
+    """The rows; of several configurations, each with that and with its place in it."""
+    for subset in source.subsets or ():
+        of = _of_data_set(task, replace(source, subset=subset), file)
+        for number, (where, row) in enumerate(of, 1):
+            yield f"{subset} {where}", {"subset": subset, "row": number, **row}
+    if source.subsets is None:
+        yield from _of_data_set(task, source, file)
 
 
 def _of_data_set(task: Task, source: Source, file: Path | None) -> Iterator[Row]:

@@ -64,6 +64,16 @@ class Source:
     hub: Annotated[Name, Says("A data set of the hub.", "openai/gsm8k")] | None = None
     revision: Annotated[Name, Says("Its commit, branch or tag.", "main")] | None = None
     subset: Annotated[Name, Says("Its configuration.", "main")] | None = None
+    subsets: (
+        Annotated[
+            tuple[Name, ...],
+            Says(
+                "Several, one after the other; gives columns `subset`, `row`.",
+                ("de", "fr"),
+            ),
+        ]
+        | None
+    ) = None
     split: Annotated[Name, Says("Its split.", "test")] | None = None
     file: (
         Annotated[Name, Says("A file beside the task's, or one in the hub's data set.", "q.jsonl")]
@@ -73,6 +83,9 @@ class Source:
     category: (
         Annotated[Name, Says("The category of every row, where no column says.", "math")] | None
     ) = None
+    leave_out: Annotated[
+        Mapping[str, str], Says("Rows with this value in this column.", "kind: other")
+    ] = dataclasses.field(default_factory=dict)
     first_id: (
         Annotated[
             int,
@@ -170,6 +183,9 @@ class TaskKeys:
     marker: Annotated[Name, Says("What reads an answer; `sami-eval ls markers`.", "number")] = (
         DEFAULT
     )
+    max_tokens: (
+        Annotated[Count, Says("Longest answer, where --max-tokens does not say.", 1024)] | None
+    ) = None
     fewshot: Any = None
     filters: (
         Annotated[Name, Says("lm-eval's task whose filters mark beside ours.", "gsm8k")] | None
@@ -179,7 +195,7 @@ class TaskKeys:
 _PAIRWISE = ("turns", "categories", "temperatures", "judge", "references")
 _OF: Mapping[Kind, tuple[str, ...]] = {
     "pairwise": (*_PAIRWISE, "judge_prompts", "rule", "control", "baseline"),
-    "passk": ("marker", "fewshot", "filters"),
+    "passk": ("marker", "max_tokens", "fewshot", "filters"),
 }
 
 
@@ -303,7 +319,7 @@ def _check_source(file: Yaml, source: Source, name: str) -> None:
     if source.hub is None:
         if source.file is None:
             file.bad(at, f"`{name}` names neither `hub` nor `file`", EXPLAINED)
-        for of_hub in ("revision", "subset", "split"):
+        for of_hub in ("revision", "subset", "subsets", "split"):
             if getattr(source, of_hub) is not None:
                 said = f"`{name}.{of_hub}` is of a data set of the hub, and `{name}.hub` is missing"
                 file.bad((*at, of_hub), said, "leave it out, or name the hub's id")

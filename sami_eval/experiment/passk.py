@@ -255,6 +255,7 @@ def _settings_row(
         "top_p": plan.top_p,
         "max_tokens": plan.max_tokens,
         "shots": len(plan.examples),
+        "cluster": plan.cluster,
         "n_clusters": plan.n_clusters,
         "prompt": ", ".join(PROMPTS[style] for style in styles),
         "marker": plan.marker.said,

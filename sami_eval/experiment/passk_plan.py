@@ -84,6 +84,14 @@ class PasskPlan:
         return self.settings.protocol == "paper"
 
     @property
+    def cluster(self) -> str | None:
+        """What says which problems belong together: a field of the file, or the task's column."""
+        if self.settings.prompts is not None:
+            return self.settings.cluster
+        columns = None if self.source == EMBEDDED else self.asked.questions.columns
+        return None if columns is None else columns.cluster
+
+    @property
     def n_clusters(self) -> int | None:
         """How many clusters the problems form; None where each is one of its own."""
         named = {one.cluster for one in self.problems}
@@ -161,7 +169,7 @@ def make_plan(settings: PasskSettings, config: Config, purse: Purse | None = Non
         samples,
         temperature,
         top_p,
-        settings.max_tokens or (EMBEDDED_MAX_TOKENS if embedded else MAX_TOKENS),
+        settings.max_tokens or _longest(settings, task, embedded),
         engine,
         (*said, *filter(None, [standing.difference(named, client.base_url), stops])),
     )
@@ -217,6 +225,12 @@ def _drawing(settings: PasskSettings, samples: int) -> tuple[float, float]:
             "--temperature 0.7, or --samples 1 --k 1 for a single greedy attempt",
         )
     return temperature, top_p
+
+
+def _longest(settings: PasskSettings, task: Task, embedded: bool) -> int:
+    if embedded:
+        return EMBEDDED_MAX_TOKENS
+    return (task.max_tokens if settings.prompts is None else None) or MAX_TOKENS
 
 
 def _marker(settings: PasskSettings, task: Task) -> Marker:

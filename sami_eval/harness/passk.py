@@ -135,7 +135,11 @@ class Passk(ConfigurableTask):  # type: ignore[misc]
                 "output_type": "generate_until",
                 "doc_to_text": "Question: {{question}}\nAnswer:",
                 "doc_to_target": "{{answer}}",
-                "generation_kwargs": {**SAMPLING, **(given.get("generation_kwargs") or {})},
+                "generation_kwargs": {
+                    **SAMPLING,
+                    **({"max_gen_toks": self.task.max_tokens} if self.task.max_tokens else {}),
+                    **(given.get("generation_kwargs") or {}),
+                },
                 "repeats": self.n_samples,
                 # Without a filter_list lm-eval would keep the first sample alone.
                 "filter_list": [
@@ -162,6 +166,13 @@ class Passk(ConfigurableTask):  # type: ignore[misc]
         from datasets import Dataset
 
         self.dataset = {"test": Dataset.from_list(self._problems())}
+        columns = self.task.questions.columns
+        if self.problems is None and columns is not None and columns.cluster is not None:
+            asked.warn(
+                f"the problems of `{self.task.name}` come in clusters, and lm-eval's standard "
+                "error takes them for independent: it is too small. `sami-eval passk --task "
+                f"{self.task.name}` has intervals by cluster"
+            )
 
     def _problems(self) -> list[dict[str, str]]:
         if self.problems is None:
