@@ -208,7 +208,7 @@ def _source(found: Row) -> Record:
     """The hub's data set where the run names one; else the task's name alone."""
     settings = found["settings"]
     source, split = settings.get("source"), settings.get("split")
-    if found["schema"] == passk_document.SCHEMA and split and not found["embedded"]:
+    if found["schema"] == passk_document.SCHEMA and split and is_hub_id(str(source)):
         named = {"dataset_name": found["task"], "source_type": "hf_dataset", "hf_repo": source}
         return {**named, "hf_split": split, "samples_number": found["n_problems"]}
     return {"dataset_name": found["task"], "source_type": "other"}

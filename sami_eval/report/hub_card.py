@@ -11,6 +11,7 @@ from sami_eval.generate import card
 from sami_eval.generate.peft_folder import CONFIG, read_adapter_config
 from sami_eval.report.finished import Finished, about, report_of
 from sami_eval.report.formats.markdown import markdown
+from sami_eval.report.table import Lines
 
 FILE = "README.md"
 HINT = "mend its first lines, between two of ---"
@@ -86,20 +87,21 @@ def _plain(folder: Path, base: str | None) -> str:
 
 def run_card(found: Finished) -> str:
     """A run's: what was compared, by whom judged, and the table."""
-    title, command = about(found)
+    command = " ".join(about(found)[1].split()) or "from Python"
     return f"""---
 tags: [sami-eval]
 ---
 
-# {title}
+# A run of sami-eval
 
 {_measured(found)}
 `report.html` has every question, answer and verdict; `result.json` every figure. The command was
 
-    {command or "from Python"}
+    {command}
 """
 
 
 def _measured(found: Finished) -> str:
-    title, _ = about(found)
-    return f"{title}\n\n{markdown(report_of(found))}"
+    """Title and table; names that others wrote mean nothing in it."""
+    title = Lines((about(found)[0],), exported=True)
+    return markdown([[title], *report_of(found)])

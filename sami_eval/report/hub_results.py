@@ -78,7 +78,7 @@ def _entry(found: PasskDocument, row: PasskContender, source: str, board: Board)
     said = (
         f"pass@1, 95% interval {low:.1f} to {high:.1f}; {found['samples']} samples a problem, "
         f"{settings['shots']}-shot, temperature {settings['temperature']:g}, top_p "
-        f"{settings['top_p']:g}; sami-eval {found['versions'].get('sami-eval', '')}"
+        f"{settings['top_p']:g}, marker {settings['marker']}; by sami-eval"
     )
     return EvalResultEntry(
         dataset_id=source,

@@ -163,7 +163,7 @@ def test_a_run_goes_as_a_data_set(folder: Path, hub: LoopbackHub) -> None:
         (["mine", "me/mi/ne"], 200, 2, "error: `me/mi/ne` is no name of a repository"),
         (["nothing", "me/mine"], 200, 2, "error: no run `nothing`"),
         (["empty", "me/mine"], 200, 2, "error: `empty` holds no weights"),
-        (["q.jsonl", "me/mine"], 200, 2, "error: "),
+        (["broken", "me/mine"], 200, 2, "error: no card of the hub: "),
     ],
 )
 def test_what_cannot_go_is_one_line(
@@ -176,8 +176,11 @@ def test_what_cannot_go_is_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     hub.status = status
-    (adapter.parent / "empty").mkdir()
-    (adapter.parent / "empty" / "config.json").write_text("{}")
+    for name in ("empty", "broken"):
+        (adapter.parent / name).mkdir()
+        (adapter.parent / name / "config.json").write_text("{}")
+    (adapter.parent / "broken" / "model.safetensors").write_text("weights")
+    (adapter.parent / "broken" / "README.md").write_text("---\nbase_model: [\n---\n")
     assert cli.run(["push", *arguments]) == code
     assert said in capsys.readouterr().err
 
