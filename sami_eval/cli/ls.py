@@ -104,14 +104,17 @@ def _tasks() -> tuple[Row, Sequence[Row]]:
     from sami_eval.data.tasks import read_task_file
 
     rows: list[Row] = []
-    of_lm_eval = [one for one in bundled("tasks").glob("*.yaml") if kind_of(one.stem) is None]
-    for path in (*task_files().values(), *sorted(of_lm_eval)):
+    for path in task_files().values():
         try:
             task = read_task_file(path)
-            command = COMMAND[task.kind] if kind_of(path.stem) else "lm_eval alone"
-            rows.append((task.name, command, task.about or task.questions.named, str(path)))
+            what = task.about or task.questions.named
+            rows.append((task.name, COMMAND[task.kind], what, str(path)))
         except UsageError as error:
             rows.append((path.stem, "?", error.message, error.where or str(path)))
+    for path in sorted(bundled("tasks").glob("*.yaml")):
+        if kind_of(path.stem) is None:
+            comment = path.read_text(encoding="utf-8").partition("\n")[0]
+            rows.append((path.stem, "lm_eval alone", comment.lstrip("# "), str(path)))
     return ("name", "command", "what", "file"), rows
 
 

@@ -36,7 +36,7 @@ def prompts_of(task: Task) -> list[Prompt]:
     """
     source = task.questions
     if source.columns is None:
-        found = read_prompts(task.file(str(source.file)))
+        found = read_prompts(_whole_file(task, source))
     else:
         found = [prompt for _, _, prompt in _prompts(task, source, source.columns)]
     _check_categories(task, found)
@@ -78,7 +78,7 @@ def problems_of(
     source = source or task.questions
     source = source if split is None else replace(source, split=split)
     if source.columns is None:
-        return gsm8k.read_problems(task.file(str(source.file)), marker=marker.file)
+        return gsm8k.read_problems(_whole_file(task, source), marker=marker.file)
     columns = source.columns
     return [
         gsm8k.problem_of(_stripped(prompt), where, marker, _cluster(row, columns, where))
@@ -263,6 +263,13 @@ def _file_of(task: Task, source: Source) -> Path | None:
         return hub.fetch(source.hub, source.file, source.revision)
     except hub.HubError as error:
         raise _away(task, source, error) from None
+
+
+def _whole_file(task: Task, source: Source) -> Path:
+    """The file of a source without columns: in our format."""
+    file = _file_of(task, source)
+    assert file is not None, "a split needs columns"  # tasks.py refuses it
+    return file
 
 
 def _away(task: Task, source: Source, error: hub.HubError) -> UsageError:

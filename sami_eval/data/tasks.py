@@ -151,7 +151,9 @@ class Baseline:
 class TaskKeys:
     """What `metadata.sami_eval` may say."""
 
-    kind: Annotated[Kind, Says("pairwise, for compare; or passk.", "pairwise")]
+    kind: Annotated[
+        Kind, Whole("pairwise or passk"), Says("pairwise, for compare; or passk.", "pairwise")
+    ]
     questions: Source
     about: Annotated[Text, Says("What it asks, for `sami-eval ls tasks`.", "My questions.")] = ""
     embedded: Annotated[
@@ -280,6 +282,9 @@ def task_of(file: Yaml, full: str) -> Task:
     _check_source(file, keys.questions, "questions")
     own = {one.name: getattr(keys, one.name) for one in fields(keys)}
     own["fewshot"] = _fewshot(file, keys)
+    for name, ending in (("judge", ".toml"), ("marker", ".py")):
+        if str(own[name]).endswith(ending):  # else a name
+            own[name] = str(file.path.parent / Path(own[name]).expanduser())
     return Task(**own, full=full, stated=file)
 
 
@@ -323,11 +328,11 @@ def _check_source(file: Yaml, source: Source, name: str) -> None:
             if getattr(source, of_hub) is not None:
                 said = f"`{name}.{of_hub}` is of a data set of the hub, and `{name}.hub` is missing"
                 file.bad((*at, of_hub), said, "leave it out, or name the hub's id")
-        return
-    if source.file is None and source.split is None:
+    elif source.file is None and source.split is None:
         file.bad(at, f"`{name}.split` is missing", "write split: test, or as the data set calls it")
-    if source.columns is None:
-        said = f"`{name}.columns` is missing: nobody knows what `{source.hub}` holds"
+    ours = source.hub is None and str(source.file).endswith((".jsonl", ".json"))
+    if source.columns is None and not ours:
+        said = f"`{name}.columns` is missing: nobody knows what `{source.named}` holds"
         file.bad(at, said, "write columns: {prompt: question}")
 
 

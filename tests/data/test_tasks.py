@@ -163,6 +163,7 @@ def test_the_rows_of_a_task_are_its_prompts_and_problems() -> None:
         ("      file: mine.jsonl\n", "", 8, "`questions` names neither `hub` nor `file`"),
         ("file: mine.jsonl", "file: mine.jsonl\n      split: test", 10, "`questions.split` is of"),
         ("file: mine.jsonl", "hub: a/b", 8, "`questions.split` is missing"),
+        ("file: mine.jsonl", "file: none.jsonl", 8, "no file `tasks/none.jsonl`"),
         ("task: mine_", "task: other_", 1, "`task` is `other_pairwise`"),
         ("{riddles", "riddles", 16, "not YAML"),
         ("kind: pairwise", "kind: [pairwise", 7, "not YAML"),
