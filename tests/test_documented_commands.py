@@ -105,6 +105,9 @@ ROWS: dict[str, tuple[str, str | None, str] | None] = {
         *("problems.jsonl", PROGRAM, TOY),
     ),
     "passk sft sami --prompts problems.jsonl --marker math": ("problems.jsonl", PROGRAM, TOY),
+    "passk sft sami --samples 16 --k 1,4,16 --best-of reward:FOLDER": (
+        *("embedded, evaluation", PROGRAM, TOY),
+    ),
     "passk openai:my-model --base-url http://localhost:8000/v1 --samples 16 --k 1,4,16": (
         *(GSM8K, PROGRAM, "at http://localhost:8000/v1"),
     ),

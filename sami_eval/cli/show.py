@@ -38,7 +38,7 @@ def show(
         Path | None, Flag("Write each question's scores, or the tables.", Group.OUTPUT)
     ] = None,
     every_k: Annotated[
-        Path | None, Flag("Write pass@k, maj@k, pass^k at every k, as CSV.", Group.OUTPUT)
+        Path | None, Flag("Write pass@k and its kin at every k, as CSV.", Group.OUTPUT)
     ] = None,
     verdicts: Annotated[Path | None, Flag("Write every verdict, JSON lines.", Group.OUTPUT)] = None,
     fastchat: Annotated[

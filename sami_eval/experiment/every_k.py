@@ -14,7 +14,7 @@ import numpy as np
 
 from sami_eval.experiment.samples import Attempts, clusters_of
 from sami_eval.stats.intervals import Array
-from sami_eval.stats.passk import maj_at_every_k, pass_at_k, pass_hat_k
+from sami_eval.stats.passk import best_of_every_k, maj_at_every_k, pass_at_k, pass_hat_k
 from sami_eval.stats.problems import mean_scores
 
 EVERY: Final = 128  # up to here every k, from here on at steps of about a tenth
@@ -31,16 +31,24 @@ def ks_of(n: int) -> list[int]:
 
 
 def curves(of: Sequence[Attempts], estimated: Callable[[Array], Estimated] | None = None) -> Curves:
-    """pass@k, maj@k and pass^k of a contender at every k, each with its 95% interval.
+    """pass@k, maj@k, pass^k and the best of k at every k, each with its 95% interval.
 
     estimated: what makes estimates of scores, figures by problems; by default the table's.
     """
     ks = ks_of(min(len(one.answers) for one in of))
-    scores = {"pass_at_k": _right(of, ks, pass_at_k), "pass_hat_k": _right(of, ks, pass_hat_k)}
+
+    def found(several: Sequence[Attempts], scores: Array) -> tuple[Point, ...]:
+        made = estimated or partial(_estimated, clusters_of(several))
+        rows = made(np.clip(scores, 0.0, 1.0))
+        return tuple((k, *row) for k, row in zip(ks, rows, strict=True))
+
+    every = {"pass_at_k": found(of, _right(of, ks, pass_at_k))}
     if max(len(one.answers) for one in of) <= MOST_VOTES:
-        scores["maj_at_k"] = _voted(of, ks)
-    made = estimated or partial(_estimated, clusters_of(of))
-    return {name: _points(ks, made(np.clip(rows, 0.0, 1.0))) for name, rows in scores.items()}
+        every["maj_at_k"] = found(of, _voted(of, ks))
+    every["pass_hat_k"] = found(of, _right(of, ks, pass_hat_k))
+    if rated := [one for one in of if one.known_rewards is not None]:
+        every["best_of_k"] = found(rated, _best(rated, ks))
+    return every
 
 
 def _estimated(groups: Sequence[str] | None, scores: Array) -> Estimated:
@@ -61,5 +69,5 @@ def _voted(of: Sequence[Attempts], ks: Sequence[int]) -> Array:
     return np.array([[votes[k - 1] for k in ks] for votes in voted]).T
 
 
-def _points(ks: Sequence[int], rows: Estimated) -> tuple[Point, ...]:
-    return tuple((k, *row) for k, row in zip(ks, rows, strict=True))
+def _best(rated: Sequence[Attempts], ks: Sequence[int]) -> Array:
+    return np.array([best_of_every_k(one.known_rewards or (), one.right, ks) for one in rated]).T

@@ -19,7 +19,7 @@ from sami_eval.data import chat, gsm8k, unanswered
 from sami_eval.data.gsm8k import Problem
 from sami_eval.data.prompts import to_row
 from sami_eval.data.unanswered import answers_of
-from sami_eval.experiment import warned
+from sami_eval.experiment import best_of, warned
 from sami_eval.experiment.curve import meeting, passes
 from sami_eval.experiment.every_k import curves
 from sami_eval.experiment.forecast import EXPECTED, Bound, Forecast, bound_of
@@ -141,6 +141,7 @@ def foresee(plan: PasskPlan, sides: Sequence[Contender], ledger: Ledger) -> Fore
             ("sampling", drawn),
             ("answers", each),
             ("marker", plan.marker.said),
+            *([("best of k", f"{plan.settings.best_of} scores each")] * bool(plan.best_of)),
         ),
         {"contenders": tuple(_yet(one, plan, engines, tokens, ledger) for one in models_of(sides))},
         {"contenders": "answers to draw"},
@@ -158,6 +159,7 @@ def foresee(plan: PasskPlan, sides: Sequence[Contender], ledger: Ledger) -> Fore
             "top_p": plan.top_p,
             "max_tokens": plan.max_tokens,
             "marker": plan.marker.said,
+            "best_of": plan.settings.best_of,
         },
         FIELDS,
         plan.settings.max_cost,
@@ -187,7 +189,10 @@ def score(plan: PasskPlan, sides: Sequence[Contender], drawn: Samples, tools: To
             for row in zip(plan.problems, samples, greedy, strict=True):
                 tried[name].append(attempts(*row))
                 advance(1)
-    return Tried(tried)
+    if plan.best_of is None:
+        return Tried(tried)
+    found = best_of.rated(plan.best_of, plan.engine, tried, tools)
+    return Tried(found.attempts, best_of=found.row)
 
 
 def _marking(plan: PasskPlan, total: int, tools: Tools) -> AbstractContextManager[Advance]:
@@ -216,9 +221,9 @@ def estimate(
         )
         for model in found
     ]
-    differences = [
-        difference_row(one) for one in paired(tried, ks, plan.settings.seed, meeting(found))
-    ]
+    met, above = meeting(found), [k for k in ks if k > 1]
+    differences = [difference_row(one) for one in paired(tried, ks, plan.settings.seed, met)]
+    chosen = paired(tried, above, plan.settings.seed, met, Attempts.best_of)
     if scores.stopping is not None:
         contenders, differences = stopped(plan, scores, contenders, differences)
     asked = next(iter(tried.values()))
@@ -232,6 +237,8 @@ def estimate(
         "contenders": contenders,
         "differences": differences,
         "steps": passes(found, contenders),
+        "best_of": scores.best_of,
+        "best_of_differences": [difference_row(one) for one in chosen],
     }
     files = {
         "problems.jsonl": (to_row(one.problem.prompt) for one in asked),
@@ -269,14 +276,20 @@ def sample_rows(tried: Mapping[str, Sequence[Attempts]]) -> Iterator[dict[str, o
     """A line a sample: its text, the answer read from it, whether it is right; greedy is null."""
     for name, of in tried.items():
         for one in of:
-            for i, (sample, answer) in enumerate(zip(one.samples, one.answers, strict=True)):
-                yield _sample_row(name, one, i, sample, answer)
+            rewards = one.rewards or (None,) * len(one.samples)
+            for i, row in enumerate(zip(one.samples, one.answers, rewards, strict=True)):
+                yield _sample_row(name, one, i, *row)
             if one.greedy is not None:
                 yield _sample_row(name, one, None, one.greedy, one.greedy_answer)
 
 
 def _sample_row(
-    name: str, one: Attempts, i: int | None, sample: Completion, answer: str | None
+    name: str,
+    one: Attempts,
+    i: int | None,
+    sample: Completion,
+    answer: str | None,
+    reward: float | None = None,
 ) -> dict[str, object]:
     return {
         "problem_id": one.problem.prompt.id,
@@ -287,5 +300,6 @@ def _sample_row(
         "n_tokens": sample.n_tokens,
         "finished": sample.finished,
         "text": sample.text,
+        **({"reward": reward} if one.rewards is not None and i is not None else {}),
         **({"thoughts": sample.thoughts} if sample.thoughts else {}),
     }

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, TypedDict
 from sami_eval.core.comparison import Estimate
 from sami_eval.core.types import Model
 from sami_eval.data.unanswered import AnswersMore
+from sami_eval.experiment.best_of import BestOfRow
 from sami_eval.experiment.envelope import AskedMore, Kind, Took, asked_row, read
 from sami_eval.experiment.every_k import Curves
 from sami_eval.experiment.samples import STEADY, Figures, Paired
@@ -27,6 +28,8 @@ class PasskContender(AnswersMore, AskedMore):
     """One contender: figures by k (keys are texts), and what stands behind it.
 
     pass_hat_k, g_pass_at_k, mg_pass_at_k: of each k above 1; empty in runs of earlier versions.
+    best_of_k: where a reward model chose, of the problems whose samples all have a score;
+        n_unrated: problems of which one has none.
     at_every_k: by figure [k, value, low, high], k from 1 to all samples; empty there, too.
     step: where it was named as a checkpoint of a training.
     """
@@ -42,6 +45,8 @@ class PasskContender(AnswersMore, AskedMore):
     pass_hat_k: dict[str, EstimateRow]
     g_pass_at_k: dict[str, EstimateRow]
     mg_pass_at_k: dict[str, EstimateRow]
+    best_of_k: dict[str, EstimateRow]
+    n_unrated: int
     curve: list[list[float]]
     at_every_k: dict[str, list[list[float | None]]]
     no_answer: EstimateRow
@@ -89,6 +94,8 @@ class _Measured(TypedDict):
     contenders: list[PasskContender]
     differences: list[DifferenceRow]
     steps: list[PasskStepRow]
+    best_of: BestOfRow | None
+    best_of_differences: list[DifferenceRow]
 
 
 class PasskDocument(_Measured, Took):
@@ -130,6 +137,8 @@ def contender_row(
         "pass_hat_k": at_each("pass_hat_k"),
         "g_pass_at_k": at_each("g_pass_at_k"),
         "mg_pass_at_k": at_each("mg_pass_at_k"),
+        "best_of_k": at_each("best_of_k"),
+        "n_unrated": found.n_unrated,
         "curve": [[k, value] for k, value in found.curve],
         "at_every_k": every_k_row(every),
         "no_answer": estimate_row(found.no_answer),
@@ -170,14 +179,17 @@ def difference_row(one: Paired) -> DifferenceRow:
 
 def _fill(document: dict[str, Any]) -> None:
     document.setdefault("warnings", [])
+    document.setdefault("best_of", None)
+    document.setdefault("best_of_differences", [])
     document["settings"].setdefault("marker", "number")  # there was no other before it was named
     document.setdefault("steps", [])
     for row in document["contenders"]:
         row.setdefault("step", None)
         row.setdefault("trained_on", None)  # runs of earlier versions lack it, and these
         row.setdefault("n_ended", 0)
-        for name in (*STEADY, "at_every_k"):
+        for name in (*STEADY, "best_of_k", "at_every_k"):
             row.setdefault(name, {})
+        row.setdefault("n_unrated", 0)
 
 
 KIND: Final = Kind("passk.json", SCHEMA, PasskDocument, _fill)

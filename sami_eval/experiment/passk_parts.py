@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from sami_eval.core.calls import Completion
 from sami_eval.core.comparison import Estimate
 from sami_eval.experiment import runs
+from sami_eval.experiment.best_of import BestOfRow
 from sami_eval.experiment.curve import meeting
 from sami_eval.experiment.envelope import Calls
 from sami_eval.experiment.every_k import curves
@@ -63,10 +64,12 @@ class Tried:
     """Attempts by contender and problem.
 
     stopping: of a run that stops when it is decided, or goes on where one stopped.
+    best_of: who chose among the samples.
     """
 
     attempts: Mapping[str, Sequence[Attempts]]
     stopping: Stopping | None = None
+    best_of: BestOfRow | None = None
 
 
 def parts(

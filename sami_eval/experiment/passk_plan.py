@@ -14,13 +14,14 @@ from sami_eval.data.gsm8k import EMBEDDED, Problem
 from sami_eval.data.marker import DEFAULT, Marker, read_marker
 from sami_eval.data.task_rows import problems_of
 from sami_eval.data.tasks import Task
-from sami_eval.experiment import questions
+from sami_eval.experiment import best_of, questions
 from sami_eval.experiment.plan import check_batch, fields_of, identities, models_of, resolve
 from sami_eval.experiment.runs import slug
 from sami_eval.experiment.settings import PasskSettings
 from sami_eval.experiment.stopping import announced
 from sami_eval.generate import EngineChoice, batch_of, chosen_engine, models, standing
 from sami_eval.generate.contenders import Contender
+from sami_eval.judge.seats import Seat
 from sami_eval.ledger.store import key
 from sami_eval.server.budget import Purse
 from sami_eval.server.client import ClientSettings
@@ -38,6 +39,7 @@ class PasskPlan:
     asked: the task. embedded: all contenders stand on the embedded base.
     source: where the problems come from, as a person reads it; split: None for a file.
     marker: what reads the answers. notes: what to say before anything is spent.
+    best_of: who chooses among samples.
     """
 
     settings: PasskSettings
@@ -57,6 +59,7 @@ class PasskPlan:
     max_tokens: int
     engine: EngineChoice
     notes: tuple[str, ...] = ()
+    best_of: Seat | None = None
 
     @property
     def client(self) -> ClientSettings:
@@ -107,7 +110,8 @@ class PasskPlan:
         found = identities(models_of(sides))
         marked = (self.marker.name, self.marker.sha256)
         facts = (self.engine.name, self.base.fingerprint, len(self.examples), found, marked)
-        return key("passk", asked, drawn, rows, facts)
+        by = () if self.best_of is None else (self.best_of.judge.label, self.best_of.identity)
+        return key("passk", asked, drawn, rows, facts, *by)
 
 
 # Of the settings: what the key holds as it was resolved, and what decides no figure.
@@ -116,6 +120,7 @@ _NOT_IN_KEY = frozenset(
         *("contenders", "samples", "temperature", "top_p", "max_tokens", "limit", "prompts"),
         *("split", "num_fewshot", "fewshot", "marker", "task", "base", "base_url", "engine"),
         *("train", "out", "concurrency", "max_cost", "rpm", "tpm", "max_unparsed"),
+        "best_of",  # without it a key is what it always was
         "until_decided",  # a run that stopped and goes on is the same run
         *("batch", "batch_file", "report_to"),
     )
@@ -131,6 +136,7 @@ def make_plan(settings: PasskSettings, config: Config, purse: Purse | None = Non
         raise UsageError("name at least one model", "sami-eval passk base sft --k 1,10,32")
     samples = _samples(settings)
     _check_stopping(settings)
+    _check_choice(settings)
     temperature, top_p = _drawing(settings, samples)
     base_spec = settings.base or config.defaults.get("base")
     base = models.resolve_base(base_spec, config)
@@ -172,6 +178,7 @@ def make_plan(settings: PasskSettings, config: Config, purse: Purse | None = Non
         settings.max_tokens or _longest(settings, task, embedded),
         engine,
         (*said, *filter(None, [standing.difference(named, client.base_url), stops])),
+        best_of.chosen(settings.best_of, config, engine),
     )
 
 
@@ -183,6 +190,18 @@ def _check_stopping(settings: PasskSettings) -> None:
         raise UsageError(
             f"`--until-decided` asks problem by problem, not by `--cluster {settings.cluster}`",
             "leave one of both out",
+        )
+    if settings.until_decided and settings.best_of is not None:
+        raise UsageError(
+            f"`--until-decided` looks at pass@k, not at the choice of `{settings.best_of}`",
+            "leave one of both out",
+        )
+
+
+def _check_choice(settings: PasskSettings) -> None:
+    if settings.best_of is not None and max(settings.ks) < 2:
+        raise UsageError(
+            f"`--best-of {settings.best_of}` chooses among samples, and the only k is 1", "--k 1,8"
         )
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, product
 
 from sami_eval.core.calls import Completion
 from sami_eval.core.comparison import Estimate
@@ -17,7 +17,14 @@ from sami_eval.data.gsm8k import Problem
 from sami_eval.data.marking import mark
 from sami_eval.data.unanswered import Answer, AnswersRow, answers_row
 from sami_eval.stats.intervals import win_rate
-from sami_eval.stats.passk import g_pass_at_k, maj_at_k, mg_pass_at_k, pass_at_k, pass_hat_k
+from sami_eval.stats.passk import (
+    best_of_k,
+    g_pass_at_k,
+    maj_at_k,
+    mg_pass_at_k,
+    pass_at_k,
+    pass_hat_k,
+)
 from sami_eval.stats.problems import Difference, difference, mean_amount, mean_score
 from sami_eval.stats.tests import holm
 
@@ -31,6 +38,7 @@ class Attempts:
     answers: the value each sample gives, as its marker shows it; None where it gives none.
     greedy: the single attempt at temperature 0, where there was one, and the value it gives.
     n_ended: samples, the greedy one too, that took too long to mark: their value is not known.
+    rewards: each sample's score by a reward model; None where it has none, or none was asked.
     """
 
     problem: Problem
@@ -39,6 +47,23 @@ class Attempts:
     greedy: Completion | None = None
     greedy_answer: str | None = None
     n_ended: int = 0
+    rewards: tuple[float | None, ...] | None = None
+
+    @property
+    def known_rewards(self) -> list[float] | None:
+        """The rewards where every sample has one."""
+        known = [one for one in self.rewards or () if one is not None]
+        return known if self.rewards is not None and len(known) == len(self.answers) else None
+
+    @property
+    def right(self) -> list[bool]:
+        """Whether each sample gives the gold answer."""
+        return [answer == self.problem.gold for answer in self.answers]
+
+    def best_of(self, k: int) -> float | None:
+        """Expected accuracy of the sample with the highest reward among k; None without rewards."""
+        rewards = self.known_rewards
+        return None if rewards is None else best_of_k(rewards, self.right, k)
 
     @property
     def n_right(self) -> int:
@@ -104,6 +129,7 @@ class Figures:
     n_cut: samples cut at the token limit. n_ended: samples that took too long to mark.
     n_identical: problems whose samples are all one text.
     answers: how many samples there are, the greedy ones too, and what of them is no answer.
+    n_unrated: problems of which a sample has no reward, where rewards were asked for.
     """
 
     at_k: Mapping[str, Mapping[int, Estimate]]
@@ -115,13 +141,16 @@ class Figures:
     n_ended: int
     n_identical: int
     answers: AnswersRow
+    n_unrated: int
 
 
 def figures(of: Sequence[Attempts], ks: Sequence[int]) -> Figures:
     """The figures of one contender's attempts at all problems."""
     groups = clusters_of(of)
+    rated = [one for one in of if one.known_rewards is not None]
     return Figures(
-        {name: _at_each(of, ks, name, groups) for name in AT_K},
+        {name: _at_each(of, ks, name, groups) for name in AT_K}
+        | {"best_of_k": _best_at_each(rated, ks)},
         _curve(of),
         _no_answer(of),
         _mean_tokens(of),
@@ -130,6 +159,7 @@ def figures(of: Sequence[Attempts], ks: Sequence[int]) -> Figures:
         sum(one.n_ended for one in of),
         sum(one.identical for one in of),
         answers_row([Answer(one.text, one.thoughts) for one in _completions(of)]),
+        sum(one.rewards is not None and one.known_rewards is None for one in of),
     )
 
 
@@ -138,6 +168,14 @@ def _at_each(
 ) -> dict[int, Estimate]:
     each = [k for k in ks if k > 1 or name not in STEADY]
     return {k: mean_score([AT_K[name](one, k) for one in of], groups) for k in each}
+
+
+def _best_at_each(rated: Sequence[Attempts], ks: Sequence[int]) -> dict[int, Estimate]:
+    """Of the problems whose samples all have a reward; nothing where there is none."""
+    groups = clusters_of(rated)
+    every = [k for k in ks if k > 1]  # at one sample there is nothing to choose
+    scores = {k: [x for one in rated if (x := one.best_of(k)) is not None] for k in every}
+    return {k: mean_score(several, groups) for k, several in scores.items() if several}
 
 
 def _completions(of: Sequence[Attempts]) -> Iterator[Completion]:
@@ -201,18 +239,26 @@ def paired(
     ks: Sequence[int],
     seed: int,
     pairs: Iterable[tuple[str, str]] | None = None,
+    figure: Callable[[Attempts, int], float | None] = Attempts.pass_at,
 ) -> list[Paired]:
-    """These pairs of contenders, or every two, at every k; Holm's correction covers all of them."""
+    """These pairs of contenders, or every two, at every k; Holm's correction covers all of them.
+
+    figure: of a problem at a k; problems of which one of both has none are left out.
+    """
     scores = {
-        (name, k): [one.pass_at(k) for one in of] for name, of in by_contender.items() for k in ks
+        (name, k): [figure(one, k) for one in of] for name, of in by_contender.items() for k in ks
     }
     n_samples = min(len(one.answers) for of in by_contender.values() for one in of)
-    groups = clusters_of(next(iter(by_contender.values())))
-    found = [
-        (a, b, k, difference(scores[b, k], scores[a, k], n_samples, seed, clusters=groups))
-        for a, b in (combinations(by_contender, 2) if pairs is None else pairs)
-        for k in ks
-    ]
+    asked = next(iter(by_contender.values()))
+    found = []
+    several = combinations(by_contender, 2) if pairs is None else pairs
+    for (a, b), k in product(several, ks):
+        rows = zip(asked, scores[a, k], scores[b, k], strict=True)
+        known = [(one, x, y) for one, x, y in rows if x is not None and y is not None]
+        if known:
+            of, of_a, of_b = zip(*known, strict=True)
+            gain = difference(of_b, of_a, n_samples, seed, clusters=clusters_of(of))
+            found.append((a, b, k, gain))
     adjusted = holm([gain.p_value for *_, gain in found])
     return [Paired(*row, p) for row, p in zip(found, adjusted, strict=True)]
 

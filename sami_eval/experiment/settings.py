@@ -265,6 +265,15 @@ class PasskSettings:
             names=("--greedy/--no-greedy",),
         ),
     ] = True
+    best_of: Annotated[
+        str | None,
+        Flag(
+            "Also the best of k samples by a reward model: reward:FOLDER, reward:ID or a judge "
+            "file of that kind.",
+            Group.SAMPLES,
+            value="REWARD",
+        ),
+    ] = None
     protocol: Annotated[
         Literal["default", "paper"],
         Flag("paper: its prompt, temperature, top_p and split, and their flaws.", Group.ASKED),

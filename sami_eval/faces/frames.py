@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from sami_eval.core.errors import UsageError, did_you_mean
 from sami_eval.experiment.passk_document import EstimateRow, PasskContender
-from sami_eval.report import kept, passk
+from sami_eval.report import kept, passk_rows
 from sami_eval.report.table import Table
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def rows_of(found: Finished, place: Path | None, rows: str | None) -> Rows:
     elif found["schema"] == "sami-eval/passk/1":
         known["contenders"] = lambda: list(_by_k(found["contenders"], found["ks"]))
         known["differences"] = lambda: [flat(row) for row in found["differences"]]
-        known["every_k"] = lambda: _table(passk.at_every_k(found))
+        known["every_k"] = lambda: _table(passk_rows.at_every_k(found))
     elif found["schema"] == "sami-eval/agreement/1":
         known["agreement"] = lambda: list(_agreement(found))
         known["judges"] = lambda: list(_judges(found["judges"]))

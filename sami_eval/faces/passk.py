@@ -33,6 +33,7 @@ def passk(
     num_fewshot: int = 0,
     fewshot: Path | str | None = None,
     greedy: bool = True,
+    best_of: str | None = None,
     protocol: Literal["default", "paper"] = "default",
     base: str | Path | None = None,
     train: bool = False,

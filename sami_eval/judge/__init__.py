@@ -3,7 +3,15 @@
 Layer 3: imports generate and below, never align; experiments and all above may import it.
 """
 
-from sami_eval.judge.ask import BETWEEN, IDENTICAL, Counted, engines_of, judge_all, read_in_words
+from sami_eval.judge.ask import (
+    BETWEEN,
+    IDENTICAL,
+    Counted,
+    engines_of,
+    judge_all,
+    rate_all,
+    read_in_words,
+)
 from sami_eval.judge.fastchat import judge_prompts_kind, read_judge_prompts
 from sami_eval.judge.files import judge_files, judges_dirs, listing, read_judge, replaced
 from sami_eval.judge.local import ENGINES as IN_PROCESS
@@ -29,6 +37,7 @@ __all__ = [
     "listing",
     "parse_rating",
     "parse_verdict",
+    "rate_all",
     "read_in_words",
     "read_judge",
     "read_judge_prompts",

@@ -14,8 +14,17 @@ from sami_eval.core.types import Judge, Model, Order, Prompt, Response, Usage, V
 from sami_eval.generate.tools import Tools
 from sami_eval.judge import program
 from sami_eval.judge.local import ENGINES, complete_here
-from sami_eval.judge.requests import BOTH, Judgment, Turn, reply_key, stored_replies, to_ask, turns
-from sami_eval.judge.reward import Scorer, score_here
+from sami_eval.judge.requests import (
+    BOTH,
+    Judgment,
+    Turn,
+    reply_key,
+    request_of,
+    stored_replies,
+    to_ask,
+    turns,
+)
+from sami_eval.judge.reward import Scorer, conversation, score_here
 from sami_eval.judge.verdicts import Reading, read_reply
 from sami_eval.ledger.leases import Claim, share
 from sami_eval.server import client, dialect
@@ -87,6 +96,31 @@ def judge_all(
     if counted is not None:
         counted.add(replies, fresh)
     return [_verdict(judge, judgment, replies, fresh.keys()) for judgment in docket.judgments]
+
+
+def rate_all(
+    judge: Judge,
+    answers: Sequence[tuple[Prompt, Response]],
+    *,
+    tools: Tools,
+    model: Model | None,
+    engines: Engines | Scorer | None = None,
+    counted: Counted | None = None,
+) -> list[float | None]:
+    """What a reward judge scores each answer, None where it gives no score; under a verdict's key.
+
+    A compared answer is scored under the same key: neither is scored again for the other.
+    """
+    asked = [
+        request_of(judge, conversation(prompt, len(response.turns) - 1, response), model)
+        for prompt, response in answers
+    ]
+    keys = list(map(reply_key, asked))
+    replies, fresh = _replies(judge, dict(zip(keys, asked, strict=True)), tools, False, engines)
+    if counted is not None:
+        counted.add(replies, fresh)
+    found = {k: read_reply(reply, judge).rating for k, reply in replies.items()}
+    return [found[k] for k in keys]
 
 
 def _replies(

@@ -132,14 +132,19 @@ def _keys(
     """
     if turn.identical() or not turn.answered():
         return
-    model = model or judge_model(judge)
-    most = judge.max_tokens + (judge.thoughts or 0) * (model.engine == "local")
-    sampling = Sampling(judge.temperature, max_tokens=most)
     for messages in conversations(judge, turn, first):
-        request = Request(model, messages, (), sampling, repeat, judge.top_logprobs, ROOM)
+        request = request_of(judge, messages, model, repeat)
         name = reply_key(request)
         requests.setdefault(name, request)
         yield name
+
+
+def request_of(judge: Judge, messages: Messages, model: Model | None, repeat: int = 0) -> Request:
+    """How a judge is asked with these messages. model: by default the server's that it names."""
+    at = model or judge_model(judge)
+    most = judge.max_tokens + (judge.thoughts or 0) * (at.engine == "local")
+    sampling = Sampling(judge.temperature, max_tokens=most)
+    return Request(at, messages, (), sampling, repeat, judge.top_logprobs, ROOM)
 
 
 def reply_key(request: Request, left_out: Sequence[str] = ()) -> str:

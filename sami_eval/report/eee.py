@@ -34,7 +34,7 @@ LEFT = (
     "model_availability",
 )
 NAMES = {"pass_hat_k": "pass^{k}", "g_pass_at_k": "G-Pass@{k}", "mg_pass_at_k": "mG-Pass@{k}"}
-NAMES |= {"pass_at_k": "pass@{k}", "maj_at_k": "maj@{k}"}
+NAMES |= {"pass_at_k": "pass@{k}", "maj_at_k": "maj@{k}", "best_of_k": "best of {k}"}
 
 Row = Mapping[str, Any]
 Record = dict[str, Any]
@@ -133,10 +133,11 @@ def _results(found: Row, row: Row, prompt: str | None) -> Iterator[Record]:
                 yield _win_rate(found, pair, name == pair["a"], prompt)
         return
     for kind in AT_K:
+        n = found["n_problems"] - (row["n_unrated"] if kind == "best_of_k" else 0)
         for k, one in row[kind].items():
             metric: Record = {"metric_id": kind, "metric_name": NAMES[kind].format(k=k)}
             metric |= {"metric_kind": "pass_rate", "metric_parameters": {"k": int(k)}}
-            yield from _share(found, metric, one, found["n_problems"])
+            yield from _share(found, metric, one, n)
     metric = {"metric_id": "accuracy", "metric_name": "accuracy of one greedy answer"}
     yield from _share(found, metric, row["greedy"], found["n_problems"])
 

@@ -85,20 +85,20 @@ def check_folder(place: Path) -> None:
 
 def scores(found: Finished, place: Path) -> Report:
     """The finest figures there are: of each question or problem of a run, else the tables."""
-    from sami_eval.report import comparison_exports, passk
+    from sami_eval.report import comparison_exports, passk_rows
 
     if found["schema"] == document.SCHEMA:
         check_folder(place)
         category = {one.id: one.category for one in read_prompts(place / "prompts.jsonl")}
         return [[comparison_exports.scores(found, runs.read_verdicts(place), category)]]
     if found["schema"] == passk_document.SCHEMA:
-        return [[passk.scores(found, _samples(place))]]
+        return [[passk_rows.scores(found, _samples(place))]]
     return report_of(found, verbose=True)
 
 
 def curves(found: Finished, place: Path) -> Report:
     """pass@k and its kin at every k. Raises UsageError for what has none."""
-    from sami_eval.report import passk
+    from sami_eval.report import passk_rows
 
     if found["schema"] != passk_document.SCHEMA:
         raise UsageError(f"`{place}` holds no pass@k figures", "a run of sami-eval passk")
@@ -107,7 +107,7 @@ def curves(found: Finished, place: Path) -> Report:
             f"`{place}` is of an earlier version, which kept no figures at every k",
             f"sami-eval again {place}: it draws nothing that is stored",
         )
-    return [[passk.at_every_k(found)]]
+    return [[passk_rows.at_every_k(found)]]
 
 
 def _samples(place: Path) -> list[dict[str, Any]]:

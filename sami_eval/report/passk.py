@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from sami_eval.data import unanswered
 from sami_eval.data.unanswered import answers_of
@@ -22,14 +22,13 @@ from sami_eval.report.table import (
     Row,
     Table,
     columns,
-    plain,
     said,
 )
 from sami_eval.server.budget import dollars
-from sami_eval.stats.passk import pass_at_k
 
 if TYPE_CHECKING:
     from sami_eval.experiment.passk_document import (
+        DifferenceRow,
         EstimateRow,
         PasskContender,
         PasskDocument,
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
 NAME_WIDTH = 14
 CONTENDER = Column("contender", left=True, once=True)
-EVERY_K = {"pass_at_k": "pass@k", "maj_at_k": "maj@k", "pass_hat_k": "pass^k"}  # drawn against k
 SAME_SAMPLES = 0.5  # share of problems with identical samples from which a warning is due
 
 
@@ -110,7 +108,8 @@ def _ended(document: PasskDocument) -> list[str]:
 def tables(document: PasskDocument) -> list[Table]:
     """pass@k and maj@k at every k; how steadily; the samples; paired differences."""
     steady = _steady_table(document)
-    found = [figures_table(document), *([steady] if steady else []), _samples(document)]
+    found = [figures_table(document), *([steady] if steady else []), *_best_of(document)]
+    found.append(_samples(document))
     return [*found, differences_table(document)] if document["differences"] else found
 
 
@@ -144,6 +143,22 @@ def _steady_table(document: PasskDocument) -> Table | None:
     return Table(columns(CONTENDER, *heads), (tuple(rows),), name="steadiness") if rows else None
 
 
+def _best_of(document: PasskDocument) -> Iterator[Table]:
+    """Where a reward model chose: the best of k, and what every two differ by in it."""
+    if document["best_of"] is None:
+        return
+    rows = [
+        Row((_name(row), cell.text(k), *_cells(one), *_cells(row["pass_at_k"][k])))
+        for row in document["contenders"]
+        for k, one in row["best_of_k"].items()
+    ]
+    heads = columns(CONTENDER, "k", "best of k", "95% CI", "pass@k", "95% CI")
+    yield Table(heads, (tuple(rows),), name=f"best of k by {document['best_of']['model']}")
+    if document["best_of_differences"]:
+        name = "paired differences of the best of k"
+        yield _differences(document["best_of_differences"], name, "pair, best of k")
+
+
 def _name(row: PasskContender) -> Cell:
     return cell.text(row["name"], NAME_WIDTH)
 
@@ -170,6 +185,10 @@ def _tokens(row: PasskContender) -> Cell:
 
 def differences_table(document: PasskDocument) -> Table:
     """Every pair at every k, drawn around no difference."""
+    return _differences(document["differences"], "paired differences of pass@k")
+
+
+def _differences(of: Sequence[DifferenceRow], name: str, pair: str = "pair") -> Table:
     rows = [
         Row(
             (
@@ -182,15 +201,15 @@ def differences_table(document: PasskDocument) -> Table:
             ),
             row["significant"],
         )
-        for row in document["differences"]
+        for row in of
     ]
-    of_pair = Column("pair", left=True, once=True)
-    reach = max(abs(end) for row in document["differences"] for end in row["interval"]) or 1
+    of_pair = Column(pair, left=True, once=True)
+    reach = max(abs(end) for row in of for end in row["interval"]) or 1
     return Table(
         columns(of_pair, "k", "points", "95% CI", "p (Holm)", "problems needed"),
         (tuple(rows),),
         plot=Plot("less – equal – more", 2, 3, start=-reach, end=reach, named=2),
-        name="paired differences of pass@k",
+        name=name,
     )
 
 
@@ -217,6 +236,12 @@ def notes(document: PasskDocument) -> Iterator[str]:
         yield (
             f"differences are paired by problem; p by {flips}, Holm over all rows; problems "
             "needed: for 80% power at 5%, before Holm, were the difference true"
+        )
+    if document["best_of"] is not None:
+        by = document["best_of"]["model"]
+        yield (
+            f"best of k: of k samples the one that {by} scores highest, on average over which k "
+            "are drawn; its differences have a Holm's correction of their own"
         )
     yield "T 0, once: one greedy attempt a problem, a figure of its own and not pass@1"
 
@@ -271,6 +296,10 @@ def fact_rows(document: PasskDocument) -> Iterator[tuple[str, str]]:
             + f" ({row['max_tokens']} tokens)",
         )
     yield from answer_facts(document["contenders"])
+    for one in document["contenders"]:
+        if one["n_unrated"]:
+            told = f"{one['name']}: {one['n_unrated']:,} problems with a sample that has no score"
+            yield "not in best of k", told
     calls = document["calls"]
     total = calls["made"] + calls["from_ledger"]
     yield (
@@ -283,44 +312,3 @@ def fact_rows(document: PasskDocument) -> Iterator[tuple[str, str]]:
         yield "cost", ("not known" if cost is None else dollars(cost)) + unseen(document)
     yield "engine", f"{row['engine']}, seed {row['seed']}"
     yield "saved", f"{document['run']}  (sami-eval show)"
-
-
-def every_k(
-    row: PasskContender, name: str
-) -> list[tuple[float, float, float | None, float | None]]:
-    """One figure of a contender at every k: k, value and both ends; none in earlier versions."""
-    points = row["at_every_k"].get(name, [])
-    return [(k, x, low, high) for k, x, low, high in points if k is not None and x is not None]
-
-
-def at_every_k(document: PasskDocument) -> Table:
-    """A line a contender, figure and k."""
-    lines = [
-        (row["name"], title, int(k), *rest)
-        for row in document["contenders"]
-        for name, title in EVERY_K.items()
-        for k, *rest in every_k(row, name)
-    ]
-    return plain(("contender", "figure", "k", "value", "low", "high"), lines)
-
-
-def scores(document: PasskDocument, samples: Iterable[Mapping[str, Any]]) -> Table:
-    """A line a contender and problem: samples, right ones, without an answer, and its pass@k."""
-    counts: dict[tuple[str, str], list[int]] = {}
-    greedy: dict[tuple[str, str], int] = {}
-    for row in samples:
-        place = (str(row["model"]), str(row["problem_id"]))
-        if row["sample"] is None:
-            greedy[place] = int(row["right"])
-            continue
-        count = counts.setdefault(place, [0, 0, 0])
-        count[0] += 1
-        count[1] += bool(row["right"])
-        count[2] += row["answer"] is None
-    ks = document["ks"]
-    names = ("contender", "problem_id", "n", "right", "no_answer", "greedy_right")
-    lines = [
-        (*place, n, right, without, greedy.get(place, ""), *(pass_at_k(n, right, k) for k in ks))
-        for place, (n, right, without) in counts.items()
-    ]
-    return plain((*names, *(f"pass@{k}" for k in ks)), lines)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sami_eval.core.types import Prompt
 from sami_eval.experiment.passk_document import PasskContender, PasskDocument
-from sami_eval.report import passk, plots, steps
+from sami_eval.report import passk, passk_rows, plots, steps
 from sami_eval.report.every_run import EMBEDDED
 from sami_eval.report.html import Frame, chosen, files, made_by, page, took
 from sami_eval.report.passk_glance import glance, pairs
@@ -16,7 +16,11 @@ from sami_eval.report.passk_glance import glance, pairs
 MOST_PROBLEMS = 60  # to read in the page; `--csv` has all of them
 MOST_CHARACTERS = 4000  # of a sample shown
 
-SAID = {"maj@k": "the majority of k samples is right", "pass^k": "all k samples are right"}
+SAID = {
+    "maj@k": "the majority of k samples is right",
+    "pass^k": "all k samples are right",
+    "best of k": "the sample that the reward model scores highest is right",
+}
 
 Sample = Mapping[str, Any]  # a line of samples.jsonl
 
@@ -72,14 +76,14 @@ def _frame(document: PasskDocument) -> Frame:
 
 def _charts(document: PasskDocument) -> Iterator[dict[str, Any]]:
     """Each figure against k; of a run of an earlier version pass@k, banded at the table's k."""
-    for name, title in passk.EVERY_K.items():
+    for name, title in passk_rows.EVERY_K.items():
         lines = [line for row in document["contenders"] for line in _line(document, row, name)]
         if lines:
             yield plots.line_chart(title, "k", lines, _percent, doubling=True)
 
 
 def _line(document: PasskDocument, row: PasskContender, name: str) -> Iterator[plots.Line]:
-    points = passk.every_k(row, name)
+    points = passk_rows.every_k(row, name)
     if points:
         band = [(k, low, high) for k, _, low, high in points if low is not None is not high]
         marked = list(map(float, document["ks"]))

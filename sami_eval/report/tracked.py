@@ -35,7 +35,7 @@ Figures = Iterator[tuple[str, Any]]
 PAIR = ("p_value", "p_adjusted", "significant", "n_questions", "n_turns", "wins", "ties", "losses")
 PAIR_MORE = ("unparsed", "questions_needed", "detectable")
 CATEGORY = ("p_adjusted", "n_questions")
-AT_K = ("pass_at_k", "maj_at_k", "pass_hat_k", "g_pass_at_k", "mg_pass_at_k")
+AT_K = ("pass_at_k", "maj_at_k", "pass_hat_k", "g_pass_at_k", "mg_pass_at_k", "best_of_k")
 GAIN = ("p_value", "p_adjusted", "significant", "problems_needed")
 SCORED = ("p_value", "p_adjusted", "significant", "n_samples", "samples_needed")
 # Variables of keys that no server of ours is asked with, but that a text could hold all the same.

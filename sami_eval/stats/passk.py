@@ -1,4 +1,4 @@
-"""pass@k, pass^k, G-Pass@k and maj@k of one problem from n samples, exact."""
+"""pass@k, pass^k, G-Pass@k, maj@k and the best of k of one problem from n samples, exact."""
 
 from __future__ import annotations
 
@@ -93,6 +93,44 @@ def maj_at_k(answers: Sequence[Hashable | None], gold: Hashable, k: int) -> floa
         Fraction(0),
     )
     return float(credit / comb(n, k))
+
+
+def best_of_k(rewards: Sequence[float], right: Sequence[bool], k: int) -> float:
+    """Expected accuracy of the sample with the highest reward among k drawn of all of them.
+
+    The best of k is one of t samples of one reward, with b below it, in C(b+t,k) - C(b,k) of the
+    C(n,k) draws, and then each of the t as often (for n different rewards Nakano et al. 2021,
+    arXiv 2112.09332). Samples of one reward share the choice evenly.
+    Raises OutOfRangeError where k > n.
+    """
+    n = len(rewards)
+    _check(n, k)
+    credit, below = Fraction(0), 0
+    for score in sorted(set(rewards)):
+        tied = [is_right for one, is_right in zip(rewards, right, strict=True) if one == score]
+        ways = comb(below + len(tied), k) - comb(below, k)
+        credit += Fraction(sum(tied) * ways, len(tied))
+        below += len(tied)
+    return float(credit / comb(n, k))
+
+
+def best_of_every_k(
+    rewards: Sequence[float], right: Sequence[bool], ks: Sequence[int]
+) -> tuple[float, ...]:
+    """`best_of_k` at each of several k, but for rounding."""
+    import numpy as np
+
+    _, place, tied = np.unique(rewards, return_inverse=True, return_counts=True)
+    shares, ends = np.bincount(place, right) / tied, np.cumsum(tied)
+    within = np.array(_draws_within(len(rewards), tuple(ks)))
+    found = shares @ (within[ends] - within[ends - tied])
+    return tuple(float(one) for one in found)
+
+
+@cache
+def _draws_within(n: int, ks: tuple[int, ...]) -> list[list[float]]:
+    """Entry [i][j]: the share of the draws of ks[j] samples that lie within the first i of n."""
+    return [[comb(i, k) / comb(n, k) for k in ks] for i in range(n + 1)]
 
 
 def maj_at_every_k(answers: Sequence[Hashable | None], gold: Hashable) -> tuple[float, ...]:

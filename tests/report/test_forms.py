@@ -19,7 +19,7 @@ from sami_eval.experiment.agreement_document import AgreementDocument, agreement
 from sami_eval.experiment.envelope import dump
 from sami_eval.experiment.judged import Judged
 from sami_eval.experiment.scored_document import read_scored
-from sami_eval.report import cell
+from sami_eval.report import cell, figures
 from sami_eval.report.finished import Finished, report_of
 from sami_eval.report.formats.console import render
 from sami_eval.report.formats.csv import csv as as_csv
@@ -29,7 +29,7 @@ from sami_eval.report.table import Column, Lines, Report, Row, Table, columns
 from tests.data.test_inspect_log import HASTY, STEADY
 from tests.report.test_console import PAIR, THREE
 from tests.report.test_html_report import Seen
-from tests.report.test_passk_console import FOUR
+from tests.report.test_passk_console import BEST, FOUR
 from tests.report.test_reproduce_console import document as reproduction
 
 HOSTILE = "=x|<b>\\input{y}&"
@@ -48,6 +48,7 @@ RESULTS: dict[str, tuple[Finished, str]] = {
     "round robin": (THREE, "45.6–65.6"),
     "against": ({**THREE, "against": "base", "ranking": []}, "better"),
     "passk": (FOUR, "14.2 ± 0.3"),
+    "best of k": (BEST, figures.percent(BEST["contenders"][0]["best_of_k"]["4"]["value"])),
     "agreement": (agreed(), "75.0%"),
     "scored": (read_scored([STEADY, HASTY]), "+25.0"),
     "mtbench": (reproduction("mtbench", embedded=False), "58.15%"),

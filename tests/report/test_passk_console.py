@@ -9,6 +9,7 @@ import io
 import os
 import random
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,10 @@ from rich.console import Console
 from sami_eval.core.calls import Completion
 from sami_eval.core.types import Model, Prompt
 from sami_eval.data.gsm8k import problem_of
+from sami_eval.experiment.best_of import BestOfRow
 from sami_eval.experiment.every_k import curves
 from sami_eval.experiment.passk_document import PasskDocument, contender_row, difference_row
-from sami_eval.experiment.samples import any_of_k, attempts, figures, paired
+from sami_eval.experiment.samples import Attempts, any_of_k, attempts, figures, paired
 from sami_eval.report.formats.console import render
 from sami_eval.report.formats.latex import latex
 from sami_eval.report.formats.markdown import markdown
@@ -32,8 +34,13 @@ LONG = "meta-llama--Llama-3.1-8B/sft+sami+dpo@12"
 KS = (1, 4, 8)
 
 
-def document(skills: dict[str, float], n: int = 40, protocol: str = "default") -> PasskDocument:
-    """Figures of contenders that solve problem i at a rate of i/n to the power 1/skill."""
+def document(
+    skills: dict[str, float], n: int = 40, protocol: str = "default", chosen: bool = False
+) -> PasskDocument:
+    """Figures of contenders that solve problem i at a rate of i/n to the power 1/skill.
+
+    chosen: a reward model chose, which likes short texts.
+    """
     draw = random.Random(1)
     problems = [problem_of(Prompt(str(i), "math", ("?",), ("#### 5",)), str(i)) for i in range(n)]
 
@@ -49,6 +56,12 @@ def document(skills: dict[str, float], n: int = 40, protocol: str = "default") -
         ]
         for name, s in skills.items()
     }
+    if chosen:
+        for several in tried.values():
+            several[:] = [
+                replace(a, rewards=tuple(-float(len(s.text)) for s in a.samples)) for a in several
+            ]
+            several[0] = replace(several[0], rewards=(None,) * 8)
     settings = {
         "source": "openai/gsm8k",
         "split": "test",
@@ -85,6 +98,10 @@ def document(skills: dict[str, float], n: int = 40, protocol: str = "default") -
         ],
         "steps": [],
         "differences": [difference_row(row) for row in paired(tried, KS, 0)],
+        "best_of": ROW if chosen else None,
+        "best_of_differences": [
+            difference_row(row) for row in paired(tried, KS[1:], 0, figure=Attempts.best_of)
+        ],
         "run": "runs/2026-11-24-gsm8k-passk-sami-sft",
         "date": "2026-11-24T12:00:00",
         "calls": {"made": 640, "from_ledger": 80},
@@ -98,6 +115,8 @@ def document(skills: dict[str, float], n: int = 40, protocol: str = "default") -
     }
 
 
+ROW: BestOfRow = {"judge": "reward", "model": "rm", "calls": {"made": 640, "from_ledger": 0}}
+BEST = document({"sft+sami": 2.0, "sft": 0.7}, chosen=True)
 PAIR = document({"sft+sami": 2.0, "sft": 0.7})
 FOUR = document({"base": 0.5, "sft": 0.9, LONG: 1.0, "sft+sami": 1.2}, protocol="paper")
 
@@ -155,3 +174,14 @@ def test_a_curve_of_one_sample_and_of_certain_values_is_drawn() -> None:
     assert "100%" in curve({**PAIR, "contenders": [row]})  # type: ignore[list-item]
     row = {**row, "curve": [[1, 0.0], [8, 0.0]]}
     assert "0%" in curve({**PAIR, "contenders": [row]})  # type: ignore[list-item]
+
+
+def test_the_best_of_k_stands_beside_pass_at_k_and_says_what_it_leaves_out() -> None:
+    shown = printed(BEST)
+    assert "k  best of k     95% CI  pass@k     95% CI\n" in shown
+    assert "pair, best of k  k  points" in shown
+    assert "not in best of k      sft+sami: 1 problems with a sample that has no score" in shown
+    assert "best of k" not in printed(PAIR)
+    rows = BEST["contenders"][0]["best_of_k"]
+    assert list(rows) == ["4", "8"]  # of one sample there is no choice
+    assert BEST["best_of_differences"][0]["k"] == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ from sami_eval import cli
 from sami_eval.core.types import Prompt
 from sami_eval.experiment.envelope import dump
 from sami_eval.experiment.passk_document import KIND, PasskDocument, read_passk
-from sami_eval.report import passk
+from sami_eval.report import passk, passk_rows
 from sami_eval.report.passk_glance import glance
 from sami_eval.report.passk_page import MOST_PROBLEMS, PasskRun
 from sami_eval.report.passk_page import passk_page as page
 from tests.documents import cells
 from tests.evil import TEXTS
 from tests.report.test_html_report import Seen
+from tests.tiny_classifier import save_classifier
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of a real, small measurement."""
     path = tmp_path_factory.mktemp("passk")
     asked = ["passk", "base", "base", "--k", "1,2", "--samples", "2", "--limit", "3", "-q"]
+    asked += ["--best-of", f"reward:{save_classifier(path / 'rm')}"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path)
         assert cli.run([*asked, "--no-greedy", "--out", str(path / "run")]) == 0
@@ -52,16 +55,30 @@ def test_curves_at_every_k_are_drawn_and_written(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = (folder / "report.html").read_text(encoding="utf-8")
-    for title in passk.EVERY_K.values():
+    for title in passk_rows.EVERY_K.values():
         assert f'aria-label="{title}"' in text
     file = folder.parent / "every_k.csv"
     assert cli.run(["show", str(folder), "--every-k", str(file)]) == 0
     assert capsys.readouterr().out == ""
     rows = file.read_text(encoding="utf-8").splitlines()
     contenders = document(folder)["contenders"]
-    assert len(rows) == 1 + len(contenders) * 3 * 2  # three figures, k of 1 and 2
+    assert len(rows) == 1 + len(contenders) * 4 * 2  # four figures, k of 1 and 2
     at_two = contenders[0]["pass_at_k"]["2"]
     assert f"{contenders[0]['name']},pass@k,2,{at_two['value']}," in rows[2]
+
+
+def test_what_a_reward_model_chose_is_in_the_document_and_the_csv(
+    folder: Path, tmp_path: Path
+) -> None:
+    found = document(folder)
+    assert found["best_of"] is not None
+    assert found["best_of"]["judge"] == "reward"
+    assert found["contenders"][0]["best_of_k"].keys() == {"2"}
+    assert [row["k"] for row in found["best_of_differences"]] == [2]
+    assert cli.run(["show", str(folder), "--csv", str(tmp_path / "scores.csv")]) == 0
+    rows = list(csv.DictReader((tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()))
+    mean = sum(float(row["best_of_2"]) for row in rows[:3]) / 3
+    assert mean == pytest.approx(found["contenders"][0]["best_of_k"]["2"]["value"])
 
 
 def test_curves_of_an_earlier_version_are_of_pass_at_k_alone(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sami_eval.core.errors import UsageError
 from sami_eval.stats import g_pass_at_k, maj_at_k, mg_pass_at_k, pass_at_k, pass_hat_k
-from sami_eval.stats.passk import MOST_VOTES, maj_at_every_k
+from sami_eval.stats.passk import MOST_VOTES, best_of_every_k, best_of_k, maj_at_every_k
 
 
 def enumerated_pass(n: int, c: int, k: int) -> float:
@@ -137,3 +137,28 @@ def test_more_votes_than_a_float_can_count_are_refused() -> None:
     assert maj_at_every_k(["b"] * (MOST_VOTES - 1) + ["a"], "a")[-1] == 0
     with pytest.raises(UsageError, match="1001"):
         maj_at_every_k(["a"] * 1001, "a")
+
+
+def enumerated_best(samples: list[tuple[int, bool]], k: int) -> float:
+    credits = []
+    for draw in combinations(samples, k):
+        best = [is_right for reward, is_right in draw if reward == max(draw)[0]]
+        credits.append(Fraction(sum(best), len(best)))
+    return float(sum(credits) / len(credits))
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=9))
+def test_the_best_of_k_equals_all_draws_enumerated(samples: list[tuple[int, bool]]) -> None:
+    rewards, right = [reward for reward, _ in samples], [is_right for _, is_right in samples]
+    ks = range(1, len(samples) + 1)
+    each = [best_of_k(rewards, right, k) for k in ks]
+    assert each == pytest.approx([enumerated_best(samples, k) for k in ks])
+    assert best_of_every_k(rewards, right, ks) == pytest.approx(each, abs=1e-12)
+
+
+def test_the_best_of_k_is_pass_at_k_for_who_knows_and_pass_at_1_for_who_does_not() -> None:
+    right = [True, False, False, True, False]
+    assert best_of_k([float(one) for one in right], right, 3) == pass_at_k(5, 2, 3)
+    assert best_of_k([0.5] * 5, right, 3) == pass_at_k(5, 2, 1)
+    with pytest.raises(UsageError, match="there are `5` samples"):
+        best_of_k([0.5] * 5, right, 6)
