@@ -18,6 +18,7 @@ from sami_eval import cli
 from tests import MTBENCH_CATEGORIES, ROOT
 from tests.align.test_align_flags import write
 from tests.align_models import CONTRASTS, save_base
+from tests.hub_cache import fetched
 from tests.records import write_rows
 from tests.test_readme import shown
 from tests.tiny_classifier import save_classifier
@@ -61,6 +62,12 @@ ROWS: dict[str, tuple[str, str | None, str] | None] = {
     ),
     "compare sami sft --base ID --task mtbench --judge quality --judge-model openai:gpt-4o": (
         *(HUB, f"quality: {GPT_4O}", "ID"),
+    ),
+    "compare out/sami out/dpo --task alpaca_eval --judge-model openai:gpt-4o": (
+        *("tatsu-lab/alpaca_eval", f"choice: {GPT_4O}", f"{LLAMA}, recorded"),
+    ),
+    "compare out/sami out/dpo --task alpaca_eval --judge-model openai:gpt-4o --against none": (
+        *("tatsu-lab/alpaca_eval", f"choice: {GPT_4O}", LLAMA),
     ),
     "compare sami dpo --judge quality --judge-model openai:gpt-4o": (
         *(WORLD, f"quality: {GPT_4O}", TOY),
@@ -204,6 +211,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (cached / "refs" / "main").write_text("c0ffee")
         (cached / "snapshots").mkdir()
         (cached / "snapshots" / "c0ffee").symlink_to(base)
+    row = {"instruction": "Why?", "output": "So.", "generator": "old", "dataset": "small"}
+    fetched(folder / "hub", "tatsu-lab/alpaca_eval", "alpaca_eval_gpt4_baseline.json", row)
     for name in ("A", "B"):
         save_base(folder / name)
     save_classifier(folder / "FOLDER")

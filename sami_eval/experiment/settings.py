@@ -54,14 +54,20 @@ class CompareSettings:
     contenders: Annotated[
         tuple[str, ...],
         Flag(
-            "Two or more: recipes, names, adapters, files, openai:NAME, hub ids.",
+            "Two or more, or one against its task's baseline: recipes, names, adapters, files, "
+            "openai:NAME, hub ids.",
             Group.COMPARED,
             positional=True,
         ),
     ]
     against: Annotated[
         str | None,
-        Flag("Compare each with this one of them alone.", Group.COMPARED, value="NAME"),
+        Flag(
+            "Compare each with this one of them alone; `none`: with each other, though the task "
+            "has a baseline.",
+            Group.COMPARED,
+            value="NAME",
+        ),
     ] = None
     task: Annotated[
         str | None,
