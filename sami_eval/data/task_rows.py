@@ -23,8 +23,7 @@ from sami_eval.data.tasks import EXPLAINED, Columns, Source, Task
 
 AS_A_FILE = {
     "pairwise": "give a file: --prompts question.jsonl (of train: --questions question.jsonl)",
-    "passk": "a GSM8K file works without a network: --prompts test.jsonl; the embedded base has "
-    "problems of its own",
+    "passk": "a file of problems works without a network: --prompts test.jsonl",
 }
 Row = tuple[str, Mapping[str, Any]]  # where it stands, and its columns
 
@@ -240,14 +239,14 @@ def _rows(task: Task, source: Source, columns: Columns) -> list[Row]:
 
 def _without(task: Task, source: Source, rows: list[Row]) -> list[Row]:
     """The rows but for those to leave out; a value that no row has is another data set's."""
+    kept = rows
     for column, value in source.leave_out.items():
-        kept = [one for one in rows if reach(one[1], column) != value]
-        if len(kept) == len(rows):
+        if not any(reach(row, column) == value for _, row in rows):
             part = "questions" if source.leave_out is task.questions.leave_out else "fewshot"
             said = f"`leave_out`: no row of `{source.named}` has `{column}` `{value}`"
             raise UsageError(said, "mend it", task.where(part, "leave_out"))
-        rows = kept
-    return rows
+        kept = [one for one in kept if reach(one[1], column) != value]
+    return kept
 
 
 def _file_of(task: Task, source: Source) -> Path | None:

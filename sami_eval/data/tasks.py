@@ -107,7 +107,8 @@ class Source:
         """As a person reads it: the hub's id, with its revision, or the file."""
         if self.hub is None:
             return str(self.file)
-        return f"{self.hub}@{self.revision}" if self.revision else self.hub
+        of = self.revision or ""
+        return f"{self.hub}@{of[:12] if len(of) == 40 else of}" if of else self.hub
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,13 +35,22 @@ def beside(trial: Trial, folder: Path, seed: int) -> SampledResult:
         "n_problems": document["n_problems"],
         "samples": document["samples"],
         "pass_at_k": {row["name"]: row["pass_at_k"] for row in document["contenders"]},
-        "gains": _gains(read_attempts(folder), document["ks"], seed, trial.published),
+        "gains": _gains(
+            read_attempts(folder, document["settings"]["marker"]),
+            document["ks"],
+            seed,
+            trial.published,
+        ),
     }
 
 
-def read_attempts(folder: Path) -> dict[str, list[Attempts]]:
-    """The samples of a finished run, by contender and problem in the run's order."""
-    problems = {one.prompt.id: one for one in read_problems(folder / "problems.jsonl")}
+def read_attempts(folder: Path, marker: str) -> dict[str, list[Attempts]]:
+    """The samples of a finished run, by contender and problem in the run's order.
+
+    marker: as the run's document has it.
+    """
+    rows = read_problems(folder / "problems.jsonl", marker=marker.partition(" ")[0])
+    problems = {one.prompt.id: one for one in rows}
     texts: dict[str, dict[str, list[Completion]]] = {}
     for _, row in read_lines(folder / "samples.jsonl", "sami-eval ls runs"):
         if row["sample"] is not None:
