@@ -177,7 +177,7 @@ def _reference(
         return None
     value = reach(row, columns.reference)
     several = value if isinstance(value, list) else [] if value is None else [value]
-    texts = tuple(str(one).strip() if _is_text(one) else None for one in several)
+    texts = tuple(str(one) if _is_text(one) else None for one in several)
     if None in texts or len(texts) > len(turns):
         raise _bad(row, columns.reference, where, "a text, or at most one a turn")
     found = tuple(text or "" for text in texts)
@@ -223,7 +223,7 @@ def _rows(task: Task, source: Source, columns: Columns) -> list[Row]:
     else:
         rows = list(_of_data_sets(task, source, file))
     rows = _without(task, source, rows)
-    part = "questions" if source.columns is task.questions.columns else "fewshot"
+    part = "fewshot" if source is task.fewshot else "questions"
     if not rows:
         raise UsageError(f"`{source.named}` has no rows", EXPLAINED, task.where(part))
     for name in Columns.__annotations__:

@@ -341,11 +341,11 @@ def _fewshot(file: Yaml, keys: TaskKeys) -> Source | None:
     """Where examples are from: what it leaves out is as for the problems."""
     if keys.fewshot is None:
         return None
-    if isinstance(keys.fewshot, dict) and not {"hub", "file"} & keys.fewshot.keys():
-        said = _fitted(file, keys.fewshot, Source, (*OURS, "fewshot"))
-        own = {one.name: getattr(said, one.name) for one in fields(said)}
-        found = replace(keys.questions, **{k: v for k, v in own.items() if v is not None})
-    else:
-        found = _fitted(file, keys.fewshot, Source, (*OURS, "fewshot"))
+    said = _fitted(file, keys.fewshot, Source, (*OURS, "fewshot"))
+    like = keys.questions
+    if said.hub is not None or said.file is not None:  # another place, read alike
+        like = replace(like, hub=None, revision=None, subset=None, split=None, file=None)
+    own = {name: getattr(said, name) for name in keys.fewshot}
+    found = replace(like, **own)
     _check_source(file, found, "fewshot")
     return found

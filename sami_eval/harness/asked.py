@@ -14,8 +14,9 @@ from typing import Any
 
 from sami_eval.core.errors import SamiEvalError, UsageError, report_error
 from sami_eval.core.files import bundled
+from sami_eval.core.task_files import FOLDER
 from sami_eval.core.terminal import visible
-from sami_eval.core.yaml_file import Yaml
+from sami_eval.core.yaml_file import Yaml, read_yaml
 from sami_eval.data.tasks import Task, read_task_file
 from sami_eval.data.tasks import task_of as stated_task
 
@@ -36,8 +37,16 @@ def task_of(config: Mapping[str, Any], full: str) -> Task:
     source, name = Path(str(metadata.get("config_source"))), str(config.get("task"))
     if source.is_file():
         return read_task_file(source)
-    # A path on lm_eval's own command line: the file's name is not handed on.
+    # Of a path on its command line lm-eval hands on what is in the file, and not where it lies.
+    for near in (Path(f"{name}.yaml"), FOLDER / f"{name}.yaml"):
+        if near.is_file() and _states(near, metadata["sami_eval"]):
+            return read_task_file(near)
     return stated_task(Yaml(Path(f"{name}.yaml"), {"metadata": metadata}, {}), name)
+
+
+def _states(path: Path, ours: object) -> bool:
+    metadata = read_yaml(path, "").data.get("metadata")
+    return isinstance(metadata, dict) and metadata.get("sami_eval") == ours
 
 
 def whole_number(metadata: Metadata, name: str, default: int) -> int:
