@@ -112,7 +112,7 @@ def _constitution() -> Schema:
 def _task() -> Schema:
     """What is lm-eval's in the file may be said too."""
     from sami_eval.core.json_schema import schema_of, table
-    from sami_eval.data.tasks import TASK_KEYS, TaskKeys
+    from sami_eval.data.task_keys import TASK_KEYS, TaskKeys
 
     text: Schema = {"type": "string"}
     whole = schema_of(TaskKeys)["properties"]

@@ -22,7 +22,7 @@ from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Prompt, Response
 from sami_eval.data import hub
 from sami_eval.data.answers import read_answers
-from sami_eval.data.tasks import Answered, Baseline
+from sami_eval.data.task_keys import Answered, Baseline
 
 INSTEAD = "--against FILE compares with answers of yours, --against none with no baseline"
 

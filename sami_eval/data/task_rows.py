@@ -19,7 +19,8 @@ from sami_eval.data.gsm8k import Problem
 from sami_eval.data.marker import Marker
 from sami_eval.data.prompt_sets import READERS, reach
 from sami_eval.data.prompts import read_prompts, text_id
-from sami_eval.data.tasks import EXPLAINED, Columns, Source, Task
+from sami_eval.data.task_keys import Columns, Source
+from sami_eval.data.tasks import EXPLAINED, Task
 
 AS_A_FILE = {
     "pairwise": "give a file: --prompts question.jsonl (of train: --questions question.jsonl)",

@@ -13,192 +13,24 @@ metadata:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
-from sami_eval.core.described import Says
 from sami_eval.core.errors import UsageError, did_you_mean
-from sami_eval.core.settings import Count, Temperature
-from sami_eval.core.shape import UNKNOWN, MisfitError, Name, Text, Whole, Within, fit
+from sami_eval.core.shape import UNKNOWN, MisfitError, fit
 from sami_eval.core.task_files import Kind, kind_of, short_name, task_file
 from sami_eval.core.yaml_file import Yaml, read_yaml
-from sami_eval.data.marker import DEFAULT
+from sami_eval.data.task_keys import TASK_KEYS, Source, TaskKeys
 
 T = TypeVar("T")
-Rule = Literal["conservative", "average"]
-Control = Literal["length", "length,style"]
 
 OURS = ("metadata", "sami_eval")
 EXPLAINED = "docs/tasks.md shows a whole task file"
 CLASSES = {
     "pairwise": "sami_eval.harness.pairwise.Pairwise",
     "passk": "sami_eval.harness.passk.Passk",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Columns:
-    """Which column holds what; a dotted name reaches into an object."""
-
-    prompt: Annotated[Name, Says("Text, list of turns, or messages of role and content.", "prompt")]
-    id: Annotated[Name, Says("The question's own id; else rows are numbered.", "id")] | None = None
-    category: Annotated[Name, Says("Its category.", "category")] | None = None
-    reference: (
-        Annotated[Name, Says("Its right answer: a text, or a list, one a turn.", "answer")] | None
-    ) = None
-    checklist: (
-        Annotated[Name, Says("pairwise: points for the judge, a list of texts.", "checklist")]
-        | None
-    ) = None
-    cluster: (
-        Annotated[Name, Says("passk: what problems of one template share.", "template")] | None
-    ) = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """Where rows are: a data set of the hub, or a file."""
-
-    hub: Annotated[Name, Says("A data set of the hub.", "openai/gsm8k")] | None = None
-    revision: Annotated[Name, Says("Its commit, branch or tag.", "main")] | None = None
-    subset: Annotated[Name, Says("Its configuration.", "main")] | None = None
-    subsets: (
-        Annotated[
-            tuple[Name, ...],
-            Says(
-                "Several, one after the other; gives columns `subset`, `row`.",
-                ("de", "fr"),
-            ),
-        ]
-        | None
-    ) = None
-    split: Annotated[Name, Says("Its split.", "test")] | None = None
-    file: (
-        Annotated[Name, Says("A file beside the task's, or one in the hub's data set.", "q.jsonl")]
-        | None
-    ) = None
-    columns: Columns | None = None
-    category: (
-        Annotated[Name, Says("The category of every row, where no column says.", "math")] | None
-    ) = None
-    leave_out: Annotated[
-        Mapping[str, str], Says("Rows with this value in this column.", "kind: other")
-    ] = dataclasses.field(default_factory=dict)
-    first_id: (
-        Annotated[
-            int,
-            Within(least=0),
-            Whole("a whole number of at least 0"),
-            Says("The number of the first row, as an id; 1 unless said.", 81),
-        ]
-        | None
-    ) = None
-    text_ids: Annotated[
-        bool, Says("A row's id is made of its text, where rows have none of their own.", True)
-    ] = False
-    only_last: Annotated[
-        bool, Says("Of messages the last is asked; what was said before is given.", True)
-    ] = False
-
-    @property
-    def named(self) -> str:
-        """As a person reads it: the hub's id, with its revision, or the file."""
-        if self.hub is None:
-            return str(self.file)
-        of = self.revision or ""
-        return f"{self.hub}@{of[:12] if len(of) == 40 else of}" if of else self.hub
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
-    """Where some of a baseline's answers are. categories: of the questions that they are for."""
-
-    hub: Annotated[Name, Says("A data set of the hub.", "me/answers")] | None = None
-    revision: Annotated[Name, Says("Its commit, branch or tag.", "main")] | None = None
-    subset: Annotated[Name, Says("Its configuration.", "main")] | None = None
-    split: Annotated[Name, Says("Its split.", "train")] | None = None
-    file: (
-        Annotated[Name, Says("A file beside the task's, or one in the hub's data set.", "a.jsonl")]
-        | None
-    ) = None
-    model: Annotated[Name, Says("Whose, of a file with several models'.", "old")] | None = None
-    categories: (
-        Annotated[tuple[Name, ...], Whole("a list of categories"), Says("Of these.", "[math]")]
-        | None
-    ) = None
-
-    @property
-    def named(self) -> str:
-        """As a person reads it."""
-        part = self.file or self.subset or self.split
-        return str(part) if self.hub is None else f"{self.hub} {part}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
-    """Whom the contenders of a task are compared with. name: what tables call it."""
-
-    name: Annotated[Name, Says("What tables call it.", "old")]
-    answers: Annotated[
-        tuple[Answered, ...],
-        Whole("a list of places", filled=True),
-        Says("Where they are.", "- {file: old.jsonl}"),
-    ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskKeys:
-    """What `metadata.sami_eval` may say."""
-
-    kind: Annotated[
-        Kind, Whole("pairwise or passk"), Says("pairwise, for compare; or passk.", "pairwise")
-    ]
-    questions: Source
-    about: Annotated[Text, Says("What it asks, for `sami-eval ls tasks`.", "My questions.")] = ""
-    embedded: Annotated[
-        bool, Says("Contenders on the embedded base are asked its world instead.", False)
-    ] = False
-    turns: Annotated[Count, Says("Of each question the first so many.", 2)] | None = None
-    categories: (
-        Annotated[
-            Mapping[str, Count],
-            Says("The rows' categories in order, and how many each has.", "writing: 10"),
-        ]
-        | None
-    ) = None
-    temperatures: Annotated[
-        Mapping[str, Temperature],
-        Says("Of answers by category; 0 for others.", "writing: 0.7"),
-    ] = dataclasses.field(default_factory=dict)
-    judge: Annotated[Text, Says("A judge's name or file.", "quality")] | None = None
-    references: Annotated[Text, Says("References in MT-Bench's format.", "r.jsonl")] | None = None
-    judge_prompts: (
-        Annotated[Text, Says("Prompts as their authors publish them.", "judge_prompts.jsonl")]
-        | None
-    ) = None
-    rule: Annotated[Rule, Says("Unless --rule says another.", "average")] | None = None
-    control: Annotated[Control, Says("Unless --control says another.", "length,style")] | None = (
-        None
-    )
-    baseline: Baseline | None = None
-    marker: Annotated[Name, Says("What reads an answer; `sami-eval ls markers`.", "number")] = (
-        DEFAULT
-    )
-    max_tokens: (
-        Annotated[Count, Says("Longest answer, where --max-tokens does not say.", 1024)] | None
-    ) = None
-    fewshot: Any = None
-    filters: (
-        Annotated[Name, Says("lm-eval's task whose filters mark beside ours.", "gsm8k")] | None
-    ) = None
-
-
-_PAIRWISE = ("turns", "categories", "temperatures", "judge", "references")
-_OF: Mapping[Kind, tuple[str, ...]] = {
-    "pairwise": (*_PAIRWISE, "judge_prompts", "rule", "control", "baseline"),
-    "passk": ("marker", "max_tokens", "fewshot", "filters"),
 }
 
 
@@ -289,15 +121,6 @@ def task_of(file: Yaml, full: str) -> Task:
     return Task(**own, full=full, stated=file)
 
 
-_SPECIAL = {name for several in _OF.values() for name in several}
-TASK_KEYS: Mapping[Kind, tuple[str, ...]] = {
-    kind: tuple(
-        one.name for one in fields(TaskKeys) if one.name not in _SPECIAL or one.name in _OF[kind]
-    )
-    for kind in _OF
-}
-
-
 def _fitted(file: Yaml, row: object, kind: type[T], at: Sequence[str]) -> T:
     """A part of a file as its type has it."""
     try:
@@ -311,12 +134,17 @@ def _fitted(file: Yaml, row: object, kind: type[T], at: Sequence[str]) -> T:
 
 
 def _names_at(kind: Any, path: Sequence[str]) -> list[str]:
-    """The fields of the dataclass that a path leads to."""
+    """The fields of the dataclass that a path leads to, through lists too."""
     for name in path:
-        found = get_type_hints(kind)[name]
-        several = getattr(found, "__args__", (found,))
-        kind = next(one for one in several if dataclasses.is_dataclass(one))
+        if not name.isdecimal():
+            kind = _dataclass_in(get_type_hints(kind)[name])
     return [one.name for one in fields(kind)]
+
+
+def _dataclass_in(kind: Any) -> Any:
+    if dataclasses.is_dataclass(kind):
+        return kind
+    return next(filter(None, map(_dataclass_in, get_args(kind))), None)
 
 
 def _check_source(file: Yaml, source: Source, name: str) -> None:
@@ -344,7 +172,8 @@ def _fewshot(file: Yaml, keys: TaskKeys) -> Source | None:
     said = _fitted(file, keys.fewshot, Source, (*OURS, "fewshot"))
     like = keys.questions
     if said.hub is not None or said.file is not None:  # another place, read alike
-        like = replace(like, hub=None, revision=None, subset=None, split=None, file=None)
+        like = replace(like, hub=None, revision=None, subset=None, subsets=None)
+        like = replace(like, split=None, file=None)
     own = {name: getattr(said, name) for name in keys.fewshot}
     found = replace(like, **own)
     _check_source(file, found, "fewshot")

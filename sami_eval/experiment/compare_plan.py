@@ -14,7 +14,8 @@ from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Judge, Model, Order, Prompt, Response, prompt_fields
 from sami_eval.data import prompts, references
 from sami_eval.data.constitutions import read_constitution
-from sami_eval.data.tasks import Control, Rule, Task
+from sami_eval.data.task_keys import Control, Rule
+from sami_eval.data.tasks import Task
 from sami_eval.experiment import questions
 from sami_eval.experiment.baseline import NAMED, NONE, stored
 from sami_eval.experiment.corrected import People, read_people

@@ -35,8 +35,9 @@ from sami_eval.core.errors import UsageError
 from sami_eval.data import gsm8k, marking
 from sami_eval.data.gsm8k import Problem
 from sami_eval.data.marker import DEFAULT, read_marker
+from sami_eval.data.task_keys import Source
 from sami_eval.data.task_rows import problems_of
-from sami_eval.data.tasks import Source, Task
+from sami_eval.data.tasks import Task
 from sami_eval.harness import asked, reference
 from sami_eval.stats import g_pass_at_k, maj_at_k, mg_pass_at_k, pass_at_k, pass_hat_k
 

@@ -10,7 +10,7 @@ from huggingface_hub import constants
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Prompt, Response
 from sami_eval.data.baselines import read_baseline
-from sami_eval.data.tasks import Answered, Baseline
+from sami_eval.data.task_keys import Answered, Baseline
 from tests.hub_cache import fetched
 from tests.records import write_rows
 

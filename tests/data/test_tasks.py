@@ -15,16 +15,9 @@ import yaml
 from sami_eval import cli
 from sami_eval.core.errors import UsageError
 from sami_eval.data.marker import read_marker
+from sami_eval.data.task_keys import Answered, Baseline, Columns, Source, TaskKeys
 from sami_eval.data.task_rows import problems_of, prompts_of
-from sami_eval.data.tasks import (
-    Answered,
-    Baseline,
-    Columns,
-    Source,
-    TaskKeys,
-    read_task,
-    read_task_file,
-)
+from sami_eval.data.tasks import read_task, read_task_file
 from tests import ROOT
 from tests.loopback_judge import Behaviour, LoopbackJudge
 from tests.records import write_rows
@@ -55,7 +48,7 @@ metadata:
     questions:
       file: sums.jsonl
       columns: {prompt: sum, reference: result, cluster: template}
-    fewshot: {file: sums.jsonl}
+    fewshot: {file: shots.jsonl}
 """
 ROWS = (
     {"key": 7, "topic": "riddles", "asked": {"turns": ["What?", "Why?", "How?"]}, "right": ["A"]},
@@ -75,6 +68,7 @@ def tasks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("tasks/mine_passk.yaml").write_text(PASSK)
     write_rows(Path("tasks/mine.jsonl"), *ROWS)
     write_rows(Path("tasks/sums.jsonl"), *SUMS)
+    write_rows(Path("tasks/shots.jsonl"), {"sum": "One and two?", "result": 3, "template": "c"})
     return folder / "tasks"
 
 
@@ -112,7 +106,8 @@ def test_passk_asks_what_a_file_in_tasks_says(
     Path("sami-eval.toml").write_text('task = "mine"\n')
     assert document(capsys, "passk", *asked[:1], "--dry-run")["task"] == "mine"
     # Contenders on the embedded base are asked it too: the file does not say `embedded: true`.
-    assert document(capsys, "passk", "base", "--dry-run")["problems"] == "sums.jsonl"
+    own = document(capsys, "passk", "base", "--num-fewshot", "1", "--dry-run")
+    assert (own["problems"], own["shots"]) == ("sums.jsonl", 1)
 
 
 def test_lm_eval_asks_what_the_same_files_say() -> None:
@@ -164,6 +159,10 @@ def test_the_rows_of_a_task_are_its_prompts_and_problems() -> None:
         ("file: mine.jsonl", "file: mine.jsonl\n      split: test", 10, "`questions.split` is of"),
         ("file: mine.jsonl", "hub: a/b", 8, "`questions.split` is missing"),
         ("file: mine.jsonl", "file: none.jsonl", 8, "no file `tasks/none.jsonl`"),
+        (
+            *("judge: graded", "baseline: {name: a, answers: [{modl: b}]}"),
+            *(16, "unknown key `baseline.answers.0.modl`"),
+        ),
         ("task: mine_", "task: other_", 1, "`task` is `other_pairwise`"),
         ("{riddles", "riddles", 16, "not YAML"),
         ("kind: pairwise", "kind: [pairwise", 7, "not YAML"),
