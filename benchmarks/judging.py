@@ -1,9 +1,10 @@
-"""2,000 judgments through judge_all, ledger and all, against a bare loop over the same client.
+"""Judgments through judge_all, ledger and all, against a bare loop over the same client.
 
-    python benchmarks/judging.py
+    python -m benchmarks.judging
 
-Both ask the same loopback server (50 ms a reply, 64 at once), alternating; medians of the rounds.
-The latency bound is what no client can beat: judgments / concurrency x latency.
+Both ask the same loopback server (50 ms a reply), alternating; medians of the rounds. CPU is this
+process's, without the server's. The latency bound is what no client can beat:
+judgments / calls in flight x latency.
 """
 
 from __future__ import annotations
@@ -15,20 +16,22 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from openai import AsyncOpenAI
 
 from sami_eval import judge
 from sami_eval.core import progress
 from sami_eval.core.config import Config
-from sami_eval.core.types import Prompt, Response
+from sami_eval.core.types import Prompt, Response, Verdict
 from sami_eval.generate.tools import Tools
 from sami_eval.ledger.store import Ledger
 from sami_eval.server.client import ClientSettings
 
 ROOT = Path(__file__).resolve().parents[1]
-LATENCY_S, CONCURRENCY = 0.05, 64
+LATENCY_S = 0.05
 
 
 def contestants(n: int) -> tuple[list[Prompt], list[Response], list[Response]]:
@@ -44,27 +47,35 @@ def contestants(n: int) -> tuple[list[Prompt], list[Response], list[Response]]:
     return prompts, *sides
 
 
-def ours(url: str, n_judgments: int) -> float:
-    """Seconds for judge_all in both orders with a fresh ledger."""
+class Took(NamedTuple):
+    """Seconds of a run: by the clock, and of this process's CPU."""
+
+    wall: float
+    cpu: float
+
+
+def timed(work: Callable[[], object]) -> Took:
+    """What a piece of work takes."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    return Took(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def ours(url: str, n_judgments: int, at_once: int) -> Took:
+    """judge_all in both orders with a fresh ledger."""
     prompts, a, b = contestants(n_judgments // 2)
-    settings = ClientSettings(url, concurrency=CONCURRENCY)
+    settings, verdicts = ClientSettings(url, concurrency=at_once), list[Verdict]()
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.db") as ledger:
-        start = time.perf_counter()
-        verdicts = judge.judge_all(
-            judge.read_judge("quality"),
-            prompts,
-            a,
-            b,
-            tools=Tools(Config(Path.cwd()), ledger, progress.silent(), settings),
-        )
-        seconds = time.perf_counter() - start
+        tools = Tools(Config(Path.cwd()), ledger, progress.silent(), settings)
+        quality = judge.read_judge("quality")
+        took = timed(lambda: verdicts.extend(judge.judge_all(quality, prompts, a, b, tools=tools)))
     assert len(verdicts) == n_judgments
     assert all(verdict.winner for verdict in verdicts)
-    return seconds
+    return took
 
 
-def bare(url: str, n_judgments: int) -> float:
-    """Seconds for a plain loop over the client with the same messages, keeping nothing."""
+def bare(url: str, n_judgments: int, at_once: int) -> Took:
+    """A plain loop over the client with the same messages, keeping nothing."""
     prompts, a, b = contestants(n_judgments // 2)
     quality = judge.read_judge("quality")
     conversations = iter(
@@ -86,32 +97,38 @@ def bare(url: str, n_judgments: int) -> float:
             assert reply.choices[0].message.content
 
     async def loop() -> None:
-        async with AsyncOpenAI(api_key="none", base_url=url, max_retries=0) as client:
-            await asyncio.gather(*(work(client) for _ in range(CONCURRENCY)))
+        async with AsyncOpenAI(api_key="none", base_url=url, max_retries=0, timeout=600) as client:
+            await asyncio.gather(*(work(client) for _ in range(at_once)))
 
-    start = time.perf_counter()
-    asyncio.run(loop())
-    return time.perf_counter() - start
+    return timed(lambda: asyncio.run(loop()))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--judgments", type=int, default=2000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--at-once", type=int, nargs="+", default=[64, 1000])
+    parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
+    n = args.judgments
     command = [sys.executable, "-m", "tests.loopback_judge", "--latency-s", str(LATENCY_S)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         url = server.stdout.readline().strip()
-        rounds = [
-            (ours(url, args.judgments), bare(url, args.judgments)) for _ in range(args.rounds + 1)
-        ][1:]  # the first warms up
+        ours(url, 200, 64)  # the first warms up
+        print("in flight   ms of CPU a call: ours  bare  ratio   seconds: ours  bare  bound")
+        for at_once in args.at_once:
+            rounds = [(ours(url, n, at_once), bare(url, n, at_once)) for _ in range(args.rounds)]
+            mine, theirs = (
+                Took(*(statistics.median(one) for one in zip(*side, strict=True)))
+                for side in zip(*rounds, strict=True)
+            )
+            print(
+                f"{at_once:9}  {1e3 * mine.cpu / n:20.2f} {1e3 * theirs.cpu / n:6.2f} "
+                f"{mine.cpu / theirs.cpu:6.2f}  {mine.wall:14.2f} {theirs.wall:6.2f} "
+                f"{n / at_once * LATENCY_S:6.2f}",
+                flush=True,
+            )
         server.terminate()
-    mine, theirs = (statistics.median(side) for side in zip(*rounds, strict=True))
-    print(f"judge_all with ledger  {mine:6.2f} s")
-    print(f"bare loop              {theirs:6.2f} s")
-    print(f"latency bound          {args.judgments / CONCURRENCY * LATENCY_S:6.2f} s")
-    print(f"ratio                  {mine / theirs:6.2f}   (median of {args.rounds} rounds)")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
@@ -37,6 +38,7 @@ def host_of(url: str) -> str | None:
     return parts.hostname if parts else None
 
 
+@functools.cache
 def normal(url: str) -> str:
     """One spelling of an address: small letters in the host, no usual port, no slash at the end."""
     parts = _split(url)

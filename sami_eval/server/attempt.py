@@ -200,7 +200,7 @@ class Connections:
             reply = replace(wire.read_completion(text), left_out=asked_so)
             self.refused.clear()
             return reply, reply.usage
-        except (TimeoutError, openai.APITimeoutError):
+        except TimeoutError:
             why = f"no answer within {timeout_s:g} s"
             raise Temporary(why, usage=None, slow=True) from None
         except wire.MalformedError as error:
@@ -208,9 +208,7 @@ class Connections:
         except wire.RefusedError as error:
             refusal = error.refusal
         except openai.APIConnectionError as error:
-            cause = error.__cause__ or error
-            why = masked(f"connection failed: {str(cause) or type(cause).__name__}")
-            raise Temporary(why, usage=None) from None
+            raise Temporary(endpoint.unreached(error), usage=None) from None
         except openai.APIStatusError as error:
             refusal = refusals.read_refusal(error.status_code, error.response.text)
             headers = error.response.headers

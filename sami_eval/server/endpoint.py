@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from functools import partial
 from typing import TYPE_CHECKING
@@ -152,10 +153,11 @@ def connect(
     variable: holds the key; None: no key is sent, to a deployment of Azure OpenAI the usual one.
     most_bytes: of one body.
     """
-    from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAsyncHttpxClient
+    from openai import AsyncAzureOpenAI, AsyncOpenAI, DefaultAioHttpClient
 
-    # A proxy of the environment's is no way to this very machine.
-    http = DefaultAsyncHttpxClient(
+    # A proxy of the environment's is no way to this very machine. aiohttp takes the same time
+    # however many connections there are; the usual transport walks through all at every request.
+    http = DefaultAioHttpClient(
         trust_env=not _is_loopback(url),
         headers={"Accept-Encoding": capped.ENCODINGS},
         event_hooks={"response": [partial(capped.cap, most=most_bytes)]},
@@ -176,6 +178,21 @@ def connect(
         timeout=None,
         http_client=http,
     )
+
+
+def unreached(error: BaseException) -> str:
+    """Why a call found no way or lost it, for a person to read.
+
+    error: the client's; what the system said lies beneath it. The kind of the error says little:
+    the transport calls a refused connection a timeout.
+    """
+    while error.__cause__ is not None:
+        error = error.__cause__
+    said = str(error)
+    if isinstance(error, OSError):
+        number = error.errno or 0
+        said = os.strerror(number) if number in errno.errorcode else error.strerror or said
+    return masked(f"connection failed: {said or type(error).__name__}")
 
 
 def _is_loopback(url: str) -> bool:

@@ -133,12 +133,10 @@ class Caller:
         try:
             async with asyncio.timeout(timeout_s):
                 return await call()
-        except (TimeoutError, openai.APITimeoutError):
+        except TimeoutError:
             raise Temporary(f"no answer within {timeout_s:g} s", usage=None) from None
         except openai.APIConnectionError as error:
-            cause = error.__cause__ or error
-            why = masked(f"connection failed: {str(cause) or type(cause).__name__}")
-            raise Temporary(why, usage=None) from None
+            raise Temporary(endpoint.unreached(error), usage=None) from None
         except wire.MalformedError as error:
             raise SamiEvalError(f"`{address.shown(self.url)}`: {error}", RESUMES) from None
         except openai.APIStatusError as error:
