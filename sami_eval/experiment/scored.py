@@ -6,6 +6,7 @@ every interval and test: its epochs are one cluster.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -157,8 +158,12 @@ def _difference(a: Mapping[str, float], b: Mapping[str, float]) -> tuple[bool, f
 
 def _parts(scores: Sequence[float]) -> int:
     """In how many parts of a point all scores are whole; 1 where those would be too many."""
-    parts = lcm(*{Fraction(score).limit_denominator(FINEST).denominator for score in scores})
-    return parts if parts <= FINEST else 1
+    parts = 1
+    for score in set(scores):
+        parts = lcm(parts, Fraction(score).limit_denominator(FINEST).denominator)
+        if parts > FINEST:
+            return 1
+    return parts
 
 
 def _times(found: Difference, span: float) -> Difference:
@@ -172,15 +177,24 @@ def _times(found: Difference, span: float) -> Difference:
 
 
 def names_of(logs: Sequence[Log]) -> list[str]:
-    """What the logs are called: by their models, where those differ; else by their tasks too."""
+    """What the logs are called: by their models where those differ, else by what tells them apart.
+
+    A name that somebody gave a file says more than the time in the one that Inspect gives it.
+    """
+    stems = [log.path.stem for log in logs]
     for several in (
         [log.model for log in logs],
         [f"{log.model} · {log.task}" for log in logs],
-        [log.path.stem for log in logs],
+        [] if any(map(_DATED.match, stems)) else stems,
+        [f"{log.model} · {log.created[:19]}" for log in logs],
+        stems,
     ):
         if len(set(several)) == len(logs):
             return several
     return [str(log.path) for log in logs]
+
+
+_DATED = re.compile(r"\d{4}-\d\d-\d\dT")  # how Inspect's own names begin
 
 
 def check(names: Sequence[str], logs: Sequence[Log], against: str | None) -> str | None:

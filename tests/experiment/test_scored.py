@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,15 @@ def test_several_logs_are_compared_pair_by_pair_or_beside_one() -> None:
 def test_logs_of_one_model_are_called_by_what_tells_them_apart() -> None:
     a, b = log("x", {"1": [1]}), log("x", {"1": [0]})
     assert names_of([a, b]) == ["x.eval", "x.eval"]
+    again = replace(a, path=Path("again.eval"))
+    assert names_of([a, again]) == ["x", "again"]
+    dated = [
+        replace(
+            a, path=Path(f"2026-11-2{day}T20-51-48_task_a{day}.eval"), created=f"2026-11-2{day}"
+        )
+        for day in (1, 2)
+    ]
+    assert names_of(dated) == ["x · 2026-11-21", "x · 2026-11-22"]
     other = Log(Path("y.eval"), "other", "x", "", "success", a.samples, {})
     assert names_of([a, other]) == ["x · task", "x · other"]
 
