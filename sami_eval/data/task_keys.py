@@ -177,7 +177,7 @@ class TaskKeys:
 _PAIRWISE = ("turns", "categories", "temperatures", "judge", "references")
 _OF: Mapping[Kind, tuple[str, ...]] = {
     "pairwise": (*_PAIRWISE, "judge_prompts", "rule", "control", "baseline"),
-    "passk": ("marker", "max_tokens", "fewshot", "filters"),
+    "passk": ("marker", "fewshot", "filters"),
 }
 _SPECIAL = {name for several in _OF.values() for name in several}
 TASK_KEYS: Mapping[Kind, tuple[str, ...]] = {

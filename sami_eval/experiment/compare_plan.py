@@ -217,7 +217,7 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
         shown,
         judge,
         seats,
-        _generate_settings(settings, task, found.embedded, shown, engine),
+        _generate_settings(settings, task, found, shown, engine),
         (*said_of_task, *found.notes, *notes, *(one for one in said if one)),
         _people(settings, pairs(sides, against), asked),
         against,
@@ -315,9 +315,14 @@ def _first_turns(prompt: Prompt, n: int) -> Prompt:
 
 
 def _generate_settings(
-    settings: CompareSettings, task: Task, embedded: bool, shown: bool, engine: EngineChoice
+    settings: CompareSettings,
+    task: Task,
+    found: questions.Questions,
+    shown: bool,
+    engine: EngineChoice,
 ) -> GenerateSettings:
-    default_tokens = EMBEDDED_MAX_TOKENS if embedded else MAX_TOKENS
+    own = EMBEDDED_MAX_TOKENS if found.embedded else task.max_tokens
+    default_tokens = own or MAX_TOKENS
     return GenerateSettings(
         max_tokens=settings.max_tokens or default_tokens,
         temperature=settings.temperature,

@@ -36,6 +36,7 @@ from sami_eval.data import chat, prompts
 from sami_eval.data.answers import write_answers
 from sami_eval.data.constitutions import read_constitution
 from sami_eval.data.task_rows import opening, prompts_in, prompts_of
+from sami_eval.experiment.compare_plan import MAX_TOKENS
 from sami_eval.generate import GenerateSettings, temperature_of
 from sami_eval.harness import asked, judging
 from sami_eval.harness.dialogue import Dialogue
@@ -70,6 +71,7 @@ class Pairwise(ConfigurableTask):  # type: ignore[misc]
         self.first = judging.read_recorded(first, self.identity(given)) if first else {}
         self.metrics: dict[str, dict[str, float]] = {}
         self.asked_at = GenerateSettings(temperatures=self.task.temperatures)
+        longest = self.task.max_tokens or MAX_TOKENS
         super().__init__(
             config={
                 "task": given.get("task", self.task.full),
@@ -77,7 +79,7 @@ class Pairwise(ConfigurableTask):  # type: ignore[misc]
                 "test_split": "test",
                 "output_type": "generate_until",
                 "doc_to_target": "",
-                "generation_kwargs": {"until": list(chat.PLAIN_STOP), "max_gen_toks": 1024},
+                "generation_kwargs": {"until": list(chat.PLAIN_STOP), "max_gen_toks": longest},
                 "num_fewshot": 0,
                 "metric_list": [
                     {"metric": name, "aggregation": "mean", "higher_is_better": name != "unparsed"}

@@ -64,6 +64,7 @@ def test_alpaca_eval_compares_with_its_recorded_baseline(
     assert "against task `alpaca_eval`'s baseline `gpt4_1106_preview`, answers of old" in said
     assert document["against"] == "gpt4_1106_preview"
     assert (document["judge"], document["rule"]) == ("choice", "average")
+    assert document["settings"]["max_tokens"] == 4096
     row = document["comparisons"][0]
     assert (row["a"], row["b"], row["n_questions"]) == ("mine", "gpt4_1106_preview", 3)
     assert row["win_rate"] > 0.5
