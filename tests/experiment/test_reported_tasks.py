@@ -13,6 +13,8 @@ from huggingface_hub import constants
 from sami_eval import cli
 from sami_eval.data.prompts import read_prompts, text_id
 from tests.hub_cache import fetched
+from tests.judge.test_published import ARENA as ARENA_CONFIG
+from tests.judge.test_published import UTILS
 from tests.loopback_judge import Answer, Behaviour, LoopbackJudge, completion
 from tests.records import write_rows
 
@@ -96,8 +98,8 @@ def arena(uid: str, model: str, strength: int) -> dict[str, object]:
 
 def grades(body: dict[str, Any]) -> Answer:
     """Far better by five points or more, else somewhat."""
-    shown = re.findall(r"<<<answer [AB]>>>.*?strength (\d+)", body["messages"][-1]["content"], re.S)
-    a, b = map(int, shown)
+    text = body["messages"][-1]["content"]
+    a, b = map(int, re.findall(r"(?:<<<answer [AB]>>>|begins).*?strength (\d+)", text, re.S))
     said = "A=B" if a == b else ("A" if a > b else "B") + (">>" if abs(a - b) > 4 else ">")
     said += {"A": "B", "B": "A"}[said[0]] if said != "A=B" else ""
     return 200, {}, completion(f"So it is. [[{said}]]")
@@ -127,6 +129,16 @@ def test_arena_hard_has_a_baseline_a_category_and_controls_for_style(
     verdicts = Path(document["run"], "verdicts.jsonl").read_text().splitlines()
     graded = {(one["prompt_id"], one["grade"]) for one in map(json.loads, verdicts)}
     assert graded == {("h1", 3), ("h2", 3), ("c1", 1)}  # 10 to 4, and 10 to 9
+    for name, text in (("config/v2.yaml", ARENA_CONFIG), ("utils/judge_utils.py", UTILS)):
+        Path(name).parent.mkdir()
+        text = text.replace('"hard"', '"hard_prompt"').replace('"soft"', '"creative_writing"')
+        Path(name).write_text(text)
+    job = ("mine.jsonl", "--task", "arena_hard_v2", "--judge-prompts", "config/v2.yaml")
+    with LoopbackJudge(Behaviour(script=grades)) as server:
+        theirs, _ = compared(capsys, server, *job)
+    assert (theirs["judge"], theirs["comparisons"][0]["wins"]) == ("arena-hard", row["wins"])
+    systems = [call.body["messages"][0]["content"] for call in server.calls]
+    assert sorted(systems) == ["Be hard.\nReally."] * 4 + ["Be soft."] * 2
 
 
 def test_wild_bench_gives_the_conversation_and_asks_its_last_message(
