@@ -100,7 +100,7 @@ def _values(samples: Sequence[str], doc: Doc) -> list[Value | None]:
 
 
 class Passk(ConfigurableTask):  # type: ignore[misc]
-    """n samples a problem; the figures at each k under our extractor and lm-eval's two filters.
+    """n samples a problem; the figures at each k under our marker and lm-eval's filters.
 
     NAME: of a task of ours that stands for a file without `metadata.sami_eval`.
     """

@@ -8,14 +8,19 @@ INSTRUCTION = (
     "Answer the following question. Show your reasoning step by step, then finish with one line "
     "that says: The answer is LETTER."
 )
-# A letter alone, or in brackets. A and I are words too: what follows them must not make them one.
+# A and I are words too: what follows them must not make them one.
+_NO_WORD = r"(?=[*_`.,:;)\]}$]|\s*\Z|\s*\n|\s+(?:because|since)\b|\s+[-–—]\s)"
+_ONE = rf"(?:[B-HJ](?![\w'’])|[AI]{_NO_WORD})"
+# "B or C" chooses nothing; "B, I think" does.
+_SEVERAL = rf"(?![)\]*_`]*\s*(?:,|/|&|\band\b|\bor\b)\s*(?:[(\[]\s*[A-Ja-j]\s*[)\]]|[*_`]*{_ONE}))"
 _LETTER = (
-    r"(?:\\(?:text|textbf|mathrm|mathbf)\{\s*)?(?:[(\[]\s*(?P<inside>[A-Ja-j])\s*[)\]]"
-    r"|(?P<alone>[B-HJ](?![\w'’])|[AI](?=[*_`$}\])]*(?:[.,:;]|\s*\Z|\s*\n|\s(?:because|since)\b))))"
+    r"(?:\\(?:text|textbf|mathrm|mathbf)\{\s*)?(?:[(\[]\s*(?P<inside>[A-Ja-j])(?=\s*[)\]])"
+    rf"|(?P<alone>{_ONE})){_SEVERAL}"
 )
 _BEHIND = re.compile(
     r"(?:\\boxed\s*\{\s*|<answer>\s*|\#{4}\s*"
-    r"|\b[Aa](?:nswer|NSWER)\b[*_` ]*(?:\b(?:is|IS)\b|[:=])[\s:*_`$]*(?:\\boxed\s*\{\s*)?)"
+    r"|\b(?:[Aa]nswer|ANSWER|[Oo]ption|[Cc]hoice)\b[*_` ]*(?:\b(?:is|IS)\b|[:=])"
+    r"[\s:*_`$]*(?:\\boxed\s*\{\s*)?)"
     r"(?:(?:the\s+)?(?:[Oo]ption|[Cc]hoice|[Ll]etter)\b[\s:*_`]*)?" + _LETTER
 )
 _ALONE = re.compile(r"[\s*_`$]*" + _LETTER + r"[\s*_`$})\].:]*")
