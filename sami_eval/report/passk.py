@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         PasskDocument,
     )
 
-NAME_WIDTH = 14
+NAME_WIDTH, CATEGORY_WIDTH = 14, 35
 CONTENDER = Column("contender", left=True, once=True)
 SAME_SAMPLES = 0.5  # share of problems with identical samples from which a warning is due
 
@@ -109,7 +109,7 @@ def tables(document: PasskDocument) -> list[Table]:
     """pass@k and maj@k at every k; how steadily; the samples; paired differences."""
     steady = _steady_table(document)
     found = [figures_table(document), *([steady] if steady else []), *_best_of(document)]
-    found.append(_samples(document))
+    found += [*_by_category(document), _samples(document)]
     return [*found, differences_table(document)] if document["differences"] else found
 
 
@@ -157,6 +157,28 @@ def _best_of(document: PasskDocument) -> Iterator[Table]:
     if document["best_of_differences"]:
         name = "paired differences of the best of k"
         yield _differences(document["best_of_differences"], name, "pair, best of k")
+
+
+def _by_category(document: PasskDocument) -> Iterator[Table]:
+    """pass@k at the smallest k asked for, category by category."""
+    k = str(document["ks"][0])
+    groups = [
+        tuple(
+            Row(
+                (
+                    _name(row),
+                    cell.text(name, CATEGORY_WIDTH),
+                    cell.many(one["n_problems"]),
+                    *_cells(one["pass_at_k"][k]),
+                )
+            )
+            for name, one in row["by_category"].items()
+        )
+        for row in document["contenders"]
+    ]
+    heads = (CONTENDER, Column("category", left=True), "problems", f"pass@{k}", "95% CI")
+    if any(groups):
+        yield Table(columns(*heads), tuple(groups), name=f"pass@{k} by category")
 
 
 def _name(row: PasskContender) -> Cell:

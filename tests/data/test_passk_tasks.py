@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -144,8 +145,16 @@ def test_variants_of_a_seed_question_are_one_unit_of_every_interval(
     assert (document["n_problems"], document["settings"]["n_clusters"]) == (6, 3)
     assert document["settings"]["cluster"] == "seed_question"
     assert document["contenders"][0]["pass_at_k"]["1"]["value"] == pytest.approx(2 / 6)
+    by_category = document["contenders"][0]["by_category"]
+    assert {name: one["n_problems"] for name, one in by_category.items()} == dict.fromkeys(
+        KINDS[:2], 3
+    )
+    assert by_category[KINDS[0]]["pass_at_k"]["1"]["value"] == pytest.approx(1 / 3)
     assert cli.run(["show"]) == 0
-    assert "3 groups of problems by `seed_question`" in " ".join(capsys.readouterr().out.split())
+    shown = capsys.readouterr().out
+    assert "3 groups of problems by `seed_question`" in " ".join(shown.split())
+    assert re.search(r"digit expansion +3 +33\.3%", shown)
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_what_is_to_be_left_out_must_be_there(tmp_path: Path) -> None:
