@@ -194,9 +194,20 @@ def describe(recipe: str, found: TrainingCost, n_given: int, options: Options) -
         ("tokens", f"{math.ceil(found.read_tokens * passes):,} read, "
          f"{math.ceil(found.response_tokens * passes):,} of own responses"),
         ("trains", f"{what}: {found.trained:,} of {found.parameters:,} weights"),
+        *_kept(found, options),
         ("memory", f"about {found.memory_gib:.2g} GiB{_of_room(found)}"),
     ]  # fmt: skip
     return "\n".join(f"{label:<11}{text}" for label, text in lines)
+
+
+def _kept(found: TrainingCost, options: Options) -> list[tuple[str, str]]:
+    """Which steps are kept, and how large they are on disk; nothing where none is."""
+    from sami_eval.align.checkpoints import evenly
+
+    kept = evenly(options.keep_checkpoints, found.steps)
+    megabytes = found.trained * 4 / 1e6  # a LoRA is saved in float32
+    steps = ", ".join(map(str, kept))
+    return [("keeps", f"steps {steps}, {megabytes:.2g} MB each")] if kept else []
 
 
 def _of_room(found: TrainingCost) -> str:

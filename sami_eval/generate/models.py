@@ -155,12 +155,13 @@ def _checkpoints(
         return []
 
     def at(path: Path) -> Model:
-        return _named(name, config, None, path) if row else _of_adapter(path, base, config)
+        return _named(name, config, None, path) if row else _of_folder(path, base, config)
 
     called = name if row else folder.resolve().name
     hint = "a training's folder has checkpoint-STEP/adapter_config.json in it"
     found_here = steps.chosen(called, which, folder, at, hint)
-    finals = [at(folder)] if (folder / peft_folder.CONFIG).is_file() else []
+    whole = any((folder / file).is_file() for file in (peft_folder.CONFIG, "config.json"))
+    finals = [at(folder)] if whole else []
     return _with_ends(found_here, which, finals)
 
 

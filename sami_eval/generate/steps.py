@@ -1,7 +1,7 @@
 """Checkpoints of a training that stand as contenders: `NAME:STEP`, and `NAME:all` of them.
 
 NAME/checkpoint-120/adapter_config.json, as transformers' Trainer names them: a folder of TRL's or
-PEFT's is read like one of ours.
+PEFT's is read like one of ours. Of a training of all weights it is config.json.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ LOG, STATE = "training.jsonl", "trainer_state.json"  # ours; of transformers' Tr
 
 
 def of(folder: Path) -> dict[int, Path]:
-    """The adapters below a training's folder, by their steps, in order."""
+    """The adapters, or whole models, below a training's folder, by their steps, in order."""
     found = {
         int(match[1]): path.parent
-        for path in folder.glob(f"checkpoint-*/{CONFIG}")
+        for name in ("config.json", CONFIG)
+        for path in folder.glob(f"checkpoint-*/{name}")
         if (match := _FOLDER.fullmatch(path.parent.name))
     }
     return dict(sorted(found.items()))
@@ -66,7 +67,7 @@ def chosen(
 
 def training_of(model: Model) -> Path | None:
     """The folder of the training that a model is a checkpoint of; None where it is none."""
-    return None if model.step is None or model.adapter is None else Path(model.adapter).parent
+    return None if model.step is None else Path(model.adapter or model.base).parent
 
 
 def stem(model: Model) -> str:
@@ -80,12 +81,10 @@ def kl_of(model: Model) -> tuple[float, str] | None:
     As its method counts it; None where no log tells.
     """
     folder = training_of(model)
-    if folder is None or model.step is None or model.adapter is None:
+    if folder is None or model.step is None:
         return None
-    for path, rows in (
-        (folder / LOG, _lines(folder / LOG)),
-        (Path(model.adapter) / STATE, _history(Path(model.adapter) / STATE)),
-    ):
+    log, state = folder / LOG, Path(model.adapter or model.base) / STATE
+    for path, rows in ((log, _lines(log)), (state, _history(state))):
         told = [row for row in rows if _is_number(row.get("step")) and row["step"] <= model.step]
         for name in ("kl", "objective/kl"):
             known = [row for row in told if _is_number(row.get(name))]

@@ -77,7 +77,7 @@ def _frame(document: PasskDocument) -> Frame:
 def _charts(document: PasskDocument) -> Iterator[dict[str, Any]]:
     """Each figure against k; of a run of an earlier version pass@k, banded at the table's k."""
     for name, title in passk_rows.EVERY_K.items():
-        lines = [line for row in document["contenders"] for line in _line(document, row, name)]
+        lines = [line for row in steps.over_k(document) for line in _line(document, row, name)]
         if lines:
             yield plots.line_chart(title, "k", lines, _percent, doubling=True)
 

@@ -12,13 +12,16 @@ from sami_eval.report.table import Block, Cell, Column, Lines, Row, Table, colum
 
 if TYPE_CHECKING:
     from sami_eval.experiment.document import Document
-    from sami_eval.experiment.passk_document import PasskDocument
+    from sami_eval.experiment.passk_document import PasskContender, PasskDocument
     from sami_eval.experiment.step_rows import KlRow, PasskStepRow, StepRow
 
 NAME = "over the training"
 NAME_WIDTH, MOST_KS = 18, 2  # at 80 columns
 TRAINING = Column("training", left=True, once=True)
-OF_LAST = "over the training: each step was set against the last of it alone, not every two"
+OF_LAST = (
+    "over the training: each step was set against the last of it alone, not every two; curves over "
+    "k are of the last"
+)
 
 
 def of_comparison(document: Document) -> list[list[Block]]:
@@ -69,6 +72,13 @@ def _rate_cells(row: StepRow, met: bool, known: bool) -> Iterator[Cell]:
 
 def _kl(found: KlRow | None) -> Cell:
     return Cell("-", (None,)) if found is None else Cell(f"{found['value']:.2g}", (found["value"],))
+
+
+def over_k(document: PasskDocument) -> list[PasskContender]:
+    """Whose figures are drawn against k: of a training's steps the last alone."""
+    last = {row["training"]: row["contender"] for row in document["steps"]}
+    others = {row["contender"] for row in document["steps"]} - {*last.values()}
+    return [row for row in document["contenders"] if row["name"] not in others]
 
 
 def passes(document: PasskDocument) -> Table:

@@ -48,6 +48,9 @@ def test_an_interrupted_training_ends_in_the_same_weights(method, base, tmp_path
     half = tmp_path / "cut" / "checkpoint-10"
     half.mkdir()
     (half / "adapter_model.safetensors").write_bytes(b"half")
+    for left in ("checkpoint-8", ".checkpoint-12"):  # kept after the step it goes on from, or half
+        (tmp_path / "cut" / "kept" / left).mkdir()
+        (tmp_path / "cut" / "kept" / left / "adapter_config.json").write_text("{}")
     said = Said()
     resumed = fit(method, start, tmp_path / "cut", said)
     assert said.lines[0] == "training base goes on after step 5 of 12"
@@ -197,7 +200,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["sft", "sft+dpo", "base+sami"])
 def test_a_killed_training_ends_in_the_same_weights(recipe, base, tmp_path):
-    chosen = options(200)
+    chosen = options(200) | {"keep_checkpoints": 4}
 
     def begin(name):
         setup = setup_of(base, tmp_path / name, silent())
@@ -217,6 +220,10 @@ def test_a_killed_training_ends_in_the_same_weights(recipe, base, tmp_path):
     models = [replace(base, adapter=str(adapter)) for adapter in adapters]
     assert same(*models)
     assert losses(models[0]) == losses(models[1])
+    kept, again = map(steps.of, adapters)
+    assert list(kept) == list(again) == [50, 100, 150, 200]
+    for step, folder in kept.items():
+        assert same(*(replace(base, adapter=str(one)) for one in (folder, again[step])))
 
 
 @pytest.mark.slow

@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 
 from sami_eval import cli, embedded
+from sami_eval.core.config import Config
+from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Model
 from sami_eval.experiment import curve
-from sami_eval.generate.contenders import Contender
+from sami_eval.generate.contenders import Contender, contenders
 from sami_eval.report.finished import read_finished, report_of
 from sami_eval.report.formats.csv import csv as as_csv
+from sami_eval.report.steps import over_k
 from tests.adapter_kinds import made
 
 STEPS = (5, 10)
@@ -64,6 +67,36 @@ def test_a_folder_of_checkpoints_gives_a_curve_of_win_rates(
     said(capsys, "show", "--html")
     page = next(run.rglob("report.html")).read_text("utf-8")
     assert '<h2 id="over">Over the training</h2>' in page
+
+
+def test_pass_at_k_is_drawn_over_the_steps_beside_the_level_of_the_base(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("--k", "1,2", "--samples", "2", "--limit", "3", "--max-tokens", "4", "-q")
+    document: dict[str, Any] = json.loads(
+        said(capsys, "passk", "base", "run:all", *asked, "--json")
+    )
+    figures = {row["name"]: row["pass_at_k"] for row in document["contenders"]}
+    assert [row["pass_at_k"] for row in document["steps"]] == [figures["run:5"], figures["run:10"]]
+    assert [row["name"] for row in over_k(document)] == ["base", "run:10"]  # type: ignore[arg-type]
+    screen = said(capsys, "show")
+    assert "pass@1  ● run  ╌ base" in screen
+    assert max(map(len, screen.splitlines())) <= 80
+
+
+def test_seeds_are_one_side_at_each_step_that_all_of_them_keep() -> None:
+    models = [
+        Model(f"sft+sami@{seed}:{step}", "b", adapter=f"{seed}/checkpoint-{step}", step=step)
+        for seed in (1, 2)
+        for step in (5, 10)
+    ]
+    found = contenders(["sami@1,2:all"], [models], Config(Path()))
+    assert [(one.name, one.step, one.seeds) for one in found] == [
+        ("sft+sami@1,2:5", 5, (1, 2)),
+        ("sft+sami@1,2:10", 10, (1, 2)),
+    ]
+    with pytest.raises(UsageError, match="1 of 2 seeds keep step `10`"):
+        contenders(["sami@1,2:all"], [models[:3]], Config(Path()))
 
 
 def test_a_step_is_set_against_the_last_of_its_training_and_against_all_others() -> None:
