@@ -199,7 +199,9 @@ def _whole(read: Read, rule: Whole) -> Read:
     def whole(value: Any) -> Any:
         try:
             found = read(value)
-        except MisfitError:
+        except MisfitError as error:
+            if error.value is UNKNOWN:  # a slip of the pen, which the whole would hide
+                raise
             raise MisfitError(None if value is MISSING else value, rule) from None
         if rule.filled and (not found.strip() if isinstance(found, str) else found in ((), [])):
             raise MisfitError(value, rule)

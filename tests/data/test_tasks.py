@@ -161,7 +161,7 @@ def test_the_rows_of_a_task_are_its_prompts_and_problems() -> None:
         ("file: mine.jsonl", "file: none.jsonl", 8, "no file `tasks/none.jsonl`"),
         (
             *("judge: graded", "baseline: {name: a, answers: [{modl: b}]}"),
-            *(16, "unknown key `baseline.answers.0.modl`"),
+            *(17, "unknown key `baseline.answers.0.modl`"),
         ),
         ("task: mine_", "task: other_", 1, "`task` is `other_pairwise`"),
         ("{riddles", "riddles", 16, "not YAML"),
