@@ -48,7 +48,7 @@ def prompts_in(task: Task, file: Path) -> list[Prompt]:
     columns = task.questions.columns
     if columns is None or not _in_columns(file, columns):
         return read_prompts(file)
-    source = replace(task.questions, hub=None, revision=None, split=None, file=str(file.resolve()))
+    source = _instead(task, file)
     return [opening(one, task.turns) for _, _, one in _prompts(task, source, columns)]
 
 
@@ -84,6 +84,20 @@ def problems_of(
         gsm8k.problem_of(_stripped(prompt), where, marker, _cluster(row, columns, where))
         for where, row, prompt in _prompts(task, source, columns)
     ]
+
+
+def problems_in(task: Task, file: Path, marker: Marker) -> list[Problem]:
+    """The problems of another file: in the columns of the task's own rows, or as we read any."""
+    columns = task.questions.columns
+    if columns is None or not _in_columns(file, columns):
+        return gsm8k.read_problems(file, marker=marker.file)
+    return problems_of(task, marker, _instead(task, file))
+
+
+def _instead(task: Task, file: Path) -> Source:
+    """A file in the place of the task's data set."""
+    here = replace(task.questions, hub=None, revision=None, file=str(file.resolve()))
+    return replace(here, subset=None, subsets=None, split=None)
 
 
 def _stripped(prompt: Prompt) -> Prompt:
@@ -239,10 +253,13 @@ def _rows(task: Task, source: Source, columns: Columns) -> list[Row]:
 
 
 def _without(task: Task, source: Source, rows: list[Row]) -> list[Row]:
-    """The rows but for those to leave out; a value that no row has is another data set's."""
-    kept = rows
+    """The rows but for those to leave out; a value that no row has is another data set's.
+
+    A file in the data set's place may lack it.
+    """
+    kept, is_own = rows, source.hub is not None or source is task.questions
     for column, value in source.leave_out.items():
-        if not any(reach(row, column) == value for _, row in rows):
+        if is_own and not any(reach(row, column) == value for _, row in rows):
             part = "questions" if source.leave_out is task.questions.leave_out else "fewshot"
             said = f"`leave_out`: no row of `{source.named}` has `{column}` `{value}`"
             raise UsageError(said, "mend it", task.where(part, "leave_out"))

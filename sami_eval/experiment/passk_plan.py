@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from sami_eval.core.config import Config
 from sami_eval.core.errors import UsageError
+from sami_eval.core.task_files import DEFAULT as USUAL
 from sami_eval.core.types import Model, Prompt
 from sami_eval.data import gsm8k
 from sami_eval.data.gsm8k import EMBEDDED, Problem
 from sami_eval.data.marker import DEFAULT, Marker, read_marker
-from sami_eval.data.task_rows import problems_of
+from sami_eval.data.task_rows import problems_in, problems_of
 from sami_eval.data.tasks import Task
 from sami_eval.experiment import best_of, questions
 from sami_eval.experiment.plan import check_batch, fields_of, identities, models_of, resolve
@@ -89,10 +90,8 @@ class PasskPlan:
     @property
     def cluster(self) -> str | None:
         """What says which problems belong together: a field of the file, or the task's column."""
-        if self.settings.prompts is not None:
-            return self.settings.cluster
-        columns = None if self.source == EMBEDDED else self.asked.questions.columns
-        return None if columns is None else columns.cluster
+        columns = None if self.n_clusters is None else self.asked.questions.columns
+        return self.settings.cluster or (None if columns is None else columns.cluster)
 
     @property
     def n_clusters(self) -> int | None:
@@ -249,12 +248,18 @@ def _drawing(settings: PasskSettings, samples: int) -> tuple[float, float]:
 def _longest(settings: PasskSettings, task: Task, embedded: bool) -> int:
     if embedded:
         return EMBEDDED_MAX_TOKENS
-    return (task.max_tokens if settings.prompts is None else None) or MAX_TOKENS
+    return (task.max_tokens if _is_asked(settings, task) else None) or MAX_TOKENS
+
+
+def _is_asked(settings: PasskSettings, task: Task) -> bool:
+    """Whether a task says how problems are read: it is asked itself, or named beside its file."""
+    beside = settings.task is not None and settings.cluster is None
+    return settings.prompts is None or (beside and task.name != USUAL["passk"])
 
 
 def _marker(settings: PasskSettings, task: Task) -> Marker:
-    """What was asked for, else the task's; a file of problems is no task."""
-    own = task.marker if settings.prompts is None else None
+    """What was asked for, else the task's; a file of problems alone is no task."""
+    own = task.marker if _is_asked(settings, task) else None
     marker = read_marker(settings.marker or own)
     if settings.protocol == "paper" and marker.name != DEFAULT:
         raise UsageError(
@@ -293,11 +298,14 @@ def _source(settings: PasskSettings, task: Task, embedded: bool) -> tuple[str, s
 def _problems(
     settings: PasskSettings, task: Task, source: str, split: str | None, marker: Marker
 ) -> list[Problem]:
-    if settings.prompts is not None:
-        return gsm8k.read_problems(settings.prompts, None, settings.cluster, marker.file)
+    file = settings.prompts
+    if file is not None and not _is_asked(settings, task):
+        return gsm8k.read_problems(file, None, settings.cluster, marker.file)
     if source == EMBEDDED:
         return gsm8k.read_problems(EMBEDDED, split, marker=marker.file)
-    found = problems_of(task, marker, split=split)
+    found = (
+        problems_of(task, marker, split=split) if file is None else problems_in(task, file, marker)
+    )
     if settings.until_decided and found[0].cluster is not None:
         raise UsageError(
             f"`--until-decided` asks problem by problem, and those of `{task.name}` have clusters",

@@ -16,6 +16,7 @@ from sami_eval.data.marker import read_marker
 from sami_eval.data.task_rows import problems_of
 from sami_eval.data.tasks import read_task
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
+from tests.records import write_rows
 
 LANGUAGES = ("bn", "de", "en", "es", "fr", "ja", "ru", "sw", "te", "th", "zh")
 KINDS = ("numerical substitution", "digit expansion", "critical thinking")
@@ -164,3 +165,20 @@ def test_what_is_to_be_left_out_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no row of .* has .* `nonsense`") as raised:
         problems_of(read_task(str(file), "passk"), read_marker())
     assert str(raised.value.where).startswith(f"{file}:")
+
+
+def test_a_file_beside_a_task_is_read_in_the_task_s_columns(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_rows("gsm_plus.jsonl", *gsm_plus())
+    write_rows("math_500.jsonl", *math_500())
+    asked = ["passk", "base", "--k", "1", "--samples", "2", "--dry-run", "--json", "--prompts"]
+    said = {}
+    for name in ("gsm_plus", "math_500"):
+        assert cli.run([*asked, f"{name}.jsonl", "--task", name]) == 0
+        said[name] = json.loads(capsys.readouterr().out)
+    assert (said["gsm_plus"]["n_problems"], said["gsm_plus"]["marker"]) == (6, "number")
+    assert said["math_500"]["n_problems"] == 3
+    assert said["math_500"]["marker"].startswith("math (math-verify")
+    assert cli.run([*asked, "gsm_plus.jsonl"]) == 2  # the file alone says nothing of its rows
+    assert "no gold answer" in capsys.readouterr().err
