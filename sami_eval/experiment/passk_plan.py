@@ -303,9 +303,10 @@ def _problems(
         return gsm8k.read_problems(file, None, settings.cluster, marker.file)
     if source == EMBEDDED:
         return gsm8k.read_problems(EMBEDDED, split, marker=marker.file)
-    found = (
-        problems_of(task, marker, split=split) if file is None else problems_in(task, file, marker)
-    )
+    if file is not None:
+        found = problems_in(task, file, marker)
+    else:
+        found = problems_of(task, marker, split=split)
     if settings.until_decided and found[0].cluster is not None:
         raise UsageError(
             f"`--until-decided` asks problem by problem, and those of `{task.name}` have clusters",
