@@ -1,12 +1,12 @@
 """Reference answers from a file in the format of MT-Bench's reference_answer/*.jsonl.
 
-Thirteen of MT-Bench's thirty, written by GPT-4, are reported wrong upstream: a judge that uses one
-is worth a warning, and a file of better ones takes their place.
+Some are reported wrong upstream, as thirteen of MT-Bench's thirty (`wrong_references` of the task):
+a judge that uses one is worth a warning, and a file of better ones takes their place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
@@ -16,10 +16,6 @@ from sami_eval.core.records import read_records, record
 from sami_eval.core.shape import Id, Objects, SomeTexts
 from sami_eval.core.types import Prompt
 
-# Question ids whose reference answer is reported wrong upstream (lm-sys/FastChat).
-REPORTED_WRONG = frozenset(
-    str(number) for number in (104, 105, 109, 111, 113, 114, 120, 122, 124, 125, 126, 128, 130)
-)
 FORMAT = (
     'a line looks like {"question_id": 101, "choices": [{"index": 0, "turns": ["...", "..."]}]}, '
     "as in MT-Bench's reference_answer/gpt-4.jsonl"
@@ -95,16 +91,21 @@ def _with(prompt: Prompt, reference: Reference | None) -> Prompt:
 
 
 def load(
-    prompts: Sequence[Prompt], references: Path | None, fixes: Path | None
+    prompts: Sequence[Prompt],
+    references: Path | None,
+    fixes: Path | None,
+    wrong: Collection[str] = (),
 ) -> tuple[list[Prompt], frozenset[str]]:
     """Prompts with references, mended ones last, and the ids of those reported wrong.
 
-    The ids are those of the references file alone: what `fixes` replaces is trusted.
+    wrong: ids that the task says are; counted are those of the references file alone, without what
+        `fixes` replaces.
     """
     found, known = list(prompts), frozenset[str]()
     if references is not None:
         given = read_references(references)
-        found, known = with_references(found, references, given), REPORTED_WRONG & given.keys()
+        known = frozenset(wrong) & given.keys()
+        found = with_references(found, references, given)
     if fixes is not None:
         mended = read_references(fixes)
         found, known = with_references(found, fixes, mended), known - mended.keys()

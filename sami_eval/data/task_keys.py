@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from sami_eval.core.described import Says
 from sami_eval.core.settings import Count, Temperature
-from sami_eval.core.shape import Name, Text, Whole, Within
+from sami_eval.core.shape import Id, Name, Text, Whole, Within
 from sami_eval.core.task_files import Kind
 from sami_eval.data.marker import DEFAULT
 
@@ -153,6 +153,9 @@ class TaskKeys:
     ] = dataclasses.field(default_factory=dict)
     judge: Annotated[Text, Says("A judge's name or file.", "quality")] | None = None
     references: Annotated[Text, Says("References in MT-Bench's format.", "r.jsonl")] | None = None
+    wrong_references: Annotated[
+        tuple[Id, ...], Says("Questions whose references are reported wrong.", "[104, 105]")
+    ] = ()
     judge_prompts: (
         Annotated[Text, Says("Prompts as their authors publish them.", "judge_prompts.jsonl")]
         | None
@@ -174,9 +177,10 @@ class TaskKeys:
     ) = None
 
 
-_PAIRWISE = ("turns", "categories", "temperatures", "judge", "references")
+_PAIRWISE = ("turns", "categories", "temperatures", "judge")
+_JUDGED = ("references", "wrong_references")
 _OF: Mapping[Kind, tuple[str, ...]] = {
-    "pairwise": (*_PAIRWISE, "judge_prompts", "rule", "control", "baseline"),
+    "pairwise": (*_PAIRWISE, *_JUDGED, "judge_prompts", "rule", "control", "baseline"),
     "passk": ("marker", "fewshot", "filters"),
 }
 _SPECIAL = {name for several in _OF.values() for name in several}

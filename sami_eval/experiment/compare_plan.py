@@ -177,7 +177,9 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
         config.tell("base")
     found = questions.choose(task, settings.prompts, named)
     right = settings.references or (task.references_file if found.own else None)
-    asked, wrong = references.load(found.prompts, right, settings.fix_references)
+    asked, wrong = references.load(
+        found.prompts, right, settings.fix_references, task.wrong_references
+    )
     asked, shown = _prompts(settings, asked)
     if _by_default(settings, task):
         record, said_of_baseline = stored(task, asked, config)

@@ -10,12 +10,8 @@ from sami_eval import cli
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Prompt, Response
 from sami_eval.data.prompts import read_prompts
-from sami_eval.data.references import (
-    REPORTED_WRONG,
-    load,
-    read_references,
-    with_references,
-)
+from sami_eval.data.references import load, read_references, with_references
+from sami_eval.data.tasks import read_task
 from sami_eval.judge import read_judge, render
 from sami_eval.judge.rendering import wrong_references
 from tests import SHARED
@@ -26,6 +22,7 @@ MT_BENCH = SHARED / "data" / "mt_bench"
 RIGHT = {"question_id": 101, "model_id": "gpt-4", "choices": [{"index": 0, "turns": ["4", "5"]}]}
 WRONG = {**RIGHT, "question_id": 104}
 PROMPTS = [Prompt("101", "math", ("2+2?", "2+3?"), ("own", "own")), Prompt("104", "math", ("?",))]
+REPORTED_WRONG = read_task("mtbench", "pairwise").wrong_references
 QUALITY = read_judge("quality")
 
 
@@ -40,7 +37,9 @@ def test_a_question_with_one_turn_takes_the_first_reference(tmp_path: Path) -> N
 
 
 def test_references_reported_wrong_are_named_once(tmp_path: Path) -> None:
-    prompts, wrong = load(PROMPTS, write_rows(tmp_path / "r.jsonl", RIGHT, WRONG), None)
+    prompts, wrong = load(
+        PROMPTS, write_rows(tmp_path / "r.jsonl", RIGHT, WRONG), None, REPORTED_WRONG
+    )
     said = wrong_references(prompts, QUALITY, wrong)
     assert said is not None
     assert "reported wrong upstream" in said
@@ -54,6 +53,7 @@ def test_a_mended_reference_is_used_and_no_longer_warned_of(tmp_path: Path) -> N
         PROMPTS,
         write_rows(tmp_path / "r.jsonl", RIGHT, WRONG),
         write_rows(tmp_path / "f.jsonl", mended),
+        REPORTED_WRONG,
     )
     assert prompts[1].reference == ("mended",)
     assert wrong_references(prompts, QUALITY, wrong) is None
@@ -64,19 +64,21 @@ def test_a_mended_reference_is_used_and_no_longer_warned_of(tmp_path: Path) -> N
 
 def test_a_wrong_reference_no_judge_is_shown_needs_no_warning() -> None:
     writing = [Prompt("104", "writing", ("?",), ("4",))]
-    assert wrong_references(writing, QUALITY, REPORTED_WRONG) is None
+    assert wrong_references(writing, QUALITY, frozenset(REPORTED_WRONG)) is None
     maths = [Prompt("104", "math", ("?",), ("4",))]
-    assert wrong_references(maths, read_judge("rules"), REPORTED_WRONG) is None
-    assert wrong_references(maths, QUALITY, REPORTED_WRONG) is not None
+    assert wrong_references(maths, read_judge("rules"), frozenset(REPORTED_WRONG)) is None
+    assert wrong_references(maths, QUALITY, frozenset(REPORTED_WRONG)) is not None
 
 
 @pytest.mark.skipif(not MT_BENCH.is_dir(), reason="MT-Bench's files are not beside the checkout")
 def test_mt_benchs_own_file_gives_thirty_references_thirteen_of_them_wrong() -> None:
     questions = read_prompts(MT_BENCH / "question.jsonl")
-    prompts, wrong = load(questions, MT_BENCH / "reference_answer_gpt-4.jsonl", None)
+    prompts, wrong = load(
+        questions, MT_BENCH / "reference_answer_gpt-4.jsonl", None, REPORTED_WRONG
+    )
     with_two = [p.id for p in prompts if p.reference and len(p.reference) == 2]
     assert {str(number) for number in range(101, 131)} <= set(with_two)
-    assert wrong == REPORTED_WRONG
+    assert wrong == set(REPORTED_WRONG)
     assert len(wrong) == 13
 
 
