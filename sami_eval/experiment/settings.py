@@ -54,8 +54,8 @@ class CompareSettings:
     contenders: Annotated[
         tuple[str, ...],
         Flag(
-            "Two or more, or one against its task's baseline: recipes, names, adapters, files, "
-            "openai:NAME, hub ids.",
+            "Two or more, or one against its task's baseline: recipes, names, adapters, their "
+            "checkpoints (NAME:all), files, openai:NAME, hub ids.",
             Group.COMPARED,
             positional=True,
         ),
@@ -63,7 +63,7 @@ class CompareSettings:
     against: Annotated[
         str | None,
         Flag(
-            "Compare each with this one of them alone; `none`: with each other, though the task "
+            "Compare each with this one alone; `none`: with each other, though the task "
             "has a baseline.",
             Group.COMPARED,
             value="NAME",
@@ -210,7 +210,11 @@ class PasskSettings:
 
     contenders: Annotated[
         tuple[str, ...],
-        Flag("Recipes, names, adapters, openai:NAME, hub ids.", Group.ASKED, positional=True),
+        Flag(
+            "Recipes, names, adapters, NAME:all, openai:NAME, hub ids.",
+            Group.ASKED,
+            positional=True,
+        ),
     ]
     ks: Annotated[
         tuple[Count, ...],

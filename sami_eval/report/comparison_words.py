@@ -47,6 +47,8 @@ def of_all(document: Document) -> Iterator[str]:
         strengths = "" if against else "; those of strengths do not"
         covered = f"and training seeds where a contender has several{strengths}"
     yield f"intervals cover the choice of questions, {covered}; p by Holm over {over}"
+    if not against and any(row.get("step") is not None for row in document["contenders"]):
+        yield "over the training: --against NAME draws every step's win rate against one contender"
     if any(comparison_glance.word(row).startswith("needs") for row in document["comparisons"]):
         yield "needs: questions that find a rate like the one seen with 80% power, before Holm"
 
