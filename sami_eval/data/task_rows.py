@@ -148,8 +148,9 @@ def _conversation(
     if messages and not only_last:
         several = [one for one in several if one["role"] in ("user", "human")]
     said = [one.get("content") if isinstance(one, dict) else one for one in several]
-    texts = tuple(one for one in said if isinstance(one, str) and one.strip())
-    if not texts or len(texts) < len(said):
+    texts = tuple(one for one in said if isinstance(one, str))
+    asked = texts[-1:] if only_last else texts
+    if not texts or len(texts) < len(said) or not all(one.strip() for one in asked):
         raise _bad(row, column, where, "a text or a list of turns")
     if not only_last:
         return (), texts

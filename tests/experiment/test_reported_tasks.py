@@ -144,30 +144,34 @@ def test_arena_hard_has_a_baseline_a_category_and_controls_for_style(
 def test_wild_bench_gives_the_conversation_and_asks_its_last_message(
     cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = [("user", "Name a river."), ("assistant", "The Aare."), ("user", "Another.")]
+    said = [("user", "Hm."), ("assistant", "")]  # somebody's model had nothing to say
+    said += [("user", "Name a river."), ("assistant", "The Aare."), ("user", "Another.")]
     rows = [
         {
             "session_id": f"w{n}",
-            "conversation_input": [{"role": role, "content": text} for role, text in said[3 - n :]],
+            "conversation_input": [{"role": role, "content": text} for role, text in said[5 - n :]],
             "checklist": ["Is it a river?"],
             "primary_tag": "Coding & Debugging",
             "references": {"gpt-4": "The Emme."},
         }
-        for n in (1, 3)
+        for n in (1, 3, 5)
     ]
     write_rows("rows.jsonl", *rows)
     for name, strength in (("mine", 9), ("old", 1)):
         output = [f"{name} strength {strength}"]
-        answers = [{"session_id": n, "output": output, "generator": name} for n in ("w1", "w3")]
+        answers = [
+            {"session_id": n, "output": output, "generator": name} for n in ("w1", "w3", "w5")
+        ]
         write_rows(f"{name}.jsonl", *answers)
     job = ("mine.jsonl", "old.jsonl", "--against", "old", "--task", "wildbench")
     with LoopbackJudge(Behaviour(script=grades)) as server:
         document, _ = compared(capsys, server, *job, "--prompts", "rows.jsonl")
     prompts = read_prompts(Path(document["run"], "prompts.jsonl"))
-    assert [one.turns for one in prompts] == [("Another.",)] * 2
-    assert [one.history for one in prompts] == [(), ("Name a river.", "The Aare.")]
+    assert [one.turns for one in prompts] == [("Another.",)] * 3
+    given = ("Name a river.", "The Aare.")
+    assert [one.history for one in prompts] == [(), given, ("Hm.", "", *given)]
     assert {one.category for one in prompts} == {"Coding & Debugging"}
     shown = [call.body["messages"][-1]["content"] for call in server.calls]
     assert all("1. Is it a river?" in text for text in shown)
-    assert sum("The Aare." in text for text in shown) == 2
-    assert (document["against"], document["comparisons"][0]["wins"]) == ("old", 2)
+    assert sum("The Aare." in text for text in shown) == 4
+    assert (document["against"], document["comparisons"][0]["wins"]) == ("old", 3)
