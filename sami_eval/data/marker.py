@@ -7,7 +7,7 @@ A marker is one Python file, ours in `markers/` beside this one or a user's in `
     def same(a, b): ...       whether b is worth a, the gold value or another answer's; else a == b
     def example(value): ...   how a worked example ends; else "The answer is VALUE."
     INSTRUCTION = "..."       before each question under a chat template; else nothing is
-    TIMEOUT_S = 5.0           it runs in a process of its own, and no call there takes longer
+    TIMEOUT_S = 5.0           it runs in a process of its own, and no call there computes longer
     LIBRARIES = ("sympy",)    distributions it needs; their versions are part of what it is
 
 Only `answer` must be there. Texts come without what a model thought. A value is shown by `str`, and

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from sami_eval.core.errors import UsageError
 from sami_eval.core.thoughts import spoken
 from sami_eval.data.marker import BUNDLED, Marker
-from sami_eval.data.marker_code import Code, Said, fault
+from sami_eval.data.marker_code import Code, Said, fault, patience_s
 
 STARTING_S = 120.0  # a library's import on a busy machine is no hang
 SHOWN = 60  # characters of a text that an error shows
@@ -58,7 +58,7 @@ def _trusted(marker: Marker, name: str, text: str) -> str | None:
         said = _hand(marker).call(name, text)
     except EndedError:
         raise UsageError(
-            f"marker `{marker.name}`: `{text[-SHOWN:]}` takes longer than {marker.timeout_s:g} s",
+            f"marker `{marker.name}`: `{text[-SHOWN:]}` takes more than {marker.timeout_s:g} s",
             "raise TIMEOUT_S in a copy of the marker in ./markers, or leave the problem out",
         ) from None
     assert said is None or isinstance(said, str)
@@ -185,7 +185,7 @@ class _Apart:
         if self._process is not None and self._process.poll() is not None:
             self._end()
         try:
-            row = _reply(self._process or self._started(), self._limit_s, asked)
+            row = _reply(self._process or self._started(), patience_s(self._limit_s), asked)
         except BaseException:  # Ctrl-C leaves a reply behind that is of no later call
             self._end()
             raise

@@ -256,7 +256,7 @@ def test_worked_examples_stand_before_the_problem(
     assert document["settings"]["shots"] == 1
 
 
-SLOW = """TIMEOUT_S = 0.5
+SLOW = """TIMEOUT_S = 0.3
 def answer(text):
     while "for ever" in text:
         pass
@@ -279,7 +279,7 @@ def test_samples_that_take_too_long_to_mark_are_counted_and_said(
         assert cli.run([*at(server, path, *more)]) == 0
         printed = capsys.readouterr()
         document = json.loads(printed.out)
-        Path("slow.py").write_text(SLOW.replace("0.5", "0.6"))
+        Path("slow.py").write_text(SLOW.replace("0.3", "0.4"))
         other = run(capsys, *at(server, path, *more))
     row = document["contenders"][0]
     assert (row["n_ended"], row["pass_at_k"]["1"]["value"]) == (3, 0.5)
