@@ -30,6 +30,7 @@ from sami_eval.cli import (
     lm_eval,
     ls,
     new,
+    new_task,
     passk,
     power,
     push,
@@ -83,6 +84,7 @@ app.command(cls=Grouped)(Command(doctor.doctor))
 app.add_typer(reproduce.app, name="reproduce")
 app.add_typer(new.judge_app, name="judge")
 app.add_typer(new.constitution_app, name="constitution")
+app.add_typer(new_task.app, name="task")
 app.command(cls=Grouped)(Command(schema.schema))
 app.command(cls=Grouped)(Command(tasks.tasks))
 app.command("lm-eval", context_settings=lm_eval.SETTINGS)(lm_eval.lm_eval)

@@ -6,6 +6,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "init": ("init", "init --force"),
     "judge new": ("judge new strict",),
     "constitution new": ("constitution new mine",),
+    "task new": ("task new mine_pairwise", "task new mine_passk"),
     "compare": (
         "compare sami dpo --task mtbench",
         "compare out/a out/b --judge-model openai:gpt-4o --dry-run",

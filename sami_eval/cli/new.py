@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -95,7 +95,9 @@ judge_app = typer.Typer(help="A judge file of your own.", cls=Listing, rich_mark
 constitution_app = typer.Typer(
     help="A constitution file of your own.", cls=Listing, rich_markup_mode=None
 )
-Named = Annotated[str, Flag("The file's name, without .toml.", Group.OUTPUT, positional=True)]
+NewName = Annotated[
+    str, Flag("The file's name, without its ending.", Group.OUTPUT, positional=True)
+]
 Force = Annotated[bool, Flag("Replace the one that is there.", Group.OUTPUT)]
 
 
@@ -111,37 +113,49 @@ def _constitution() -> None:
 
 @judge_app.command("new", cls=Grouped)
 @Command
-def judge(name: Named, force: Force = False) -> None:
+def judge(name: NewName, force: Force = False) -> None:
     """Write ./judges/NAME.toml, a small judge to change; it works at once."""
     from sami_eval.judge.files import bundled_dir
 
-    _write(
-        "judge", "judges", name, JUDGE, (one.stem for one in bundled_dir().glob("*.toml")), force
-    )
+    ours = (one.stem for one in bundled_dir().glob("*.toml"))
+    written("judge", "judges", name, {".toml": JUDGE.format(name=name)}, ours, force)
 
 
 @constitution_app.command("new", cls=Grouped)
 @Command
-def constitution(name: Named, force: Force = False) -> None:
+def constitution(name: NewName, force: Force = False) -> None:
     """Write ./constitutions/NAME.toml, two principles to change; it works at once."""
     from sami_eval.core.files import bundled
     from sami_eval.data.constitutions import FOLDER
 
     ours = (one.stem for one in bundled(FOLDER).glob("*.toml"))
-    _write("constitution", FOLDER, name, CONSTITUTION, ours, force)
+    written("constitution", FOLDER, name, {".toml": CONSTITUTION.format(name=name)}, ours, force)
 
 
-def _write(what: str, folder: str, name: str, text: str, ours: Iterable[str], force: bool) -> None:
+def written(
+    what: str, folder: str, name: str, texts: Mapping[str, str], ours: Iterable[str], force: bool
+) -> None:
+    """Write files of a new thing by their endings, the first with its schema's line above.
+
+    Raises UsageError for a name that is none or ours, and where one of the files is here already.
+    """
     from sami_eval.cli.output import write
     from sami_eval.cli.schema import write_schema
 
-    if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII) or name.endswith(".toml"):
-        hint = f"letters, digits, - and _: sami-eval {what} new strict"
+    if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII) or name.endswith(tuple(texts)):
+        hint = f"letters, digits, - and _: sami-eval {what} new {EXAMPLE[what]}"
         raise UsageError(f"`{name}` is no name for a {what}", hint)
     if name in ours:
         raise UsageError(f"{what} `{name}` comes with sami-eval", "a name of your own")
-    path = Path(folder) / f"{name}.toml"
-    if os.path.lexists(path) and not force:
-        raise UsageError(f"`{path}` is here already", f"sami-eval {what} new {name} --force")
-    line = f"#:schema ../{write_schema(what).as_posix()}\n"
-    write(path, line + text.format(name=name))
+    paths = [Path(folder) / f"{name}{ending}" for ending in texts]
+    for path in paths:
+        if os.path.lexists(path) and not force:
+            raise UsageError(f"`{path}` is here already", f"sami-eval {what} new {name} --force")
+    schema = f"../{write_schema(what).as_posix()}"
+    lines = [SCHEMA_LINE[next(iter(texts))].format(schema), *("" for _ in paths[1:])]
+    for path, line, text in zip(paths, lines, texts.values(), strict=True):
+        write(path, line + text)
+
+
+SCHEMA_LINE = {".toml": "#:schema {}\n", ".yaml": "# yaml-language-server: $schema={}\n"}
+EXAMPLE = {"judge": "strict", "constitution": "mine", "task": "mine_pairwise"}

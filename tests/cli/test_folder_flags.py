@@ -19,6 +19,7 @@ WRITE_FILES = {
     "schema",
     "judge new",
     "constitution new",
+    "task new",
 }  # a broken file is in nobody's way there
 
 

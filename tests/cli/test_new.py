@@ -49,6 +49,25 @@ def test_a_new_constitution_is_found_by_its_name_and_checked_by_a_program(
     assert wins(capsys) == (4, 4)  # both are brief, and one alone ends with a question
 
 
+@pytest.mark.parametrize(
+    ("name", "command"), [("mine_pairwise", "compare base base"), ("mine_passk", "passk base")]
+)
+def test_a_new_task_is_asked_by_its_name(
+    name: str, command: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["task", "new", name]) == 0
+    by_model = ["--judge-model", "openai:x", "--base-url", "http://127.0.0.1:1/v1"]
+    more = by_model if name == "mine_pairwise" else []
+    assert cli.run([*command.split(), "--task", "mine", *more, "--dry-run", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert row.get("n_questions", row.get("n_problems")) == 2
+    text = (folder / "tasks" / f"{name}.yaml").read_text()
+    assert "$schema=../.sami-eval/schemas/task.json" in text
+    assert cli.run(["task", "new", name]) == 2
+    assert cli.run(["task", "new", "mine"]) == 2
+    assert "task new mine_pairwise, or mine_passk" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("what", ["judge", "constitution"])
 @pytest.mark.parametrize(
     ("name", "said"),
