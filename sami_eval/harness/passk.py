@@ -32,11 +32,12 @@ from lm_eval.api.samplers import ContextSampler
 from lm_eval.api.task import ConfigurableTask
 
 from sami_eval.core.errors import UsageError
+from sami_eval.core.task_files import DEFAULT as USUAL
 from sami_eval.data import gsm8k, marking
 from sami_eval.data.gsm8k import Problem
 from sami_eval.data.marker import DEFAULT, read_marker
 from sami_eval.data.task_keys import Source
-from sami_eval.data.task_rows import problems_of
+from sami_eval.data.task_rows import problems_in, problems_of
 from sami_eval.data.tasks import Task
 from sami_eval.harness import asked, reference
 from sami_eval.stats import g_pass_at_k, maj_at_k, mg_pass_at_k, pass_at_k, pass_hat_k
@@ -178,6 +179,8 @@ class Passk(ConfigurableTask):  # type: ignore[misc]
     def _problems(self) -> list[dict[str, str]]:
         if self.problems is None:
             return self._of_task()
+        if isinstance(self.problems, Path) and self.task.name != USUAL["passk"]:
+            return self._docs(problems_in(self.task, self.problems, self.marker))
         return self._docs(gsm8k.read_problems(self.problems, marker=self.marker.file))
 
     def _of_task(self, source: Source | None = None) -> list[dict[str, str]]:

@@ -15,6 +15,7 @@ from sami_eval.core.errors import UsageError
 from sami_eval.data.marker import read_marker
 from sami_eval.data.task_rows import problems_of
 from sami_eval.data.tasks import read_task
+from sami_eval.harness.passk import Passk
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
 from tests.records import write_rows
 
@@ -182,3 +183,7 @@ def test_a_file_beside_a_task_is_read_in_the_task_s_columns(
     assert said["math_500"]["marker"].startswith("math (math-verify")
     assert cli.run([*asked, "gsm_plus.jsonl"]) == 2  # the file alone says nothing of its rows
     assert "no gold answer" in capsys.readouterr().err
+    of_lm_eval = Passk(
+        config={"task": "gsm_plus_passk", "metadata": {"problems": "gsm_plus.jsonl"}}
+    )
+    assert [doc["gold"] for doc in of_lm_eval.eval_docs] == ["1", "1", "2", "2", "3", "3"]
