@@ -183,7 +183,7 @@ def test_a_file_beside_a_task_is_read_in_the_task_s_columns(
     assert said["math_500"]["marker"].startswith("math (math-verify")
     assert cli.run([*asked, "gsm_plus.jsonl"]) == 2  # the file alone says nothing of its rows
     assert "no gold answer" in capsys.readouterr().err
-    of_lm_eval = Passk(
-        config={"task": "gsm_plus_passk", "metadata": {"problems": "gsm_plus.jsonl"}}
-    )
-    assert [doc["gold"] for doc in of_lm_eval.eval_docs] == ["1", "1", "2", "2", "3", "3"]
+    path = str(read_task("gsm_plus", "passk").stated.path)
+    given = {"problems": "gsm_plus.jsonl", "config_source": path}
+    in_lm_eval = Passk(config={"task": "gsm_plus_passk", "metadata": given})
+    assert [doc["gold"] for doc in in_lm_eval.eval_docs] == ["1", "1", "2", "2", "3", "3"]
