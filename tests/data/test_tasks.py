@@ -83,16 +83,20 @@ def document(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("name", ["mine", "mine_pairwise", "tasks/mine_pairwise.yaml"])
 def test_compare_asks_what_a_file_in_tasks_says(
-    name: str, server: LoopbackJudge, capsys: pytest.CaptureFixture[str]
+    server: LoopbackJudge, capsys: pytest.CaptureFixture[str]
 ) -> None:
     at = ["--judge-model", "openai:j", "--base-url", server.url]
-    found = document(capsys, "compare", "openai:a", "openai:b", "--task", name, *at)
+    found = document(capsys, "compare", "openai:a", "openai:b", "--task", "mine", *at)
     assert (found["task"], found["judge"]) == ("mine", "graded")
     answered = [one.body for one in server.calls if one.body["model"] == "a"]
     said = {body["messages"][-1]["content"]: body["temperature"] for body in answered}
     assert said == {"What?": 0.5, "Why?": 0.5, "Where?": 0.0}
+
+
+@pytest.mark.parametrize("name", ["mine", "mine_pairwise", "tasks/mine_pairwise.yaml"])
+def test_a_task_has_a_short_name_lm_evals_name_and_a_path(name: str) -> None:
+    assert read_task(name, "pairwise").name == "mine"
 
 
 def test_passk_asks_what_a_file_in_tasks_says(
