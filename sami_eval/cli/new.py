@@ -63,6 +63,14 @@ Judge the answers to the second message alone.
 {{answer_b_2}}
 <<<end of answer B to message 2>>>
 '''
+# Third and later turns: more = '''{{questions}} {{answers_a}} {{answers_b}}''' (docs/judges.md)
+
+# What stands above a template, of a prompt that continues a conversation or has a checklist.
+# [sections]
+# history = '''What was said before, and is nobody's to answer:
+# {{history}}'''
+# checklist = '''What to look at in the answers:
+# {{checklist}}'''
 
 # Regular expressions over the reply; the last match is the verdict.
 [patterns]
