@@ -23,7 +23,7 @@ from sami_eval.experiment import runs
 from sami_eval.experiment.envelope import Calls, Envelope, Kind, assembled
 from sami_eval.experiment.forecast import Forecast, as_it_is
 from sami_eval.experiment.plan import Plan, Settings, models_of, resolved
-from sami_eval.generate import seen
+from sami_eval.generate import seen, standing
 from sami_eval.generate.contenders import Contender
 from sami_eval.generate.engines import Kept
 from sami_eval.generate.tools import Tools
@@ -136,7 +136,8 @@ def run(
         tools = Tools(config, ledger, progress, plan.client, held.enter_context(Kept()))
         with stages.stage("adapters"):
             sides = resolved(plan, ensure_in(tools, settings.train))
-            _say(seen.warnings(models_of(sides), plan.prompts), progress)
+            models = models_of(sides)
+            _say((*standing.alike(models), *seen.warnings(models, plan.prompts)), progress)
         settings_key = plan.key(sides)
         folder = held.enter_context(_claimed(plan, settings_key, progress, replace))
         drawn, scores = _part_by_part(kind, plan, sides, tools, stages)

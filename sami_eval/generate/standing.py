@@ -60,6 +60,20 @@ def address(model: Model, base_url: str | None) -> str | None:
     return shown_address(model, base_url) if model.engine in SERVED else None
 
 
+def alike(models: Sequence[Model]) -> list[str]:
+    """What to say of models that are one and the same under two names."""
+    first: dict[tuple[object, ...], str] = {}
+    said = []
+    for model in models:
+        asked = (model.base, model.base_url, model.replicas, model.request)
+        place = asked if model.engine in SERVED else ()  # what runs here may be copied
+        same = (model.engine, model.fingerprint, model.chat_template, place)
+        known = first.setdefault(same, model.name)
+        if known != model.name:
+            said.append(f"`{known}` and `{model.name}` are one and the same: they answer alike")
+    return said
+
+
 def difference(models: Sequence[Model], base_url: str | None) -> str | None:
     """What to say of models on different bases: what is measured is then the bases', too."""
     grounds: dict[str, tuple[str, str]] = {}

@@ -178,3 +178,16 @@ def test_ctrl_c_in_a_notebook_ends_the_spending(folder: Path) -> None:
         time.sleep(0.5)
         assert server.n_calls == n_calls
     assert n_calls - count(folder, "replies") <= 4
+
+
+def test_one_model_under_two_names_is_said(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("copy.jsonl").write_bytes(Path("one.jsonl").read_bytes())
+    with LoopbackJudge() as server:
+        assert cli.run(judging(server)) == 0
+        assert "one and the same" not in capsys.readouterr().err
+        for other in ("one.jsonl", "copy.jsonl"):
+            assert cli.run(["compare", "one.jsonl", other, *judging(server)[3:]]) == 0
+            said = "`one` and `one (2)` are one and the same: they answer alike\n"
+            assert said in capsys.readouterr().err
