@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,16 +141,15 @@ def _checkpoints(
     plain, files = methods_in(name)
     recipe = recipes.match(plain, files)
     if recipe is not None and recipe.chain:
-        ground = resolve_base(base, config)
-        command = f"sami-eval align {name} --keep-checkpoints 10{f' --base {base}' if base else ''}"
-        try:
-            finals = _of_recipe(name, recipe, ground, ensure)
-        except UsageError as error:
-            raise UsageError(error.message, command) from None
-        found = [_kept(one, which, ground, command) for one in finals]
-        return _with_ends([model for several in found for model in several], which, finals)
+        ground, on = resolve_base(base, config), f" --base {base}" if base else ""
+        plain, several = plain.partition("@")[0], list[Model]()
+        for one in [f"{plain}@{seed}" for seed in recipe.seeds] or [plain]:
+            command = f"sami-eval align {one} --keep-checkpoints 10{on}"
+            several += _of_trained(one, which, ground, files, ensure, command)
+        return several
     row = config.models.get(name)
-    folder = config.root / Path(row["adapter"] if row else name).expanduser()
+    lies = Path((row or {}).get("adapter", name)).expanduser()
+    folder = config.root / lies if row else lies
     if not folder.is_dir() or (row and "adapter" not in row):
         return []
 
@@ -159,17 +158,24 @@ def _checkpoints(
 
     called = name if row else folder.resolve().name
     hint = "a training's folder has checkpoint-STEP/adapter_config.json in it"
-    found_here = steps.chosen(called, which, folder, at, hint)
-    whole = any((folder / file).is_file() for file in (peft_folder.CONFIG, "config.json"))
-    finals = [at(folder)] if whole else []
-    return _with_ends(found_here, which, finals)
+    ended = any((folder / file).is_file() for file in (peft_folder.CONFIG, "config.json"))
+    return steps.chosen(called, which, folder, at, hint, at(folder) if ended else None)
 
 
-def _with_ends(found: list[Model], which: str, finals: Sequence[Model]) -> list[Model]:
-    """All checkpoints, and what a training ended in where that is none of them."""
-    known = {model.fingerprint for model in found}
-    left = [one for one in finals if one.fingerprint not in known]
-    return [*found, *left] if which == steps.ALL else found
+def _of_trained(
+    spec: str,
+    which: str,
+    base: Model,
+    methods: Mapping[str, Path],
+    ensure: Ensure,
+    command: str,
+) -> list[Model]:
+    """The checkpoints of a recipe with one seed at most. command: what keeps some."""
+    try:
+        (final,) = _of_recipe(spec, recipes.parse(spec, methods), base, ensure)
+    except UsageError as error:
+        raise UsageError(error.message, command) from None
+    return _kept(final, which, base, command)
 
 
 def _kept(final: Model, which: str, base: Model, command: str) -> list[Model]:
@@ -182,7 +188,8 @@ def _kept(final: Model, which: str, base: Model, command: str) -> list[Model]:
         fingerprint = peft_folder.fingerprint(ground, path)
         return replace(final, adapter=str(path), fingerprint=fingerprint)
 
-    return steps.chosen(final.name, which, Path(final.adapter or final.base), at, command)
+    folder = Path(final.adapter or final.base)
+    return steps.chosen(final.name, which, folder, at, command, final)
 
 
 def _named(

@@ -49,11 +49,13 @@ def chosen(
     folder: Path,
     at: Callable[[Path], Model],
     command: str,
+    final: Model | None,
 ) -> list[Model]:
     """The models of the checkpoints that are asked for, in the order of their steps.
 
     name: of the training, for tables. at: the model of a checkpoint's folder. command: what keeps
-        some. Raises UsageError where there are none, or not that one.
+        some. final: what the training ended in, behind all of them unless it is one.
+    Raises UsageError where there are none, or not that one.
     """
     kept = of(folder)
     if not kept:
@@ -62,7 +64,9 @@ def chosen(
         known = ", ".join(map(str, kept))
         raise UsageError(f"`{name}` keeps no step `{which}`", f"kept: {known}; or {name}:{ALL}")
     steps = list(kept) if which == ALL else [int(which)]
-    return [replace(at(kept[step]), name=f"{name}:{step}", step=step) for step in steps]
+    found = [replace(at(kept[step]), name=f"{name}:{step}", step=step) for step in steps]
+    left = [final] if final is not None and which == ALL else []
+    return [*found, *(one for one in left if one.fingerprint not in {f.fingerprint for f in found})]
 
 
 def training_of(model: Model) -> Path | None:

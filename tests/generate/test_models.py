@@ -306,8 +306,9 @@ def test_checkpoints_of_a_recipe_stand_on_its_base(base: Path, config: Config) -
         ("run:7", "`run` keeps no step `7`", "kept: 5, 10; or run:all"),
         ("bare:all", "no checkpoint of `bare` is kept in", "checkpoint-STEP"),
         ("sami:all", "no adapter", "sami-eval align sami --keep-checkpoints 10"),
-        ("sami@2:4", "no adapter", "sami-eval align sami@2 --keep-checkpoints 10"),
+        ("sami@2,1:4", "no adapter", "sami-eval align sami@2 --keep-checkpoints 10"),
         ("zzz:all", "unknown model `zzz:all`", "no recipe"),
+        ("plain:all", "unknown model `plain:all`", "no recipe"),
     ],
 )
 def test_a_checkpoint_that_is_not_kept_is_one_line(
@@ -322,6 +323,7 @@ def test_a_checkpoint_that_is_not_kept_is_one_line(
     monkeypatch.chdir(tmp_path)
     training(tmp_path / "run", base, [5, 10])
     fake_adapter(tmp_path / "bare", base)
+    config = replace(config, models={"plain": {"base": str(base)}})
     with pytest.raises(UsageError) as caught:
         resolve(spec, config=config, kept=existing(config))
     assert says in caught.value.message
