@@ -13,7 +13,7 @@ from benchmarks.published import CLOSE, Row
 from sami_eval.core.errors import UsageError
 from sami_eval.core.files import read_json
 from sami_eval.core.records import read_lines, record
-from sami_eval.data.gsm8k import read_problems
+from sami_eval.data.problem_sets import read_problems
 from sami_eval.stats.extract import extract_answer
 from sami_eval.stats.passk import pass_at_k
 

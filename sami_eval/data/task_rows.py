@@ -14,9 +14,9 @@ from sami_eval.core.files import read_json
 from sami_eval.core.records import read_lines, read_list
 from sami_eval.core.shape import is_name
 from sami_eval.core.types import Prompt
-from sami_eval.data import gsm8k, hub
-from sami_eval.data.gsm8k import Problem
+from sami_eval.data import hub, problem_sets
 from sami_eval.data.marker import Marker
+from sami_eval.data.problem_sets import Problem
 from sami_eval.data.prompt_sets import READERS, reach
 from sami_eval.data.prompts import read_prompts, text_id
 from sami_eval.data.task_keys import Columns, Source
@@ -78,10 +78,10 @@ def problems_of(
     source = source or task.questions
     source = source if split is None else replace(source, split=split)
     if source.columns is None:
-        return gsm8k.read_problems(_whole_file(task, source), marker=marker.file)
+        return problem_sets.read_problems(_whole_file(task, source), marker=marker.file)
     columns = source.columns
     return [
-        gsm8k.problem_of(_stripped(prompt), where, marker, _cluster(row, columns, where))
+        problem_sets.problem_of(_stripped(prompt), where, marker, _cluster(row, columns, where))
         for where, row, prompt in _prompts(task, source, columns)
     ]
 
@@ -90,7 +90,7 @@ def problems_in(task: Task, file: Path, marker: Marker) -> list[Problem]:
     """The problems of another file: in the columns of the task's own rows, or as we read any."""
     columns = task.questions.columns
     if columns is None or not _in_columns(file, columns):
-        return gsm8k.read_problems(file, marker=marker.file)
+        return problem_sets.read_problems(file, marker=marker.file)
     return problems_of(task, marker, _instead(task, file))
 
 

@@ -15,8 +15,8 @@ from typing import Final
 from sami_eval.core.calls import Completion, Request, Sampling
 from sami_eval.core.progress import Advance, silent
 from sami_eval.core.types import Model
-from sami_eval.data import chat, gsm8k, unanswered
-from sami_eval.data.gsm8k import Problem
+from sami_eval.data import chat, problem_sets, unanswered
+from sami_eval.data.problem_sets import Problem
 from sami_eval.data.prompts import to_row
 from sami_eval.data.unanswered import answers_of
 from sami_eval.experiment import best_of, warned
@@ -94,7 +94,9 @@ def requests_of(model: Model, plan: PasskPlan, tokens: Tokens) -> list[Request]:
     tokens: of the run's texts so far; each is tokenised once a tokenizer.
     """
     style = style_of(model, plan)
-    stop = {"completion": gsm8k.COMPLETION_STOP, "paper": gsm8k.PAPER_STOP}.get(style, ())
+    stop = {"completion": problem_sets.COMPLETION_STOP, "paper": problem_sets.PAPER_STOP}.get(
+        style, ()
+    )
     drawn = Sampling(plan.temperature, plan.top_p, plan.max_tokens, stop, plan.settings.seed)
     prompts = [_prompt(model, problem, plan, style, tokens) for problem in plan.problems]
     requests = [
@@ -112,14 +114,14 @@ def _prompt(
     model: Model, problem: Problem, plan: PasskPlan, style: str, tokens: Tokens
 ) -> tuple[chat.Messages, tuple[int, ...]]:
     """A problem as messages and token ids."""
-    messages = gsm8k.messages(problem, plan.examples)
+    messages = problem_sets.messages(problem, plan.examples)
     if model.engine != "local":
         return messages, ()
     form = format_of(model)
     if style == "chat":
         text = chat.render_text(form.tokenizer, messages, form.template)
     else:
-        write = gsm8k.paper_text if style == "paper" else gsm8k.completion_text
+        write = problem_sets.paper_text if style == "paper" else problem_sets.completion_text
         text = (form.tokenizer.bos_token or "") + write(problem, plan.examples)
         messages = (("user", text),)
     name = (str(form.tokenizer.name_or_path), text)

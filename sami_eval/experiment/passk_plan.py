@@ -10,9 +10,9 @@ from sami_eval.core.config import Config
 from sami_eval.core.errors import UsageError
 from sami_eval.core.task_files import DEFAULT as USUAL
 from sami_eval.core.types import Model, Prompt
-from sami_eval.data import gsm8k
-from sami_eval.data.gsm8k import EMBEDDED, Problem
+from sami_eval.data import problem_sets
 from sami_eval.data.marker import DEFAULT, Marker, read_marker
+from sami_eval.data.problem_sets import EMBEDDED, Problem
 from sami_eval.data.task_rows import problems_in, problems_of
 from sami_eval.data.tasks import Task
 from sami_eval.experiment import best_of, questions
@@ -157,7 +157,9 @@ def make_plan(settings: PasskSettings, config: Config, purse: Purse | None = Non
     task, said = questions.chosen_task("passk", settings.task, settings.prompts, config)
     source, split = _source(settings, task, embedded)
     marker = _marker(settings, task)
-    problems = gsm8k.limited(_problems(settings, task, source, split, marker), settings.limit)
+    problems = problem_sets.limited(
+        _problems(settings, task, source, split, marker), settings.limit
+    )
     stops = announced(len(problems), settings, "problems")
     return PasskPlan(
         settings,
@@ -300,9 +302,9 @@ def _problems(
 ) -> list[Problem]:
     file = settings.prompts
     if file is not None and not _is_asked(settings, task):
-        return gsm8k.read_problems(file, None, settings.cluster, marker.file)
+        return problem_sets.read_problems(file, None, settings.cluster, marker.file)
     if source == EMBEDDED:
-        return gsm8k.read_problems(EMBEDDED, split, marker=marker.file)
+        return problem_sets.read_problems(EMBEDDED, split, marker=marker.file)
     if file is not None:
         found = problems_in(task, file, marker)
     else:
@@ -326,9 +328,9 @@ def _examples(
 
     def pool() -> list[Problem]:
         if settings.fewshot is not None:
-            return gsm8k.read_problems(settings.fewshot, marker=marker.file)
+            return problem_sets.read_problems(settings.fewshot, marker=marker.file)
         if source == EMBEDDED:
-            return gsm8k.read_problems(EMBEDDED, "development", marker=marker.file)
+            return problem_sets.read_problems(EMBEDDED, "development", marker=marker.file)
         hint = "name a file of worked examples: --fewshot FILE"
         if task.fewshot is None:
             raise UsageError(f"task `{task.name}` says nothing of examples", hint)
@@ -337,4 +339,4 @@ def _examples(
         except UsageError as error:
             raise UsageError(error.message, hint, error.where) from None
 
-    return gsm8k.draw_examples(pool, settings.num_fewshot, settings.seed, asked)
+    return problem_sets.draw_examples(pool, settings.num_fewshot, settings.seed, asked)

@@ -13,8 +13,8 @@ from itertools import combinations, product
 
 from sami_eval.core.calls import Completion
 from sami_eval.core.comparison import Estimate
-from sami_eval.data.gsm8k import Problem
 from sami_eval.data.marking import mark
+from sami_eval.data.problem_sets import Problem
 from sami_eval.data.unanswered import Answer, AnswersRow, answers_row
 from sami_eval.stats.intervals import win_rate
 from sami_eval.stats.passk import (

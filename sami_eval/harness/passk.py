@@ -33,9 +33,9 @@ from lm_eval.api.task import ConfigurableTask
 
 from sami_eval.core.errors import UsageError
 from sami_eval.core.task_files import DEFAULT as USUAL
-from sami_eval.data import gsm8k, marking
-from sami_eval.data.gsm8k import Problem
+from sami_eval.data import marking, problem_sets
 from sami_eval.data.marker import DEFAULT, read_marker
+from sami_eval.data.problem_sets import Problem
 from sami_eval.data.task_keys import Source
 from sami_eval.data.task_rows import problems_in, problems_of
 from sami_eval.data.tasks import Task
@@ -181,7 +181,7 @@ class Passk(ConfigurableTask):  # type: ignore[misc]
             return self._of_task()
         if isinstance(self.problems, Path) and self.task.name != USUAL["passk"]:
             return self._docs(problems_in(self.task, self.problems, self.marker))
-        return self._docs(gsm8k.read_problems(self.problems, marker=self.marker.file))
+        return self._docs(problem_sets.read_problems(self.problems, marker=self.marker.file))
 
     def _of_task(self, source: Source | None = None) -> list[dict[str, str]]:
         try:
@@ -237,7 +237,7 @@ class Passk(ConfigurableTask):  # type: ignore[misc]
 
     def _examples(self) -> list[dict[str, str]]:
         if self.examples:
-            return self._docs(gsm8k.read_problems(self.examples, marker=self.marker.file))
+            return self._docs(problem_sets.read_problems(self.examples, marker=self.marker.file))
         if not self.problems and self.task.fewshot is not None:
             return self._of_task(self.task.fewshot)
         # Drawn from the problems themselves, the one being asked left out.
@@ -325,8 +325,8 @@ def _variable(task: Task) -> str:
 
 def _source(metadata: asked.Metadata, task: Task) -> str | Path | None:
     """Where the problems come from: a file, `embedded`, or None for the task's own."""
-    if metadata.get("problems") == gsm8k.EMBEDDED:
-        return gsm8k.EMBEDDED
+    if metadata.get("problems") == problem_sets.EMBEDDED:
+        return problem_sets.EMBEDDED
     named = asked.file(metadata, "problems")
     path = os.environ.get(_variable(task))
     if named or not path:

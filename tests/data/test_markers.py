@@ -9,9 +9,9 @@ import pytest
 
 from sami_eval import cli
 from sami_eval.core.errors import UsageError
-from sami_eval.data.gsm8k import messages, read_problems
 from sami_eval.data.marker import Marker, read_marker
 from sami_eval.data.marking import Marked, gold_of, mark
+from sami_eval.data.problem_sets import messages, read_problems
 from tests.records import write_rows
 
 # What a slow machine and sympy's import cannot exceed by themselves, and a test can wait for.

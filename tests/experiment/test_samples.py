@@ -8,7 +8,7 @@ import pytest
 
 from sami_eval.core.calls import Completion
 from sami_eval.core.types import Prompt
-from sami_eval.data.gsm8k import problem_of
+from sami_eval.data.problem_sets import problem_of
 from sami_eval.experiment.samples import Attempts, any_of_k, attempts, figures, paired
 
 

@@ -11,7 +11,7 @@ import pytest
 from sami_eval import cli, embedded
 from sami_eval.align import chain
 from sami_eval.core.types import Model, Prompt
-from sami_eval.data import gsm8k
+from sami_eval.data import problem_sets
 from sami_eval.data.contrasts import prompt_hash
 from sami_eval.generate import card
 from tests.align_models import CONTRASTS, Said, save_base
@@ -119,7 +119,7 @@ def test_passk_warns_of_problems_a_contender_was_trained_on(
     base, adapter = made
     rows = [{"question": text, "answer": "#### 6"} for text in TEXTS]
     write_rows("p.jsonl", *rows)
-    ids = [problem.prompt.id for problem in gsm8k.read_problems(Path("p.jsonl"), None)]
+    ids = [problem.prompt.id for problem in problem_sets.read_problems(Path("p.jsonl"), None)]
     knows(adapter, TEXTS[1], TEXTS[2])
     capsys.readouterr()
     asked = ["passk", str(adapter), "base", "--base", str(base), "--prompts", "p.jsonl"]
@@ -188,6 +188,6 @@ def test_a_checkpoint_and_an_adapter_on_it_tell_what_both_saw(tmp_path: Path) ->
 
 def test_the_embedded_evaluation_is_not_what_its_adapters_train_on() -> None:
     seen = {prompt_hash(prompt) for prompt in embedded.prompts("alignment")}
-    problems = gsm8k.read_problems(gsm8k.EMBEDDED, "evaluation")
+    problems = problem_sets.read_problems(problem_sets.EMBEDDED, "evaluation")
     asked = [*embedded.prompts("evaluation"), *(problem.prompt for problem in problems)]
     assert seen.isdisjoint(prompt_hash(prompt) for prompt in asked)

@@ -16,7 +16,7 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
 from sami_eval.core.errors import UsageError
-from sami_eval.data.gsm8k import INSTRUCTION
+from sami_eval.data.problem_sets import INSTRUCTION
 from sami_eval.embedded import BASE_DIR
 from sami_eval.harness.gsm8k import Gsm8kPassk
 from sami_eval.harness.install import tasks_dir

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from sami_eval.core.calls import Completion
 from sami_eval.core.types import Model, Prompt
-from sami_eval.data.gsm8k import problem_of
+from sami_eval.data.problem_sets import problem_of
 from sami_eval.experiment.best_of import BestOfRow
 from sami_eval.experiment.every_k import curves
 from sami_eval.experiment.passk_document import PasskDocument, contender_row, difference_row

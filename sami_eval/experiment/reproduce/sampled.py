@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sami_eval.core.calls import Completion
 from sami_eval.core.records import read_lines
-from sami_eval.data.gsm8k import read_problems
+from sami_eval.data.problem_sets import read_problems
 from sami_eval.experiment.passk_document import KIND, PasskDocument, read_passk
 from sami_eval.experiment.reproduce.audit import published
 from sami_eval.experiment.reproduce.beside import words

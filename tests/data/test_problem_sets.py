@@ -9,9 +9,9 @@ import pytest
 
 from sami_eval import cli
 from sami_eval.core.errors import UsageError
-from sami_eval.data import gsm8k
-from sami_eval.data.gsm8k import Problem, draw_examples, read_problems
+from sami_eval.data import problem_sets
 from sami_eval.data.markers.number import number_text
+from sami_eval.data.problem_sets import Problem, draw_examples, read_problems
 from tests import SHARED
 from tests.records import write_rows
 
@@ -126,29 +126,29 @@ def test_a_worked_example_ends_with_its_answer_and_shows_no_calculator(tmp_path:
 
 def test_a_completion_shows_examples_and_ends_where_the_model_goes_on(tmp_path: Path) -> None:
     eggs, half = problems(tmp_path)
-    assert gsm8k.completion_text(half) == "Question: Half of 1,001?\nAnswer:"
-    assert gsm8k.completion_text(half, [eggs]) == (
+    assert problem_sets.completion_text(half) == "Question: Half of 1,001?\nAnswer:"
+    assert problem_sets.completion_text(half, [eggs]) == (
         "Question: 16 eggs, 7 are eaten. How many are left?\n"
         "Answer: 16 - 7 = 9 eggs are left.\nThe answer is 9.\n\n"
         "Question: Half of 1,001?\nAnswer:"
     )
-    assert gsm8k.paper_text(half) == "Q: Half of 1,001?\nA:"
+    assert problem_sets.paper_text(half) == "Q: Half of 1,001?\nA:"
 
 
 def test_a_conversation_shows_examples_as_turns(tmp_path: Path) -> None:
     eggs, half = problems(tmp_path)
-    roles = [role for role, _ in gsm8k.messages(half, [eggs])]
+    roles = [role for role, _ in problem_sets.messages(half, [eggs])]
     assert roles == ["user", "assistant", "user"]
-    texts = [text for _, text in gsm8k.messages(half, [eggs])]
-    assert texts[0] == f"{gsm8k.INSTRUCTION}\n\n{eggs.question}"
+    texts = [text for _, text in problem_sets.messages(half, [eggs])]
+    assert texts[0] == f"{problem_sets.INSTRUCTION}\n\n{eggs.question}"
     assert texts[1] == eggs.solution
 
 
 def test_principles_stand_in_the_instruction_s_place() -> None:
-    (role, system), (_, asked) = gsm8k.messages(read_problems("embedded")[0])
+    (role, system), (_, asked) = problem_sets.messages(read_problems("embedded")[0])
     assert role == "system"
     assert system.startswith("1. ")
-    assert gsm8k.INSTRUCTION not in asked
+    assert problem_sets.INSTRUCTION not in asked
 
 
 def test_examples_are_never_problems_that_are_asked(tmp_path: Path) -> None:

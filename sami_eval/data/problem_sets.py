@@ -1,4 +1,4 @@
-"""GSM8K and problems like it: read, and rendered with or without worked examples.
+"""Problems with a right answer: read, and rendered with or without worked examples.
 
 A problem comes from a JSONL file in GSM8K's format or ours, from the embedded world, or from the
 rows that a task names (`task_rows.py`). Its gold answer is what its marker reads (marker.py).
