@@ -60,12 +60,19 @@ Key = tuple[str, int, tuple[int, int]]  # prompt id, turn, seeds of a and b
 
 def by_turn(verdicts: Iterable[Verdict], seed_of: SeedOf) -> dict[Key, dict[str, Orders]]:
     """The verdicts of each turn and pair of seeds, by judge and by who was seen first."""
-    turns: dict[Key, dict[str, Orders]] = defaultdict(lambda: defaultdict(dict))
+    turns: dict[Key, dict[str, Orders]] = {}
+    one = (0, 0)  # most have no seeds, and need no pair of their own
     for verdict in verdicts:
-        seeds = seed_of.get(verdict.a, 0), seed_of.get(verdict.b, 0)
-        orders = turns[verdict.prompt_id, verdict.turn, seeds][verdict.judge]
+        seeds = (seed_of.get(verdict.a, 0), seed_of.get(verdict.b, 0)) if seed_of else one
+        judges = turns.setdefault((verdict.prompt_id, verdict.turn, seeds), {})
+        orders = judges.setdefault(verdict.judge, {})
         orders.setdefault(verdict.first, []).append(verdict)
     return turns
+
+
+def turns_of(verdicts: Iterable[Verdict], seed_of: SeedOf) -> set[Key]:
+    """The turns and pairs of seeds that `by_turn` has."""
+    return {(v.prompt_id, v.turn, (seed_of.get(v.a, 0), seed_of.get(v.b, 0))) for v in verdicts}
 
 
 def _of_judge(orders: Orders, both: bool, rule: Rule) -> Weighed | None:
@@ -106,6 +113,8 @@ def majority(repeats: Sequence[Verdict], use_probabilities: bool = False) -> flo
     use_probabilities: instead the mean of the probabilities, where every repeat is one.
     """
     parsed = [verdict for verdict in repeats if verdict.winner is not None]
+    if len(parsed) == 1 and not use_probabilities:  # most have no repeats
+        return POINTS[parsed[0].winner or "tie"]
     if not parsed:
         return None
     # A difference of ratings is a score too, and no probability.
@@ -116,14 +125,16 @@ def majority(repeats: Sequence[Verdict], use_probabilities: bool = False) -> flo
 
 
 def _plurality(values: Sequence[float], tie: float) -> float:
+    if len(values) == 1:
+        return values[0]
     (value, most), *others = Counter(values).most_common(2)
     return tie if others and others[0][1] == most else value
 
 
 def unit(outcomes: Iterable[Outcome]) -> int:
     """In how many parts a turn is counted, so that every weight is a whole number of them."""
-    weights = {Fraction(outcome.weight).limit_denominator(FINEST) for outcome in outcomes}
-    return lcm(*(weight.denominator for weight in weights))
+    weights = {outcome.weight for outcome in outcomes}  # few, of however many turns
+    return lcm(*(Fraction(weight).limit_denominator(FINEST).denominator for weight in weights))
 
 
 def by_question(outcomes: Iterable[Outcome], parts: int | None = None) -> dict[str, list[float]]:

@@ -21,6 +21,7 @@ from sami_eval.experiment.fold import (
     by_turn,
     fold,
     majority,
+    turns_of,
     unit,
 )
 from sami_eval.experiment.lengths import length, style
@@ -178,7 +179,7 @@ def tally(
         unparsed=sum(verdict.winner is None for verdict in verdicts),
         n_verdicts=len(verdicts),
         too_long=sum(verdict.reason == TOO_LONG for verdict in verdicts),
-        left_out=(left_out := len(by_turn(verdicts, seed_of or {})) - len(outcomes)),
+        left_out=(left_out := len(turns_of(verdicts, seed_of or {})) - len(outcomes)),
         win_rate_range=_range(verdicts, outcomes, left_out),
         strong=_strong(verdicts),
     )
@@ -236,8 +237,9 @@ def self_agreement(verdicts: Iterable[Verdict], seed_of: SeedOf | None = None) -
     asked = (verdict for verdict in verdicts if verdict.text != IDENTICAL)
     for (prompt_id, _, _), judges in by_turn(asked, seed_of or {}).items():
         for repeats in (repeats for orders in judges.values() for repeats in orders.values()):
-            winners = Counter(verdict.winner for verdict in repeats if verdict.winner is not None)
-            if winners.total() > 1:
+            said = [one.winner for one in repeats if one.winner is not None]
+            if len(said) > 1:
+                winners = Counter(said)
                 most = max(winners.values())
                 agree[prompt_id] += [1.0] * most + [0.0] * (winners.total() - most)
     return win_rate(agree)

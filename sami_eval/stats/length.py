@@ -25,8 +25,9 @@ benchmarks/style_coverage.py measure the coverage.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,10 @@ UNKNOWN = Estimate(None, None)
 FEWEST = 10  # turns where the side that is mostly shorter is not
 N_DRAWS = 1_000
 MOST_CATEGORIES = 40  # beyond, the terms outnumber what questions can say: they are left out
-_CHUNK = 250  # replicates at a time: 250 x 5,000 turns are 10 MB
+_CHUNK = 250  # replicates fitted together, until all of them stand
+_ROOM = 1_000_000  # numbers at a time: of many turns, so many replicates' as are 8 MB
+# Small matrices are multiplied by another kernel, whose last digits hang on all their columns.
+_SMALL = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +91,22 @@ def controlled(
         return Controlled(UNKNOWN, (UNKNOWN,) * len(columns))
     n_columns = len(columns)
     design = _design([np.asarray(one, float) for one in columns], categories)
-    cluster = np.unique(_codes(questions), return_inverse=True)[1]
+    cluster = _codes(questions)
     n = int(cluster.max()) + 1
-    turns = np.ones((1, len(y))) if weights is None else np.asarray([weights], float)
-    start = _fit(design, y, turns, np.zeros((1, design.shape[1])), n_columns)
+    turns = np.ones(len(y)) if weights is None else np.asarray(weights, float)
+    products = _products(design)
+    whole = _Weights(np.ones((1, n)), cluster, turns)
+    start = _fit(design, products, y, whole, np.zeros((1, design.shape[1])), n_columns)
     rng, rates, slopes = np.random.default_rng(seed), [], []
     for first in range(0, draws, _CHUNK):
         drawn = rng.exponential(size=(min(_CHUNK, draws - first), n))
-        drawn = (drawn / drawn.mean(axis=1, keepdims=True))[:, cluster] * turns
-        fits = _fit(design, y, drawn, np.repeat(start, len(drawn), axis=0), n_columns)
-        rates.append(_at_equal(design, drawn, fits, n_columns))
+        drawn /= drawn.mean(axis=1, keepdims=True)
+        chunk = _Weights(drawn, cluster, turns)
+        fits = _fit(design, products, y, chunk, np.repeat(start, len(drawn), axis=0), n_columns)
+        rates.append(_at_equal(design, chunk, fits, n_columns))
         slopes.append(fits[:, 1 : 1 + n_columns])
-    value = float(_at_equal(design, turns, start, n_columns)[0])
-    drawn, counts = np.concatenate(rates), np.bincount(cluster, turns[0]).astype(float)
+    value = float(_at_equal(design, whole, start, n_columns)[0])
+    drawn, counts = np.concatenate(rates), np.bincount(cluster, turns).astype(float)
     rarest = min(map(_rarer, columns))
     rate = Estimate(value, _interval(value, drawn, counts, rarest))
     spreads = np.concatenate(slopes).std(0) * np.sqrt((n + 1) / n)
@@ -168,17 +175,85 @@ def _design(columns: Sequence[Array], categories: Sequence[str]) -> Array:
     return np.column_stack([np.ones(len(codes)), *slopes, indicators])
 
 
-def _fit(design: Array, y: Array, weights: Array, start: Array, n_slopes: int = 1) -> Array:
+@dataclass(frozen=True, slots=True)
+class _Weights:
+    """What each turn counts in each replicate: a question's draw, times the turn's own weight.
+
+    drawn: (replicate, question). cluster: the question of each turn.
+    """
+
+    drawn: Array
+    cluster: NDArray[np.intp]
+    turns: Array
+
+    def parts(self) -> Iterator[tuple[slice, Array]]:
+        """The rows of a part of the replicates, and their weights (replicate, turn)."""
+        n_parts = -(-self.drawn.shape[0] * len(self.turns) // _ROOM)
+        # A single row is multiplied by another kernel than several are.
+        n_rows = max(-(-self.drawn.shape[0] // n_parts), 2)
+        for first in range(0, self.drawn.shape[0], n_rows):
+            rows = slice(first, first + n_rows)
+            weights = np.take(self.drawn[rows], self.cluster, axis=1)
+            weights *= self.turns
+            yield rows, weights
+
+
+@dataclass(frozen=True, slots=True)
+class _Products:
+    """The products of every two columns of a design, each that differs and is not 0 once.
+
+    columns: (turn, product). places: of each product in a square of columns; None: all are there.
+    """
+
+    columns: Array
+    places: NDArray[np.intp] | None
+
+    def sums(self, weights: Array) -> Array:
+        """Their weighted sums over turns, as (replicate, product of any two)."""
+        if self.places is None:
+            return np.asarray(weights @ self.columns)
+        if len(weights) > 1:
+            return _placed(weights @ self.columns, self.places)
+        # The last digits of a single row's hang on all columns, too.
+        return np.asarray(weights @ np.ascontiguousarray(_placed(self.columns, self.places)))
+
+
+def _placed(found: Array, places: NDArray[np.intp]) -> Array:
+    padded = np.concatenate([found, np.zeros((len(found), 1))], axis=1)
+    return np.asarray(padded[:, places])
+
+
+def _products(design: Array) -> _Products:
+    n = design.shape[1]
+    if len(design) < _SMALL:
+        return _Products((design[:, :, None] * design[:, None, :]).reshape(len(design), -1), None)
+    kept: list[Array] = []
+    seen: dict[bytes, int] = {}
+    places = np.full((n, n), -1)
+    for i, j in combinations_with_replacement(range(n), 2):
+        column = design[:, i] * design[:, j]
+        if column.any():
+            place = seen.setdefault(column.tobytes(), len(kept))
+            kept += [column] if place == len(kept) else []
+            places[i, j] = places[j, i] = place
+    return _Products(np.column_stack(kept), places.ravel())
+
+
+def _fit(
+    design: Array, products: _Products, y: Array, weights: _Weights, start: Array, n_slopes: int = 1
+) -> Array:
     """Coefficients (replicate, column), one penalised fit a row of `weights`, by IRLS."""
     n_columns = design.shape[1]
     penalty = np.full(n_columns, RIDGE)
     penalty[0], penalty[1 : 1 + n_slopes] = 0.0, RIDGE_SLOPE
-    products = (design[:, :, None] * design[:, None, :]).reshape(len(y), -1)
     coefficients = start.copy()
     for _ in range(25):
-        means = _logistic(coefficients @ design.T)
-        gradient = (weights * (y - means)) @ design - penalty * coefficients
-        curvature = (weights * means * (1 - means)) @ products
+        sums = [
+            _sums(design, products, y, of_part, coefficients[rows])
+            for rows, of_part in weights.parts()
+        ]
+        gradient, curvature = (np.concatenate(several) for several in zip(*sums, strict=True))
+        gradient -= penalty * coefficients
         hessian = curvature.reshape(-1, n_columns, n_columns) + np.diag(penalty)
         step = np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
         coefficients += np.clip(step, -2, 2)  # a full Newton step overshoots far from the optimum
@@ -187,12 +262,35 @@ def _fit(design: Array, y: Array, weights: Array, start: Array, n_slopes: int = 
     return coefficients
 
 
+def _sums(
+    design: Array, products: _Products, y: Array, weights: Array, coefficients: Array
+) -> tuple[Array, Array]:
+    """Slope and curvature of the log-likelihood; in place, for new room takes most of the time."""
+    means = _logistic(coefficients @ design.T)
+    rest = y - means
+    rest *= weights
+    gradient = rest @ design
+    np.subtract(1, means, out=rest)
+    means *= weights
+    means *= rest
+    return gradient, products.sums(means)
+
+
 def _logistic(x: Array) -> Array:
-    return np.asarray(0.5 * (1 + np.tanh(x / 2)))
+    half = np.asarray(x / 2)
+    np.tanh(half, out=half)
+    half += 1
+    half *= 0.5
+    return half
 
 
-def _at_equal(design: Array, weights: Array, coefficients: Array, n_slopes: int) -> Array:
+def _at_equal(design: Array, weights: _Weights, coefficients: Array, n_slopes: int) -> Array:
     level = design.copy()
     level[:, 1 : 1 + n_slopes] = 0.0
-    predicted = _logistic(coefficients @ level.T)
-    return np.asarray((weights * predicted).sum(1) / weights.sum(1))
+    rates = []
+    for rows, of_part in weights.parts():
+        predicted = _logistic(coefficients[rows] @ level.T)
+        predicted *= of_part
+        # Summed turn by turn, as they have always been: in another order the last digit differs.
+        rates.append(predicted.sum(1) / np.asfortranarray(of_part).sum(1))
+    return np.concatenate(rates)

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, log2, sqrt
 from statistics import NormalDist
 
@@ -40,6 +41,7 @@ from sami_eval.stats.intervals import Array, Scores, estimate, questions
 NEAREST = 1e-9  # an effect below it is none
 # Beyond so many decided questions the last tooth ends within 3/(2q - 1) of the approximation.
 _FORMULA_FROM = 100_000
+_BLOCK = 256  # sizes whose critical values are reckoned together, and once
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +169,25 @@ def _binomial(k: NDArray[np.int64], n: int, share: float) -> Array:
 
 def _rejected(sizes: NDArray[np.int64], won: float, alpha: float) -> Array:
     """How often the exact two-sided sign test of so many decided questions rejects (f)."""
+    n = sizes.astype(float)
+    blocks = range(int(sizes[0]) // _BLOCK, int(sizes[-1]) // _BLOCK + 1)
+    known = np.concatenate([_most_losses(block, alpha) for block in blocks])
+    k = known[sizes - blocks[0] * _BLOCK]
+    return _below(k, n, 1 - won) + _below(k, n, won)
+
+
+@lru_cache(maxsize=1_000)
+def _most_losses(block: int, alpha: float) -> Array:
+    """With how many losses or fewer of n decided questions the test rejects, for a block of n.
+
+    The largest k with P(X <= k) <= alpha/2, -1 where there is none.
+    """
     from scipy.special import bdtrik
 
-    n = sizes.astype(float)
-    # k losses or fewer reject: the largest k with P(X <= k) <= alpha/2, -1 where there is none.
+    n = np.arange(block * _BLOCK, (block + 1) * _BLOCK).astype(float)
     k = np.floor(np.nan_to_num(bdtrik(alpha / 2, n, 0.5), nan=-1.0))
     k = np.where(_below(k + 1, n, 0.5) <= alpha / 2, k + 1, k)
-    k = np.where(_below(k, n, 0.5) > alpha / 2, k - 1, k)
-    return _below(k, n, 1 - won) + _below(k, n, won)
+    return np.where(_below(k, n, 0.5) > alpha / 2, k - 1, k)
 
 
 def _below(k: Array, n: Array, share: float) -> Array:
