@@ -105,7 +105,7 @@ def raw_child(words: Sequence[str], times: Times) -> None:
 
     from sami_eval.generate import vllm
 
-    vllm._prepare_environment()
+    vllm.prepare_environment()
     rows = [json.loads(line) for line in Path(os.environ[REQUESTS]).read_text().splitlines()]
     folders = [folder for folder in dict.fromkeys(row[0] for row in rows) if folder]
     settings = json.loads(words[0])

@@ -118,6 +118,8 @@ ROWS: dict[str, tuple[str, str | None, str] | None] = {
     "passk openai:my-model --base-url http://localhost:8000/v1 --samples 16 --k 1,4,16": (
         *(GSM8K, PROGRAM, "at http://localhost:8000/v1"),
     ),
+    "passk sft sami --base meta-llama/Llama-3.1-8B --engine serve --engine-arg "
+    "data_parallel_size=8": (GSM8K, PROGRAM, LLAMA),
     "passk sft sami --base meta-llama/Llama-3.1-70B --engine vllm --engine-arg "
     "tensor_parallel_size=8 --engine-arg gpu_memory_utilization=0.9": (GSM8K, PROGRAM, BIG),
     # Tasks of one's own

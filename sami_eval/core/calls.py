@@ -30,6 +30,7 @@ class Request:
     sample: index among several draws for the same prompt; each draws its own random numbers.
     top_logprobs: of how many tokens the log-probabilities are wanted at each place; 0: of none.
     room: tokens for thoughts, beside those of the answer, from a model that is seen to think.
+    as_sent: the body, as JSON, where token ids and not messages go to a server.
     """
 
     model: Model
@@ -39,6 +40,15 @@ class Request:
     sample: int = 0
     top_logprobs: int = 0
     room: int = 0
+    as_sent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The token ids of one sample, and (id, log-probability) at each place where it was asked."""
+
+    token_ids: tuple[int, ...]
+    likeliest: tuple[tuple[tuple[int, float], ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +95,7 @@ class Reply:
     token_logps: empty where none were asked for, and where the server gives none.
     thoughts: what the server handed over apart from the text. n_thought: tokens that went into
         thoughts, as far as the server says; not stored.
+    drawn: the samples of a request by token ids; not stored.
     """
 
     text: str
@@ -96,3 +107,4 @@ class Reply:
     token_logps: tuple[TokenLogps, ...] = ()
     thoughts: str = ""
     n_thought: int = 0
+    drawn: tuple[Drawn, ...] = ()

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from sami_eval.core.described import Says
 
-Engine = Literal["auto", "vllm", "hf"]  # what generates in this process
+Engine = Literal["auto", "vllm", "serve", "hf"]  # what generates on this machine
 # Tables of flags, each named as its command; none is needed by what writes files to begin with.
 COMMANDS = (
     *("compare", "passk", "train", "align", "contrast", "show", "again", "ls", "cancel", "power"),
@@ -36,7 +36,9 @@ DefaultKeys = TypedDict(
         ],
         "base-url": Annotated[str, Says("The server of `openai:` models.", LOCAL)],
         "key": Annotated[str, Says("The environment variable that holds its key.", "OUR_KEY")],
-        "engine": Annotated[Engine, Says("What generates locally: auto, vllm or hf.", "auto")],
+        "engine": Annotated[
+            Engine, Says("What generates locally: auto, vllm, serve or hf.", "auto")
+        ],
         "task": Annotated[str, Says("What is answered; `sami-eval ls tasks`.", "mtbench")],
     },
     total=False,

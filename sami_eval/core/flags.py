@@ -114,7 +114,11 @@ Base = Annotated[
 Train = Annotated[bool, Flag("Train missing adapters of a base of your own.", Group.MODEL)]
 Engine = Annotated[
     str | None,
-    Flag("auto | vllm | hf: what generates locally. Default: auto.", Group.MODEL, value="NAME"),
+    Flag(
+        "auto | vllm | serve | hf: what generates locally. Default: auto.",
+        Group.MODEL,
+        value="NAME",
+    ),
 ]
 EngineArgs = Annotated[
     tuple[str, ...],

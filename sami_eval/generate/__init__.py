@@ -1,4 +1,4 @@
-"""Prompts and models to responses: what a spec means, and the engines hf, vllm and server.
+"""Prompts and models to responses: what a spec means, and the engines hf, vllm, serve and server.
 
 Layer 2: imports data, ledger, server, embedded and below; judge, align and all above may import it.
 """

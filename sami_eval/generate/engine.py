@@ -22,6 +22,8 @@ from sami_eval.server.client import TIMEOUT_S, ClientSettings
 Done = Callable[[Sequence[tuple[int, Completion]]], None]
 
 SERVER = "openai"  # what runs the models of any server
+# vLLM's own server, started for the run: the same ids by the same sampling as in this process.
+SERVE = "serve"
 # Arguments of an engine that change what it answers; others change how fast, and in how much room.
 WEIGHTY = ("dtype", "quantization", "kv_cache_dtype", "load_format", "hf_overrides")
 # Below this width one thread is fastest, and vLLM's start costs more than it saves.
@@ -54,7 +56,7 @@ class OneByOne(Engine, Protocol):
 
 def begins_one_by_one(engine: Engine) -> TypeGuard[OneByOne]:
     """Whether an engine does not begin all that it is given at once."""
-    return engine.name != "vllm"
+    return engine.name not in ("vllm", SERVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,7 @@ def request_key(
     weighty: arguments that the engine was given, of those that change an answer.
     """
     sampling, sample = request.sampling, request.sample
+    engine = "vllm" if engine == SERVE else engine
     if engine != SERVER and sampling.temperature == 0:
         sampling, sample = replace(sampling, top_p=1.0, seed=0), 0
     prompt = request.token_ids or request.messages

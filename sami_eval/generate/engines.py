@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 from sami_eval.core import memory
 from sami_eval.core.progress import Progress
 from sami_eval.core.types import SERVED, Model
-from sami_eval.generate.engine import SERVER, Engine, EngineChoice, base_of, is_tiny
+from sami_eval.generate.engine import SERVE, SERVER, Engine, EngineChoice, base_of, is_tiny
 from sami_eval.generate.fit import check_fit
 
 L = TypeVar("L")
@@ -52,7 +52,9 @@ class Engines(AbstractContextManager["Engines"]):
             if text not in self._said:
                 self._said.add(text)
                 self.progress.say(text)
-        served = [one for one in models if one.engine == "local" and self.name_for(one) == "vllm"]
+        served = [
+            one for one in models if one.engine == "local" and self.name_for(one) in ("vllm", SERVE)
+        ]
         if adapted := [model for model in served if model.adapter is not None]:
             from sami_eval.generate.vllm import check_served
 
@@ -78,6 +80,10 @@ class Engines(AbstractContextManager["Engines"]):
             from sami_eval.generate.vllm import VllmEngine
 
             return VllmEngine(models, arguments, self.progress)
+        if name == SERVE:
+            from sami_eval.generate.serve import ServeEngine
+
+            return ServeEngine(models, arguments, self.progress)
         from sami_eval.generate.hf import HfEngine
 
         return HfEngine(models[0], arguments)

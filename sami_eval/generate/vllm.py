@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,13 @@ UNSUPPORTED = {
 }
 # How its workers are asked what of an adapter they use; a class of theirs gets it as a method.
 WORKER = "sami_eval.generate.vllm_worker.AppliedLoras"
-CPU_CACHE_GIB = "2"
+# No usage report, room for the cache on CPU, quiet logs; what the user has set stays.
+ENVIRONMENT = {"VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_KVCACHE_SPACE": "2"}
+QUIET = {
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
+    "PYTHONWARNINGS": "ignore::FutureWarning",
+}
 CPUINFO = Path("/proc/cpuinfo")
 BFLOAT16_UNITS = frozenset(("avx512_bf16", "amx_bf16", "bf16"))  # of x86, x86 and ARM
 CLOSE_WITHIN_S = 10
@@ -54,16 +60,14 @@ class VllmEngine:
             folder: i
             for i, folder in enumerate(dict.fromkeys(m.adapter for m in models if m.adapter), 1)
         }
-        rank = max_rank([Path(folder) for folder in self._adapters])
-        _prepare_environment()
-        self._seeded = _has_gpu()
-        if not self._seeded:
-            progress.say("vLLM on CPU draws without a seed: answers at temperature > 0 vary")
-        given = _parsed(arguments)
-        if not self._seeded and "dtype" not in given:
-            given["dtype"] = _cpu_dtype(models[0], progress)
+        prepare_environment()
+        self._seeded = has_gpu()
+        given = parsed(arguments)
+        if given.get("data_parallel_size", 1) not in (1, None):
+            raise UsageError("vLLM refuses data_parallel_size in one process", "use --engine serve")
+        settings = engine_settings(models[0], self._adapters, self._seeded, given, progress)
         progress.say("starting vLLM (its first start takes a minute)")
-        self._llm = _start(models[0], len(self._adapters), rank, given, on_cpu=not self._seeded)
+        self._llm = _start(settings)
         try:
             for folder in self._adapters:
                 self._load(folder)
@@ -78,10 +82,10 @@ class VllmEngine:
             unused = self._llm.collective_rpc("unused_loras", args=(self._adapters[folder],))
         except Exception as error:  # noqa: BLE001  # vLLM's workers raise whatever they please
             reason = " ".join(str(error).split())[-300:]
-            raise _refused(Path(folder), reason) from None
+            raise refused(Path(folder), reason) from None
         lost = sorted(set.intersection(*map(set, unused)))  # a worker may hold a part of the layers
         if lost:
-            raise _refused(Path(folder), f"{len(lost)} layers fit nothing: {first(lost)}")
+            raise refused(Path(folder), f"{len(lost)} layers fit nothing: {first(lost)}")
 
     def serves(self, models: Sequence[Model]) -> bool:
         """Only the adapters the engine was started with."""
@@ -127,20 +131,8 @@ class VllmEngine:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        form, sampling = format_of(request.model), request.sampling
-        room = form.context - len(request.token_ids) if form.context else sampling.max_tokens
-        return SamplingParams(
-            n=n,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            max_tokens=min(sampling.max_tokens, room),
-            stop=list(sampling.stop),
-            stop_token_ids=sorted(form.ends),
-            seed=request_seed(request) if self._seeded and sampling.temperature > 0 else None,
-            skip_special_tokens=True,
-            logprobs=request.top_logprobs or None,
-            output_kind=RequestOutputKind.FINAL_ONLY,
-        )
+        fields = sampling_fields(request, n, self._seeded)
+        return SamplingParams(**fields, output_kind=RequestOutputKind.FINAL_ONLY)
 
     def _lora(self, model: Model) -> Any:
         return None if model.adapter is None else self._request(model.adapter)
@@ -164,6 +156,23 @@ def sample_groups(requests: Sequence[Request]) -> list[list[int]]:
     return groups
 
 
+def sampling_fields(request: Request, n: int, seeded: bool) -> dict[str, Any]:
+    """How n samples of a request are drawn, in the words of vLLM and of its server."""
+    form, sampling = format_of(request.model), request.sampling
+    room = form.context - len(request.token_ids) if form.context else sampling.max_tokens
+    return {
+        "n": n,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": min(sampling.max_tokens, room),
+        "stop": list(sampling.stop),
+        "stop_token_ids": sorted(form.ends),
+        "seed": request_seed(request) if seeded and sampling.temperature > 0 else None,
+        "skip_special_tokens": True,
+        "logprobs": request.top_logprobs or None,
+    }
+
+
 def request_seed(request: Request) -> int:
     """The seed of a sample: the prompt's own, and the sample's number added.
 
@@ -182,17 +191,17 @@ def max_rank(adapters: Sequence[Path]) -> int:
     for folder in adapters:
         config = peft_folder.read_adapter_config(folder)
         if config.get("peft_type", "LORA") != "LORA":
-            raise _refused(folder, f"{config['peft_type']}, no LoRA")
+            raise refused(folder, f"{config['peft_type']}, no LoRA")
         for field, meaning in UNSUPPORTED.items():
             if config.get(field):
-                raise _refused(folder, meaning)
+                raise refused(folder, meaning)
         if config.get("bias", "none") != "none":
-            raise _refused(folder, "trained biases")
+            raise refused(folder, "trained biases")
         if others := peft_folder.unusual(config):
-            raise _refused(folder, f"`{others[0]}`, which vLLM passes over")
+            raise refused(folder, f"`{others[0]}`, which vLLM passes over")
         rank = max([config["r"], *(config.get("rank_pattern") or {}).values()])
         if rank > RANKS[-1]:
-            raise _refused(folder, f"rank {rank} (at most {RANKS[-1]})")
+            raise refused(folder, f"rank {rank} (at most {RANKS[-1]})")
         needed = max(needed, rank)
     return next(rank for rank in RANKS if rank >= needed)
 
@@ -202,30 +211,25 @@ def check_served(models: Sequence[Model]) -> None:
     max_rank([Path(str(model.adapter)) for model in models])
     for model in models:
         if name := replaced_weight(model):
-            raise _refused(Path(str(model.adapter)), f"its own `{name}`, which is not its base's")
+            raise refused(Path(str(model.adapter)), f"its own `{name}`, which is not its base's")
 
 
-def _refused(folder: Path, what: str) -> SamiEvalError:
+def refused(folder: Path, what: str) -> SamiEvalError:
+    """That vLLM does not apply an adapter, or not all of it."""
     return SamiEvalError(
         f"vLLM cannot serve adapter `{folder}`: {what}",
         "use --engine hf, or merge the adapter into its base",
     )
 
 
-def _prepare_environment() -> None:
-    """Quiet logs, no usage report, room for the cache on CPU; what the user has set stays."""
-    defaults = {
-        "VLLM_LOGGING_LEVEL": "ERROR",
-        "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_CPU_KVCACHE_SPACE": CPU_CACHE_GIB,
-        "TORCH_CPP_LOG_LEVEL": "ERROR",
-        "PYTHONWARNINGS": "ignore::FutureWarning",
-    }
-    for name, value in defaults.items():
+def prepare_environment() -> None:
+    """Tell vLLM in this process by its variables what it takes no arguments for."""
+    for name, value in (ENVIRONMENT | QUIET).items():
         os.environ.setdefault(name, value)
 
 
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
+    """Whether vLLM runs on one here. Raises UsageError where it cannot be imported."""
     try:
         from vllm.platforms import current_platform
     except ImportError as error:
@@ -235,16 +239,16 @@ def _has_gpu() -> bool:
     return not current_platform.is_cpu()
 
 
-def _parsed(arguments: Mapping[str, str]) -> dict[str, Any]:
+def parsed(arguments: Mapping[str, str]) -> dict[str, Any]:
     """Engine arguments as JSON values where they are such, else as texts."""
-    parsed: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, text in arguments.items():
         try:
-            parsed[name] = json.loads(text)
+            values[name] = json.loads(text)
         except json.JSONDecodeError:
             # Python's own words, as lm-eval hands them on: a text "False" would count as true.
-            parsed[name] = {"True": True, "False": False, "None": None}.get(text, text)
-    return parsed
+            values[name] = {"True": True, "False": False, "None": None}.get(text, text)
+    return values
 
 
 def _cpu_dtype(model: Model, progress: Progress) -> str:
@@ -265,29 +269,41 @@ def has_bfloat16(cpuinfo: str) -> bool:
     return not BFLOAT16_UNITS.isdisjoint(cpuinfo.split())
 
 
-def _start(
-    model: Model, n_adapters: int, rank: int, arguments: dict[str, Any], on_cpu: bool
-) -> Any:
+def engine_settings(
+    base: Model,
+    adapters: Collection[str],
+    on_gpu: bool,
+    given: Mapping[str, Any],
+    progress: Progress,
+) -> dict[str, Any]:
+    """What vLLM is told of a base and its adapters, in this process and as a server.
+
+    given: what the user says, which wins. Raises SamiEvalError for an adapter vLLM cannot serve.
+    """
+    settings: dict[str, Any] = {
+        "model": base.base,
+        "revision": base.revision,
+        "tokenizer": base.tokenizer,
+        # Compiling a tiny model takes longer than running it.
+        "enforce_eager": is_tiny(base),
+    }
+    if not on_gpu:
+        progress.say("vLLM on CPU draws without a seed: answers at temperature > 0 vary")
+        if "dtype" not in given:
+            settings["dtype"] = _cpu_dtype(base, progress)
+    if adapters:
+        # vLLM's CPU kernels give a row without an adapter the one in the last slot (index -1 of
+        # the stacked weights; vLLM 0.32, lora/ops/torch_ops/lora_ops.py): one more stays zero.
+        settings |= {"enable_lora": True, "max_loras": len(adapters) + (not on_gpu)}
+        settings["max_lora_rank"] = max_rank(list(map(Path, adapters)))
+    return {**settings, **given, TRUST: trusts_code()}
+
+
+def _start(settings: dict[str, Any]) -> Any:
     from vllm import LLM
 
-    # vLLM's CPU kernels give a row without an adapter the one in the last slot (index -1 of the
-    # stacked weights; vLLM 0.32, lora/ops/torch_ops/lora_ops.py): one more slot stays all zeros.
-    n_slots = n_adapters + on_cpu
-    lora = {"enable_lora": True, "max_loras": n_slots, "max_lora_rank": rank}
-    settings: dict[str, Any] = {
-        "model": model.base,
-        "revision": model.revision,
-        "tokenizer": model.tokenizer,
-        "use_tqdm_on_load": False,
-        "worker_extension_cls": WORKER,
-        # Compiling a tiny model takes longer than running it.
-        "enforce_eager": is_tiny(model),
-        **(lora if n_adapters else {}),
-        **arguments,
-        TRUST: trusts_code(),
-    }
     try:
-        return LLM(**settings)
+        return LLM(**settings, use_tqdm_on_load=False, worker_extension_cls=WORKER)
     except (RuntimeError, ValueError, TypeError, OSError) as error:
         raise SamiEvalError(
             f"vLLM does not start: {str(error).strip().splitlines()[-1]}",

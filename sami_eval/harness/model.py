@@ -1,9 +1,9 @@
 """lm-eval's `--model sami-eval`: our engines, ledger and adapters under lm-eval's tasks.
 
 --model_args: model (any spec of `sami-eval compare`; by default the base), models=[a,b] (several on
-one base, each running every task), base, engine (auto, vllm or hf), and engine arguments such as
-dtype=float32 or max_model_len=4096. `pretrained` is another name for base. `base` and `engine` of
-sami-eval.toml stand in for those that are not given.
+one base, each running every task), base, engine (auto, vllm, serve or hf), and engine arguments
+such as dtype=float32 or max_model_len=4096. `pretrained` is another name for base. `base` and
+`engine` of sami-eval.toml stand in for those that are not given.
 """
 
 from __future__ import annotations

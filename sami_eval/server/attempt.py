@@ -9,6 +9,7 @@ reply's `failure`.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 from collections.abc import Collection, Mapping
@@ -22,7 +23,7 @@ from sami_eval.core.errors import SamiEvalError
 from sami_eval.core.progress import Progress
 from sami_eval.core.thoughts import thoughts
 from sami_eval.core.types import Model, Usage
-from sami_eval.server import dialect, endpoint, refusals, wire
+from sami_eval.server import dialect, drawn, endpoint, refusals, wire
 from sami_eval.server.batch.vendor import Batch
 from sami_eval.server.budget import Limits
 from sami_eval.server.endpoint import masked
@@ -185,7 +186,13 @@ class Connections:
     ) -> tuple[Reply, Usage | None]:
         import openai
 
-        body = dialect.body(request, left_out)
+        path, read, body = (
+            "/chat/completions",
+            wire.read_completion,
+            dialect.body(request, left_out),
+        )
+        if request.as_sent:
+            path, read, body = drawn.PATH, drawn.read_drawn, json.loads(request.as_sent)
         headers: Mapping[str, str] = {}
         timeout_s, asked_so = self.settings.timeout_s, dialect.used(request, left_out)
         if is_flex(request.model):
@@ -195,9 +202,9 @@ class Connections:
                 # The raw text costs half the time of the SDK's typed objects, and a malformed body
                 # is then ours to notice.
                 text = await self._client(request.model, url).post(
-                    "/chat/completions", cast_to=str, body=body, options=_WHERE_ASKED
+                    path, cast_to=str, body=body, options=_WHERE_ASKED
                 )
-            reply = replace(wire.read_completion(text), left_out=asked_so)
+            reply = replace(read(text), left_out=asked_so)
             self.refused.clear()
             return reply, reply.usage
         except TimeoutError:

@@ -77,7 +77,7 @@ def read_completion(text: str) -> Reply:
     """
     try:
         data = json.loads(_without_comments(text))
-        _check_error(data)
+        check_error(data)
         return _filtered(data) or _reply(data)
     except (LookupError, TypeError, AttributeError, RecursionError):
         raise MalformedError(f"not a completion: {text[:80].strip()!r}") from None
@@ -100,7 +100,7 @@ def _only_event(lines: str) -> str:
     return bodies[0] if len(bodies) == 1 else lines
 
 
-def _check_error(data: Any) -> None:
+def check_error(data: Any) -> None:
     """Raise RefusedError where the body, its first choice or that one's message has an error."""
     choices = data.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None

@@ -34,7 +34,6 @@ MAY_BE_ZERO = {
     "--kl",
     "--ties",
     "--num-fewshot",
-    "--keep-checkpoints",
 }
 
 

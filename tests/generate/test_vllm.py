@@ -6,7 +6,10 @@ import gc
 import importlib
 import importlib.util
 import json
+import os
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +19,13 @@ import pytest
 from sami_eval.core.calls import Completion, Request, Sampling
 from sami_eval.core.config import Config
 from sami_eval.core.errors import SamiEvalError
-from sami_eval.core.progress import silent
+from sami_eval.core.progress import Advance, silent
 from sami_eval.core.types import Model
 from sami_eval.generate import EngineChoice, Engines, complete, format_of
+from sami_eval.generate.complete import by_key
+from sami_eval.generate.kept import stored as stored_of
 from sami_eval.generate.models import resolve_all
+from sami_eval.generate.serve import ServeEngine
 from sami_eval.generate.vllm import has_bfloat16, max_rank
 from sami_eval.ledger.store import Ledger
 from tests.adapter_kinds import made
@@ -174,6 +180,58 @@ class TestRealVllm:
         )
         assert any(completion.finished is False for completion in completions)
         assert all(len(completion.token_ids) <= 2 for completion in completions)
+
+    def test_its_server_gives_the_same_tokens_and_may_be_killed_on_the_way(
+        self, models: list[Model], engines: Engines, tmp_path: Path
+    ) -> None:
+        requests = [request for model in models for request in requests_for(model)]
+        mine = run(requests, tmp_path / "here.db", engines)
+        hot = replace(GREEDY, temperature=1.0, max_tokens=100)
+        more = [request for model in models for request in requests_for(model, hot)]
+        with Engines(EngineChoice("serve", {"max_model_len": "256"}), silent()) as others:
+            theirs = run(requests, tmp_path / "there.db", others)
+            assert [one.token_ids for one in theirs] == [one.token_ids for one in mine]
+            engine = others.open(models)
+            assert isinstance(engine, ServeEngine)
+            server = child_of(engine.server.guard.pid)
+            with (
+                Ledger(tmp_path / "there.db") as ledger,
+                pytest.raises(SamiEvalError, match="`vllm serve` has ended"),
+            ):
+                complete(more, ledger, others, KillsAtOnce(server))
+        with pytest.raises(ProcessLookupError):
+            os.killpg(server, 0)
+        with Ledger(tmp_path / "there.db") as ledger:
+            kept = stored_of(dict(by_key(more, engines)), ledger)
+        assert 0 < len(kept) < len(more)
+        # The same keys: what is missing is generated here.
+        whole = run(more, tmp_path / "there.db", engines)
+        assert len(whole) == len(more)
+        assert all(one in whole for one in kept.values())
+
+
+class KillsAtOnce:
+    """Ends a process as soon as the first answer is there."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+
+    def say(self, text: str) -> None:
+        pass
+
+    @contextmanager
+    def track(self, description: str, total: int, note: object = None) -> Iterator[Advance]:
+        def advance(n: int) -> None:
+            if n:
+                with suppress(ProcessLookupError):
+                    os.kill(self._pid, signal.SIGKILL)
+
+        yield advance
+
+
+def child_of(pid: int) -> int:
+    psutil = importlib.import_module("psutil")  # vLLM's
+    return int(psutil.Process(pid).children()[0].pid)
 
 
 @pytest.mark.vllm
