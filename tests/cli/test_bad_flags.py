@@ -34,6 +34,7 @@ MAY_BE_ZERO = {
     "--kl",
     "--ties",
     "--num-fewshot",
+    "--keep-checkpoints",
 }
 
 
