@@ -14,7 +14,7 @@ from sami_eval.align import launch
 from sami_eval.align.options import Options
 from sami_eval.core.errors import UsageError
 from sami_eval.core.progress import Progress
-from sami_eval.core.source import constant
+from sami_eval.core.source import constant, spec_as_written
 from sami_eval.core.types import Contrast, Model
 from sami_eval.generate.recipes import BUNDLED, methods_in
 
@@ -98,7 +98,7 @@ def running(file: Path) -> str:
 
 
 def _import(file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"sami_eval_method_{file.stem}", file)
+    spec = spec_as_written(f"sami_eval_method_{file.stem}", file)
     if spec is None or spec.loader is None:
         raise UsageError(f"`{file}` is no Python file", "see sami-eval ls methods")
     module = importlib.util.module_from_spec(spec)

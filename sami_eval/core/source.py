@@ -1,13 +1,17 @@
-"""Python source as its tree; nothing of it is run."""
+"""Python source as its tree, of which nothing is run; and how a file of a user's is loaded."""
 
 from __future__ import annotations
 
 import ast
+import importlib.util
 import threading
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
+from types import CodeType
 
 # Two threads that parse at once break each other's before Python 3.12 (python/cpython#106905).
 _PARSING = threading.Lock()
+_APART = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)  # names in them are their own
 
 
 def parsed(source: str) -> ast.Module:
@@ -21,14 +25,48 @@ def constant(file: Path, name: str) -> object:
 
     A file that cannot be read or parsed gives none: loading it says what is wrong.
     """
-    try:
-        body = parsed(file.read_text(encoding="utf-8")).body
-    except (OSError, SyntaxError, UnicodeDecodeError):
-        return None
-    for one in body:
-        if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == name:
+    for one in reversed(_top(file)):  # the last one counts
+        if isinstance(one, ast.Assign | ast.AnnAssign) and one.value and _binds(one, name):
             try:
                 return ast.literal_eval(one.value)
             except ValueError:
                 return None
     return None
+
+
+def binds(file: Path, name: str) -> bool:
+    """Whether a source file gives a name a value outside its functions, whatever it is."""
+    tops = [one for one in _top(file) if not isinstance(one, _APART)]
+    return any(_binds(one, name) for top in tops for one in ast.walk(top))
+
+
+def _top(file: Path) -> list[ast.stmt]:
+    try:
+        return parsed(file.read_text(encoding="utf-8-sig")).body
+    except (OSError, SyntaxError, UnicodeDecodeError):
+        return []
+
+
+def _binds(statement: ast.AST, name: str) -> bool:
+    if isinstance(statement, ast.Assign):
+        return name in map(ast.unparse, statement.targets)
+    if isinstance(statement, ast.AnnAssign):
+        return ast.unparse(statement.target) == name
+    if isinstance(statement, ast.ImportFrom):
+        return name in (one.asname or one.name for one in statement.names)
+    return False
+
+
+class _AsWritten(SourceFileLoader):
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
+def spec_as_written(name: str, file: Path) -> ModuleSpec | None:
+    """What imports a Python file as it stands; None where it is none.
+
+    The copy that Python keeps of a file edited twice within a second may be of the other code.
+    """
+    if file.suffix != ".py":
+        return None
+    return importlib.util.spec_from_file_location(name, file, loader=_AsWritten(name, str(file)))

@@ -25,7 +25,7 @@ from typing import Final
 
 from sami_eval.core.errors import UsageError, did_you_mean, shown
 from sami_eval.core.files import read_text
-from sami_eval.core.source import constant, parsed
+from sami_eval.core.source import binds, constant, parsed
 from sami_eval.ledger.store import key
 
 DEFAULT: Final = "number"
@@ -103,14 +103,14 @@ def read_marker(name_or_path: str | None = None) -> Marker:
 
 
 def _instruction(file: Path) -> str:
-    text = constant(file, "INSTRUCTION")
+    text = _constant(file, "INSTRUCTION", '"..."')
     if text is not None and not isinstance(text, str):
         raise _bad(file, "INSTRUCTION", text, 'write INSTRUCTION = "..."')
     return text or ""
 
 
 def _timeout(file: Path) -> float | None:
-    limit = constant(file, "TIMEOUT_S")
+    limit = _constant(file, "TIMEOUT_S", "5.0")
     if limit is None:
         return None
     if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit < 1e6:
@@ -119,12 +119,21 @@ def _timeout(file: Path) -> float | None:
 
 
 def _libraries(file: Path) -> tuple[str, ...]:
-    names = constant(file, "LIBRARIES")
+    names = _constant(file, "LIBRARIES", '("sympy",)')
     if names is None:
         return ()
     if not isinstance(names, tuple) or not all(isinstance(one, str) for one in names):
         raise _bad(file, "LIBRARIES", names, 'write LIBRARIES = ("sympy",)')
     return names
+
+
+def _constant(file: Path, name: str, like: str) -> object:
+    """What a marker says of itself; refused where only running its code would tell."""
+    found = constant(file, name)
+    if found is None and binds(file, name):
+        said = f"`{name}` is not written out, and it is read without running the code"
+        raise UsageError(said, f"write {name} = {like}", str(file))
+    return found
 
 
 def _bad(file: Path, name: str, value: object, hint: str) -> UsageError:

@@ -20,11 +20,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from sami_eval.core.source import spec_as_written
+
 Said = str | bool | None
 OURS = "sami_eval.data.markers"
 MEMORY = 4 << 30  # bytes; a power of a power would take the machine's
 PATIENCE = 10  # a call that waits, or shares its processor, may take so many times its limit
 GRACE_S = 5.0  # a process whose parent is gone ends itself so long after that
+_BOOLEANS = ("bool_", "bool", "BooleanTrue", "BooleanFalse")  # of numpy, and of sympy
 HAS_TIMERS = hasattr(signal, "setitimer")
 
 
@@ -55,11 +58,22 @@ class Code:
             return str(self._example(self._gold(*texts)))
         first, second = texts
         read = self._gold if name == "right" else self._answer
-        return bool(self._same(read(first), self._answer(second)))
+        return _truth(self._same(read(first), self._answer(second)))
+
+
+def _truth(said: object) -> bool:
+    """Yes or no. A text would be true whatever it says, and nothing is often a forgotten return."""
+    if not isinstance(said, bool) and type(said).__name__ not in _BOOLEANS:
+        raise TypeError(f"`same` gave {said!r}, neither True nor False")
+    return bool(said)
 
 
 def _shown(value: object) -> str | None:
-    return None if value is None else str(value)
+    """A value as text. One that shows its place in memory is like no other, nor itself again."""
+    text = None if value is None else str(value)
+    if text and f"0x{id(value):x}" in text.lower():
+        raise TypeError(f"a value of type {type(value).__name__} shows no more than its address")
+    return text
 
 
 def _example(value: object) -> str:
@@ -70,7 +84,7 @@ def imported(file: Path) -> ModuleType:
     """The module of a marker's file; ours by its name in the package."""
     if file.resolve().parent == Path(__file__).with_name("markers").resolve():
         return importlib.import_module(f"{OURS}.{file.stem}")
-    spec = importlib.util.spec_from_file_location(f"sami_eval_marker_{file.stem}", file)
+    spec = spec_as_written(f"sami_eval_marker_{file.stem}", file)
     if spec is None or spec.loader is None:
         raise ImportError(f"`{file}` is no Python file")
     module = importlib.util.module_from_spec(spec)
@@ -79,7 +93,7 @@ def imported(file: Path) -> ModuleType:
     return module
 
 
-def fault(error: Exception) -> str:
+def fault(error: BaseException) -> str:
     """What code of others raised, in a line."""
     said = next(iter(str(error).splitlines()), "")
     return f"{type(error).__name__}: {said}".rstrip(": ")
@@ -97,7 +111,7 @@ def main(file: str, seconds: str) -> None:
 
     try:
         code = Code(Path(file))
-    except Exception as error:  # noqa: BLE001  # code of others raises whatever it pleases
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # code of others raises whatever it pleases
         return reply(fault=fault(error))
     reply(said=None)
     for line in sys.stdin:
@@ -107,7 +121,7 @@ def main(file: str, seconds: str) -> None:
             reply(said=code.call(name, *texts))
         except (MemoryError, RecursionError):
             reply(ended=True)
-        except Exception as error:  # noqa: BLE001  # as above
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # as above
             reply(fault=fault(error))
         _end_after(0)
     return None

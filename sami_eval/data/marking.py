@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -137,14 +138,16 @@ class _Here:
     def __init__(self, marker: Marker) -> None:
         self._marker = marker
         try:
-            self._code = Code(Path(marker.file))
-        except Exception as error:  # code of theirs raises whatever it pleases
+            with redirect_stdout(sys.stderr):  # what a marker prints is no result
+                self._code = Code(Path(marker.file))
+        except (Exception, SystemExit) as error:  # code of theirs raises whatever it pleases
             raise _not_loaded(marker, fault(error)) from error
 
     def call(self, name: str, *texts: str) -> Said:
         try:
-            return self._code.call(name, *texts)
-        except Exception as error:  # as above
+            with redirect_stdout(sys.stderr):
+                return self._code.call(name, *texts)
+        except (Exception, SystemExit) as error:  # as above
             raise _failed(self._marker, texts, fault(error)) from error
 
 

@@ -25,7 +25,7 @@ from typing import Final
 
 from sami_eval.core.errors import SamiEvalError, UsageError, shown
 from sami_eval.core.files import Toml, read_text
-from sami_eval.core.source import parsed
+from sami_eval.core.source import parsed, spec_as_written
 from sami_eval.core.types import Judge, Order, Prompt, Response, Verdict, Winner
 from sami_eval.judge.requests import Turn
 from sami_eval.judge.verdicts import WINNERS
@@ -113,7 +113,7 @@ def running(name: str, path: Path) -> str:
 
 
 def _import(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"sami_eval_judge_{path.stem}", path)
+    spec = spec_as_written(f"sami_eval_judge_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise UsageError(f"`{path}` is no Python file", HINT)
     module = importlib.util.module_from_spec(spec)

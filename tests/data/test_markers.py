@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 import time
 from pathlib import Path
 
@@ -170,12 +173,33 @@ def test_a_marker_of_ones_own_is_found_by_name_and_its_instruction_is_asked(
         ("INSTRUCTION = 3", "`INSTRUCTION` is `3`"),
         ("LIBRARIES = ('no-such-thing-here',)", "needs `no-such-thing-here`"),
         ("def answer(", "not Python"),
+        ("INSTRUCTION = ' '.join('ab')", "`INSTRUCTION` is not written out"),
+        ("from sami_eval.data.markers.number import INSTRUCTION", "`INSTRUCTION` is not written"),
+        ("TIMEOUT_S: float = 0", "`TIMEOUT_S` is `0`"),
+        ("def answer(text): raise SystemExit", "raised SystemExit"),
+        ("TIMEOUT_S = 9.0\ndef answer(text): raise SystemExit", "raised SystemExit"),
+        ("def answer(text): return object()", "of type object shows no more than its address"),
     ],
 )
 def test_a_marker_that_fails_is_one_clear_line(tmp_path: Path, code: str, what: str) -> None:
     with pytest.raises(UsageError, match=what) as caught:
         gold_of(own(tmp_path, code), "1")
     assert "mine" in f"{caught.value.message} {caught.value.where}"
+
+
+def test_a_marker_says_true_or_false_and_what_it_prints_is_no_result(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_rows(tmp_path / "p.jsonl", {"problem": "?", "answer": "B"})
+    asked = ["passk", "base", "--prompts", str(path), "--k", "1", "--samples", "1", "--json"]
+    own(tmp_path, "def answer(text):\n    print('note')\n    return text or None\n")
+    assert cli.run([*asked, "-q", "--marker", str(tmp_path / "mine.py")]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["n_problems"] == 1
+    assert "note" in said.err
+    marker = own(tmp_path, "def answer(text): return text\ndef same(a, b): return 'no'", "other")
+    with pytest.raises(UsageError, match="`same` gave 'no', neither True nor False"):
+        mark(marker, "A", ["B"])
 
 
 def test_a_name_that_is_no_marker_and_a_gold_text_it_cannot_read_are_refused(
@@ -191,6 +215,18 @@ def test_a_name_that_is_no_marker_and_a_gold_text_it_cannot_read_are_refused(
     said = capsys.readouterr().err
     assert "no gold answer for the marker `choice` in `Paris`" in said
     assert f"--> {path}:2" in said
+
+
+def test_a_marker_edited_within_a_second_runs_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    said = []
+    for number in (10, 18):
+        marker = own(tmp_path, f"def answer(text): return {number}")
+        os.utime(marker.file, (1e9, 1e9))
+        said.append(gold_of(marker, "?"))
+    assert said == ["10", "18"]
 
 
 def test_another_reading_is_another_marker(tmp_path: Path) -> None:
