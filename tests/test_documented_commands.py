@@ -145,6 +145,19 @@ ROWS: dict[str, tuple[str, str | None, str] | None] = {
     ),
     "align sami --base meta-llama/Llama-3.1-8B --contrasts contrasts.jsonl --batch-size 2 "
     "--accumulation 1": ("contrasts.jsonl", None, LLAMA),
+    "contrast --base ID --constitutions verifiable-few --prompts verifiable --limit 112 "
+    "--max-tokens 128 --unfinished --min-heeded 1 --out contrasts.jsonl": (
+        *("verifiable", "verifiable-few", "ID"),
+    ),
+    "align sft+sami --base ID --preset laptop --contrasts contrasts.jsonl": (
+        *("contrasts.jsonl", None, "ID"),
+    ),
+    "align sft+dpo --base ID --preset laptop --batch-size 2 --contrasts contrasts.jsonl": (
+        *("contrasts.jsonl", None, "ID"),
+    ),
+    "compare sft+sami sft+mipo sft+dpo sft+kto base sft --against sft --base ID --prompts "
+    "first-turns.jsonl --constitutions verifiable-few --generate-with-principles --max-tokens 128 "
+    "--judge checks": ("first-turns.jsonl", "checks", "ID"),
     "align sft --base ID --contrasts contrasts.jsonl": ("contrasts.jsonl", None, "ID"),
     "align sami --base ID --contrasts contrasts.jsonl": ("contrasts.jsonl", None, "ID"),
     "align sami --contrasts contrasts.jsonl": ("contrasts.jsonl", None, TOY),
@@ -243,6 +256,7 @@ def world(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     question = {"question_id": 81, "category": "writing", "turns": ["a?", "b?"]}
     lines("question.jsonl", question)
     lines("prompts.jsonl", question)
+    lines("first-turns.jsonl", {**question, "turns": ["a?"]})
     lines("gpt-4.jsonl", {"question_id": 81, "choices": [{"turns": ["a", "b"]}]})
     for name in ("problems", "examples"):
         several = [{"question": f"{name} {i}?", "answer": f"#### {i}"} for i in range(9)]
