@@ -5,8 +5,7 @@ prompts -> responses -> verdicts -> comparisons.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -163,12 +162,12 @@ def estimate(
 
 def files_of(
     prompts: Sequence[Prompt], responses: Sequence[Response], verdicts: Sequence[Verdict]
-) -> dict[str, Iterator[dict[str, object]]]:
+) -> dict[str, Iterable[object]]:
     """What a run's folder holds beside its document."""
     return {
         "prompts.jsonl": map(to_row, prompts),
-        "responses.jsonl": map(dataclasses.asdict, responses),
-        "verdicts.jsonl": map(dataclasses.asdict, verdicts),
+        "responses.jsonl": responses,
+        "verdicts.jsonl": verdicts,
     }
 
 
@@ -181,7 +180,8 @@ def _compare(
         judged = [verdict for x, y in games(a, b) for verdict in scores.by_pair[x.name, y.name]]
         seeds = seed_of(a, b)
         # A pair that stopped before others do was not asked all that its sides answered.
-        asked = [one for one in drawn.prompts if one.id in {v.prompt_id for v in judged}]
+        met = {verdict.prompt_id for verdict in judged}
+        asked = [one for one in drawn.prompts if one.id in met]
         responses = _of(asked, drawn.responses) if scores.stopping else drawn.responses
         found = compare(
             drawn.prompts,

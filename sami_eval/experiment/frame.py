@@ -51,7 +51,7 @@ class Result:
 
     own: Mapping[str, object]
     calls: Calls
-    files: Mapping[str, Iterable[Mapping[str, object]]]
+    files: Mapping[str, Iterable[object]]
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

@@ -34,7 +34,7 @@ from sami_eval.experiment.document import Document
 from sami_eval.experiment.envelope import Kind, dump, read
 from sami_eval.experiment.passk_document import PasskDocument
 from sami_eval.experiment.stopping import Planned
-from sami_eval.ledger.store import atomic_write, disk_error
+from sami_eval.ledger.store import atomic_write, disk_error, plain
 from sami_eval.server import endpoint
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def save(
     folder: Path,
     name: str,
     document: Mapping[str, Any],
-    files: Mapping[str, Iterable[Mapping[str, object]]],
+    files: Mapping[str, Iterable[object]],
 ) -> None:
     """Write a run; the document last, so a folder that has it is complete."""
     for file, rows in files.items():
@@ -179,9 +179,12 @@ def save_settings(folder: Path, settings: Any) -> None:
     atomic_write(folder / SETTINGS, endpoint.masked(text))
 
 
-def _write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
-    """One JSON object a line, in the file's place at once."""
-    atomic_write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+_ROW = json.JSONEncoder(default=plain, ensure_ascii=False)
+
+
+def _write_rows(path: Path, rows: Iterable[object]) -> None:
+    """One JSON object a line, in the file's place at once; of a dataclass its fields."""
+    atomic_write(path, "".join(_ROW.encode(row) + "\n" for row in rows))
 
 
 def read_verdicts(folder: Path) -> list[Verdict]:

@@ -236,6 +236,8 @@ def _verdict(
         return _nothing(judge, turn, judgment.first, judgment.repeat)
     readings = [read_reply(reply, judge) for reply in needed]
     winner, score, reason = _decide(judgment.first, readings)
+    said = [parted(reply.text) for reply in needed]
+    thought = [_thoughts(*each) for each in zip(needed, said, strict=True)]
     return Verdict(
         turn.prompt.id,
         turn.turn,
@@ -247,19 +249,19 @@ def _verdict(
         winner,
         score,
         reason,
-        text=BETWEEN.join(parted(r.text)[0] for r in needed) if needed else IDENTICAL,
+        text=BETWEEN.join(words for words, _ in said) if needed else IDENTICAL,
         model_reported=needed[0].model_reported if needed else None,
         usage=_sum([reply.usage for reply in needed if reply.usage is not None]),
         from_ledger=bool(needed) and not any(k in fresh for k in judgment.keys),
         ratings=(readings[0].rating, readings[1].rating) if len(readings) == 2 else None,
         grade=readings[0].grade if len(readings) == 1 else None,
-        thoughts=BETWEEN.join(map(_thoughts, needed)) if any(map(_thoughts, needed)) else "",
+        thoughts=BETWEEN.join(thought) if any(thought) else "",
     )
 
 
-def _thoughts(reply: Reply) -> str:
+def _thoughts(reply: Reply, parts: tuple[str, str]) -> str:
     """What was handed over beside the words, and what stood between tags in them."""
-    return "\n\n".join(filter(None, (reply.thoughts, parted(reply.text)[1])))
+    return "\n\n".join(filter(None, (reply.thoughts, parts[1])))
 
 
 def _nothing(judge: Judge, turn: Turn, first: Order, repeat: int = 0) -> Verdict:

@@ -60,6 +60,9 @@ class Shadow(NamedTuple):
         return self.places[at], self.places[end - 1] + 1
 
 
+_PLAIN = re.compile(r"[ -%'-~\n\t]+")  # what looks as it is, in one piece; & may be an entity
+
+
 @lru_cache(maxsize=256)
 def shadow(text: str) -> Shadow:
     """How a text looks."""
@@ -68,15 +71,19 @@ def shadow(text: str) -> Shadow:
     seen: list[str] = []
     places: list[int] = []
     entities = {found.start(): found for found in _ENTITY.finditer(text)}
-    skip = 0
-    for at, character in enumerate(text):
-        if at < skip:
-            continue
-        looks = look(character)
-        if (entity := entities.get(at)) is not None:
-            looks, skip = _character(entity), entity.end()
+    at = 0
+    while at < len(text):
+        if (plain := _PLAIN.match(text, at)) is not None:
+            looks, end = plain[0], plain.end()
+            places += range(at, end)
+        else:
+            entity = entities.get(at)
+            looks, end = look(text[at]), at + 1
+            if entity is not None:
+                looks, end = _character(entity), entity.end()
+            places += [at] * len(looks)
         seen.append(looks)
-        places += [at] * len(looks)
+        at = end
     return Shadow("".join(seen), tuple(places))
 
 

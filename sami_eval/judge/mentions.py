@@ -215,6 +215,8 @@ def _of_denials(text: str, mentions: Sequence[Mention]) -> list[Mention]:
 
 def _of_whole_sentences(text: str, mentions: list[Mention], possible: int) -> list[Mention]:
     """Without sentences that name every verdict there is."""
+    if len({name for name, _ in mentions}) < possible:
+        return mentions
     ends = [end.start() for end in _SENTENCE.finditer(text)]
     named: dict[int, set[str]] = {}
     for name, match in mentions:

@@ -46,7 +46,8 @@ def _messages(
     judge: Judge, prompt: Prompt, turn: int, answers: dict[str, Response]
 ) -> chat.Messages:
     name = _template_name(judge, prompt, turn)
-    template = written_out(_with_sections(judge, prompt, name), prompt, turn, judge.form)
+    sections = _with_sections(judge, prompt, name)
+    template = written_out(sections, len(prompt.history), turn, judge.form)
     fields = {"question": prompt.turns[turn], "constitution": _constitution(judge, prompt)}
     fields |= {f"question_{i}": text for i, text in enumerate(prompt.turns, 1)}
     fields |= {f"ref_answer_{i}": t or "(none)" for i, t in enumerate(prompt.reference or (), 1)}
@@ -72,7 +73,8 @@ _EACH = {
 }
 
 
-def written_out(template: str, prompt: Prompt, turn: int, form: Form) -> str:
+@lru_cache(maxsize=64)
+def written_out(template: str, n_history: int, turn: int, form: Form) -> str:
     """A template in which each message and answer up to a turn has a frame and a field of its own.
 
     What comes of it has fields of one text each alone, and its frames are markers like any other.
@@ -80,8 +82,7 @@ def written_out(template: str, prompt: Prompt, turn: int, form: Form) -> str:
     several = {name: _frames(*each, turn + 1) for name, each in _EACH.items()}
     sides = (form.user, form.assistant)
     several["history"] = form.between.join(
-        sides[i % 2].format(i=i // 2 + 1, text=f"{{history_{i + 1}}}")
-        for i in range(len(prompt.history))
+        sides[i % 2].format(i=i // 2 + 1, text=f"{{history_{i + 1}}}") for i in range(n_history)
     )
     return _PLACEHOLDER.sub(lambda match: several.get(match[1], match[0]), template)
 
@@ -170,10 +171,14 @@ def neutralise(text: str, judge: Judge, template: str) -> str:
     in whatever letters and brackets it is written; all else stays as it is. A bare letter that is
     a verdict stays: it is a word of any text, and only the judge's own token is looked at.
     """
-    bare = [token for tokens in judge.tokens.values() for token in tokens]
-    patterns = (pattern for group in judge.patterns.values() for pattern in group)
-    verdicts = (p for p in patterns if not any(matches(p, token) for token in bare))
-    return _neutralised(text, tuple(verdicts), template, judge.form.frames)
+    bare = tuple(token for tokens in judge.tokens.values() for token in tokens)
+    patterns = tuple(pattern for group in judge.patterns.values() for pattern in group)
+    return _neutralised(text, _verdicts(patterns, bare), template, judge.form.frames)
+
+
+@lru_cache(maxsize=64)
+def _verdicts(patterns: tuple[str, ...], bare: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(p for p in patterns if not any(matches(p, token) for token in bare))
 
 
 @lru_cache(maxsize=4096)  # every text is shown in two orders, and again a repeat
@@ -181,8 +186,9 @@ def _neutralised(text: str, verdicts: tuple[str, ...], template: str, frames: st
     for markers in _markers(template, frames):
         text = _quoted(text, markers)
     for pattern in (TAG.pattern, *verdicts):
-        for separator in (" ", "·"):  # the second where a verdict may have spaces between
-            text = _broken(text, pattern, separator)
+        if any(matches(pattern, view.text) for view in _views(text)):
+            for separator in (" ", "·"):  # the second where a verdict may have spaces between
+                text = _broken(text, pattern, separator)
     return text
 
 
@@ -197,14 +203,19 @@ def _quoted(text: str, markers: re.Pattern[str]) -> str:
     return "".join([*parts, text[at:]])
 
 
+def _views(text: str) -> tuple[Shadow, ...]:
+    """A text as written and, where that is another, as it looks."""
+    looks = shadow(text)
+    as_written = Shadow(text, range(len(text)))
+    return (as_written,) if looks.text == text else (as_written, looks)
+
+
 def _broken(text: str, verdict: str, separator: str) -> str:
     """The text with every match parted, as written or as it looks: `[ [A]]`."""
     for _ in range(MOST_CUTS):
-        looks = shadow(text)
-        as_written = Shadow(text, range(len(text)))
         cuts = {
             view.places[cut]
-            for view in ((as_written,) if looks.text == text else (as_written, looks))
+            for view in _views(text)
             for found in matches(verdict, view.text)
             if (cut := _gap(view, *found.span(), separator)) is not None
         }

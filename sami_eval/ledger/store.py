@@ -27,18 +27,23 @@ from sami_eval.ledger.file import connect as connect
 from sami_eval.ledger.rows import completion_of, json_of, reply_of, storable
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """A dataclass as JSON holds it. Raises TypeError for what JSON does not hold."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    raise TypeError(f"a key cannot hold {type(value).__name__}")
+    raise TypeError(f"JSON cannot hold {type(value).__name__}")
 
 
 _CHUNK = 500  # SQLite allows 999 variables a statement in old builds
 
 
+# Made once: a run has as many keys as it has answers and replies.
+_CANONICAL = json.JSONEncoder(default=plain, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
 def key(*parts: object) -> str:
     """SHA-256 of the canonical JSON of the parts; dataclasses count by their fields."""
-    text = json.dumps(parts, default=_plain, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    text = _CANONICAL.encode(parts)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
