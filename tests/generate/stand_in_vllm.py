@@ -1,6 +1,7 @@
 """As much of `vllm serve` as an engine of ours asks for; put on PATH as `vllm`.
 
 SAYS: what it dies of at its start. ANSWERS: how many prompts it answers, until it ends.
+UNUSED: the layers of each adapter that it has no use for.
 """
 
 import json
@@ -10,12 +11,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 given = dict(one.lstrip("-").partition("=")[::2] for one in sys.argv if one.startswith("--"))
+modules = sys.argv[sys.argv.index("--lora-modules") + 1 :] if "--lora-modules" in sys.argv else []
+names = [given["served-model-name"], *(json.loads(one)["name"] for one in modules)]
 left = int(os.environ.get("ANSWERS", "1000"))
 
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        self.say({"data": [{"id": given["served-model-name"], "max_model_len": 256}]})
+        self.say({"data": [{"id": name, "max_model_len": 256} for name in names]})
 
     def do_POST(self):
         global left
@@ -44,4 +47,7 @@ class Handler(BaseHTTPRequestHandler):
 Path("argv.json").write_text(json.dumps(sys.argv[1:]))
 if said := os.environ.get("SAYS"):
     sys.exit(said)
+for i in range(1, len(names)):
+    folder = Path(os.environ["PYTHONPATH"].split(os.pathsep)[0])
+    (folder / f"{i}.7.unused").write_text(os.environ["UNUSED"])
 HTTPServer((given["host"], int(given["port"])), Handler).serve_forever()

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,8 +16,13 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
-from sami_eval.generate import vllm_server
+from sami_eval.core.config import Config
+from sami_eval.core.errors import SamiEvalError
+from sami_eval.core.progress import silent
+from sami_eval.generate import EngineChoice, Engines, vllm_server
+from sami_eval.generate.models import resolve_all
 from tests import ROOT
+from tests.tiny_llama import save_adapter, save_base
 
 pytestmark = pytest.mark.skipif(find_spec("vllm") is not None, reason="the real one is installed")
 ASKED = ["passk", "base", "--limit", "5", "--samples", "8", "--k", "1,8", "--no-greedy"]
@@ -31,6 +37,7 @@ def on_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
     monkeypatch.setattr(vllm_server, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
 
 
 def asked() -> list[dict[str, Any]]:
@@ -82,6 +89,24 @@ def test_what_a_server_says_when_it_does_not_start_is_shown(
     assert cli.run([*ASKED, "--engine", "serve", "--engine-arg", "hull=3"]) == 1
     error = capsys.readouterr().err
     assert "vllm serve: error: unrecognized arguments: --hull=3" in error
+
+
+@pytest.mark.slow  # of peft's import
+@pytest.mark.usefixtures("on_path")
+def test_an_adapter_that_is_not_used_whole_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = save_base(folder / "base")
+    adapters = [save_adapter(folder / f"adapter{i}", base, i) for i in (1, 2)]
+    models = resolve_all([str(one) for one in (base, *adapters)], config=Config(folder))
+    with Engines(EngineChoice("serve"), silent()) as engines:
+        monkeypatch.setenv("UNUSED", "[]")
+        assert engines.open(models).serves(models[1:])
+    with Engines(EngineChoice("serve"), silent()) as engines:
+        monkeypatch.setenv("UNUSED", '["lm_head"]')
+        with pytest.raises(SamiEvalError, match="adapter1`: 1 layers fit nothing: `lm_head`"):
+            engines.open(models)
+    assert not list(folder.glob("sami-eval-serve-*"))
 
 
 def test_without_vllm_the_hint_says_how_it_is_installed(

@@ -109,6 +109,7 @@ def engines(models: list[Model]) -> Iterator[Engines]:
 
 def open_contexts() -> list[object]:
     """The zmq contexts of this process that nobody has closed."""
+    gc.unfreeze()  # what was there when a test ended is not listed else
     zmq = importlib.import_module("zmq")
     contexts = (one for one in gc.get_objects() if isinstance(one, zmq.Context))
     return [one for one in contexts if not one.closed and one is not zmq.Context._instance]
