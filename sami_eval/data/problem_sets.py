@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import random
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, TypedDict
@@ -100,23 +100,17 @@ def _embedded(split: str, marker: Marker) -> list[Problem]:
 
 def _of_file(path: Path, cluster: str | None, marker: Marker) -> list[Problem]:
     problems: dict[str, Problem] = {}
-    asked: dict[tuple[str, tuple[str, ...]], str] = {}
+    stands: list[tuple[str, Prompt]] = []
     for where, row in read_lines(path, FORMAT):
         number = where.rpartition(":")[2]
         problem = _in_cluster(row, number, where, cluster, marker)
         if problem.prompt.id in problems:
             raise UsageError(f"problem `{problem.prompt.id}` occurs twice", "remove one", where)
-        text = _plain(problem.question), problem.prompt.principles
-        before = asked.setdefault(text, where)
-        if before != where:
-            raise UsageError(
-                f"problem `{problem.prompt.id}` is the one at `{before}` again",
-                "remove one: a problem that stands twice would count twice in every figure",
-                where,
-            )
+        stands.append((where, problem.prompt))
         problems[problem.prompt.id] = problem
     if not problems:
         raise UsageError("no problems in the file", FORMAT, str(path))
+    check_once(stands)
     if cluster is not None and len({problem.cluster for problem in problems.values()}) < 2:
         raise UsageError(
             f"`--cluster {cluster}`: all problems have the same, so there is no interval",
@@ -124,6 +118,19 @@ def _of_file(path: Path, cluster: str | None, marker: Marker) -> list[Problem]:
             str(path),
         )
     return list(problems.values())
+
+
+def check_once(rows: Iterable[tuple[str, Prompt]]) -> None:
+    """Refuse a problem that stands twice in a file. rows: where each stands, and what it asks."""
+    asked: dict[tuple[str, tuple[str, ...]], str] = {}
+    for where, prompt in rows:
+        before = asked.setdefault((_plain(prompt.turns[0]), prompt.principles), where)
+        if before != where:
+            raise UsageError(
+                f"problem `{prompt.id}` is the one at `{before}` again",
+                "remove one: a problem that stands twice would count twice in every figure",
+                where,
+            )
 
 
 class _Row(TypedDict):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +13,15 @@ from sami_eval.core.files import read_json
 from sami_eval.core.records import read_lines, read_list
 from sami_eval.core.shape import is_name
 from sami_eval.core.types import Prompt
-from sami_eval.data import hub, problem_sets
+from sami_eval.data import hub, problem_sets, row_checks
 from sami_eval.data.marker import Marker
 from sami_eval.data.problem_sets import Problem
 from sami_eval.data.prompt_sets import READERS, reach
 from sami_eval.data.prompts import read_prompts, text_id
+from sami_eval.data.row_checks import AS_A_FILE
 from sami_eval.data.task_keys import Columns, Source
 from sami_eval.data.tasks import EXPLAINED, Task
 
-AS_A_FILE = {
-    "pairwise": "give a file: --prompts question.jsonl (of train: --questions question.jsonl)",
-    "passk": "a file of problems works without a network: --prompts test.jsonl",
-}
 Row = tuple[str, Mapping[str, Any]]  # where it stands, and its columns
 
 
@@ -39,7 +35,8 @@ def prompts_of(task: Task) -> list[Prompt]:
         found = read_prompts(_whole_file(task, source))
     else:
         found = [prompt for _, _, prompt in _prompts(task, source, source.columns)]
-    _check_categories(task, found)
+    row_checks.check_categories(task, found)
+    row_checks.check_named(task, found)
     return [opening(prompt, task.turns) for prompt in found]
 
 
@@ -80,10 +77,16 @@ def problems_of(
     if source.columns is None:
         return problem_sets.read_problems(_whole_file(task, source), marker=marker.file)
     columns = source.columns
-    return [
+    rows = list(_prompts(task, source, columns))
+    if task.questions.hub is None and source.hub is None:  # a data set is as its authors made it
+        problem_sets.check_once((where, prompt) for where, _, prompt in rows)
+    found = [
         problem_sets.problem_of(_stripped(prompt), where, marker, _cluster(row, columns, where))
-        for where, row, prompt in _prompts(task, source, columns)
+        for where, row, prompt in rows
     ]
+    if source is not task.fewshot:
+        row_checks.check_clusters(task, columns, found)
+    return found
 
 
 def problems_in(task: Task, file: Path, marker: Marker) -> list[Problem]:
@@ -213,20 +216,6 @@ def _cluster(row: Mapping[str, Any], columns: Columns, where: str) -> str | None
     if not _is_text(value) or not str(value).strip():
         raise _bad(row, columns.cluster, where, "a text")
     return " ".join(str(value).split())
-
-
-def _check_categories(task: Task, found: Sequence[Prompt]) -> None:
-    """Refuse rows that are not in the order the task was written for: their ids would be others."""
-    if task.categories is None:
-        return
-    wanted = [(str(name), n) for name, n in task.categories.items()]
-    there = [(name, len(list(of))) for name, of in groupby(found, lambda one: one.category)]
-    if there != wanted:
-        n = sum(n for _, n in wanted)
-        raise UsageError(
-            f"`{task.questions.named}` no longer has its {n} questions in the original order",
-            AS_A_FILE[task.kind],
-        )
 
 
 def _rows(task: Task, source: Source, columns: Columns) -> list[Row]:

@@ -13,7 +13,7 @@ metadata:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -28,6 +28,15 @@ T = TypeVar("T")
 
 OURS = ("metadata", "sami_eval")
 EXPLAINED = "docs/tasks.md shows a whole task file"
+TOP = ("task", "class", "include", "metadata", "tag")
+# What lm-eval reads as well with our classes, and what says it to our command.
+LM_EVALS: dict[Kind, dict[str, str]] = {
+    "pairwise": {},
+    "passk": {
+        "num_fewshot": "--num-fewshot",
+        "generation_kwargs": "--temperature, --top-p and --max-tokens",
+    },
+}
 CLASSES = {
     "pairwise": "sami_eval.harness.pairwise.Pairwise",
     "passk": "sami_eval.harness.passk.Passk",
@@ -36,11 +45,15 @@ CLASSES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task(TaskKeys):
-    """A task. full: lm-eval's name of it; stated: the file that says what it is."""
+    """A task. full: lm-eval's name of it; stated: the file that says what it is.
+
+    notes: what to say of keys that lm-eval alone reads.
+    """
 
     full: str
     stated: Yaml
     fewshot: Source | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -79,18 +92,49 @@ def read_task_file(path: Path) -> Task:
         (_stating(file, "class") or file).data.get("class"), str
     ):
         file.bad(("class",), "`class` is missing", f"write class: !function {CLASSES[kind]}")
-    return task_of(stated, path.stem)
+    task = task_of(stated, path.stem)
+    return replace(task, notes=tuple(_notes(file, task.kind)))
+
+
+def _notes(file: Yaml, kind: Kind) -> Iterator[str]:
+    """What lm-eval alone reads, and by which flag our command does; nobody's keys are refused."""
+    known = (*TOP, *LM_EVALS[kind])
+    for one in _chain(file):
+        for name in one.data:
+            if name not in known:
+                one.bad((str(name),), f"nothing reads `{name}`", did_you_mean(str(name), known))
+            if name in LM_EVALS[kind]:
+                flags = LM_EVALS[kind][name]
+                yield f"{one.where((name,))}: `{name}` is for lm_eval alone; here: {flags}"
+        metadata = one.data.get("metadata")
+        for name in metadata if isinstance(metadata, dict) else ():
+            if name not in ("version", "sami_eval"):
+                said = f"`metadata.{name}` is no key of a task's file"
+                hint = f"under `sami_eval`, or lm_eval --metadata {name}=..."
+                one.bad(("metadata", str(name)), said, hint)
+
+
+def _chain(file: Yaml) -> Iterator[Yaml]:
+    """A file, and those that it includes."""
+    yield file
+    for path in _included(file):
+        yield from _chain(read_yaml(path, EXPLAINED))
+
+
+def _included(file: Yaml) -> list[Path]:
+    several = file.data.get("include", [])
+    return [
+        file.path.parent / str(one) for one in (several if isinstance(several, list) else [several])
+    ]
 
 
 def _stating(file: Yaml, key: str, seen: Sequence[Path] = ()) -> Yaml | None:
     """The file that states a key: the file itself, else the last that it includes, as lm-eval."""
     if key in file.data:
         return file
-    several = file.data.get("include", [])
-    for name in reversed(several if isinstance(several, list) else [several]):
-        path = file.path.parent / str(name)
+    for path in reversed(_included(file)):
         if path in seen:
-            file.bad(("include",), f"`{name}` includes itself", EXPLAINED)
+            file.bad(("include",), f"`{path.name}` includes itself", EXPLAINED)
         found = _stating(read_yaml(path, EXPLAINED), key, (*seen, path))
         if found is not None:
             return found
@@ -113,6 +157,10 @@ def task_of(file: Yaml, full: str) -> Task:
             said = f"`{name}` is no key of a task of kind {kind}"
             file.bad((*OURS, name), said, f"known: {', '.join(TASK_KEYS[kind])}")
     _check_source(file, keys.questions, "questions")
+    other = {"pairwise": "cluster", "passk": "checklist"}[kind]
+    if keys.questions.columns is not None and getattr(keys.questions.columns, other) is not None:
+        said = f"`questions.columns.{other}` is nothing of a task of kind {kind}"
+        file.bad((*OURS, "questions", "columns", other), said, "leave it out")
     own = {one.name: getattr(keys, one.name) for one in fields(keys)}
     own["fewshot"] = _fewshot(file, keys)
     for name, ending in (("judge", ".toml"), ("marker", ".py")):

@@ -248,9 +248,8 @@ def _drawing(settings: PasskSettings, samples: int) -> tuple[float, float]:
 
 
 def _longest(settings: PasskSettings, task: Task, embedded: bool) -> int:
-    if embedded:
-        return EMBEDDED_MAX_TOKENS
-    return (task.max_tokens if _is_asked(settings, task) else None) or MAX_TOKENS
+    own = task.max_tokens if _is_asked(settings, task) else None
+    return own or (EMBEDDED_MAX_TOKENS if embedded else MAX_TOKENS)
 
 
 def _is_asked(settings: PasskSettings, task: Task) -> bool:

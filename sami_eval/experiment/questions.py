@@ -66,7 +66,7 @@ def chosen_task(
             notes = (f"{said}: `{ours}` is asked",)
     task = read_task(named or ours, kind)
     instead = replaced(task.full, task.stated.path)
-    return task, (*notes, *([instead] if instead else []))
+    return task, (*notes, *([instead] if instead else []), *task.notes)
 
 
 def choose(task: Task, file: Path | None, models: Sequence[Model]) -> Questions:

@@ -43,7 +43,9 @@ def parse_ks(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")]
     bad = [p for p in parts if not (p.isascii() and p.isdigit() and len(p) < 7 and int(p) > 0)]
     if bad:
-        raise UsageError(f"`--k {text}`: `{bad[0]}` is no whole number above 0", "--k 1,10,32")
+        raise UsageError(
+            f"`--k {text}`: `{bad[0]}` is no whole number from 1 to 999999", "--k 1,10,32"
+        )
     return tuple(sorted({int(part) for part in parts}))
 
 

@@ -168,6 +168,12 @@ def test_the_rows_of_a_task_are_its_prompts_and_problems() -> None:
             *(17, "unknown key `baseline.answers.0.modl`"),
         ),
         ("task: mine_", "task: other_", 1, "`task` is `other_pairwise`"),
+        ("key\n", "key\n        cluster: key\n", 13, "`questions.columns.cluster` is nothing of"),
+        ("turns: 2", "wrong_references: [7, 9]", 15, "no question has the id `9`"),
+        ("class", "judeg: x\nclass", 2, "nothing reads `judeg`"),
+        ("class", "generation_kwargs: {}\nclass", 2, "nothing reads `generation_kwargs`"),
+        ("version: 1", "judge: quality", 4, "`metadata.judge` is no key of a task's file"),
+        ("{riddles: 0.5}", "{ridles: 0.5}", 16, "no question is of the category `ridles`"),
         ("{riddles", "riddles", 16, "not YAML"),
         ("kind: pairwise", "kind: [pairwise", 7, "not YAML"),
     ],
@@ -224,6 +230,36 @@ def test_a_file_may_include_another_as_lm_eval_has_it() -> None:
         "include: mine_pairwise.yaml\ntask: more_pairwise\n"
     )
     assert read_task("more", "pairwise").judge == "graded"
+
+
+@pytest.mark.parametrize(
+    ("change", "said", "where"),
+    [
+        ({"sum": "One  and one?"}, "is the one at `tasks/sums.jsonl:1` again", "sums.jsonl:2"),
+        ({"template": "a"}, "all rows have the same `template`", "mine_passk.yaml:8"),
+    ],
+)
+def test_problems_that_would_count_for_more_than_they_are_get_refused(
+    change: dict[str, str], said: str, where: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_rows(Path("tasks/sums.jsonl"), SUMS[0], {**SUMS[1], **change})
+    assert cli.run(["passk", "base", "--task", "mine", "--dry-run"]) == 2
+    error, at, *_ = capsys.readouterr().err.splitlines()
+    assert said in error
+    assert at == f"  --> tasks/{where}"
+
+
+def test_what_lm_eval_alone_reads_is_said_and_what_is_ours_is_done(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    keys = "num_fewshot: 1\ngeneration_kwargs: {temperature: 0.1}\n"
+    own = PASSK.replace("    kind", "    max_tokens: 33\n    kind") + keys
+    Path("tasks/mine_passk.yaml").write_text(own)
+    found = document(capsys, "passk", "base", "--task", "mine", "--dry-run")
+    first, second = found["notes"]
+    assert "mine_passk.yaml:11: `num_fewshot` is for lm_eval alone; here: --num-fewshot" in first
+    assert "`generation_kwargs` is for lm_eval alone; here: --temperature" in second
+    assert (found["temperature"], found["shots"], found["max_tokens"]) == (0.7, 0, 33)
 
 
 def test_a_file_of_ones_own_wins_over_ours_and_that_is_said(

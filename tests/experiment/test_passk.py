@@ -103,7 +103,7 @@ def test_a_finished_run_is_shown_exported_and_listed(
     [
         (["--k", "1,64"], "k is `64` but `32` samples"),
         (["--k", "8", "--samples", "4"], "k is `8` but `4` samples"),
-        (["--k", "0"], "`0` is no whole number above 0"),
+        (["--k", "0"], "`0` is no whole number from 1 to 999999"),
         (["--k", "x"], "`x` is no whole number"),
         (["--k", ""], "`--k` is empty"),
         (["--k", "-1"], "`-1` is no whole number"),
