@@ -81,12 +81,12 @@ class VllmServer:
         """Whether it has not ended."""
         return self.guard.poll() is None
 
-    def check(self) -> None:
-        """Raise SamiEvalError with its last words where it has ended."""
+    def check(self, then: str = "what is done is kept: run the same command again") -> None:
+        """Raise SamiEvalError with its last words where it has ended. then: what to do."""
         if not self.is_alive:
             raise SamiEvalError(
                 f"`vllm serve` has ended (code {self.guard.returncode}): {last_words(self.log)}",
-                f"all it wrote: {self.log}; what is done is kept: run the same command again",
+                f"{then}; all it wrote: {self.log}",
             )
 
     def unused(self) -> Iterator[tuple[int, list[str]]]:
@@ -122,7 +122,7 @@ class VllmServer:
         """Wait until it knows our names; how many tokens a prompt and its answer may have."""
         begun = said = time.monotonic()
         while True:
-            self.check()
+            self.check("`--engine-arg` goes to it; --engine vllm needs no server")
             if (context := self._context()) is not None:
                 progress.say(f"`vllm serve` answers after {time.monotonic() - begun:.0f} s")
                 return context
