@@ -21,6 +21,7 @@ TAG = re.compile(
 _CLOSING = re.compile(r"\W+/|<\|(?:END|end)_|<channel\||<\|channel\|>final|&lt;/|<unused95")
 _LEADING = re.compile(r"\s*<(analysis|reflection)>.*?</\1>(?=\s*\S)", re.I | re.S)
 _LEADING_TAG = re.compile(r"\A</?(?:analysis|reflection)>|</?(?:analysis|reflection)>\Z", re.I)
+_SIGNS = ("<", "&lt;", "◁", "THINK]")  # every tag has one of them
 Span = tuple[int, int]
 
 
@@ -31,6 +32,8 @@ def closes(tag: str) -> bool:
 
 def thoughts(text: str) -> list[Span]:
     """Where the text is thought, tags included: spans in order, none within another."""
+    if not any(sign in text for sign in _SIGNS):
+        return []
     spans = _leading(text)
     opened: int | None = None
     for tag in TAG.finditer(text, spans[-1][1] if spans else 0):

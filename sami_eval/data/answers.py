@@ -18,6 +18,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, TypedDict
 
@@ -45,6 +46,21 @@ def read_answers(path: Path) -> list[Response]:
 
     Raises UsageError with file and line for a bad field or a question answered twice.
     """
+    try:
+        held = path.stat()
+    except (OSError, ValueError):  # whoever reads it says what is wrong
+        return list(_read(path))
+    stamp = (held.st_dev, held.st_ino, held.st_size, held.st_mtime_ns)
+    return list(_read_once(path, stamp))
+
+
+@lru_cache(maxsize=4)
+def _read_once(path: Path, stamp: tuple[int, ...]) -> tuple[Response, ...]:
+    """A run asks for the same record several times: for its names, and for each contender."""
+    return tuple(_read(path))
+
+
+def _read(path: Path) -> list[Response]:
     if path.suffix == ".json" and not _is_list(path):
         return _read_paper(path)
     responses: dict[tuple[str, str, int], Response] = {}

@@ -15,6 +15,7 @@ import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,13 @@ from sami_eval.ledger.rows import completion_of, json_of, reply_of, storable
 def plain(value: object) -> object:
     """A dataclass as JSON holds it. Raises TypeError for what JSON does not hold."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return {name: getattr(value, name) for name in _names(type(value))}
     raise TypeError(f"JSON cannot hold {type(value).__name__}")
+
+
+@cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 _CHUNK = 500  # SQLite allows 999 variables a statement in old builds
