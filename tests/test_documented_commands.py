@@ -155,9 +155,9 @@ ROWS: dict[str, tuple[str, str | None, str] | None] = {
     "align sft+dpo --base ID --preset laptop --batch-size 2 --contrasts contrasts.jsonl": (
         *("contrasts.jsonl", None, "ID"),
     ),
-    "compare sft+sami sft+mipo sft+dpo sft+kto base sft --against sft --base ID --prompts "
-    "first-turns.jsonl --constitutions verifiable-few --generate-with-principles --max-tokens 128 "
-    "--judge checks": ("first-turns.jsonl", "checks", "ID"),
+    "compare sft+sami sft+mipo sft+dpo sft+dpo.ipo sft+kto base sft --against sft --base ID "
+    "--prompts first-turns.jsonl --constitutions verifiable-few --generate-with-principles "
+    "--max-tokens 128 --judge checks": ("first-turns.jsonl", "checks", "ID"),
     "align sft --base ID --contrasts contrasts.jsonl": ("contrasts.jsonl", None, "ID"),
     "align sami --base ID --contrasts contrasts.jsonl": ("contrasts.jsonl", None, "ID"),
     "align sami --contrasts contrasts.jsonl": ("contrasts.jsonl", None, TOY),
