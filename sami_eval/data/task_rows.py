@@ -97,6 +97,15 @@ def problems_in(task: Task, file: Path, marker: Marker) -> list[Problem]:
     return problems_of(task, marker, _instead(task, file))
 
 
+def other_columns(task: Task, file: Path | None) -> str | None:
+    """What to say of a file that is not in the columns of the task it is named beside."""
+    columns = task.questions.columns
+    if columns is None or file is None or _in_columns(file, columns):
+        return None
+    lost = ", without clusters" if columns.cluster else ""
+    return f"`{file}` has no `{columns.prompt}` as task `{task.name}` has: read in our format{lost}"
+
+
 def _instead(task: Task, file: Path) -> Source:
     """A file in the place of the task's data set."""
     here = replace(task.questions, hub=None, revision=None, file=str(file.resolve()))

@@ -13,7 +13,7 @@ from sami_eval.core.types import Model, Prompt
 from sami_eval.data import problem_sets
 from sami_eval.data.marker import DEFAULT, Marker, read_marker
 from sami_eval.data.problem_sets import EMBEDDED, Problem
-from sami_eval.data.task_rows import problems_in, problems_of
+from sami_eval.data.task_rows import other_columns, problems_in, problems_of
 from sami_eval.data.tasks import Task
 from sami_eval.experiment import best_of, questions
 from sami_eval.experiment.plan import check_batch, fields_of, identities, models_of, resolve
@@ -161,6 +161,7 @@ def make_plan(settings: PasskSettings, config: Config, purse: Purse | None = Non
         _problems(settings, task, source, split, marker), settings.limit
     )
     stops = announced(len(problems), settings, "problems")
+    beside = other_columns(task, settings.prompts) if _is_asked(settings, task) else None
     return PasskPlan(
         settings,
         config,
@@ -178,7 +179,10 @@ def make_plan(settings: PasskSettings, config: Config, purse: Purse | None = Non
         top_p,
         settings.max_tokens or _longest(settings, task, embedded),
         engine,
-        (*said, *filter(None, [standing.difference(named, client.base_url), stops])),
+        (
+            *said,
+            *filter(None, [beside, standing.difference(named, client.base_url), stops]),
+        ),
         best_of.chosen(settings.best_of, config, engine),
     )
 

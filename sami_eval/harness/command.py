@@ -75,11 +75,11 @@ def run(arguments: Sequence[str]) -> None:
     asked.speak_plainly()
     if arguments[:1] not in (["ls"], ["validate"]):
         lm_eval.tasks.TaskManager = TaskManager
-        arguments = [*arguments, *_task_of(arguments)]
+        arguments = [*arguments, *_task_of(arguments), *_model_of(arguments)]
     sys.argv = ["sami-eval lm-eval", *arguments]
     try:
         cli_evaluate()
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         if not _is_lm_evals(error):
             raise
         said = " ".join(str(error).split())[:300]
@@ -97,6 +97,18 @@ def _task_of(arguments: Sequence[str]) -> list[str]:
         "--tasks",
         ",".join(str(one) if task_files.is_path(task) else one.stem for one in files),
     ]
+
+
+def _model_of(arguments: Sequence[str]) -> list[str]:
+    """`--model sami-eval`, where neither a model nor a file that may name one is given.
+
+    `pretrained=` is what lm-eval's own classes call theirs, and its default is one of them.
+    """
+    named = {one.partition("=")[0] for one in arguments}
+    theirs = any("pretrained=" in one for one in arguments)
+    if theirs or not arguments or named & {"--model", "-M", "--config", "-C", "--help", "-h"}:
+        return []
+    return ["--model", "sami-eval"]
 
 
 def own_folder() -> list[Path]:

@@ -181,6 +181,10 @@ def test_a_file_beside_a_task_is_read_in_the_task_s_columns(
     assert (said["gsm_plus"]["n_problems"], said["gsm_plus"]["marker"]) == (6, "number")
     assert said["math_500"]["n_problems"] == 3
     assert said["math_500"]["marker"].startswith("math (math-verify")
+    assert said["gsm_plus"]["notes"] == []
+    assert cli.run([*asked, "math_500.jsonl", "--task", "gsm_plus", "--marker", "math"]) == 0
+    (note,) = json.loads(capsys.readouterr().out)["notes"]
+    assert note.endswith("as task `gsm_plus` has: read in our format, without clusters")
     assert cli.run([*asked, "gsm_plus.jsonl"]) == 2  # the file alone says nothing of its rows
     assert "no gold answer" in capsys.readouterr().err
     path = str(read_task("gsm_plus", "passk").stated.path)

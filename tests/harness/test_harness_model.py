@@ -18,6 +18,7 @@ from sami_eval.core.calls import Sampling
 from sami_eval.core.errors import UsageError
 from sami_eval.embedded import BASE_DIR
 from sami_eval.generate import hf
+from sami_eval.harness import command as harness_command
 from sami_eval.harness.command import TaskManager
 from sami_eval.harness.model import SamiEvalLM, labels_of, sampling_asked, specs_of
 from tests import ROOT
@@ -177,6 +178,25 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
         text=True,
         env={**os.environ, "SAMI_EVAL_GSM8K": "problems.jsonl"},
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "added"),
+    [
+        (["--model_args", "model=base"], ["--model", "sami-eval"]),
+        (["--model", "vllm"], []),
+        (["-M", "vllm"], []),
+        (["--model_args", "pretrained=ID"], []),
+    ],
+)
+def test_a_model_of_ours_runs_where_no_other_is_named(
+    words: list[str], added: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lm_eval.tasks, "TaskManager", lm_eval.tasks.TaskManager)
+    monkeypatch.setattr("sys.argv", [])
+    monkeypatch.setattr(harness_command, "cli_evaluate", lambda: None)
+    harness_command.run(["--tasks", NAME, *words])
+    assert sys.argv == ["sami-eval lm-eval", "--tasks", NAME, *words, *added]
 
 
 @pytest.mark.slow
