@@ -10,7 +10,7 @@ import datetime
 import hashlib
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -63,12 +63,17 @@ def _prompt(found: Finished) -> str | None:
     return None if judge is None else next(iter(judge.templates.values()), None)
 
 
-def _contenders(found: Row) -> Iterable[Row]:
-    """One model a contender: the first of its seeds."""
-    first: dict[str, Row] = {}
+def _contenders(found: Row) -> Iterator[Row]:
+    """A row a contender; the adapters of its seeds stand together, since its figures are of all."""
+    seeds: dict[str, list[Row]] = {}
     for row in found["contenders"]:
-        first.setdefault(row.get("contender", row["name"]), row)
-    return first.values()
+        seeds.setdefault(row.get("contender", row["name"]), []).append(row)
+    for rows in seeds.values():
+        yield {**rows[0], **{key: _of_all(rows, key) for key in ("adapter", "fingerprint")}}
+
+
+def _of_all(rows: Sequence[Row], key: str) -> str | None:
+    return ", ".join(dict.fromkeys(row[key] for row in rows if row[key] is not None)) or None
 
 
 def _place(record: Record, found: Row) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from sami_eval.report import cell, figures
@@ -291,8 +292,16 @@ def facts(document: ScoredDocument) -> Iterator[tuple[str, str]]:
     tasks = {log["task"] for log in document["logs"]}
     if len(tasks) > 1:
         yield "warning", f"the logs are of different tasks: {', '.join(sorted(tasks))}"
+    for a, b in combinations(document["logs"], 2):
+        if a["date"] and _but_where(a) == _but_where(b):
+            yield "warning", f"{a['name']} and {b['name']} agree in all: is one a copy?"
     for log in document["logs"]:
         yield log["name"], log["file"]
+
+
+def _but_where(log: LogRow) -> dict[str, object]:
+    """What a log says, its date with it, but for its file and what it is called by that."""
+    return {key: value for key, value in log.items() if key not in ("name", "file")}
 
 
 def _of_samples(pair: PairRow) -> Iterator[tuple[str, str]]:

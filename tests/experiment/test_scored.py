@@ -108,6 +108,13 @@ def test_show_compares_real_logs_and_drops_nothing_in_silence(
     saved.write_text(json.dumps(found), encoding="utf-8")
     assert shown(capsys, saved) == text
     assert sami_eval.show(STEADY, HASTY).document == found
+    assert "one a copy" not in text
+
+
+def test_a_log_beside_its_copy_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    copy = tmp_path / f"copy{STEADY.suffix}"
+    copy.write_bytes(STEADY.read_bytes())
+    assert "is one a copy?" in " ".join(shown(capsys, STEADY, copy).split())
 
 
 def test_one_log_alone_is_measured(capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,6 +66,15 @@ def test_a_win_rate_is_told_from_both_sides_with_its_interval_and_n() -> None:
     assert [len(record["evaluation_results"]) for record in made.values()] == [2, 2, 2]
 
 
+def test_figures_of_several_seeds_name_the_adapter_of_each() -> None:
+    first, *others = THREE["contenders"]
+    second = {**first, "name": "sft+sami@1", "adapter": "adapters/base/sft+sami@1"}
+    record = of({**THREE, "contenders": [first, second, *others]})[first["contender"]]
+    said = record["model_info"]["additional_details"]
+    assert said["adapter"] == "adapters/base/sft+sami@0, adapters/base/sft+sami@1"
+    assert said["fingerprint"] == first["fingerprint"]  # of both alike
+
+
 def test_pass_at_k_has_its_data_set_and_its_k() -> None:
     row, record = FOUR["contenders"][0], of(FOUR)[FOUR["contenders"][0]["name"]]
     first, *_ = results = record["evaluation_results"]
