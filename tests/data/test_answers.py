@@ -148,3 +148,11 @@ def test_a_broken_paper_file_is_refused(tmp_path: Path, text: str, message: str)
 def test_a_missing_file_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no file"):
         read_answers(tmp_path / "none.jsonl")
+
+
+def test_a_file_that_was_written_anew_is_read_anew(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    for said in ("one", "two"):
+        write_answers(file, [Response("81", "a", (said,))])
+        assert [response.turns for response in read_answers(file)] == [(said,)]
+        assert read_answers(file) == read_answers(file)

@@ -9,7 +9,7 @@ import pytest
 
 from sami_eval.core.comparison import Estimate
 from sami_eval.stats import length_controlled, win_rate
-from sami_eval.stats.length import RIDGE, RIDGE_SLOPE, is_supported
+from sami_eval.stats.length import _SMALL, RIDGE, RIDGE_SLOPE, _products, is_supported
 
 
 def judged_by_length(n: int) -> tuple[list[float], list[int], list[float], list[str]]:
@@ -126,3 +126,15 @@ def test_the_interval_is_fixed_by_its_seed() -> None:
     scores, questions, differences, categories = judged_by_length(20)
     one = length_controlled(scores, questions, differences, categories, seed=4)
     assert one == length_controlled(scores, questions, differences, categories, seed=4)
+
+
+def test_products_that_are_kept_once_are_all_products_of_two_columns() -> None:
+    rng = np.random.default_rng(0)
+    kinds = np.eye(3)[rng.integers(0, 3, _SMALL)]
+    design = np.column_stack([np.ones(_SMALL), rng.normal(size=_SMALL), kinds])
+    few = _products(design)
+    assert few.columns.shape[1] == 3 + 2 * 3  # 1, x, x^2; a kind, and x where it is
+    every = (design[:, :, None] * design[:, None, :]).reshape(_SMALL, -1)
+    for n in (1, 2):
+        weights = rng.exponential(size=(n, _SMALL))
+        assert few.sums(weights) == pytest.approx(weights @ every)
