@@ -146,7 +146,7 @@ class Passk(ConfigurableTask):  # type: ignore[misc]
                 # Without a filter_list lm-eval would keep the first sample alone.
                 "filter_list": [
                     {"name": OURS, "filter": [{"function": FILTER}]},
-                    *(reference.filters(self.task.filters) if self.marker.name == DEFAULT else ()),
+                    *self._beside(),
                 ],
                 "metric_list": [
                     {"metric": name, "aggregation": "mean", "higher_is_better": name != "no_answer"}
@@ -175,6 +175,16 @@ class Passk(ConfigurableTask):  # type: ignore[misc]
                 "error takes them for independent: it is too small. `sami-eval passk --task "
                 f"{self.task.name}` has intervals by cluster"
             )
+
+    def _beside(self) -> list[dict[str, Any]]:
+        """lm-eval's filters beside ours, where numbers are read."""
+        if self.marker.name != DEFAULT or self.task.filters is None:
+            return []
+        found = reference.filters(self.task.filters)
+        if not found:
+            said = f"`filters: {self.task.filters}` of task `{self.task.name}`"
+            asked.warn(f"{said}: the installed lm-eval has no such task; ours marks alone")
+        return found
 
     def _problems(self) -> list[dict[str, str]]:
         if self.problems is None:

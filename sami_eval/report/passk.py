@@ -74,9 +74,10 @@ def title(document: PasskDocument) -> str:
 def settings(document: PasskDocument) -> str:
     """What every figure depends on, in one line; it stands on every table and export."""
     row = document["settings"]
+    split = f"split {row['split']} · " if row["split"] else ""
     return (
         f"T {row['temperature']:g} · top_p {row['top_p']:g} · n {document['samples']} · "
-        f"{row['shots']}-shot · split {row['split'] or 'of a file'} · {row['prompt']} · "
+        f"{row['shots']}-shot · {split}{row['prompt']} · "
         f"marker {row['marker']}"
     )
 

@@ -45,6 +45,7 @@ def passk_page(run: PasskRun) -> str:
         "settings": passk.settings(document),
         "charts": list(_charts(document)),
         "said": SAID,
+        "units": "groups of problems" if document["settings"].get("n_clusters") else "problems",
         "results": tables,
         "over": steps.passes(document) if document["steps"] else None,
         "over_chart": steps.pass_chart(document),

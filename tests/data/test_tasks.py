@@ -140,6 +140,16 @@ def test_lm_eval_asks_what_the_same_files_say() -> None:
     assert [one.name for one in solved._filters] == ["value"]
 
 
+def test_filters_of_no_task_of_lm_evals_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    from sami_eval.harness.passk import Passk
+
+    Path("tasks/mine_passk.yaml").write_text(PASSK + "    filters: gsm9k\n")
+    metadata = {"config_source": "tasks/mine_passk.yaml"}
+    made = Passk(config={"task": "mine_passk", "metadata": metadata})
+    assert [one.name for one in made._filters] == ["value"]
+    assert "`filters: gsm9k` of task `mine`" in capsys.readouterr().err
+
+
 def test_the_rows_of_a_task_are_its_prompts_and_problems() -> None:
     first, second = prompts_of(read_task("mine", "pairwise"))
     assert (first.id, first.category, first.reference) == ("7", "riddles", ("A", ""))

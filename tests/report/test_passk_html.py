@@ -96,6 +96,14 @@ def test_curves_of_an_earlier_version_are_of_pass_at_k_alone(
     assert "is of an earlier version" in capsys.readouterr().err
 
 
+def test_the_bands_of_a_curve_are_over_what_the_intervals_are_over(folder: Path) -> None:
+    found = document(folder)
+    for n_clusters, units in ((None, "over problems,"), (3, "over groups of problems,")):
+        found["settings"]["n_clusters"] = n_clusters
+        found["settings"]["cluster"] = "template"
+        assert f"Bands are 95% intervals {units}" in page(PasskRun(found, (), ()))
+
+
 def test_headings_leave_no_level_out(folder: Path) -> None:
     seen = Seen((folder / "report.html").read_text(encoding="utf-8"))
     levels = [int(tag[1]) for tag, _ in seen.tags if tag in ("h1", "h2", "h3", "h4")]
