@@ -110,9 +110,10 @@ def _constitution() -> Schema:
 
 
 def _task() -> Schema:
-    """What is lm-eval's in the file may be said too."""
+    """Of lm-eval's own keys those that the reader takes."""
     from sami_eval.core.json_schema import schema_of, table
     from sami_eval.data.task_keys import TASK_KEYS, TaskKeys
+    from sami_eval.data.tasks import LM_EVALS, TOP
 
     text: Schema = {"type": "string"}
     whole = schema_of(TaskKeys)["properties"]
@@ -120,9 +121,9 @@ def _task() -> Schema:
         table({name: whole[name] for name in names} | {"kind": {"const": kind}}, _NEEDED)
         for kind, names in TASK_KEYS.items()
     ]
-    metadata = {"type": "object", "properties": {"sami_eval": {"anyOf": ours}}}
-    own = {"task": text, "class": text, "include": {}, "metadata": metadata}
-    return {"type": "object", "properties": own, "required": ["task"]}
+    metadata = table({"version": {}, "sami_eval": {"anyOf": ours}})
+    free: Schema = {name: {} for name in (*TOP, *(one for of in LM_EVALS.values() for one in of))}
+    return table({**free, "task": text, "class": text, "metadata": metadata}, ("task",))
 
 
 _NEEDED = ("kind", "questions")  # of a task

@@ -73,6 +73,8 @@ def test_every_task_fits_and_none_with_a_wrong_key(
     own = row.get("metadata", {}).get("sami_eval", {})
     for wrong in ({"kind": "pairwise"}, {**own, "wrong": 1}):
         assert list(by.iter_errors({**row, "metadata": {"sami_eval": wrong}}))
+    assert list(by.iter_errors({**row, "judeg": "x"}))
+    assert list(by.iter_errors({**row, "metadata": {**row.get("metadata", {}), "n": 8}}))
 
 
 def test_the_file_of_init_fits_with_every_key_in_force(
