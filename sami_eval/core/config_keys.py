@@ -59,6 +59,6 @@ class ModelKeys(TypedDict, total=False):
     key: Annotated[str, Says("The environment variable that holds its key.", "OUR_KEY")]
     request: Annotated[
         dict[str, Any],
-        Says("Of a model at a server: fields of every request.", {"service_tier": "flex"}),
+        Says("Of a model at a server: fields of every request, no key.", {"service_tier": "flex"}),
     ]
     thoughts: Annotated[int, Says("Room for thoughts in tokens, beside the answer.", 16384)]

@@ -122,6 +122,14 @@ def test_a_field_of_ours_is_refused_with_its_line(
         ("[models.m]\nbase = 'openai:x'\nrequest = 3", "`models.m.request` is `3`, not a table"),
         ("[models.m]\nbase = 'openai:x'\nrequest.x = 2026-11-29", "which JSON does not hold"),
         ("[models.m]\nbase = 'openai:x'\nrequest.x = inf", "which JSON does not hold"),
+        (
+            "[models.m]\nbase = 'openai:x'\nrequest.extra.X-Api-Key = 'q-SECRET'",
+            "`models.m.request.extra`: `X-Api-Key` seems to hold a key",
+        ),
+        (
+            "[models.m]\nbase = 'openai:x'\nrequest.sent = ['Bearer SECRET']",
+            "`models.m.request.sent`: `sent` seems to hold a key",
+        ),
         ("[models.m]\nbase = 'openai:x'\nthoughts = -1", "`models.m.thoughts` is `-1`"),
         ("[models.m]\nbase = 'openai:x'\nthoughts = '8k'", "`models.m.thoughts` is `'8k'`"),
         ("[models.m]\nbase = 'openai:x'\nrequests.x = 1", "unknown key `models.m.requests`"),
@@ -135,6 +143,7 @@ def test_what_cannot_be_sent_is_refused(
     assert cli.run(["compare", "m", *RECORDS[2:], "--judge", "quality"]) == 2
     printed = capsys.readouterr().err
     assert said in printed
+    assert "SECRET" not in printed
     assert "sami-eval.toml" in printed
 
 
