@@ -13,7 +13,7 @@ from sami_eval.core.files import read_json
 from sami_eval.core.records import read_lines, read_list
 from sami_eval.core.shape import is_name
 from sami_eval.core.types import Prompt
-from sami_eval.data import hub, problem_sets, row_checks
+from sami_eval.data import hub, problem_sets, prompts, row_checks
 from sami_eval.data.marker import Marker
 from sami_eval.data.problem_sets import Problem
 from sami_eval.data.prompt_sets import READERS, reach
@@ -23,6 +23,8 @@ from sami_eval.data.task_keys import Columns, Source
 from sami_eval.data.tasks import EXPLAINED, Task
 
 Row = tuple[str, Mapping[str, Any]]  # where it stands, and its columns
+
+FORMATS = {"pairwise": prompts.FORMAT, "passk": problem_sets.FORMAT}
 
 
 def prompts_of(task: Task) -> list[Prompt]:
@@ -243,10 +245,12 @@ def _rows(task: Task, source: Source, columns: Columns) -> list[Row]:
     for name in Columns.__annotations__:
         column = getattr(columns, name)
         if column is not None and not any(column.partition(".")[0] in row for _, row in rows):
+            hint = f"its columns: {', '.join(map(str, rows[0][1]))}"
+            own = source in (task.questions, task.fewshot)
             raise UsageError(
                 f"`{source.named}` has no column `{column}`",
-                f"its columns: {', '.join(map(str, rows[0][1]))}",
-                task.where(part, "columns", name),
+                hint if own else f"{hint}; in our format, {FORMATS[task.kind]}",
+                task.where(part, "columns", name) if own else source.named,
             )
     return rows
 

@@ -91,7 +91,21 @@ def resolve(
     for several in each:
         for model in several:
             check_server(model, client)
+    _check_steps(specs, each)
     return contenders(specs, each, config)
+
+
+def _check_steps(specs: Sequence[str], each: Iterable[Sequence[Model]]) -> None:
+    """Raise UsageError for a checkpoint that is named twice: a curve would hold it twice."""
+    holds: dict[str, str] = {}
+    for spec, several in zip(specs, each, strict=True):
+        for model in several:
+            if model.step is None:
+                continue
+            if model.fingerprint in holds:
+                again = f"step {model.step} of `{spec}` stands in `{holds[model.fingerprint]}`"
+                raise UsageError(f"{again} already", "name each checkpoint once")
+            holds[model.fingerprint] = spec
 
 
 def resolved(plan: Plan, ensure: models.Ensure) -> list[Contender]:

@@ -76,8 +76,8 @@ def settings(document: PasskDocument) -> str:
     row = document["settings"]
     split = f"split {row['split']} · " if row["split"] else ""
     return (
-        f"T {row['temperature']:g} · top_p {row['top_p']:g} · n {document['samples']} · "
-        f"{row['shots']}-shot · {split}{row['prompt']} · "
+        f"T {row['temperature']:g} · top_p {row['top_p']:g} · up to {row['max_tokens']} tokens · "
+        f"n {document['samples']} · {row['shots']}-shot · {split}{row['prompt']} · "
         f"marker {row['marker']}"
     )
 

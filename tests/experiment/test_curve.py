@@ -69,6 +69,13 @@ def test_a_folder_of_checkpoints_gives_a_curve_of_win_rates(
     assert '<h2 id="over">Over the training</h2>' in page
 
 
+def test_a_checkpoint_that_is_named_twice_is_refused(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["compare", "run:all", "run:10", "--against", "base", "--limit", "1"]) == 2
+    assert "step 10 of `run:10` stands in `run:all` already" in capsys.readouterr().err
+
+
 def test_pass_at_k_is_drawn_over_the_steps_beside_the_level_of_the_base(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
