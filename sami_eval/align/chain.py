@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -314,7 +316,8 @@ def _fit(
     }
     progress = setup.progress if launch.is_main() else silent()
     with place.unfinished(training.out, identity, setup.resume, is_ours) as folder:
-        method.train(contrasts, begin, training.options, folder, progress)
+        with redirect_stdout(sys.stderr):  # what a tracker or a user's method prints is no result
+            method.train(contrasts, begin, training.options, folder, progress)
         memory.release()
         if launch.is_main():
             ground, chosen = training.ground, training.options

@@ -44,7 +44,7 @@ def flags(command: str) -> Iterator[tuple[str, Any, OptionInfo]]:
 def outside(kind: Any, flag: OptionInfo) -> Iterator[object]:
     """Values that a flag of this type does not take."""
     kinds = [k for k in get_args(kind) or (kind,) if k is not type(None)]
-    if get_origin(kind) is Literal:
+    if Literal in (get_origin(kind), get_origin(kinds[0])):
         yield "nothing of the kind"
     elif kinds[0] in (int, float):
         yield from ("1", True, float("nan"))
