@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Trackio reads it once, when it is imported; nothing of a test's belongs beside a user's runs.
+os.environ.setdefault("TRACKIO_DIR", tempfile.mkdtemp(prefix="trackio-"))
 
 # Noisy machines: an example that takes long says nothing about what is tested.
 settings.register_profile("noisy", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import re
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
@@ -24,8 +22,6 @@ from tests.report.test_forms import RESULTS, agreed
 
 __all__ = ["folder"]
 
-# Trackio reads it once, when it is imported.
-os.environ.setdefault("TRACKIO_DIR", tempfile.mkdtemp(prefix="trackio-"))
 FILES = {"report.html", "table.md", "table.csv", "result.json", "settings.toml"}
 
 
