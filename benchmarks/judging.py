@@ -16,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -103,6 +104,28 @@ def bare(url: str, n_judgments: int, at_once: int) -> Took:
     return timed(lambda: asyncio.run(loop()))
 
 
+@contextmanager
+def serving() -> Iterator[str]:
+    """A loopback judge in a process of its own; its address."""
+    command = [sys.executable, "-m", "tests.loopback_judge", "--latency-s", str(LATENCY_S)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.terminate()
+
+
+def both(url: str, n: int, at_once: int, rounds: int) -> tuple[Took, Took]:
+    """Ours and the bare loop's, medians of the rounds."""
+    found = [(ours(url, n, at_once), bare(url, n, at_once)) for _ in range(rounds)]
+    mine, theirs = (
+        Took(*(statistics.median(one) for one in zip(*side, strict=True)))
+        for side in zip(*found, strict=True)
+    )
+    return mine, theirs
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--judgments", type=int, default=2000)
@@ -110,25 +133,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     n = args.judgments
-    command = [sys.executable, "-m", "tests.loopback_judge", "--latency-s", str(LATENCY_S)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        url = server.stdout.readline().strip()
+    with serving() as url:
         ours(url, 200, 64)  # the first warms up
         print("in flight   ms of CPU a call: ours  bare  ratio   seconds: ours  bare  bound")
         for at_once in args.at_once:
-            rounds = [(ours(url, n, at_once), bare(url, n, at_once)) for _ in range(args.rounds)]
-            mine, theirs = (
-                Took(*(statistics.median(one) for one in zip(*side, strict=True)))
-                for side in zip(*rounds, strict=True)
-            )
+            mine, theirs = both(url, n, at_once, args.rounds)
             print(
                 f"{at_once:9}  {1e3 * mine.cpu / n:20.2f} {1e3 * theirs.cpu / n:6.2f} "
                 f"{mine.cpu / theirs.cpu:6.2f}  {mine.wall:14.2f} {theirs.wall:6.2f} "
                 f"{n / at_once * LATENCY_S:6.2f}",
                 flush=True,
             )
-        server.terminate()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from sami_eval import cli
@@ -44,6 +45,14 @@ def main() -> None:
         for name, arguments in {**helps, **JOBS}.items():
             seconds, loaded = _start(arguments)
             print(f"{name:<28}{seconds:5.2f} s  {loaded}")
+
+
+def spent(words: Sequence[str]) -> float:
+    """Seconds of the processor that Python takes with these words."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *words], capture_output=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def _start(arguments: list[str]) -> tuple[float, str]:
