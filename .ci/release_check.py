@@ -25,7 +25,7 @@ DEMO = "sami-eval compare sami dpo --task mtbench"
 STEPS = [
     ("sami-eval --version", "sami-eval {version}"),
     ("sami-eval ls judges", "principles"),
-    ("sami-eval ls tasks", "gsm8k_passk"),
+    ("sami-eval ls tasks", "gsm8k"),
     ("sami-eval ls methods", "sami"),
     (DEMO, "95% CI"),
     ("sami-eval tasks install", "installed in"),
