@@ -137,7 +137,8 @@ def test_replicas_share_the_work_and_one_that_dies_is_left_out(
             f'[servers.lab]\nbase_url = {json.dumps(urls)}\nkey = "FIRST_KEY"\nconcurrency = 6\n'
         )
         document, said = judged(capsys, "--judge-model", "lab:x")
-        assert one.n_calls + two.n_calls >= 114
+        # It answers five, and may finish what else was in flight as it died.
+        assert one.n_calls + two.n_calls >= 120 - 5 - 6
         assert abs(one.n_calls - two.n_calls) < 30
         assert said.count(f"replica {dying.url} of `x` is left out: connection failed") == 1
         assert "2 of 3 are asked" in said
