@@ -27,8 +27,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lm_eval.api.task import ConfigurableTask
-
 from sami_eval.core.errors import UsageError
 from sami_eval.core.thoughts import parted
 from sami_eval.core.types import Prompt, Response
@@ -40,31 +38,18 @@ from sami_eval.experiment.compare_plan import MAX_TOKENS
 from sami_eval.generate import GenerateSettings, temperature_of
 from sami_eval.harness import asked, judging
 from sami_eval.harness.dialogue import Dialogue
+from sami_eval.harness.of_file import OfFile, means
 
 asked.speak_plainly()
 
 Doc = Mapping[str, Any]
 
 
-class Pairwise(ConfigurableTask):  # type: ignore[misc]
-    """All turns where they can be had, judged in both orders against a baseline.
+class Pairwise(OfFile):
+    """All turns where they can be had, judged in both orders against a baseline."""
 
-    NAME: of a task of ours that stands for a file without `metadata.sami_eval`.
-    """
-
-    VERSION = 1
-    NAME = ""
-
-    def __init__(
-        self,
-        data_dir: str | None = None,
-        cache_dir: str | None = None,
-        download_mode: str | None = None,
-        config: Mapping[str, Any] | None = None,
-    ) -> None:
-        given = dict(config or {})
+    def _prepare(self, given: Mapping[str, Any]) -> dict[str, Any]:
         self.given: dict[str, Any] = dict(given.get("metadata") or {})
-        self.task = asked.task_of(given, self.NAME)
         self.prompts = {prompt.id: prompt for prompt in self._read_prompts()}
         self.against = self._judge()
         first = asked.file(self.given, "first")
@@ -72,23 +57,14 @@ class Pairwise(ConfigurableTask):  # type: ignore[misc]
         self.metrics: dict[str, dict[str, float]] = {}
         self.asked_at = GenerateSettings(temperatures=self.task.temperatures)
         longest = self.task.max_tokens or MAX_TOKENS
-        super().__init__(
-            config={
-                "task": given.get("task", self.task.full),
-                "dataset_path": str(self.given.get("questions", self.task.questions.named)),
-                "test_split": "test",
-                "output_type": "generate_until",
-                "doc_to_target": "",
-                "generation_kwargs": {"until": list(chat.PLAIN_STOP), "max_gen_toks": longest},
-                "num_fewshot": 0,
-                "metric_list": [
-                    {"metric": name, "aggregation": "mean", "higher_is_better": name != "unparsed"}
-                    for name in self._metric_names()
-                ],
-                "process_results": "by the class",
-                "metadata": {"version": self.VERSION, **self.given},
-            }
-        )
+        return {
+            "dataset_path": str(self.given.get("questions", self.task.questions.named)),
+            "doc_to_target": "",
+            "generation_kwargs": {"until": list(chat.PLAIN_STOP), "max_gen_toks": longest},
+            "num_fewshot": 0,
+            "metric_list": means(self._metric_names(), lower="unparsed"),
+            "metadata": {"version": self.VERSION, **self.given},
+        }
 
     def _judge(self) -> judging.BaselineJudge | None:
         return judging.baseline_judge(self.given, list(self.prompts.values()), self.task)

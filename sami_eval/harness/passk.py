@@ -29,7 +29,6 @@ from lm_eval.api.filter import Filter
 from lm_eval.api.instance import Instance
 from lm_eval.api.registry import register_filter
 from lm_eval.api.samplers import ContextSampler
-from lm_eval.api.task import ConfigurableTask
 
 from sami_eval.core.errors import UsageError
 from sami_eval.core.task_files import DEFAULT as USUAL
@@ -40,6 +39,7 @@ from sami_eval.data.task_keys import Source
 from sami_eval.data.task_rows import problems_in, problems_of
 from sami_eval.data.tasks import Task
 from sami_eval.harness import asked, reference
+from sami_eval.harness.of_file import OfFile, means
 from sami_eval.stats import g_pass_at_k, maj_at_k, mg_pass_at_k, pass_at_k, pass_hat_k
 
 asked.speak_plainly()
@@ -100,25 +100,11 @@ def _values(samples: Sequence[str], doc: Doc) -> list[Value | None]:
     return [None if one is None else Value(one) for one in marked.values]
 
 
-class Passk(ConfigurableTask):  # type: ignore[misc]
-    """n samples a problem; the figures at each k under our marker and lm-eval's filters.
+class Passk(OfFile):
+    """n samples a problem; the figures at each k under our marker and lm-eval's filters."""
 
-    NAME: of a task of ours that stands for a file without `metadata.sami_eval`.
-    """
-
-    VERSION = 1
-    NAME = ""
-
-    def __init__(
-        self,
-        data_dir: str | None = None,
-        cache_dir: str | None = None,
-        download_mode: str | None = None,
-        config: Mapping[str, Any] | None = None,
-    ) -> None:
-        given = dict(config or {})
+    def _prepare(self, given: Mapping[str, Any]) -> dict[str, Any]:
         metadata = dict(given.get("metadata") or {})
-        self.task = asked.task_of(given, self.NAME)
         self.n_samples = asked.whole_number(metadata, "n", SAMPLES)
         self.ks = asked.counts_up_to(metadata, "k", KS, self.n_samples)
         self.problems = _source(metadata, self.task)
@@ -128,40 +114,30 @@ class Passk(ConfigurableTask):  # type: ignore[misc]
         self.fewshot_seed: int | None = None
         names = [f"{name}{k}" for name in ("pass@", "maj@") for k in self.ks]
         names += [f"{name}{k}" for name in STEADY for k in self.ks if k > 1]
-        names += ["no_answer"]
-        super().__init__(
-            config={
-                "task": given.get("task", self.task.full),
-                "dataset_path": str(self.problems or self.task.questions.named),
-                "test_split": "test",
-                "output_type": "generate_until",
-                "doc_to_text": "Question: {{question}}\nAnswer:",
-                "doc_to_target": "{{answer}}",
-                "generation_kwargs": {
-                    **SAMPLING,
-                    **({"max_gen_toks": self.task.max_tokens} if self.task.max_tokens else {}),
-                    **(given.get("generation_kwargs") or {}),
-                },
-                "repeats": self.n_samples,
-                # Without a filter_list lm-eval would keep the first sample alone.
-                "filter_list": [
-                    {"name": OURS, "filter": [{"function": FILTER}]},
-                    *self._beside(),
-                ],
-                "metric_list": [
-                    {"metric": name, "aggregation": "mean", "higher_is_better": name != "no_answer"}
-                    for name in names
-                ],
-                "process_results": "by the class",
-                "metadata": {
-                    "version": self.VERSION,
-                    **metadata,
-                    "marker": self.marker.said,
-                    "marker_sha256": self.marker.sha256,
-                },
-                **({"num_fewshot": given["num_fewshot"]} if "num_fewshot" in given else {}),
-            }
-        )
+        return {
+            "dataset_path": str(self.problems or self.task.questions.named),
+            "doc_to_text": "Question: {{question}}\nAnswer:",
+            "doc_to_target": "{{answer}}",
+            "generation_kwargs": {
+                **SAMPLING,
+                **({"max_gen_toks": self.task.max_tokens} if self.task.max_tokens else {}),
+                **(given.get("generation_kwargs") or {}),
+            },
+            "repeats": self.n_samples,
+            # Without a filter_list lm-eval would keep the first sample alone.
+            "filter_list": [
+                {"name": OURS, "filter": [{"function": FILTER}]},
+                *self._beside(),
+            ],
+            "metric_list": means([*names, "no_answer"], lower="no_answer"),
+            "metadata": {
+                "version": self.VERSION,
+                **metadata,
+                "marker": self.marker.said,
+                "marker_sha256": self.marker.sha256,
+            },
+            **({"num_fewshot": given["num_fewshot"]} if "num_fewshot" in given else {}),
+        }
 
     def download(self, dataset_kwargs: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         """Read the problems alone: the split for few-shot examples only when some are asked for."""
