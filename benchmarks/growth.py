@@ -198,6 +198,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1, help="the median of so many")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    unknown = [row for row in asked.rows if row not in ROWS]
+    if unknown:
+        parser.error(f"no row `{unknown[0]}`; there are {', '.join(ROWS)}")
     if asked.here:
         print(json.dumps(measured(asked.rows[0], asked.sizes[0])))
         return
