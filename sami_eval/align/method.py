@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from sami_eval.align import launch
 from sami_eval.align.options import Options
 from sami_eval.core.errors import UsageError
 from sami_eval.core.progress import Progress
-from sami_eval.core.source import constant, spec_as_written
+from sami_eval.core.source import constant, import_as_written
 from sami_eval.core.types import Contrast, Model
 from sami_eval.generate.recipes import BUNDLED, methods_in
 
@@ -98,14 +97,11 @@ def running(file: Path) -> str:
 
 
 def _import(file: Path) -> ModuleType:
-    spec = spec_as_written(f"sami_eval_method_{file.stem}", file)
-    if spec is None or spec.loader is None:
+    if file.suffix != ".py":
         raise UsageError(f"`{file}` is no Python file", "see sami-eval ls methods")
-    module = importlib.util.module_from_spec(spec)
     if launch.is_main():  # of several processes one says it; --quiet is about progress alone
         print(running(file), file=sys.stderr, flush=True)
     try:
-        spec.loader.exec_module(module)
+        return import_as_written(f"sami_eval_method_{file.stem}", file)
     except (SyntaxError, ImportError) as error:
         raise UsageError(f"cannot import method: {error}", "", str(file)) from error
-    return module

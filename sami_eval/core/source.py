@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import sys
 import threading
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import CodeType
+from types import CodeType, ModuleType
 
 # Two threads that parse at once break each other's before Python 3.12 (python/cpython#106905).
 _PARSING = threading.Lock()
@@ -62,11 +63,26 @@ class _AsWritten(SourceFileLoader):
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
-def spec_as_written(name: str, file: Path) -> ModuleSpec | None:
-    """What imports a Python file as it stands; None where it is none.
+def import_as_written(name: str, file: Path) -> ModuleType:
+    """The module of a Python file as it stands, under a name of its own.
 
     The copy that Python keeps of a file edited twice within a second may be of the other code.
+    Raises what the file raises.
     """
-    if file.suffix != ".py":
-        return None
-    return importlib.util.spec_from_file_location(name, file, loader=_AsWritten(name, str(file)))
+    spec = importlib.util.spec_from_file_location(name, file, loader=_AsWritten(name, str(file)))
+    if spec is None or spec.loader is None:
+        raise ImportError(f"`{file}` cannot be loaded")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # a dataclass looks its module up
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def fault(error: BaseException) -> str:
+    """What code of others raised, in a line."""
+    said = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {said}".rstrip(": ")

@@ -8,7 +8,6 @@ answers a line of JSON, [name, text, ...], by a line of JSON: {"said": ...} or {
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import json
 import os
 import signal
@@ -20,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sami_eval.core.source import spec_as_written
+from sami_eval.core.source import fault, import_as_written
 
 Said = str | bool | None
 OURS = "sami_eval.data.markers"
@@ -84,19 +83,9 @@ def imported(file: Path) -> ModuleType:
     """The module of a marker's file; ours by its name in the package."""
     if file.resolve().parent == Path(__file__).with_name("markers").resolve():
         return importlib.import_module(f"{OURS}.{file.stem}")
-    spec = spec_as_written(f"sami_eval_marker_{file.stem}", file)
-    if spec is None or spec.loader is None:
+    if file.suffix != ".py":
         raise ImportError(f"`{file}` is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # a dataclass looks its module up
-    spec.loader.exec_module(module)
-    return module
-
-
-def fault(error: BaseException) -> str:
-    """What code of others raised, in a line."""
-    said = next(iter(str(error).splitlines()), "")
-    return f"{type(error).__name__}: {said}".rstrip(": ")
+    return import_as_written(f"sami_eval_marker_{file.stem}", file)
 
 
 def main(file: str, seconds: str) -> None:

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sami_eval.core.errors import UsageError
+from sami_eval.core.source import fault
 from sami_eval.core.thoughts import spoken
 from sami_eval.data.marker import BUNDLED, Marker
-from sami_eval.data.marker_code import Code, Said, fault, patience_s
+from sami_eval.data.marker_code import Code, Said, patience_s
 
 STARTING_S = 120.0  # a library's import on a busy machine is no hang
 SHOWN = 60  # characters of a text that an error shows

@@ -14,7 +14,6 @@ texts, is said, and a UsageError it raises ends the run.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from typing import Final
 
 from sami_eval.core.errors import SamiEvalError, UsageError, shown
 from sami_eval.core.files import Toml, read_text
-from sami_eval.core.source import parsed, spec_as_written
+from sami_eval.core.source import fault, import_as_written, parsed
 from sami_eval.core.types import Judge, Order, Prompt, Response, Verdict, Winner
 from sami_eval.judge.requests import Turn
 from sami_eval.judge.verdicts import WINNERS
@@ -113,18 +112,15 @@ def running(name: str, path: Path) -> str:
 
 
 def _import(name: str, path: Path) -> ModuleType:
-    spec = spec_as_written(f"sami_eval_judge_{path.stem}", path)
-    if spec is None or spec.loader is None:
+    if path.suffix != ".py":
         raise UsageError(f"`{path}` is no Python file", HINT)
-    module = importlib.util.module_from_spec(spec)
     print(running(name, path), file=sys.stderr, flush=True)  # --quiet is about progress alone
     try:
-        spec.loader.exec_module(module)
+        return import_as_written(f"sami_eval_judge_{path.stem}", path)
     except SamiEvalError:
         raise
     except Exception as error:  # code of theirs raises whatever it pleases
-        raise UsageError(f"judge `{name}`: cannot import: {_told(error)}", "", str(path)) from error
-    return module
+        raise UsageError(f"judge `{name}`: cannot import: {fault(error)}", "", str(path)) from error
 
 
 def notes(judge: Judge, prompts: Sequence[Prompt]) -> tuple[str, ...]:
@@ -158,15 +154,10 @@ def _asked(judge: Judge, turn: Turn, a: Response, b: Response) -> tuple[Winner |
     except SamiEvalError:
         raise
     except Exception as error:  # code of theirs raises whatever it pleases
-        raise UsageError(f"{where}: {judge.program} raised {_told(error)}", RETURNS) from error
+        raise UsageError(f"{where}: {judge.program} raised {fault(error)}", RETURNS) from error
     winner, why = said if isinstance(said, tuple) and len(said) == 2 else (said, "")
     nothing = winner is None and isinstance(said, tuple) and bool(why)
     known = WINNERS.get(winner) if isinstance(winner, str) else None
     if not isinstance(why, str) or not (nothing or known):
         raise UsageError(f"{where}: {judge.program} returned {shown(said)}", RETURNS)
     return known, why
-
-
-def _told(error: Exception) -> str:
-    said = next(iter(str(error).splitlines()), "")
-    return f"{type(error).__name__}: {said}".rstrip(": ")

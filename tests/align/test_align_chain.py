@@ -64,7 +64,9 @@ def test_a_changed_method_of_a_users_own_trains_again(setup, tmp_path, monkeypat
     file = tmp_path / "methods" / "mine.py"
     file.parent.mkdir()
     code = (
-        '"""Mine."""\n\nfrom sami_eval.align.methods import sft\n\n\n'
+        '"""Mine."""\n\nfrom __future__ import annotations\n\n'
+        "from dataclasses import dataclass\n\nfrom sami_eval.align.methods import sft\n\n\n"
+        "@dataclass\nclass Options:\n    n: int = 2\n\n\n"
         "def train(contrasts, base, options, out, progress):\n"
         "    return sft.train(contrasts, base, options, out, progress)\n"
     )

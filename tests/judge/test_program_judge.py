@@ -217,6 +217,17 @@ def test_a_program_that_prefers_what_stands_first_decides_nothing(
     assert row["first_position_rate"] == 1.0
 
 
+def test_a_users_program_may_define_a_dataclass(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_judge(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n\n\n"
+        "@dataclass\nclass Size:\n    n: int\n\n\n" + BRIEF
+    )
+    row = printed(capsys, "--judge", "brevity")["comparisons"][0]
+    assert (row["wins"], row["ties"], row["losses"]) == (2, 1, 1)
+
+
 def test_a_program_that_says_why_it_cannot_tell_gives_no_verdict(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
