@@ -6,6 +6,7 @@ generated. They are joined as ids, so no token can merge across the border.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -187,9 +188,11 @@ def _check_sizes(
     options: Options,
 ) -> None:
     if not encoded:
+        why = Counter(contrast.rejected for contrast in contrasts)
+        reasons = "; ".join(f"{n} of them: {reason}" for reason, n in why.most_common())
         raise UsageError(
-            f"no contrast to train on ({len(contrasts)} given, all of them rejected)",
-            "look at the reasons `sami-eval contrast` prints",
+            f"no contrast to train on ({len(contrasts)} given, all of them rejected: {reasons})",
+            "write contrasts again: sami-eval contrast --help lists the filters",
         )
     if not fitting:
         shortest = min(one.longest for one in encoded)

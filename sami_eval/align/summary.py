@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from sami_eval.align.filters import Filters, reasons
+from sami_eval.core.errors import SamiEvalError
 from sami_eval.core.types import Contrast
 from sami_eval.ledger.store import key
 
@@ -69,6 +70,14 @@ def summarize(contrasts: Sequence[Contrast], filters: Filters | None = None) -> 
         },
         examples=tuple(contrast.prompt.id for contrast in drawn[:N_EXAMPLES]),
     )
+
+
+def check_accepted(summary: Summary, hint: str) -> None:
+    """Raise SamiEvalError where nothing can be trained on: why, and how many for each reason."""
+    if summary.accepted:
+        return
+    reasons = "; ".join(f"{n} of them: {reason}" for reason, n in summary.rejected.items() if n)
+    raise SamiEvalError(f"none of {summary.n} contrasts passed the filters ({reasons})", hint)
 
 
 def _unsigned(sign: str) -> tuple[str, str]:

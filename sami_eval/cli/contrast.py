@@ -11,6 +11,7 @@ from sami_eval.core.alignment import ContrastSettings
 if TYPE_CHECKING:
     from sami_eval.core.config import Config
     from sami_eval.core.progress import Progress
+    from sami_eval.experiment.contrasting import Written
     from sami_eval.generate import EngineChoice
 
 
@@ -26,7 +27,6 @@ def contrast(
     With --from-pairs no model writes: pairs that you have become contrasts of two responses.
     """
     from sami_eval.cli import principles
-    from sami_eval.cli.contrast_output import print_summary
     from sami_eval.core import progress
     from sami_eval.core.config import find_config
     from sami_eval.experiment import contrasting
@@ -35,7 +35,7 @@ def contrast(
 
     config, shown = find_config(Path.cwd()), progress.terminal(quiet)
     if contrasting.is_of_pairs(settings):
-        print_summary(contrasting.of_pairs(settings, config, shown, not dry_run), as_json)
+        _show(contrasting.of_pairs(settings, config, shown, not dry_run), as_json)
         return
     batch = batch_of(settings, config)
     choice = chosen_engine(settings, config, Purse(closed=dry_run), batch=batch)
@@ -47,7 +47,15 @@ def contrast(
     if dry_run:
         _foresee(settings, choice, config, shown, as_json)
         return
-    print_summary(contrasting.write(settings, choice, config, shown), as_json)
+    _show(contrasting.write(settings, choice, config, shown), as_json)
+
+
+def _show(written: Written, as_json: bool) -> None:
+    """The summary, and a failure where nothing is left to train on."""
+    from sami_eval.cli.contrast_output import print_summary
+
+    print_summary(written, as_json)
+    written.check()
 
 
 def _foresee(

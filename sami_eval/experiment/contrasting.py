@@ -54,6 +54,16 @@ class Written:
 
         return summarize(self.contrasts, self.filters)
 
+    def check(self) -> None:
+        """Raise SamiEvalError where none was accepted: the command exits 1 then."""
+        from sami_eval.align.summary import check_accepted
+
+        kept = f"they are in `{self.path}`, each with its reason; " if self.path else ""
+        check_accepted(
+            self.summary,
+            f"{kept}give other texts, or loosen that filter: sami-eval contrast --help",
+        )
+
     def __repr__(self) -> str:
         found = self.summary
         said = [f"{found.accepted:,} of {found.n:,} contrasts accepted"]

@@ -10,7 +10,7 @@ from sami_eval.core.face import asked, face
 from sami_eval.core.progress import Progress, from_python
 from sami_eval.experiment import contrasting
 from sami_eval.experiment.contrasting import Written
-from sami_eval.faces.finish import nearest
+from sami_eval.faces.finish import doubt, nearest
 from sami_eval.generate import batch_of, chosen_engine
 from sami_eval.server.budget import Purse
 
@@ -68,6 +68,9 @@ def contrast(
     settings, where = asked(ContrastSettings, locals()), nearest(config)
     shown = progress or from_python()
     if contrasting.is_of_pairs(settings):
-        return contrasting.of_pairs(settings, where, shown, save=True)
-    choice = chosen_engine(settings, where, Purse(), batch=batch_of(settings, where))
-    return contrasting.write(settings, choice, where, shown)
+        written = contrasting.of_pairs(settings, where, shown, save=True)
+    else:
+        choice = chosen_engine(settings, where, Purse(), batch=batch_of(settings, where))
+        written = contrasting.write(settings, choice, where, shown)
+    doubt(written.check)
+    return written

@@ -188,7 +188,7 @@ def test_long_contrasts_are_left_out_and_counted():
     ("contrasts", "limit", "said"),
     [
         ([], 99, r"no contrast to train on \(0 given"),
-        ([contrast(1, rejected="a response is empty")], 99, "all of them rejected"),
+        ([contrast(1, rejected="it is empty")], 99, "all of them rejected: 1 of them: it is empty"),
         ([contrast(1)], 5, "every contrast is longer than `5` tokens"),
         ([contrast(1), contrast(2, "a", "b", "c")], 99, "hold `2, 3` constitutions"),
     ],

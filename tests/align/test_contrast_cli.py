@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import sami_eval
 from sami_eval import cli
 from sami_eval.align.contrast import redraft
 from sami_eval.core.types import Model
@@ -258,6 +259,26 @@ def test_pairs_become_contrasts_for_sft_and_dpo_and_sami_refuses_them(
     capsys.readouterr()
     assert cli.run(["align", "base+sami", *train, "--out", "sami"]) == 2
     assert "SAMI learns which constitution a response goes with" in capsys.readouterr().err
+
+
+def test_contrasts_of_which_none_is_accepted_are_a_failure_that_says_why(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    same, empty = {"chosen": "a", "rejected": "a"}, {"chosen": "a", "rejected": ""}
+    write_rows("own.jsonl", {"prompt": "A?", **same}, {"prompt": "B?", **same})
+    write_rows("more.jsonl", {"prompt": "A?", **same}, {"prompt": "B?", **empty})
+    for file, reasons in (
+        ("own.jsonl", "2 of them: two responses are identical"),
+        ("more.jsonl", "1 of them: a response is empty; 1 of them: two responses are identical"),
+    ):
+        made = ["contrast", "--from-pairs", file, "--out", "c.jsonl", "-q"]
+        assert cli.run(made) == 1
+        said = capsys.readouterr()
+        assert f"error: none of 2 contrasts passed the filters ({reasons})\n" in said.err
+        assert "they are in `c.jsonl`, each with its reason" in said.err
+        assert "0 of 2 contrasts accepted" in said.out
+    with pytest.warns(UserWarning, match="none of 2 contrasts passed"):
+        assert sami_eval.contrast(from_pairs="own.jsonl", out="c.jsonl").summary.accepted == 0
 
 
 @pytest.mark.parametrize("source", [["--from-pairs", "own.jsonl"], ["--prompts", "own.jsonl"]])

@@ -9,10 +9,10 @@ from pathlib import Path
 from sami_eval import embedded
 from sami_eval.align import ADAPTERS, adapters, align, chain
 from sami_eval.align.contrast import choose_prompts
-from sami_eval.align.summary import summarize
+from sami_eval.align.summary import check_accepted, summarize
 from sami_eval.core.calls import Sampling
 from sami_eval.core.config import Config
-from sami_eval.core.errors import SamiEvalError, UsageError
+from sami_eval.core.errors import UsageError
 from sami_eval.core.files import named, read_text
 from sami_eval.core.progress import Progress
 from sami_eval.core.settings import check
@@ -142,12 +142,7 @@ def write_contrasts(bench: Bench, writing: Writing) -> Facts:
         written = [as_text(contrast) for contrast in written]
     atomic_write(bench.contrasts(), contrasts_to_jsonl(written))
     summary = summarize(written)
-    if not summary.accepted:
-        reasons = "; ".join(f"{n} of them: {reason}" for reason, n in summary.rejected.items())
-        raise SamiEvalError(
-            f"none of {summary.n} contrasts passed the filters ({reasons})",
-            "loosen the step's `filters` in a scale of your own: --scale FILE",
-        )
+    check_accepted(summary, "loosen the step's `filters` in a scale of your own: --scale FILE")
     return {"prompts": summary.n, f"contrasts by {writer.name}": summary.accepted}
 
 
