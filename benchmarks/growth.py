@@ -10,6 +10,7 @@
 | statistics | `tallies.compare`: two contenders, questions of two turns, both orders |
 | rerun | all of `sami-eval compare` on answers of 750 characters, every reply in the ledger |
 | forecast | the same with `--dry-run` |
+| passk-rerun | all of `sami-eval passk`, 4 models x 32, samples in the ledger |
 | runs | the list behind `sami-eval ls runs`, of that many runs |
 | runs-forecast | `--dry-run` of a small comparison beside that many runs |
 
@@ -35,14 +36,14 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-from benchmarks import statistics_time
+from benchmarks import statistics_time, stored_samples
 from sami_eval.core import progress
 from sami_eval.core.calls import Reply
 from sami_eval.core.config import Config, find_config
 from sami_eval.core.types import Prompt, Response, Usage, Verdict
 from sami_eval.data.prompts import to_row
 from sami_eval.experiment import compare as kind
-from sami_eval.experiment import runs
+from sami_eval.experiment import passk, runs
 from sami_eval.experiment.frame import forecast, run
 from sami_eval.experiment.settings import CompareSettings
 from sami_eval.experiment.tallies import compare
@@ -134,6 +135,12 @@ def dry_run(n: int, folder: Path) -> Callable[[], object]:
     return partial(forecast, kind, settings, config)
 
 
+def passk_again(n: int, folder: Path) -> Callable[[], object]:
+    """`passk` where every sample is drawn."""
+    settings, config = stored_samples.fill(n, folder)
+    return partial(run, passk, settings, config, progress.silent())
+
+
 def _runs(n: int, folder: Path) -> tuple[CompareSettings, Config]:
     """A small comparison, and n finished runs of it."""
     settings, config = _stored(32, folder)
@@ -161,6 +168,7 @@ ROWS = {
     "statistics": reckon,
     "rerun": rerun,
     "forecast": dry_run,
+    "passk-rerun": passk_again,
     "runs": listed,
     "runs-forecast": beside_runs,
 }

@@ -33,8 +33,8 @@ from sami_eval.experiment.passk_plan import PasskPlan
 from sami_eval.experiment.passk_plan import make_plan as make_plan
 from sami_eval.experiment.plan import models_of, settings_row
 from sami_eval.experiment.samples import Attempts, any_of_k, attempts, figures, paired
-from sami_eval.generate import Engines, complete, format_of, seen
-from sami_eval.generate.complete import by_key
+from sami_eval.generate import Engines, format_of, seen
+from sami_eval.generate.complete import by_key, completed
 from sami_eval.generate.contenders import Contender
 from sami_eval.generate.kept import stored as stored_of
 from sami_eval.generate.standing import on_embedded
@@ -71,11 +71,9 @@ def draw(plan: PasskPlan, sides: Sequence[Contender], tools: Tools) -> Samples:
     with tools.kept.use("samples", made) if plan.settings.until_decided else made() as engines:
         tokens = Tokens()
         requests = [request for model in found for request in requests_of(model, plan, tokens)]
-        keys = dict(by_key(requests, engines))
-        stored = len(stored_of(keys, tools.ledger))
-        completions = complete(requests, tools.ledger, engines, tools.progress, "sampling")
+        done = completed(requests, tools.ledger, engines, tools.progress, "sampling", ids=False)
         names = {model.name: engines.name_for(model) for model in found}
-    return Samples(completions, names, {"made": len(keys) - stored, "from_ledger": stored})
+    return Samples(done.completions, names, {"made": done.made, "from_ledger": done.stored})
 
 
 def style_of(model: Model, plan: PasskPlan) -> str:
@@ -97,6 +95,8 @@ def requests_of(model: Model, plan: PasskPlan, tokens: Tokens) -> list[Request]:
     stop = {"completion": problem_sets.COMPLETION_STOP, "paper": problem_sets.PAPER_STOP}.get(
         style, ()
     )
+    if model.engine == "local":  # said here, the samples of a problem share one `Sampling`
+        stop = stop or format_of(model).stop
     drawn = Sampling(plan.temperature, plan.top_p, plan.max_tokens, stop, plan.settings.seed)
     prompts = [_prompt(model, problem, plan, style, tokens) for problem in plan.problems]
     requests = [

@@ -184,7 +184,7 @@ _ROW = json.JSONEncoder(default=plain, ensure_ascii=False)
 
 def _write_rows(path: Path, rows: Iterable[object]) -> None:
     """One JSON object a line, in the file's place at once; of a dataclass its fields."""
-    atomic_write(path, "".join(_ROW.encode(row) + "\n" for row in rows))
+    atomic_write(path, (_ROW.encode(row) + "\n" for row in rows))
 
 
 def read_verdicts(folder: Path) -> list[Verdict]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sami_eval.core.calls import Completion, Request
 from sami_eval.core.errors import SamiEvalError
 from sami_eval.core.progress import Advance, Progress
 from sami_eval.core.types import Model
-from sami_eval.generate.engine import Done, Engine, base_of, begins_one_by_one, request_key
+from sami_eval.generate.engine import Done, Engine, base_of, begins_one_by_one, request_keys
 from sami_eval.generate.engines import Engines
 from sami_eval.generate.formats import format_of
 from sami_eval.generate.kept import apart, key_in
@@ -19,6 +19,15 @@ from sami_eval.ledger.store import Ledger
 from sami_eval.server import dialect
 
 
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """completions: in the order of the requests. made, stored: how many are new, and were not."""
+
+    completions: list[Completion]
+    made: int
+    stored: int
+
+
 def complete(
     requests: Sequence[Request],
     ledger: Ledger,
@@ -26,10 +35,23 @@ def complete(
     progress: Progress,
     description: str = "generating",
 ) -> list[Completion]:
-    """The completions in request order; what is stored is not generated again.
+    """The completions in request order, as `completed` has them."""
+    return completed(requests, ledger, engines, progress, description).completions
+
+
+def completed(
+    requests: Sequence[Request],
+    ledger: Ledger,
+    engines: Engines,
+    progress: Progress,
+    description: str = "generating",
+    ids: bool = True,
+) -> Completed:
+    """What is stored is not generated again.
 
     Equal requests within a call are generated once. Each new completion is stored the moment the
     engine hands it over. A local base without a chat template is stopped at its format's strings.
+    ids: whether anybody wants the completions' tokens, which take most of their room.
     """
     keyed = by_key(requests, engines)
     keys = [key for key, _ in keyed]
@@ -37,7 +59,9 @@ def complete(
     unique: dict[str, Request] = {}
     for key, request in keyed:
         unique.setdefault(key, request)
-    done = stored_of(unique, ledger)
+    del keyed
+    done = stored_of(unique, ledger, ids)
+    stored = len(done)
     note = engines.choice.client.limits.budget.note
     with progress.track(description, len(unique), note) as advance:
         advance(len(done))
@@ -45,18 +69,16 @@ def complete(
         engines.check([model for group in groups for model in _models(group)])
         for group in groups:
             _check_context(group.values())
-            _complete_group(group, done, ledger, engines, progress, advance)
-    return [done[key] for key in keys]
+            _complete_group(group, done, ledger, engines, progress, advance, ids)
+    return Completed([done[key] for key in keys], len(unique) - stored, stored)
 
 
 def by_key(requests: Sequence[Request], engines: Engines) -> list[tuple[str, Request]]:
     """Every request as it is run, behind its key in the ledger."""
     stopped = [_with_stop(request) for request in requests]
-    given = engines.choice.weighty
-    return [
-        (request_key(engines.name_for(request.model), request, weighty=given), request)
-        for request in stopped
-    ]
+    names = {model: engines.name_for(model) for model in {one.model for one in stopped}}
+    asked = ((names[request.model], request) for request in stopped)
+    return list(zip(request_keys(asked, engines.choice.weighty), stopped, strict=True))
 
 
 def _complete_group(
@@ -66,11 +88,12 @@ def _complete_group(
     engines: Engines,
     progress: Progress,
     advance: Advance,
+    ids: bool,
 ) -> None:
     """Fill `done` for requests of one base: generated here, or by another run that is at it."""
 
     def stored(keys: Sequence[str]) -> dict[str, Completion]:
-        found = stored_of({key: group[key] for key in keys}, ledger)
+        found = stored_of({key: group[key] for key in keys}, ledger, ids)
         advance(len(found.keys() - done.keys()))
         done.update(found)
         return found
@@ -79,7 +102,7 @@ def _complete_group(
         engine = engines.open(_models(group))
         missing = {key: group[key] for key in keys if keys.holds(key)}
         if missing:
-            _generate(engine, missing, keys, _keep(missing, done, ledger, advance))
+            _generate(engine, missing, keys, _keep(missing, done, ledger, advance, ids))
 
     share([key for key in group if key not in done], stored, work, ledger, progress)
 
@@ -97,7 +120,7 @@ def _with_stop(request: Request) -> Request:
     if request.model.engine != "local" or request.sampling.stop:
         return request
     stop = format_of(request.model).stop
-    return replace(request, sampling=replace(request.sampling, stop=stop))
+    return replace(request, sampling=replace(request.sampling, stop=stop)) if stop else request
 
 
 def _by_base(unique: Mapping[str, Request]) -> list[dict[str, Request]]:
@@ -129,6 +152,7 @@ def _keep(
     done: dict[str, Completion],
     ledger: Ledger,
     advance: Advance,
+    ids: bool,
 ) -> Callable[[Sequence[tuple[int, Completion]]], None]:
     """What the engine calls: rows into the ledger, in one transaction, then into `done`."""
     keys = list(missing)
@@ -144,7 +168,7 @@ def _keep(
         for name, one in new.items():
             dialect.note(ledger, missing[name].model, one.left_out)
         # Another run may have stored its own in the meantime; that one stays.
-        done.update(stored_of({name: missing[name] for name in new}, ledger))
+        done.update(stored_of({name: missing[name] for name in new}, ledger, ids))
         advance(len(rows))
 
     return on_done

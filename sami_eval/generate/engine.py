@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeGuard
@@ -14,7 +14,7 @@ from sami_eval.core.errors import UsageError
 from sami_eval.core.types import SERVED, Model
 from sami_eval.generate.loading import trust
 from sami_eval.generate.peft_folder import shares_network
-from sami_eval.ledger.store import key
+from sami_eval.ledger.store import Opening
 from sami_eval.server.batch.vendor import Batch
 from sami_eval.server.budget import Purse, limits_of
 from sami_eval.server.client import TIMEOUT_S, ClientSettings
@@ -210,12 +210,42 @@ def request_key(
     left_out: what the server refused, so that it was asked otherwise.
     weighty: arguments that the engine was given, of those that change an answer.
     """
-    sampling, sample = request.sampling, request.sample
-    engine = "vllm" if engine == SERVE else engine
-    if engine != SERVER and sampling.temperature == 0:
-        sampling, sample = replace(sampling, top_p=1.0, seed=0), 0
+    return _key_behind(_opening(engine, request), engine, request, left_out, weighty)
+
+
+def request_keys(
+    asked: Iterable[tuple[str, Request]], weighty: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """`request_key` of each engine and request; what a prompt's samples share is hashed once."""
+    before: tuple[object, ...] = ()
+    for engine, request in asked:
+        # By identity: 1 and 1.0 are equal, and two keys.
+        shared = (engine, request.model, request.token_ids, request.messages, request.sampling)
+        if not before or any(one is not other for one, other in zip(shared, before, strict=True)):
+            opening, before = _opening(engine, request), shared
+        yield _key_behind(opening, engine, request, (), weighty)
+
+
+def _draws_nothing(engine: str, request: Request) -> bool:
+    return engine != SERVER and request.sampling.temperature == 0
+
+
+def _opening(engine: str, request: Request) -> Opening:
+    sampling, name = request.sampling, "vllm" if engine == SERVE else engine
+    if _draws_nothing(engine, request):
+        sampling = replace(sampling, top_p=1.0, seed=0)
     prompt = request.token_ids or request.messages
-    facts = (engine, request.model.fingerprint, prompt, sampling, sample)
+    return Opening("completion", name, request.model.fingerprint, prompt, sampling)
+
+
+def _key_behind(
+    opening: Opening,
+    engine: str,
+    request: Request,
+    left_out: Sequence[str],
+    weighty: Mapping[str, str] | None,
+) -> str:
+    sample = 0 if _draws_nothing(engine, request) else request.sample
     wanted = [request.top_logprobs] if request.top_logprobs else []
     given = [dict(weighty)] if weighty and engine != SERVER else []
-    return key("completion", *facts, *wanted, *([list(left_out)] if left_out else []), *given)
+    return opening.key(sample, *wanted, *([list(left_out)] if left_out else []), *given)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from sami_eval.core.calls import Completion, Request
 from sami_eval.core.thoughts import TAG, closes, parted
@@ -18,9 +19,12 @@ from sami_eval.server import dialect
 _TAIL = 16  # tokens of a prompt in which a chat template may open a thought
 
 
-def stored(keyed: Mapping[str, Request], ledger: Ledger) -> dict[str, Completion]:
-    """What the ledger holds of these requests, in whichever dialect they were asked."""
-    found = dialect.recall(keyed, ledger, ledger.completions, key_in)
+def stored(keyed: Mapping[str, Request], ledger: Ledger, ids: bool = True) -> dict[str, Completion]:
+    """What the ledger holds of these requests, in whichever dialect they were asked.
+
+    ids: with their tokens.
+    """
+    found = dialect.recall(keyed, ledger, partial(ledger.completions, ids=ids), key_in)
     return {name: apart(completion, keyed[name]) for name, completion in found.items()}
 
 

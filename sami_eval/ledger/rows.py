@@ -23,7 +23,7 @@ def completion_of(
     if not isinstance(text, str):
         return None
     tokens = _parsed(ids)
-    known = isinstance(tokens, list) and all(isinstance(one, int) for one in tokens)
+    known = isinstance(tokens, list | tuple) and set(map(type, tokens)) <= {int}
     ended, n_tokens = _truth(finished), _count(n)
     said = thoughts if isinstance(thoughts, str) else None
     return Completion(text, tuple(tokens) if known else (), ended, n_tokens, _logps(logps), said)
@@ -62,6 +62,8 @@ def json_of(row: Completion | Reply) -> str | None:
 
 
 def _parsed(stored: Any) -> Any:
+    if stored is None:
+        return ()
     try:
         return json.loads(stored or "[]")
     except (ValueError, TypeError, RecursionError):

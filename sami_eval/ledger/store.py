@@ -49,8 +49,24 @@ _CANONICAL = json.JSONEncoder(default=plain, sort_keys=True, ensure_ascii=False,
 
 def key(*parts: object) -> str:
     """SHA-256 of the canonical JSON of the parts; dataclasses count by their fields."""
-    text = _CANONICAL.encode(parts)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(_bytes(parts)).hexdigest()
+
+
+def _bytes(parts: tuple[object, ...]) -> bytes:
+    return _CANONICAL.encode(parts).encode("utf-8", "surrogatepass")
+
+
+class Opening:
+    """The parts that several keys begin with, hashed once."""
+
+    def __init__(self, *parts: object) -> None:
+        self._hashed = hashlib.sha256(_bytes(parts).removesuffix(b"]") + b", ")
+
+    def key(self, *parts: object) -> str:
+        """`key` of the opening's parts and at least one more."""
+        whole = self._hashed.copy()
+        whole.update(_bytes(parts).removeprefix(b"["))
+        return whole.hexdigest()
 
 
 def disk_error(path: Path, error: OSError | sqlite3.Error) -> SamiEvalError:
@@ -61,17 +77,17 @@ def disk_error(path: Path, error: OSError | sqlite3.Error) -> SamiEvalError:
     )
 
 
-def atomic_write(path: Path, text: str) -> None:
+def atomic_write(path: Path, text: str | Iterable[str]) -> None:
     """Write a text file that is either the old one or the whole new one, never a part.
 
-    Its rights follow the umask, as those of any file a person makes.
+    text: whole, or in pieces. The rights follow the umask, as those of any file a person makes.
     """
     temporary = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Half a character of a file's name that is not UTF-8 is written out, as JSON reads it.
         with temporary.open("x", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
+            file.writelines([text] if isinstance(text, str) else text)
         os.replace(temporary, path)
     except OSError as error:
         with suppress(OSError):
@@ -222,9 +238,10 @@ class Ledger(AbstractContextManager["Ledger"]):
         """Whether anything was ever generated."""
         return bool(self._read("SELECT 1 FROM completions LIMIT 1"))
 
-    def completions(self, keys: Iterable[str]) -> dict[str, Completion]:
-        """The stored completions among the keys."""
-        columns = "text, token_ids, finished, n_tokens, token_logps, thoughts"
+    def completions(self, keys: Iterable[str], ids: bool = True) -> dict[str, Completion]:
+        """The stored completions among the keys. ids: with their tokens, most of their room."""
+        tokens = "token_ids" if ids else "NULL"
+        columns = f"text, {tokens}, finished, n_tokens, token_logps, thoughts"
         rows = (
             (row[0], completion_of(*row[1:])) for row in self._select(columns, "completions", keys)
         )

@@ -16,10 +16,10 @@ from sami_eval.core.progress import silent
 from sami_eval.core.types import Model, Prompt
 from sami_eval.embedded import BASE_DIR
 from sami_eval.generate import EngineChoice, Engines, GenerateSettings, format_of, respond
-from sami_eval.generate.engine import Done, Engine
+from sami_eval.generate.engine import Done, Engine, request_key, request_keys
 from sami_eval.generate.models import resolve_all, resolve_base
 from sami_eval.generate.text import completion_from_ids, first_stop
-from sami_eval.ledger.store import Ledger
+from sami_eval.ledger.store import Ledger, key
 from tests.tiny_llama import byte_tokenizer, save_adapter, save_base
 
 HOT = Sampling(temperature=0.9, top_p=0.95, max_tokens=12)
@@ -207,6 +207,22 @@ def test_a_greedy_key_ignores_what_greedy_ignores(models: list[Model]) -> None:
     assert generate.request_key("hf", greedy) != generate.request_key("vllm", greedy)
     # A server's temperature 0 is no promise: its samples are kept apart.
     assert generate.request_key("openai", greedy) != generate.request_key("openai", other)
+
+
+def test_keys_of_many_requests_are_those_of_each(models: list[Model]) -> None:
+    drawn = requests_for(models[0], HOT, ["Hi", "Ho"])
+    equal = replace(HOT, temperature=int(HOT.temperature), top_p=1.0), replace(HOT, top_p=1)
+    several = [
+        *(replace(one, sample=i) for one in drawn for i in range(3)),
+        *(replace(drawn[0], sampling=one) for one in (*equal, GREEDY)),
+        replace(drawn[0], model=replace(models[0], fingerprint="another")),
+        replace(drawn[0], token_ids=(), top_logprobs=3),
+    ]
+    first = key("completion", "hf", models[0].fingerprint, drawn[0].token_ids, HOT, 0)
+    assert request_key("hf", drawn[0]) == first
+    for engine, weighty in (("hf", {}), ("openai", {"dtype": "float16"}), ("vllm", {"dtype": "a"})):
+        keys = list(request_keys([(engine, one) for one in several], weighty))
+        assert keys == [request_key(engine, one, weighty=weighty) for one in several]
 
 
 def test_answers_in_another_number_format_are_other_answers(

@@ -56,6 +56,13 @@ def test_log_probabilities_come_back_as_they_were(tmp_path: Path) -> None:
         assert ledger.replies(["r"]) == {"r": reply}
 
 
+def test_a_completion_can_be_read_without_its_tokens(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        ledger.add_completions([("k", "sft", Completion("A", (1, 2), True, 2, LOGPS, "so"))])
+        found = ledger.completions(["k"], ids=False)
+    assert found == {"k": Completion("A", (), True, 2, LOGPS, "so")}
+
+
 # What versions 1 and 2 of the ledger were made by.
 VERSION_1 = """
 CREATE TABLE completions (
