@@ -38,6 +38,12 @@ def host_of(url: str) -> str | None:
     return parts.hostname if parts else None
 
 
+def is_loopback(url: str) -> bool:
+    """Whether an address is this very machine's."""
+    host = host_of(url) or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
 @functools.cache
 def normal(url: str) -> str:
     """One spelling of an address: small letters in the host, no usual port, no slash at the end."""

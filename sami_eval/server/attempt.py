@@ -1,4 +1,4 @@
-"""One attempt at a request, the only file that talks HTTP, and what the server's answer means.
+"""One attempt at a request, and what the server's answer means.
 
 What the server calls temporary (408, 409, 429, 5xx, a timeout, a dropped connection, a body that
 is no completion) may be tried again; what can never succeed ends the run with the server's words;
@@ -15,7 +15,6 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sami_eval.core import address
 from sami_eval.core.calls import Reply, Request
@@ -26,21 +25,16 @@ from sami_eval.core.types import Model, Usage
 from sami_eval.server import dialect, drawn, endpoint, refusals, wire
 from sami_eval.server.batch.vendor import Batch
 from sami_eval.server.budget import Limits
+from sami_eval.server.connection import Connection, UnreachedError
 from sami_eval.server.endpoint import masked
 from sami_eval.server.refusals import RESUMES, Place, Refusal
 from sami_eval.server.replicas import Replicas
-
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-    from openai._types import RequestOptions
 
 API_FAILURE = "API failure"  # opens the `failure` of a reply that is worth asking for again
 
 TIMEOUT_S = 300.0
 _TEMPORARY = (408, 409, 429, 498)  # 498: Groq's, where its flex tier has no room
 _BUSY = (*_TEMPORARY, 503, 529)
-# A key is for the address it was given for: nothing is sent on to where that points.
-_WHERE_ASKED: RequestOptions = {"follow_redirects": False}
 _NOTHING = Usage()
 
 
@@ -125,14 +119,14 @@ class Connections:
     def __init__(self, settings: ClientSettings, progress: Progress) -> None:
         self.settings = settings
         self.progress = progress
-        self.clients: dict[tuple[str, str | None], AsyncOpenAI] = {}
+        self.open: dict[tuple[str, Model], Connection] = {}
         self.refused: list[str] = []  # the same words of several requests in a row
         self.not_before = 0.0  # a Retry-After holds for every worker
 
     async def close(self) -> None:
         """Close the connections."""
-        for client in self.clients.values():
-            await client.close()
+        for connection in self.open.values():
+            await connection.close()
 
     async def try_once(
         self, request: Request, adapted: Collection[str]
@@ -184,8 +178,6 @@ class Connections:
     async def _ask(
         self, request: Request, url: str, left_out: Collection[str]
     ) -> tuple[Reply, Usage | None]:
-        import openai
-
         path, read, body = (
             "/chat/completions",
             wire.read_completion,
@@ -199,14 +191,12 @@ class Connections:
             timeout_s = max(timeout_s, self.settings.flex_timeout_s)
         try:
             async with asyncio.timeout(timeout_s):
-                # The raw text costs half the time of the SDK's typed objects, and a malformed body
-                # is then ours to notice.
-                text = await self._client(request.model, url).post(
-                    path, cast_to=str, body=body, options=_WHERE_ASKED
-                )
-            reply = replace(read(text), left_out=asked_so)
-            self.refused.clear()
-            return reply, reply.usage
+                said = await self._connection(request.model, url).post(path, body)
+            if 200 <= said.status < 300:
+                reply = replace(read(said.text), left_out=asked_so)
+                self.refused.clear()
+                return reply, reply.usage
+            refusal, headers = refusals.read_refusal(said.status, said.text), said.headers
         except TimeoutError:
             why = f"no answer within {timeout_s:g} s"
             raise Temporary(why, usage=None, slow=True) from None
@@ -214,20 +204,16 @@ class Connections:
             raise Temporary(masked(str(error)), usage=error.usage) from None
         except wire.RefusedError as error:
             refusal = error.refusal
-        except openai.APIConnectionError as error:
+        except UnreachedError as error:
             raise Temporary(endpoint.unreached(error), usage=None) from None
-        except openai.APIStatusError as error:
-            refusal = refusals.read_refusal(error.status_code, error.response.text)
-            headers = error.response.headers
         at = Place(address.shown(url), endpoint.key_variable(request.model), request.model.base)
         reply = self.read_refusal(refusal, headers, request.model, at, body, left_out)
         return replace(reply, left_out=asked_so), Usage()
 
-    def _client(self, model: Model, url: str) -> AsyncOpenAI:
-        variable = endpoint.key_variable(model)
-        if (url, variable) not in self.clients:
-            self.clients[url, variable] = endpoint.connect(url, model.engine, variable)
-        return self.clients[url, variable]
+    def _connection(self, model: Model, url: str) -> Connection:
+        if (url, model) not in self.open:
+            self.open[url, model] = endpoint.connection(url, model)
+        return self.open[url, model]
 
     def read_refusal(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from typing import Any
 
 from sami_eval.server.wire import MalformedError
@@ -18,14 +18,24 @@ async def cap(response: Any, most: int = MOST_BYTES) -> None:
 
     Reading on raises MalformedError. Its own decoders unfold what they get before it is counted.
     """
-    coding = response.headers.get("content-encoding", "").strip().lower()
-    if coding not in ("", "identity", *_UNFOLD):
-        raise MalformedError(f"the body is encoded as {coding!r}")
+    coding = _coding(response.headers)
     if coding:
         del response.headers["content-encoding"]
     # The SDK comes with one HTTP library or another, which wants a stream of its own kind.
     kind = next(k for k in type(response.stream).__mro__ if k.__name__ == "AsyncByteStream")
     response.stream = type("Capped", (_Capped, kind), {})(response.stream, coding, most)
+
+
+async def read(stream: AsyncIterable[bytes], headers: Mapping[str, str]) -> bytes:
+    """All that a stream gives, decoded. Raises MalformedError."""
+    return b"".join([part async for part in _Capped(stream, _coding(headers), MOST_BYTES)])
+
+
+def _coding(headers: Mapping[str, str]) -> str:
+    coding = headers.get("Content-Encoding", "").strip().lower()
+    if coding not in ("", "identity", *_UNFOLD):
+        raise MalformedError(f"the body is encoded as {coding!r}")
+    return coding
 
 
 class _Capped:

@@ -6,7 +6,7 @@ import errno
 import os
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
 from sami_eval.core import address
 from sami_eval.core.address import OFFICIAL
@@ -14,6 +14,7 @@ from sami_eval.core.errors import KeyMissingError, UsageError
 from sami_eval.core.servers import VENDORS
 from sami_eval.core.types import Model
 from sami_eval.server import capped, wire
+from sami_eval.server.connection import Connection
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -142,13 +143,23 @@ def _check_azure(model: Model, url: str) -> None:
             )
 
 
+def connection(url: str, model: Model) -> Connection:
+    """Connections to one of the addresses that a model is asked at."""
+    variable = key_variable(model)
+    if model.engine == "azure":
+        at = f"{url.rstrip('/')}/openai/deployments/{quote(model.base, safe='')}"
+        version = quote(os.environ[AZURE_VERSION_VARIABLE])
+        return Connection(at, {"api-key": secret(variable)}, f"?api-version={version}")
+    return Connection(url, {"Authorization": f"Bearer {secret(variable) or 'none'}"})
+
+
 def connect(
     url: str,
     engine: str = "openai",
     variable: str | None = None,
     most_bytes: int = capped.MOST_BYTES,
 ) -> AsyncOpenAI:
-    """A client for one address, without retries and timeouts of its own.
+    """The SDK's client for one address, without retries and timeouts of its own: for batch jobs.
 
     variable: holds the key; None: no key is sent, to a deployment of Azure OpenAI the usual one.
     most_bytes: of one body.
@@ -158,7 +169,7 @@ def connect(
     # A proxy of the environment's is no way to this very machine. aiohttp takes the same time
     # however many connections there are; the usual transport walks through all at every request.
     http = DefaultAioHttpClient(
-        trust_env=not _is_loopback(url),
+        trust_env=not address.is_loopback(url),
         headers={"Accept-Encoding": capped.ENCODINGS},
         event_hooks={"response": [partial(capped.cap, most=most_bytes)]},
     )
@@ -193,11 +204,6 @@ def unreached(error: BaseException) -> str:
         number = error.errno or 0
         said = os.strerror(number) if number in errno.errorcode else error.strerror or said
     return masked(f"connection failed: {said or type(error).__name__}")
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def masked(text: str) -> str:

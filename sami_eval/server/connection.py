@@ -1,0 +1,136 @@
+"""Open connections to one address: a body is posted, whatever comes back is read whole.
+
+It is aiohttp alone: a call by way of the SDK takes four times the processor's time, for objects
+that nobody here reads. How many connections are open makes a call no dearer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from sami_eval.core import address
+from sami_eval.core.versions import __version__
+from sami_eval.server import capped
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+# What the vendors' own client reads of the environment, too: who pays, and what a gateway wants.
+_PAYERS = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
+_MORE_HEADERS = "OPENAI_CUSTOM_HEADERS"
+# Servers that run uvicorn hang up after 5 s of silence; a call on its way just then is lost.
+_SILENT_S = 4.0
+_BODY = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server said: any status, and its body as text."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+
+class UnreachedError(Exception):
+    """A call found no way, or lost it; its cause says why."""
+
+
+class Connection:
+    """Connections to one address, with one key; opened by the first call."""
+
+    def __init__(self, url: str, headers: Mapping[str, str], query: str = "") -> None:
+        """headers: of every call, the key's among them. query: opens with a question mark."""
+        self._url, self._query = url.rstrip("/"), query
+        self._headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": capped.ENCODINGS,
+            "Content-Type": "application/json",
+            "User-Agent": f"sami-eval/{__version__}",
+            **_of_environment(),
+            **headers,
+        }
+        self._session: ClientSession | None = None
+
+    async def post(self, path: str, body: Mapping[str, object]) -> Answer:
+        """What the server answers; no redirect is followed: a key is for one address alone.
+
+        Raises UnreachedError, and MalformedError for a body that is too large or no text.
+        """
+        import aiohttp
+
+        if self._session is None:
+            self._session = _opened(self._url)
+        sent = _BODY.encode(body).encode()
+        try:
+            async with self._session.post(
+                f"{self._url}{path}{self._query}",
+                data=sent,
+                headers=self._headers,
+                allow_redirects=False,
+            ) as response:
+                said = await capped.read(response.content.iter_any(), response.headers)
+                return Answer(response.status, response.headers, _decoded(said, response.charset))
+        except (aiohttp.ClientError, OSError) as error:
+            raise UnreachedError from error
+
+    async def close(self) -> None:
+        """Close them."""
+        if self._session is not None:
+            await self._session.close()
+
+
+def _of_environment() -> dict[str, str]:
+    lines = os.environ.get(_MORE_HEADERS, "").splitlines()
+    more = (line.partition(":") for line in lines if ":" in line)
+    payers = {name: os.environ.get(variable, "") for name, variable in _PAYERS.items()}
+    said = {name: value for name, value in payers.items() if value}
+    return said | {name.strip(): value.strip() for name, _, value in more}
+
+
+def _opened(url: str) -> ClientSession:
+    """A session without limits of its own: how many calls are in flight is said elsewhere."""
+    from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+
+    trusted = _trusted() if url.startswith("https:") else True
+    return ClientSession(
+        connector=TCPConnector(limit=0, keepalive_timeout=_SILENT_S, ssl=trusted),
+        cookie_jar=DummyCookieJar(),
+        timeout=ClientTimeout(),
+        auto_decompress=False,
+        proxy=_proxy(url),
+    )
+
+
+def _trusted() -> ssl.SSLContext:
+    """Whose certificates count: the system's, and those that come with Python's libraries."""
+    import certifi
+
+    context = ssl.create_default_context()
+    if not (os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")):
+        context.load_verify_locations(certifi.where())
+    return context
+
+
+def _proxy(url: str) -> str | None:
+    """The environment's way to an address; to this very machine a proxy is none."""
+    at = urlsplit(url)
+    host = at.hostname or ""
+    if address.is_loopback(url) or proxy_bypass(host):
+        return None
+    ways = getproxies()
+    return ways.get(at.scheme) or ways.get("all")
+
+
+def _decoded(said: bytes, charset: str | None) -> str:
+    try:
+        return said.decode(charset or "utf-8", "replace")
+    except LookupError:  # a charset that nobody knows
+        return said.decode("utf-8", "replace")
