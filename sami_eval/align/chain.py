@@ -23,7 +23,7 @@ from sami_eval.core import memory
 from sami_eval.core.config import Config
 from sami_eval.core.errors import UsageError
 from sami_eval.core.progress import Progress, silent
-from sami_eval.core.source import constant
+from sami_eval.core.source import constant, sources
 from sami_eval.core.types import Contrast, Model
 from sami_eval.data.contrasts import contrasts_hash
 from sami_eval.generate import card, peft_folder, recipes, steps
@@ -282,7 +282,7 @@ def _identity(training: Training, contrasts: Sequence[Contrast]) -> str:
     del weighty["keep_checkpoints"]
     if training.file.resolve().parent != BUNDLED.resolve():
         # A method of the user's own, which may train otherwise once it was changed.
-        weighty["method"] = training.file.read_text(encoding="utf-8")
+        weighty["method"] = "\0".join(sources(training.file))
     chain, start = training.link.chain, training.start.fingerprint
     return key("training", chain, contrasts_hash(contrasts), start, weighty)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from sami_eval.cli.compare import compare
 from sami_eval.cli.flags import DryRun, Json, Quiet, Verbose
@@ -14,6 +15,8 @@ from sami_eval.cli.settings import settings_of
 from sami_eval.core.errors import UsageError
 from sami_eval.core.flags import Flag, Group
 from sami_eval.experiment.settings import CompareSettings, PasskSettings
+
+S = TypeVar("S", CompareSettings, PasskSettings)
 
 
 def again(
@@ -41,19 +44,28 @@ def again(
         raise UsageError(f"`{folder}` was made before runs kept their settings", hint)
     how = (dry_run, as_json, quiet, verbose, typed)
     if is_passk:
-        passk(PasskSettings(**_settings(file, passk)), *how)
+        passk(_settings(file, passk, PasskSettings), *how)
     else:
-        compare(CompareSettings(**_settings(file, compare)), *how)
+        compare(_settings(file, compare, CompareSettings), *how)
 
 
-def _settings(file: Path, command: Callable[..., None]) -> dict[str, Any]:
-    """What a run's file says, from the folder where it was asked for, so that paths lead there."""
+def _settings(file: Path, command: Callable[..., None], made: type[S]) -> S:
+    """What a run's file says, from the folder where it was asked for, so that paths lead there.
+
+    Files that are others now are said before anything is spent.
+    """
+    from sami_eval.core.config import find_config
     from sami_eval.core.files import read_toml
     from sami_eval.core.settings_file import from_toml
+    from sami_eval.experiment.named_files import files_of, since
 
     stated = read_toml(file, "sami-eval ls runs")
-    said = from_toml(stated, command.__name__, list(settings_of(command)))
+    said: dict[str, Any] = from_toml(stated, command.__name__, list(settings_of(command)))
     folder = stated.data.get("folder")
     if isinstance(folder, str) and os.path.isdir(folder):
         os.chdir(folder)
-    return said
+    settings, kept = made(**said), stated.data.get("files")
+    if isinstance(kept, dict):  # a run of an earlier version kept none
+        for line in since(kept, files_of(settings, find_config(Path.cwd()))):
+            print(line, file=sys.stderr)
+    return settings

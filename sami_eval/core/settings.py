@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import inspect
 import os
+import re
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,7 +30,8 @@ PartOfOne = Annotated[float, Within(least=0, below=1)]
 Share = Annotated[float, Within(least=0, most=1)]
 
 MOST = 2**53  # beyond it a float skips whole numbers, and no library takes a larger seed
-ABOUT = ("command", "folder")  # of a file of settings: whose they are, and where it was typed
+# Of a file of settings: whose they are, where it was typed, and SHA-256 of the files they name.
+ABOUT = ("command", "folder", "files")
 NAMES = {
     int: "a whole number",
     float: "a number",
@@ -113,17 +115,17 @@ def command_of(settings: Any) -> str:
     return type(settings).__name__.removesuffix("Settings").lower()
 
 
-def to_toml(settings: Any, folder: Path) -> str:
+def to_toml(settings: Any, folder: Path, files: Mapping[str, str] | None = None) -> str:
     """What was set, as a file that `--config` reads; what is as by default is left out.
 
-    folder: where relative paths count from.
+    folder: where relative paths count from. files: what it names, as it is now.
     """
     command, fields = command_of(settings), dataclasses.fields(settings)
     chosen = {field.name: getattr(settings, field.name) for field in fields}
     said = {
         field.name: chosen[field.name] for field in fields if chosen[field.name] != field.default
     }
-    about = dict(zip(ABOUT, (command, str(folder)), strict=True))
+    about = dict(zip(ABOUT, (command, str(folder), files or {}), strict=True))
     lines = [f"{name} = {in_toml(value)}" for name, value in {**about, **said}.items()]
     return "\n".join([f"# sami-eval {command} --config THIS_FILE", *lines, ""])
 
@@ -133,7 +135,7 @@ def in_toml(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(in_toml, value))}]"
     if isinstance(value, Mapping):
-        inner = ", ".join(f"{name} = {in_toml(one)}" for name, one in value.items())
+        inner = ", ".join(f"{_key(name)} = {in_toml(one)}" for name, one in value.items())
         return f"{{ {inner} }}"
     if isinstance(value, str | Path):
         import json
@@ -141,6 +143,10 @@ def in_toml(value: Any) -> str:
         # JSON's texts are TOML's, but for one letter.
         return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
     return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else in_toml(name)
 
 
 def converted(value: Any, kind: Any) -> Any:

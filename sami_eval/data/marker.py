@@ -25,7 +25,7 @@ from typing import Final
 
 from sami_eval.core.errors import UsageError, did_you_mean, shown
 from sami_eval.core.files import read_text
-from sami_eval.core.source import binds, constant, parsed
+from sami_eval.core.source import binds, constant, parsed, sources
 from sami_eval.ledger.store import key
 
 DEFAULT: Final = "number"
@@ -40,7 +40,8 @@ _READING = ("stats/extract.py", "stats/quantities.py", "core/thoughts.py")
 class Marker:
     """What marks a run's answers; nothing of it is run yet.
 
-    sha256: of its file, of what ours read by, and of its libraries with their versions.
+    sha256: of its file, of what ours read by or what a user's imports of their own modules, and of
+        its libraries with their versions.
     """
 
     name: str
@@ -97,8 +98,9 @@ def read_marker(name_or_path: str | None = None) -> Marker:
     found = Marker(file.stem, str(file), "", _instruction(file), _timeout(file))
     libraries = tuple(f"{one} {_version(one, found)}" for one in _libraries(file))
     package = Path(__file__).parents[1]
-    reading = [(package / one).read_text("utf-8") for one in _READING] if found.is_ours else []
-    sha256 = key("marker", text, libraries, *reading)
+    ours = [package / one for one in _READING]
+    read_by = [one.read_text("utf-8") for one in ours] if found.is_ours else sources(file)[1:]
+    sha256 = key("marker", text, libraries, *read_by)
     return Marker(found.name, found.file, sha256, found.instruction, found.timeout_s, libraries)
 
 

@@ -22,6 +22,7 @@ from sami_eval.core.versions import versions
 from sami_eval.experiment import runs
 from sami_eval.experiment.envelope import Calls, Envelope, Kind, assembled
 from sami_eval.experiment.forecast import Forecast, as_it_is
+from sami_eval.experiment.named_files import files_of
 from sami_eval.experiment.plan import Plan, Settings, models_of, resolved
 from sami_eval.generate import seen, standing
 from sami_eval.generate.contenders import Contender
@@ -129,6 +130,7 @@ def run(
     replace: a run of other settings in the folder that is named gives way.
     """
     plan, stages = kind.make_plan(settings, config, purse), Stages()
+    files = files_of(settings, config)
     # Nothing is spent where nothing could be saved.
     runs.claim(settings.out or config.root / "runs")
     _say((_first(plan), *plan.notes), progress)
@@ -146,7 +148,7 @@ def run(
         _say((*result.notes, *(f"warning: {one}" for one in result.warnings)), progress)
         about = _envelope(plan, settings_key, shown(folder, config), result, stages, command)
         document = assembled(kind.KIND, result.own, about)
-        runs.save_settings(folder, settings)
+        runs.save_settings(folder, settings, files)
         runs.save(folder, kind.KIND.file, document, result.files)
     return document
 

@@ -170,12 +170,12 @@ def save(
     atomic_write(folder / name, dump(document))
 
 
-def save_settings(folder: Path, settings: Any) -> None:
-    """Write what was asked for, without what may be a secret."""
+def save_settings(folder: Path, settings: Any, files: Mapping[str, str]) -> None:
+    """Write what was asked for, without what may be a secret; files: SHA-256 of those it names."""
     url = settings.base_url
     if url is not None and address.fault_of(url):  # nobody was asked there, or it had been refused
         settings = replace(settings, base_url=None)
-    text = to_toml(settings, Path.cwd())
+    text = to_toml(settings, Path.cwd(), files)
     atomic_write(folder / SETTINGS, endpoint.masked(text))
 
 

@@ -24,7 +24,7 @@ from typing import Final
 
 from sami_eval.core.errors import SamiEvalError, UsageError, shown
 from sami_eval.core.files import Toml, read_text
-from sami_eval.core.source import fault, import_as_written, parsed
+from sami_eval.core.source import fault, import_as_written, parsed, sources
 from sami_eval.core.types import Judge, Order, Prompt, Response, Verdict, Winner
 from sami_eval.judge.requests import Turn
 from sami_eval.judge.verdicts import WINNERS
@@ -45,10 +45,10 @@ class Program:
 
 
 def source_of(file: Toml) -> str:
-    """SHA-256 of a program that a judge file names; nothing is run.
+    """SHA-256 of a program that a judge file names, with the user's own modules that it imports.
 
-    Ours: of all that it may use, its folder and the layers below. Raises UsageError where there is
-    none.
+    Nothing is run. Ours: of all that it may use, its folder and the layers below. Raises
+    UsageError where there is none.
     """
     program = file.data.get("program")
     if not isinstance(program, str) or not all(program.partition(":")):
@@ -66,7 +66,7 @@ def source_of(file: Toml) -> str:
         where = f"{path}:{line}" if line else str(path)
         raise UsageError(f"not Python: {error}", HINT, where) from None
     if not module.startswith(OURS):
-        return key("program", program, text)
+        return key("program", program, *sources(path))
     package = Path(__file__).resolve().parents[1]
     used = {path.parent, package / "data", package / "stats"}
     files = sorted(one for folder in used for one in folder.glob("*.py"))

@@ -243,6 +243,39 @@ def test_a_comparison_is_done_again_where_it_was_asked_for(
     assert not list(elsewhere.iterdir())
 
 
+def test_files_that_changed_since_a_run_are_said_before_it_is_done_again(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = "from measured import shorter\ndef compare(prompt, turn, a, b): return shorter(a, b)\n"
+    task = {"kind": "pairwise", "questions": {"file": "../q.jsonl"}, "judge": "brief"}
+    written = {
+        "tasks/mine_pairwise.yaml": "task: mine_pairwise\n"
+        "class: !function sami_eval.harness.pairwise.Pairwise\n"
+        f"metadata: {json.dumps({'sami_eval': task})}\n",
+        "judges/brief.toml": 'kind = "program"\nprogram = "brief:compare"\n',
+        "judges/brief.py": code,
+        "measured.py": 'def shorter(a, b): return "tie", "why"\n',
+    }
+    for name, text in written.items():
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text(text)
+    sys.path.insert(0, str(folder))
+    try:
+        assert cli.run(["compare", *GIVEN, "--task", "mine", "--out", "mine", "-q"]) == 0
+        capsys.readouterr()
+        assert cli.run(["again", "mine", "-q", "--dry-run"]) == 0
+        assert "not as they were" not in capsys.readouterr().err
+        named = [*written, "q.jsonl", "a.jsonl"]
+        for name in named:
+            Path(name).write_text(Path(name).read_text() + "\n")
+        assert cli.run(["again", "mine", "-q", "--dry-run"]) == 0
+    finally:
+        sys.path.remove(str(folder))
+    said = capsys.readouterr().err
+    listed = ", ".join(sorted(f"`{'tasks/../' * (name == 'q.jsonl')}{name}`" for name in named))
+    assert said.splitlines()[0] == f"warning: not as they were for this run: {listed}"
+
+
 def test_a_run_without_settings_tells_its_command(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

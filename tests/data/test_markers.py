@@ -229,9 +229,17 @@ def test_a_marker_edited_within_a_second_runs_as_it_stands(
     assert said == ["10", "18"]
 
 
-def test_another_reading_is_another_marker(tmp_path: Path) -> None:
+def test_another_reading_is_another_marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = own(tmp_path, OWN)
     after = own(tmp_path, OWN.replace("lower", "upper"))
     assert before.name == after.name
     assert before.sha256 != after.sha256
+    monkeypatch.syspath_prepend(tmp_path)
+    said = set()
+    for number in ("1", "22"):
+        (tmp_path / "chosen_number.py").write_text(f"NUMBER = {number}")
+        marker = own(tmp_path, "from chosen_number import NUMBER\ndef answer(text): return NUMBER")
+        said.add((gold_of(marker, "?"), marker.sha256))
+    assert {first for first, _ in said} == {"1", "22"}
+    assert len({sha256 for _, sha256 in said}) == 2
     assert read_marker("math").said.startswith("math (math-verify ")

@@ -307,6 +307,17 @@ def test_reading_a_judge_runs_nothing_and_its_source_is_part_of_what_it_is(folde
     assert cli.run(["ls", "judges"]) == 0
     write_judge("raise SystemExit(4)\n")
     assert read_judge("brevity").sha256 != first
+    write_judge("from measure import shorter\n")  # of the user's own, which may change as well
+    Path("judges/measure.py").write_text("from ruler.inches import shorter\n")
+    Path("ruler").mkdir()
+    Path("ruler/__init__.py").write_text("")
+    found = set()
+    for code in ("from .units import INCH\n", "from .units import FOOT\n"):
+        Path("ruler/inches.py").write_text(code)
+        for size in ("INCH, FOOT = 1, 12", "INCH, FOOT = 2, 24"):
+            Path("ruler/units.py").write_text(size)
+            found.add(read_judge("brevity").sha256)
+    assert len(found) == 4
     assert read_judge("checks").sha256 != read_judge("rules").sha256
 
 
