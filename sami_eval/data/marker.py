@@ -33,7 +33,8 @@ BUNDLED: Final = Path(__file__).with_name("markers")
 OWN: Final = Path("markers")
 HINT = "sami-eval ls markers; docs/passk.md shows a whole marker"
 # What markers of ours read by: another reading is another marker.
-_READING = ("stats/extract.py", "stats/quantities.py", "core/thoughts.py")
+_READING = tuple(f"stats/{name}.py" for name in ("extract", "quantities", "doubtful"))
+_READING += ("stats/number_words.py", "core/thoughts.py")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 Markers: `#### 18`, `\\boxed{18}`, "the answer is 18", "Answer: 18", `A: 18`, <answer>18</answer>,
 and some of other languages. What a model thought before it answered is not read.
 The value behind one is the first number of its sentence, or what a chain of sums comes to
-("9 * 2 = 18"); prose may follow it. A marker without a number is none: the one before it counts.
+("9 * 2 = 18"); prose may follow it. A marker without a number is none: the one before it counts;
+one with what is no one number (`doubtful`) is the end: there is no answer.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from sami_eval.core.thoughts import spoken
+from sami_eval.stats import doubtful
+from sami_eval.stats.number_words import worded
 from sami_eval.stats.quantities import Quantity, normalise, quantities
 
 WINDOW = 240  # characters behind a marker that are looked at
@@ -29,9 +32,9 @@ _MARKER = re.compile(
     r"|'s[ ]|是|は)"
     r"|答案?(?:是|为|為|:)|答え[ ]?(?:は|:)|정?답[ ]?(?:은|는|:)|คำตอบ[ ]?(?:คือ|:)"
     r"|\b(?:antwort|respuesta|réponse|resposta|risposta|ответ)[*_` ]{0,3}"
-    r"(?::|\b(?:ist|es|est|é|è)\b))"
-    r"|(?P<colon>(?<!/)\b(?P<final>final[ ])?ans(?:wer)?\b(?:[*_` ]{0,3}\([^()\n]{1,40}\))?"
-    r"[*_` ]{0,4}(?:[:=\-\u2014>\u2192]|\.(?=[ ]?[$\d])|\n))"
+    r"(?::|\b(?:ist|lautet|beträgt|es|est|é|è|ser[áà])\b))"
+    r"|(?P<colon>(?<!/)\b(?P<final>final[ _])?ans(?:wer)?\b(?:[*_` ]{0,3}\([^()\n]{1,40}\))?"
+    r"(?:[*_` ]{0,4}|[\"'][ ]?)(?:[:=\-\u2014>\u2192]|\.(?=[ ]?[$\d])|\n))"
     r"|(?P<letter>^[*_` ]{0,3}A[*_` ]{0,3}:)",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -51,12 +54,11 @@ _FILLER = re.compile(
 _NUMBERED = re.compile(r"[ ]?([0-9]{1,3})[.):][ ]+[A-Za-z]")
 _OPENING = re.compile(r"[\s*_:`]*")
 _BRACE = re.compile(r"[ ]{0,3}\{")
-_NO_FRACTION = re.compile(r"\\(?:sqrt|pi|log|ln|exp|sin|cos|tan)(?![A-Za-z])|[√π]")
 _SENTENCE_END = re.compile(r"(?<!\bRs)(?<!\bapprox)(?<!\bNo)[.!?](?=\s|$)|[。｡]|\n")
 # What may stand between two numbers of one sum: units, brackets and an operator.
 _CHAIN = re.compile(
     r"[ ]{0,2}(?:(?!(?:for|when|if|where|with|at|since|because|as|given|or|so|while|in)\b)"
-    r"[A-Za-z%°]{1,15}[ ]{0,2}){0,3}[()\[\]{} ]{0,4}"
+    r"/?[A-Za-z%°][A-Za-z%°/]{0,20}[ ]{0,2}){0,3}[()\[\]{} ]{0,4}"
     r"(?P<operator>[-+*x×·/÷=]|\b(?:times|plus|minus|equals|divided[ ]by|multiplied[ ]by"
     r"|of(?:[ ](?:the|these|those|his|her|its|their))?)\b)"
     r"[()\[\]{} $€£¥₹]{0,4}"
@@ -73,16 +75,19 @@ def extract_answer(text: str) -> Fraction | None:
     25% is 25 and $1,000.00 is 1000: units are not converted. Time is linear in the text's length.
     """
     text = normalise(spoken(text))
+    try:
+        announced = _announced(text)
+        return _last(text) if announced is None else announced
+    except doubtful.DoubtfulError:
+        return None
+
+
+def _announced(text: str) -> Fraction | None:
+    """The value behind the last marker that has one."""
     markers = list(_MARKER.finditer(text))
     headings = _headings(text, markers)
-    for marker in reversed(markers[-MOST_MARKERS:]):
-        if marker.start() not in headings:
-            if marker["boxed"] is not None and _is_no_fraction(text, marker.end()):
-                return None
-            value = _behind(text, marker)
-            if value is not None:
-                return value
-    return _last(text)
+    kept = (one for one in reversed(markers[-MOST_MARKERS:]) if one.start() not in headings)
+    return next((value for one in kept if (value := _behind(text, one)) is not None), None)
 
 
 def _headings(text: str, markers: list[re.Match[str]]) -> frozenset[int]:
@@ -96,10 +101,11 @@ def _headings(text: str, markers: list[re.Match[str]]) -> frozenset[int]:
 
 
 def _behind(text: str, marker: re.Match[str]) -> Fraction | None:
-    """The value a marker announces, or None."""
+    """The value a marker announces, or None. Raises DoubtfulError for what is no one number."""
     if marker["boxed"] is not None:
         return _boxed(text, marker.end())
     start, end = marker.end(), min(marker.end() + WINDOW, len(text))
+    doubtful.check_known(text, start)
     if marker["says"] and _NO_VALUE.match(text, start, end):
         return None
     filler = _FILLER.match(text, start, end)
@@ -114,46 +120,40 @@ def _behind(text: str, marker: re.Match[str]) -> Fraction | None:
     values = quantities(text, start, end)
     first = next(values, None)
     if first is None or first.start > (limit if lenient else direct):
-        return None
+        in_words = worded(text, start)
+        return None if in_words is None else Fraction(in_words)
     return _chained(text, first, values)
 
 
 def _chained(text: str, first: Quantity, rest: Iterator[Quantity]) -> Fraction:
-    """The first value, or what a chain of sums from it comes to."""
-    result, last = first.value, first
+    """The first value, or what a chain of sums from it comes to; a sum without its end is none."""
+    result, last, is_open = first, first, False
     for value in rest:
         link = _CHAIN.fullmatch(text, last.end, value.start)
         if link is None:
+            doubtful.check_only(text, last, value)
             break
-        if link["operator"] in ("=", "equals"):
-            result = value.value
-        last = value
-    return result
-
-
-def _is_no_fraction(text: str, start: int) -> bool:
-    """Whether a box holds what no fraction is: 2√3 is not 2, and 5π is not 5."""
-    box = _box(text, start)
-    return box is not None and _NO_FRACTION.search(text, *box) is not None
+        comes_to = link["operator"] in ("=", "equals")
+        is_open = not comes_to and not link["operator"].startswith("of")
+        result, last = value if comes_to else result, value
+    if is_open:
+        raise doubtful.DoubtfulError
+    doubtful.check_whole(text, result)
+    return result.value
 
 
 def _boxed(text: str, start: int) -> Fraction | None:
     """The value in the braces that open here, or right behind where none do."""
-    box = _box(text, start)
-    if box is None:
-        first = next(quantities(text, start, min(start + WINDOW, len(text))), None)
-        return first.value if first is not None and first.start <= start + 2 else None
-    first = next(quantities(text, *box), None)
-    return None if first is None else first.value
-
-
-def _box(text: str, start: int) -> tuple[int, int] | None:
-    """Where the value in the braces that open here stands: after its last equals sign."""
     brace = _BRACE.match(text, start)
     if brace is None:
-        return None
+        first = next(quantities(text, start, min(start + WINDOW, len(text))), None)
+        return first.value if first is not None and first.start <= start + 2 else None
     end = _closing(text, brace.end())
-    return max(text.rfind("=", brace.end(), end) + 1, brace.end()), end
+    doubtful.check_box(text, brace.end(), end)
+    # What equals it stands behind the last equals sign.
+    values = quantities(text, max(text.rfind("=", brace.end(), end) + 1, brace.end()), end)
+    first = next(values, None)
+    return None if first is None else _chained(text, first, values)
 
 
 def _closing(text: str, start: int) -> int:
@@ -172,6 +172,8 @@ def _last(text: str) -> Fraction | None:
         first = first or last
     if first is None or last is None:
         return None
+    if doubtful.is_moment(text, last):
+        raise doubtful.DoubtfulError
     rate = _RATE.fullmatch(text, first.end)
     # "18 dollars in 7 days", and nothing else: what is asked for comes first.
     if rate is not None and not text[: first.start].strip(" $€£*-"):

@@ -44,12 +44,20 @@ _SMALL_FRACTION = re.compile(r"([⁰¹²³⁴-⁹]{1,9})[⁄∕/]([₀-₉]{1,9}
 _SPACED = re.compile(
     r"(?<![0-9.,/])(?<![0-9][ ])[1-9][0-9]{0,2}"
     r"(?:(?=(?:[ ][0-9]{3})*?[ ]000(?![0-9]))(?:[ ][0-9]{3}){1,9}+"
-    r"|(?<![0-9]{3})(?:[ ][0-9]{3}){1,9}+(?=[.,][0-9]|[ ]?[€£%]?[ ]?(?:[.]?\s*(?:\n|\Z)|\})))"
-    r"(?![ ]?[0-9])"
+    r"|(?<![0-9]{3})(?:[ ][0-9]{3}){1,9}+(?=[.,][0-9]|[ ]?[€£%]?[ ]?(?:[.]?\s*(?:\n|\Z)|\})"
+    r"|[ ](?:dollars|euros?|pounds|rupees|rub(?:les)?|kr|zł|USD|EUR|GBP)\b))(?![ ]?[0-9])"
+)
+# "1.200 €" is more than a thousand: a price has no third decimal, and such languages no point.
+_DOTTED = re.compile(
+    r"((?:€|R\$|\bRp|₫)[ ]?[1-9][0-9]{0,2}"
+    r"|\b(?:antwort|respuesta|resposta|risposta)\b[^0-9\n]{0,20}[1-9][0-9]{0,2}"
+    r"|(?<![0-9.,])[1-9][0-9]{0,2}(?=\.[0-9]{3}[ ]?(?:€|₫|euros?\b|EUR\b|reais\b)))"
+    r"\.([0-9]{3})(?![0-9]|[.,][0-9])",
+    re.I,
 )
 # LaTeX without meaning for a value, in the order it is taken away.
 _LATEX = (
-    (re.compile(r"\{,\}"), ","),
+    (re.compile(r"\{,\}|,\\!"), ","),
     (re.compile(r"(?<=[0-9])\\[,!;: ](?=[0-9]{3})"), "\u2009"),
     (re.compile(r"\\([$%#_&])"), r"\1"),
     (re.compile(r"\^ ?(?:\\circ|\{ ?\\circ ?\})"), ""),
@@ -81,11 +89,13 @@ _VALUE = re.compile(
     re.VERBOSE,
 )
 _SCALE = re.compile(
-    r"[ -]?(hundred|thousand|million|billion|trillion|lakh|crore)(?![A-Za-z])|([kKmM])(?!\w)"
+    r"[ -]?(hundred|thousand|million|billion|trillion|lakh|crore)s?(?![A-Za-z])"
+    r"|(bn|mn|[kKmMbB])(?!\w)"
     # 千 is a prefix of units too: 千克 is a kilogram.
     r"|([万萬만亿億억]|[千천](?![克米瓦卡焦帕伏赫]))"
 )
 _SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12, "k": 3, "m": 6}
+_SCALES |= {"mn": 6, "b": 9, "bn": 9}
 _SCALES |= {"lakh": 5, "crore": 7, **dict.fromkeys("千천", 3)}
 _SCALES |= {**dict.fromkeys("万萬만", 4), **dict.fromkeys("亿億억", 8)}
 _SIGNS = "$¢£¤¥֏؋৲৳৻૱௹฿៛\u20a0-\u20cf﷼"
@@ -114,6 +124,8 @@ def normalise(text: str) -> str:
         text = _LISTED.sub(", ", text).translate(_CHARACTERS)
         text = _OTHER_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text)
     text = _SPACED.sub(lambda number: number[0].replace(" ", "\u2009"), text)
+    if "." in text:
+        text = _DOTTED.sub("\\1\u2009\\2", text)
     if "\\" in text or "{,}" in text or "~" in text:
         for pattern, plain in _LATEX:
             text = pattern.sub(plain, text)

@@ -41,7 +41,7 @@ FORMS: list[tuple[str, int | F | None]] = [
     ("\\boxed{x = 5\\pi}", None),
     ("\\boxed{2√3}", None),
     ("\\boxed{\\sqrt{16} = 4}", 4),
-    ("12/25/2020", 2020),
+    ("12/25/2020", None),
     ("between 5-10", 10),
     ("1,2,3", 3),
     ("1, 2", 2),
@@ -234,6 +234,38 @@ FORMS: list[tuple[str, int | F | None]] = [
     ("A: She sells 9 eggs at 2 dollars, so 18.", 18),
     ("<answer>18</answer> for 9 eggs", 18),
     ("The answer is unknown, but 18 may do", 18),
+    # What is said is no one number: its first digits are no answer.
+    *((text, None) for text in ("\\boxed{(3, 4)}", "\\boxed{3, 4}", "\\boxed{x=3, y=4}")),
+    *(
+        (text, None)
+        for text in ("\\boxed{[1,5]}", "\\boxed{2x+3}", "\\boxed{101_2}", "\\boxed{2:3}")
+    ),
+    *((text, None) for text in ("Answer: 5\u201310", "The answer is 5 or 6", "Answer: $18 to $20")),
+    *((text, None) for text in ("The answer is between 5 and 10.", "Answer: 2 hours 30 minutes")),
+    *(
+        (text, None)
+        for text in ("The answer is 9 * 2.", "Answer: 2√3", "#### 2π", "Answer: 3:30 pm")
+    ),
+    *((text, None) for text in ("So 5. Answer: N/A", "5 left. The answer is unknown.", "at 10:45")),
+    ("The answer is 18 and 7 days have passed", 18),
+    ("Answer: 1/2 or 0.5", F(1, 2)),
+    ("She has 18 at noon, 10:45 is no answer: 18", 18),
+    ("\\boxed{12 m^2}", 12),
+    ("\\boxed{1,\\!000}", 1000),
+    # In words, where it is announced; a sentence that begins so is none.
+    ("The answer is eighteen. There were 16 eggs.", 18),
+    ("**Final Answer:** two hundred and five", 205),
+    ("The answer is minus forty-two thousand dollars", -42000),
+    ("The answer is three quarters.", None),
+    ("Answer: five or six", None),
+    ("A: Five springs make 7 each, so 35", 35),
+    ("The answer is 200 hours * $50/hour = $10000 a day", 10000),
+    ('{"final_answer": 18, "confidence": 0.9}', 18),
+    ("Answer: $2bn", 2 * 10**9),
+    ("The answer is 2 500 dollars.", 2500),
+    ("Antwort: 1.200 €", 1200),
+    ("Die Antwort lautet 1.200.", 1200),
+    ("It costs $1.200", F(6, 5)),
 ]
 
 
