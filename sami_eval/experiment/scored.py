@@ -80,6 +80,14 @@ def by_id(log: Log) -> dict[str, list[Sample]]:
     return found
 
 
+def other_inputs(a: Log, b: Log) -> set[str]:
+    """Samples of one id that asked two things: another task's, or a data set that was changed."""
+    of_a, of_b = (
+        {name: several[-1].asked for name, several in by_id(log).items()} for log in (a, b)
+    )
+    return {name for name in of_a.keys() & of_b.keys() if of_a[name] != of_b[name]}
+
+
 def figures(log: Log) -> Iterator[Figure]:
     """The mean of every scorer, and pass@k of all epochs where it says right or wrong."""
     for scorer in log.scorers:
@@ -130,10 +138,13 @@ Row = tuple[str, int | None, bool, float, Difference]  # the fields of a Gain be
 
 
 def _compared(a: Log, b: Log) -> Iterator[Row]:
-    """Scorer by scorer, on the samples that both logs have a score of."""
-    k = min(n_epochs(a), n_epochs(b))
+    """Scorer by scorer, on the samples that both logs have a score of, with one input."""
+    k, others = min(n_epochs(a), n_epochs(b)), other_inputs(a, b)
     for scorer in (one for one in a.scorers if one in b.scorers):
-        of = epochs(a, scorer), epochs(b, scorer)
+        of = [
+            {name: scores for name, scores in epochs(log, scorer).items() if name not in others}
+            for log in (a, b)
+        ]
         means = [{name: fmean(scores) for name, scores in one.items()} for one in of]
         if means[0].keys() & means[1].keys():
             yield scorer, None, *_difference(*means)
@@ -210,9 +221,11 @@ def check(names: Sequence[str], logs: Sequence[Log], against: str | None) -> str
     of = dict(zip(names, logs, strict=True))
     for a, b in pairs(names, chosen):
         one, other = of[a], of[b]
-        if not {s.id for s in one.samples} & {s.id for s in other.samples}:
+        common = by_id(one).keys() & by_id(other).keys()
+        if not common - other_inputs(one, other):
             what = f"`{one.path}` ({one.task}) and `{other.path}` ({other.task})"
-            raise UsageError(f"{what} have no sample in common", "compare logs of one task")
+            of_one = f": {len(common):,} of one id, each with another input" if common else ""
+            raise UsageError(f"{what} have no sample in common{of_one}", "compare logs of one task")
         if not set(one.scorers) & set(other.scorers):
             said = [", ".join(log.scorers) or "none" for log in (one, other)]
             raise UsageError(

@@ -58,7 +58,8 @@ class LogRow(TypedDict):
 class PairRow(TypedDict):
     """Which samples two logs have in common, by id, and which only one of them has.
 
-    n_other_input: samples of one id whose inputs differ. scorers: those that only one log has.
+    n_other_input: of those in common, with another input in each: not compared. scorers: those that
+        only one log has.
     """
 
     a: str
@@ -154,15 +155,14 @@ def _scorer(one: Figure, n_samples: int) -> ScorerRow:
 
 
 def _pair(name_a: str, name_b: str, a: Log, b: Log) -> PairRow:
-    of_a, of_b = ({one.id: one.asked for one in log.samples} for log in (a, b))
-    common = [name for name in of_a if name in of_b]
+    of_a, of_b = scored.by_id(a), scored.by_id(b)
     return {
         "a": name_a,
         "b": name_b,
-        "n_common": len(common),
+        "n_common": len(of_a.keys() & of_b.keys()),
         "only_a": list(_without(of_a, of_b)),
         "only_b": list(_without(of_b, of_a)),
-        "n_other_input": sum(of_a[name] != of_b[name] for name in common),
+        "n_other_input": len(scored.other_inputs(a, b)),
         "scorers_only_a": list(_without(a.scorers, b.scorers)),
         "scorers_only_b": list(_without(b.scorers, a.scorers)),
     }

@@ -317,8 +317,8 @@ def _of_samples(pair: PairRow) -> Iterator[tuple[str, str]]:
         if scorers:
             yield "in one only", f"scorers of {name}, not {other}: {', '.join(scorers)}"
     if pair["n_other_input"]:
-        told = f"{pair['n_other_input']:,} of {n:,} samples have another input in {a} than in {b}"
-        yield "warning", f"{told}: are they the same samples?"
+        told = f"{pair['n_other_input']:,} of {n:,} samples left out"
+        yield "warning", f"{told}: another input in {a} than in {b}"
 
 
 def _ids(ids: list[str]) -> str:

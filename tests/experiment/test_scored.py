@@ -117,6 +117,30 @@ def test_a_log_beside_its_copy_is_said(capsys: pytest.CaptureFixture[str], tmp_p
     assert "is one a copy?" in " ".join(shown(capsys, STEADY, copy).split())
 
 
+def test_samples_of_one_id_and_two_inputs_are_not_compared(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def written(name: str, *asked: str) -> Path:
+        rows = [
+            {"id": i, "epoch": 1, "input": text, "scores": {"match": {"value": "CI"[i % 2]}}}
+            for i, text in enumerate(asked, 1)
+        ]
+        header = {"status": "success", "eval": {"task": name, "model": name}, "samples": rows}
+        (file := tmp_path / f"{name}.json").write_text(json.dumps(header))
+        return file
+
+    sums, words = written("sums", "1+1?", "2+2?", "3+3?"), written("words", "Go?", "No?", "So?")
+    assert cli.run(["show", str(sums), str(words)]) == 2
+    said = "have no sample in common: 3 of one id, each with another input"
+    assert said in capsys.readouterr().err
+    changed = written("changed", "1+1?", "2+2?", "3+4?")
+    found: ScoredDocument = json.loads(shown(capsys, sums, changed, "--json"))
+    assert (found["pairs"][0]["n_common"], found["pairs"][0]["n_other_input"]) == (3, 1)
+    assert found["differences"][0]["n_samples"] == 2
+    text = " ".join(shown(capsys, sums, changed).split())
+    assert "1 of 3 samples left out: another input in sums than in changed" in text
+
+
 def test_one_log_alone_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys, STEADY).startswith("mockllm/steady scores 83.3% by match\n")
 
