@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sami_eval.align import (
     card_writer,
+    earlier,
     launch,
     options,
     origin,
@@ -289,6 +290,7 @@ def _identity(training: Training, contrasts: Sequence[Contrast]) -> str:
 
 def _train_link(training: Training, contrasts: Sequence[Contrast], setup: Setup) -> Model:
     _check_base(contrasts, setup.base, training.start, setup.progress)
+    _check_out(training.out)
     with place.alone(training.out, setup.progress) as is_ours:
         # Another process may have trained it while this one waited.
         if not is_done(training, contrasts):
@@ -315,6 +317,8 @@ def _fit(
         **training.facts,
     }
     progress = setup.progress if launch.is_main() else silent()
+    for line in earlier.said(training.out, identity, training.options, contrasts):
+        progress.say(line)
     with place.unfinished(training.out, identity, setup.resume, is_ours) as folder:
         with redirect_stdout(sys.stderr):  # what a tracker or a user's method prints is no result
             method.train(contrasts, begin, training.options, folder, progress)

@@ -4,6 +4,7 @@ out/llama-3                            the adapter: complete or absent
 out/.llama-3.lock, out/.llama-3.lease  held by the one process that trains it
 out/.llama-3.unfinished/TRAINING.2     what this training wrote so far, taken over once
 out/.llama-3.unfinished/old            the earlier adapter, while the new one takes its place
+out/llama-3-1a2b3c4d                   then, where it was trained otherwise (earlier.py)
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, SoftFileLease, Timeout
 
-from sami_eval.align import launch
+from sami_eval.align import earlier, launch
 from sami_eval.core.errors import SamiEvalError
 from sami_eval.core.progress import Progress
 from sami_eval.ledger.store import disk_error
@@ -129,8 +130,11 @@ def unfinished(
 def _prepare(out: Path, beside: Path, training: str, resume: bool) -> None:
     """Make the folder, or take over the last owner's; all other leftovers go."""
     beside.mkdir(exist_ok=True)
-    if not out.exists() and (beside / "old").exists():  # killed between two renames
-        os.replace(beside / "old", out)
+    if (beside / "old").exists():  # killed between two renames
+        if out.exists():
+            earlier.keep(beside / "old", out)
+        else:
+            os.replace(beside / "old", out)
     left = max(beside.glob(f"{training}.*"), key=_times_taken, default=None)
     number = 1 if left is None else _times_taken(left) + 1
     folder = beside / f"{training}.{number}"
@@ -168,7 +172,8 @@ def _take_place(folder: Path, out: Path, old: Path) -> None:
         if not folder.is_dir():
             raise
         raise disk_error(out, error) from error
-    shutil.rmtree(old, ignore_errors=True)
+    if old.exists():
+        earlier.keep(old, out)
 
 
 def _taken_over(out: Path) -> SamiEvalError:

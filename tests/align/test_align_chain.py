@@ -51,12 +51,24 @@ def test_a_finished_training_is_not_repeated(setup):
     assert "already trained" in setup.progress.lines[-1]
 
 
-def test_other_contrasts_or_options_train_again(setup):
-    first = align("sft", setup)
-    other = align("sft", setup, contrasts=CONTRASTS[:4])
-    third = align("sft", setup, contrasts=CONTRASTS[:4], lr=2e-3)
-    assert len({first.fingerprint, other.fingerprint, third.fingerprint}) == 3
-    assert first.adapter == other.adapter == third.adapter
+def test_other_contrasts_or_options_train_again_and_the_earlier_adapter_is_kept(setup):
+    model, some = align("sft", setup), CONTRASTS[:4]
+    out = Path(model.adapter)
+    for changes, why in (
+        ({"contrasts": some}, "on other contrasts"),
+        ({"contrasts": some, "lr": 2e-3}, "lr 0.001, now 0.002"),
+        ({}, "lr 0.002, now 0.001, on other contrasts"),
+        ({"contrasts": some}, "on other contrasts"),
+    ):
+        before = (out / "adapter_model.safetensors").read_bytes()
+        kept = out.with_name(f"{out.name}-{card.read(out)['training'][:8]}")
+        model = align("sft", setup, **changes)
+        assert model.adapter == str(out)
+        said = f"`{out}` was trained otherwise ({why}): it is kept as `{kept}`"
+        assert said in setup.progress.lines
+        assert (kept / "adapter_model.safetensors").read_bytes() == before
+        assert (out / "adapter_model.safetensors").read_bytes() != before
+    assert len(list(out.parent.glob("sft@0-*"))) == 3  # one copy of each
 
 
 def test_a_changed_method_of_a_users_own_trains_again(setup, tmp_path, monkeypatch):
