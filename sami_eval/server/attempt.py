@@ -22,7 +22,7 @@ from sami_eval.core.errors import SamiEvalError
 from sami_eval.core.progress import Progress
 from sami_eval.core.thoughts import thoughts
 from sami_eval.core.types import Model, Usage
-from sami_eval.server import dialect, drawn, endpoint, refusals, wire
+from sami_eval.server import dialect, drawn, endpoint, refusals, waits, wire
 from sami_eval.server.batch.vendor import Batch
 from sami_eval.server.budget import Limits
 from sami_eval.server.connection import Connection, UnreachedError
@@ -33,7 +33,8 @@ from sami_eval.server.replicas import Replicas
 API_FAILURE = "API failure"  # opens the `failure` of a reply that is worth asking for again
 
 TIMEOUT_S = 300.0
-_TEMPORARY = (408, 409, 429, 498)  # 498: Groq's, where its flex tier has no room
+# 424: a generation that failed; 425, 499: given up on the way; 498: Groq's flex tier has no room.
+_TEMPORARY = (408, 409, 424, 425, 429, 498, 499)
 _BUSY = (*_TEMPORARY, 503, 529)
 _NOTHING = Usage()
 
@@ -234,10 +235,12 @@ class Connections:
         if status == 403 and refusal.is_filter:
             return Reply("", failure=wire.CONTENT_FILTER)
         refusals.check_final(refusal, words, at, address.shown(headers.get("location", "")))
+        if refusals.is_too_long(refusal):
+            return Reply("", failure=wire.TOO_LONG)
         if status in _TEMPORARY or status >= 500:
             # An error inside a body may come after the answer was paid for.
             usage, where = (Usage(), str(status)) if headers else (None, "an error inside a reply")
-            wait_s = self._wait_asked(headers, words, model)
+            wait_s = self._wait_asked(waits.asked_s(headers, refusal), words, model)
             raise Temporary(f"{where}: {words}", wait_s, usage, status)
         if refusal.failure is not None:
             return Reply("", failure=refusal.failure)
@@ -254,9 +257,9 @@ class Connections:
                 "what is done is kept; change what it complains of and run again",
             )
 
-    def _wait_asked(self, headers: Mapping[str, str], words: str, model: Model) -> float:
-        """Seconds by Retry-After, which then holds for every worker."""
-        wait_s, longest_s = wire.retry_after_s(headers), self.settings.longest_wait_s
+    def _wait_asked(self, wait_s: float, words: str, model: Model) -> float:
+        """Seconds that the server asks to wait, which then holds for every worker."""
+        longest_s = self.settings.longest_wait_s
         if is_flex(model):
             longest_s = max(longest_s, self.settings.flex_patience_s)
         if wait_s > longest_s:

@@ -223,7 +223,10 @@ class _Exchange:
                     return self._gave_up(request, failure.why)
                 if waits:
                     self._say_busy(request.model, failure.why)
-                if await self._sleep(max(self._backoff(attempts + n_busy), failure.wait_s)):
+                # Who limits the pace counts by the minute, and may not say how long.
+                unsaid = 2 if failure.answers and not failure.wait_s else 0
+                wait_s = max(self._backoff(attempts + n_busy + unsaid), failure.wait_s)
+                if await self._sleep(wait_s):
                     return None
                 continue
             if reply is not None:

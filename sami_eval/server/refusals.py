@@ -21,6 +21,7 @@ RESUMES = "what is done is kept: run the same command again later"
 _ABOUT_THE_REQUEST = (400, 403, 405, 406, 409, 415, 422, 500, 501)
 _SAYS = ("message", "msg", "detail", "details", "error", "errors", "title", "description", "reason")
 _ECHOES = ("input", "request", "body", "payload", "ctx", "url", "doc_url", "request_id", "id")
+_WAITS = ("retryDelay", "retry_delay", "retry_after", "retry_after_seconds", "estimated_time")
 _ECHO = 4  # words in a row that are no accident
 _WORD = re.compile(r"\w+")
 _DEEPEST = 12  # parts within parts that an error is looked for in
@@ -29,7 +30,26 @@ _LONGEST = 20_000  # characters of an error that are looked at
 _TOO_LONG = re.compile(
     r"context.?(length|window|size)|maximum (context|model|input|prompt) length|too long"
     r"|too many (input )?tokens|token count.*exceeds|tokens.*must be <=|input length"
-    r"|reduce (the|your) (length|prompt|input)|exceeds? the (available|maximum) context",
+    r"|reduce (the|your) (length|prompt|input)|exceeds? the (available|maximum) context"
+    r"|(?:prompt|sequence) length.{0,30}(?:exceed|greater|larger|longer)|tokens? exceeds?\b"
+    r"|max_(?:model_len|seq_len|num_tokens|input_len)|must have less than \d+ tokens"
+    r"|\+ `?max_(?:new_)?tokens\b.{0,20}exceed|request too large|超长|(?:长度|tokens?)超(?:过|出)",
+    re.I,
+)
+_KEY = re.compile(
+    r"api[ _-]?key[ _](?:is |not |was )*(?:valid|invalid|incorrect|expired|not found)"
+    r"|(?:invalid|incorrect|expired|missing) (?:x-)?api[ _-]?key",
+    re.I,
+)
+_MONEY = re.compile(
+    r"insufficient[ _](?:account )?(?:balance|funds|credits?)|credit balance is too low"
+    r"|balance is (?:insufficient|not enough|too low)|not enough (?:credits|balance|funds)"
+    r"|out of credits|billing[ _]hard[ _]limit|arrearage|余额不足|欠费",
+    re.I,
+)
+_MODEL = re.compile(
+    r"\bmodel\b[^.\n]{0,60}\b(?:(?:does )?not exist|not found|is unknown)\b"
+    r"|\b(?:unknown|invalid|no such) model\b|not a valid model",
     re.I,
 )
 _FILTER = re.compile(
@@ -75,6 +95,7 @@ class Refusal:
 
     words: what it says, on one line. said: everything it says, to look for names in.
     named: the parameters it points at by itself. codes: its code, type and status.
+    waits: what it says under a name for how long to wait.
     """
 
     status: int
@@ -82,6 +103,7 @@ class Refusal:
     said: str
     named: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
+    waits: tuple[str, ...] = ()
 
     @property
     def failure(self) -> str | None:
@@ -115,7 +137,8 @@ def refusal_of(status: int, data: object) -> Refusal:
     pointed = [*_fields(data, ("param", "field", "parameter"), 0), *_places(data, 0)]
     codes = tuple(_fields(data, ("code", "type", "status", "innererror"), 0))
     said = " ".join((words, *_leaves(data, 0)))[:_LONGEST]
-    return Refusal(status, " ".join(words.split())[:300], said, tuple(pointed), codes)
+    waits = tuple(_fields(data, _WAITS, 0))
+    return Refusal(status, " ".join(words.split())[:300], said, tuple(pointed), codes, waits)
 
 
 def without_echo(refusal: Refusal, sent: Mapping[str, object]) -> Refusal:
@@ -182,7 +205,7 @@ def _fields(data: object, names: Collection[str], depth: int) -> Iterator[str]:
     """Texts and numbers under these names, wherever they stand."""
     if isinstance(data, list | dict) and depth < _DEEPEST:
         for name, one in data.items() if isinstance(data, dict) else enumerate(data[:50]):
-            if name in names and isinstance(one, str | int):
+            if name in names and isinstance(one, str | int | float):
                 yield str(one)
             elif name not in _ECHOES:
                 yield from _fields(one, names, depth + 1)
@@ -283,6 +306,11 @@ def _instead(
     return parameter
 
 
+def is_too_long(refusal: Refusal) -> bool:
+    """Whether it is this conversation that is too long, by a status that else means another day."""
+    return refusal.status in (429, 500) and refusal.failure == TOO_LONG
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a model is asked: its address as it may be shown, its key's variable, its name."""
@@ -303,14 +331,15 @@ def check_final(refusal: Refusal, words: str, at: Place, to: str) -> None:
             f"`{at.url}` answers {status}: it has moved to `{to or 'elsewhere'}`",
             "name the address that answers: --base-url, without /chat/completions",
         )
-    if status == 403 and _REGION.search(" ".join((refusal.said, *refusal.codes))):
+    everything = " ".join((refusal.said, *refusal.codes))
+    if status == 403 and _REGION.search(everything):
         hint = "no key changes that: name a server that may be asked from here, --base-url"
         raise SamiEvalError(f"`{at.url}` answers {status}: {words}", hint)
-    if status in (401, 403):
+    if status == 402 or "insufficient_quota" in refusal.codes or _MONEY.search(everything):
+        raise SamiEvalError(f"no quota left: {words}", RESUMES)
+    if status in (401, 403) or (status == 400 and _KEY.search(everything)):
         what = "the key" if at.variable else "a call without a key"
         hint = f"check {at.variable}" if at.variable else 'name its variable: key = "OUR_KEY"'
         raise KeyMissingError(f"the server refused {what}: {words}", hint)
-    if status == 404:
+    if status == 404 or (status == 400 and _MODEL.search(everything)):
         raise SamiEvalError(f"`{at.model}`: {words}", "check the model's name and --base-url")
-    if status == 402 or "insufficient_quota" in refusal.codes:
-        raise SamiEvalError(f"no quota left: {words}", RESUMES)

@@ -1,4 +1,4 @@
-"""What passes between us and an OpenAI-compatible server: replies, waits, secrets.
+"""What passes between us and an OpenAI-compatible server: replies and secrets.
 
 Pure: `client.py` does the talking. dialect.py writes the requests, refusals.py reads errors.
 """
@@ -8,15 +8,14 @@ from __future__ import annotations
 import json
 import math
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from sami_eval.core.calls import Reply, TokenLogps
 from sami_eval.core.types import Usage
 from sami_eval.server.dialect import utf8
 from sami_eval.server.refusals import CONTENT_FILTER, TOO_LONG, Refusal, refusal_of
+from sami_eval.server.stream import one_body
 
 __all__ = ["CONTENT_FILTER", "REFUSED", "TOO_LONG", "MalformedError", "read_completion"]
 
@@ -31,7 +30,7 @@ _ENDINGS = {
     "whole": "stop eos eos_token end_turn stop_sequence complete completed done tool_calls "
     "tool_call tool_use function_call end finish finished",
     "cut": "length max_length max_tokens max_output_tokens max_new_tokens max_completion_tokens "
-    "model_length token_limit model_context_window_exceeded error_limit",
+    "model_length token_limit model_context_window_exceeded error_limit repetition",
     "filtered": "content_filter content_filtered content_policy safety image_safety blocklist spii "
     "refusal prohibited_content recitation sensitive error_toxic blocked guardrail_intervened "
     "guardrails moderation",
@@ -76,28 +75,13 @@ def read_completion(text: str) -> Reply:
     that its provider broke off: neither is to be taken for an answer.
     """
     try:
-        data = json.loads(_without_comments(text))
+        data = json.loads(one_body(text))
         check_error(data)
         return _filtered(data) or _reply(data)
     except (LookupError, TypeError, AttributeError, RecursionError):
         raise MalformedError(f"not a completion: {text[:80].strip()!r}") from None
     except json.JSONDecodeError:
         raise MalformedError(f"not a completion: {text[:80].strip()!r}") from None
-
-
-def _without_comments(text: str) -> str:
-    """Some servers begin with a byte order mark, or keep a connection alive by comment lines."""
-    lines = text.lstrip("\ufeff \t\r\n")
-    while lines.startswith(":"):
-        lines = lines.partition("\n")[2].lstrip()
-    return _only_event(lines) if lines.startswith("data:") else lines
-
-
-def _only_event(lines: str) -> str:
-    """The body of a stream of one event, which nobody asked to be a stream; all of a longer one."""
-    events = [line[5:].strip() for line in lines.splitlines() if line.startswith("data:")]
-    bodies = [event for event in events if event != "[DONE]"]
-    return bodies[0] if len(bodies) == 1 else lines
 
 
 def check_error(data: Any) -> None:
@@ -289,29 +273,6 @@ def _token(row: Mapping[str, Any]) -> TokenLogps:
     # Above 0 by rounding alone; a place may hold an infinity, which JSON has no word for.
     known = tuple((text, min(logp, 0.0)) for text, logp in of_row if math.isfinite(logp))
     return TokenLogps(utf8(row["token"]), known)
-
-
-def retry_after_s(headers: Mapping[str, str]) -> float:
-    """Seconds the server asks to wait (RFC 9110: a number or a date); 0 where it does not say."""
-    milliseconds = headers.get("retry-after-ms")
-    value: Any = f"{milliseconds}e-3" if milliseconds else headers.get("retry-after", "")
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = _seconds_until(value, headers.get("date"))
-    return seconds if 0 < seconds < float("inf") else 0.0
-
-
-def _seconds_until(date: str, sent: str | None) -> float:
-    """By the server's own clock, where it tells the time: it may differ from ours."""
-    try:
-        until = parsedate_to_datetime(date).timestamp()
-    except ValueError:
-        return 0.0
-    try:
-        return until - parsedate_to_datetime(sent or "").timestamp()
-    except ValueError:
-        return until - time.time()
 
 
 def without_secret(text: str, secret: str) -> str:

@@ -107,7 +107,7 @@ def test_retry_after_is_waited_for() -> None:
         assert time.monotonic() - start >= 0.03
 
 
-@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 529])
+@pytest.mark.parametrize("status", [408, 409, 424, 425, 429, 499, 500, 502, 503, 529])
 def test_a_temporary_status_is_asked_again(status: int) -> None:
     answers = (status, {}, error("wait a little")), (200, {}, completion("here"))
     with LoopbackJudge(Behaviour(script=queue(*answers))) as server:
@@ -162,6 +162,11 @@ def test_a_refused_key_exits_4_without_showing_it(status: int) -> None:
         (404, error("The model `judge-1` does not exist", "model_not_found"), "does not exist"),
         (429, error("You exceeded your quota", "insufficient_quota"), "no quota left"),
         (402, error("Payment required"), "no quota left: Payment required"),
+        (400, error("Your credit balance is too low to access the API."), "no quota left"),
+        (403, error("Sorry, your account balance is insufficient"), "no quota left"),
+        (429, error("余额不足或无可用资源包"), "no quota left"),
+        (400, error("Model Not Exist"), "`judge-1`: Model Not Exist"),
+        (400, error("judge-1 is not a valid model ID"), "is not a valid model ID"),
         (
             403,
             error("Country, region, or territory not supported", "unsupported_country"),
@@ -224,6 +229,24 @@ def test_an_error_while_storing_ends_the_run() -> None:
             complete_all(comparisons(40), settings, full_disk, silent())
 
 
+# That a conversation is too long, as other servers say it.
+TOO_LONG = (
+    "`inputs` must have less than 1024 tokens. Given: 1500",
+    "Prompt length 5000 exceeds max_model_len 4096",
+    "Input tokens exceed the configured limit of 272000 tokens.",
+    "The prompt (5000 tokens) + max_tokens (2048) exceeds 6000.",
+    "Prompt 超长",
+)
+
+
+@pytest.mark.parametrize("status", [429, 500])
+def test_a_conversation_that_is_too_long_is_not_asked_for_again(status: int) -> None:
+    words = "Request too large for m: the input exceeds the context window"
+    with LoopbackJudge(saying(status, error(words))) as server:
+        reply = ask(server, [request()])[0]
+    assert (reply.failure, server.n_calls) == ("too long for the model", 1)
+
+
 @pytest.mark.parametrize(
     ("body", "failure"),
     [
@@ -237,6 +260,7 @@ def test_an_error_while_storing_ends_the_run() -> None:
             ),
             "too long for the model",
         ),
+        *((error(words), "too long for the model") for words in TOO_LONG),
         (error("messages must not be odd"), "API failure: 400: messages must not be odd"),
     ],
 )

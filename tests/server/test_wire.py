@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from sami_eval.server import wire
+from sami_eval.core.types import Usage
+from sami_eval.server import waits, wire
+from sami_eval.server.refusals import read_refusal
 
 
 @pytest.mark.parametrize(
@@ -16,11 +20,52 @@ from sami_eval.server import wire
         ({"retry-after": "soon"}, 0.0),
         ({"retry-after": "-3"}, 0.0),
         ({"retry-after": "nan"}, 0.0),
+        ({"retry-after": "2s"}, 2.0),
+        ({"retry-after": "120ms"}, 0.12),
+        ({"retry-after": "1m30.5s"}, 90.5),
+        ({"retry-after": "26 seconds"}, 26.0),
+        ({"retry-after-ms": "soon", "retry-after": "3"}, 3.0),
+        ({"retry-after": "1700000030", "date": "Tue, 14 Nov 2023 22:13:20 GMT"}, 30.0),
         ({}, 0.0),
     ],
 )
 def test_retry_after_is_a_number_or_a_date(headers: dict[str, str], seconds: float) -> None:
-    assert wire.retry_after_s(headers) == seconds
+    assert waits.retry_after_s(headers) == seconds
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        ({"error": {"message": "Rate limit. Please try again in 1m2.5s."}}, 62.5),
+        ({"error": {"message": "Please retry in 34.07s."}}, 34.07),
+        ({"error": {"message": "please try again after 1 seconds"}}, 1.0),
+        ([{"error": {"message": "quota", "details": [{"retryDelay": "34s"}]}}], 34.0),
+        ({"error": "loading", "estimated_time": 20.5}, 20.5),
+        ({"error": {"message": "please try again in a while"}}, 0.0),
+    ],
+)
+def test_a_wait_is_read_from_the_words_of_a_refusal(body: object, seconds: float) -> None:
+    refusal = read_refusal(429, json.dumps(body))
+    assert waits.asked_s({}, refusal) == seconds
+    assert waits.asked_s({"retry-after": "7"}, refusal) == 7
+
+
+def test_a_stream_that_nobody_asked_for_is_one_answer_where_it_has_its_end() -> None:
+    parts = [{"role": "assistant", "content": ""}, {"content": "It is [["}, {"content": "A]]"}]
+    events = [{"choices": [{"delta": delta, "finish_reason": None}]} for delta in parts]
+    last = {"choices": [{"delta": {}, "finish_reason": "stop"}]}
+    usage = {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 3}}
+
+    def sent(*rows: object) -> str:
+        lines = "".join(f"event: message\ndata: {json.dumps(row)}\n\n" for row in rows)
+        return lines + "data: [DONE]\n\n"
+
+    reply = wire.read_completion(sent(*events, last, usage))
+    assert (reply.text, reply.finished, reply.usage) == ("It is [[A]]", True, Usage(5, 3))
+    with pytest.raises(wire.MalformedError):
+        wire.read_completion(sent(*events))
+    with pytest.raises(wire.RefusedError, match="died"):
+        wire.read_completion(sent(*events, {"error": {"message": "died"}}))
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ class Caller:
     async def _attempt(self, call: Callable[[], Awaitable[T]], timeout_s: float) -> T:
         import openai
 
-        from sami_eval.server import wire
+        from sami_eval.server import waits, wire
 
         try:
             async with asyncio.timeout(timeout_s):
@@ -145,7 +145,7 @@ class Caller:
             words = masked(refusal.words)
             if status == 404:
                 raise NotThereError(words) from None
-            wait_s = wire.retry_after_s(headers)
+            wait_s = waits.asked_s(headers, refusal)
             if status >= 500:  # it may have done what it was asked for all the same
                 raise Temporary(f"{status}: {words}", wait_s, usage=None) from None
             variable = endpoint.key_variable(self._model)
