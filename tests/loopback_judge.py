@@ -191,7 +191,9 @@ class LoopbackJudge:
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self._talks: set[asyncio.Task[None]] = set()
-        server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, limit=2**26)
+        server = await asyncio.start_server(
+            self._accept, "127.0.0.1", self.port, limit=2**26, backlog=2048
+        )
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()

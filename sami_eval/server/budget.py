@@ -234,9 +234,10 @@ class Budget:
 
     def _most_usd(self, request: Request) -> float:
         """The most a call can cost; 0 without a price. Raises BudgetError for too long a prompt."""
-        price, most = self.prices.of(request.model), most_tokens(request)
+        price = self.prices.of(request.model)
         if price is None:
             return 0.0
+        most = most_tokens(request)
         if self.limit_usd is not None and price.up_to and most.prompt_tokens > price.up_to:
             raise BudgetError(
                 f"a prompt may be longer than the {price.up_to:,} tokens up to which the price of "
@@ -294,14 +295,13 @@ class Limits:
 
     def wait_s(self, request: Request) -> float:
         """Take a request's turn; the seconds until it comes."""
-        amounts = (1, _size(most_tokens(request)))
-        waits = (
-            pace.take(amount)
-            for paces in self._paces(request)
-            for pace, amount in zip(paces, amounts, strict=True)
-            if pace is not None
-        )
-        return max(waits, default=0.0)
+        waits = [0.0]
+        for calls, tokens in self._paces(request):
+            if calls is not None:
+                waits.append(calls.take(1))
+            if tokens is not None:
+                waits.append(tokens.take(_size(most_tokens(request))))
+        return max(waits)
 
     def settle(self, request: Request, usage: Usage | None) -> None:
         """A call has ended with this usage, None where its end was not seen."""

@@ -90,7 +90,7 @@ def without_room(adapted: Iterable[str]) -> frozenset[str]:
 
 def with_room(request: Request, adapted: Iterable[str]) -> Request:
     """The request as it is paid for: with the room that it has only been found to need."""
-    if request.model.thoughts is not None:
+    if request.model.thoughts is not None or not room(request, adapted):
         return request
     most = request.sampling.max_tokens + room(request, adapted)
     return replace(request, sampling=replace(request.sampling, max_tokens=most))
@@ -107,7 +107,7 @@ def utf8(text: str) -> str:
 
 def used(request: Request, adapted: Collection[str]) -> tuple[str, ...]:
     """Those adaptations that make a difference to this request, in the order of keys."""
-    plain = body(request)
+    plain = body(request) if adapted else {}
     return tuple(one for one in sorted(adapted) if body(request, {one}) != plain)
 
 
@@ -142,7 +142,7 @@ def earlier(request: Request) -> Iterator[tuple[str, ...]]:
 
 def note(ledger: Ledger, model: Model, adapted: tuple[str, ...]) -> None:
     """Write into the ledger that a model was asked so: `recall` then looks for such answers."""
-    known = _noted(ledger, [model]).get(model, ())
+    known = _noted(ledger, [model]).get(model, ()) if adapted else ()
     if adapted and adapted not in known:
         row = Reply(json.dumps([*known, adapted]))
         ledger.add_replies([(_note_key(model), _NOTED, row)], replace=True)

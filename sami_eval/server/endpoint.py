@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import ssl
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -200,7 +201,8 @@ def unreached(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     said = str(error)
-    if isinstance(error, OSError):
+    # What TLS says has numbers of its own, which name other errors of the system's.
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
         number = error.errno or 0
         said = os.strerror(number) if number in errno.errorcode else error.strerror or said
     return masked(f"connection failed: {said or type(error).__name__}")

@@ -106,14 +106,18 @@ class Prices:
         self._own, self.in_batch = own or {}, in_batch
         self._base_url = base_url
         self._today = today or datetime.date.today()
+        self._found: dict[Model, Price | None] = {}  # each call asks for it several times
 
     def of(self, model: Model) -> Price | None:
         """A model's price, as its requests' tier is billed, in batches where calls go there.
 
         None where it is not known. The user's table holds for whichever tier the user asks for.
         """
-        price = self._of_calls(model)
-        return price.in_batch() if price is not None and self.in_batch else price
+        if model not in self._found:
+            price = self._of_calls(model)
+            batched = price.in_batch() if price is not None and self.in_batch else price
+            self._found[model] = batched
+        return self._found[model]
 
     def _of_calls(self, model: Model) -> Price | None:
         own = self._own.get(model.base)

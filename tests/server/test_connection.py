@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 
 from sami_eval.core.calls import Reply
 from sami_eval.core.progress import silent
+from sami_eval.server import endpoint
 from sami_eval.server.client import ClientSettings, complete_all
 from tests.loopback_judge import LoopbackJudge
 from tests.server.test_client import comparisons
@@ -45,3 +48,8 @@ def test_a_proxy_is_the_way_to_every_other_machine(
         assert server.calls[0].path == "http://judge.invalid/v1/chat/completions"
         monkeypatch.setenv("no_proxy", "judge.invalid")
         assert "connection failed" in str(ask("http://judge.invalid/v1", max_retries=0)[0].failure)
+
+
+def test_a_certificate_that_is_not_trusted_is_said_in_its_own_words() -> None:
+    untrusted = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    assert "certificate verify failed" in endpoint.unreached(untrusted)
