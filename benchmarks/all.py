@@ -131,12 +131,28 @@ def stepped(rounds: int) -> Iterator[Row]:
                 yield Row(f"SAMI step, {shape.name}, N={n}", "plain rows", value, unit, goal, True)
 
 
+def trained(rounds: int) -> Iterator[Row]:
+    """Trainings by SAMI, DPO and SFT beside TRL's, on the embedded base."""
+    from benchmarks import trainers
+
+    with redirect_stdout(sys.stderr):
+        trainers.warm_up(trainers.embedded_base())
+        found = trainers.compare(trainers.embedded_base(), "embedded", 2, rounds, steps=10)
+    for method, against in (("sami", "dpo"), ("dpo", "dpo"), ("sft", "sft")):
+        mine, other, beside = found[method]["ours"], found[against]["trl"], f"TRL's {against}"
+        faster = mine.rate / other.rate
+        yield Row(f"{method}, tokens a second", beside, faster, "x faster", "above 1", True)
+        took = mine.whole / other.whole
+        yield Row(f"{method}, with loading and saving", beside, took, "x CPU", "below 1")
+
+
 PARTS: dict[str, Callable[[int], Iterator[Row]]] = {
     "start": begun,
     "judging": judged,
     "growth": grown,
     "generate": decoded,
     "step": stepped,
+    "trainers": trained,
 }
 
 

@@ -1,4 +1,4 @@
-"""In which order contrasts are trained on."""
+"""In which order contrasts, or rows of them, are trained on."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch.utils.data import Sampler
 class ByStep(Sampler[int]):
     """A new random order every epoch, in which each optimizer step is sorted by length.
 
-    Which contrasts make a step is chance alone; sorting only decides which of them share a batch,
-    so that little is padded. The step's loss is a mean over all its contrasts: the order does not
-    depend on how a step is cut into batches or shared among processes.
+    Which contrasts, or rows of them, make a step is chance alone; sorting only decides which of
+    them share a batch, so that little is padded. The step's loss is a mean over all of it: the
+    order does not depend on how a step is cut into batches or shared among processes.
     """
 
     def __init__(self, lengths: Sequence[int], a_step: int, seed: int) -> None:
-        """lengths: of each contrast. a_step: contrasts an optimizer step, all processes'."""
+        """lengths: of each contrast or row. a_step: of them an optimizer step, all processes'."""
         self._lengths, self._a_step, self._seed, self._epoch = lengths, a_step, seed, 0
 
     def __len__(self) -> int:

@@ -17,6 +17,7 @@ from trl.trainer.dpo_trainer import DPOTrainer
 from sami_eval.align import training
 from sami_eval.align.collate import Encoded, Ids
 from sami_eval.align.falls import Falls
+from sami_eval.align.labelled import at_labels
 from sami_eval.core.types import Contrast, Model
 from sami_eval.generate.losses import terms
 
@@ -60,6 +61,8 @@ def watch(trainer: Any, falls: Falls, lengths: Sequence[int]) -> None:
     """Have a trainer watch. lengths: tokens of each better response."""
     trainer.falls, trainer.own_tokens = falls, fmean(lengths)
     trainer.data_collator = training.named(trainer.data_collator)
+    for model in (trainer.model, trainer.ref_model):
+        at_labels(model)
 
 
 def train(
@@ -111,4 +114,5 @@ def pair_trainer(
         processing_class=start.tokenizer,
     )
     watch(trainer, falls, [len(own) for _, _, own, _ in pairs])
+    trainer.row_lengths = [len(one) + max(len(own), len(other)) for _, one, own, other in pairs]
     return trainer

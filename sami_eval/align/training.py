@@ -24,6 +24,7 @@ from transformers import TrainerCallback
 
 from sami_eval.align import checkpoints, launch
 from sami_eval.align.options import Options
+from sami_eval.align.order import ByStep
 from sami_eval.align.start import Start as Start
 from sami_eval.align.start import on_gpu, start
 from sami_eval.core.errors import SamiEvalError, UsageError
@@ -134,8 +135,18 @@ def _not_a_number(what: str, where: str) -> SamiEvalError:
 class Checked(transformers.Trainer):  # type: ignore[misc]
     """A trainer that stops at a batch whose loss is no number, and names its contrasts.
 
-    Its batches hold prompt ids under NAMES; `named` puts them there.
+    Its batches hold prompt ids under NAMES; `named` puts them there. row_lengths: tokens of each
+    row, by which the batches of a step are sorted; none leaves the order to chance alone.
     """
+
+    row_lengths: Sequence[int] = ()
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        if not self.row_lengths or self.args.gradient_accumulation_steps == 1:
+            return super()._get_train_sampler(train_dataset)
+        a_batch = self.args.train_batch_size * self.args.world_size
+        a_step = a_batch * self.args.gradient_accumulation_steps
+        return ByStep(self.row_lengths, a_step, self.args.seed)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
         """One batch forward and backward; its loss."""

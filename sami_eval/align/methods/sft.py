@@ -12,6 +12,7 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from sami_eval.align import training
 from sami_eval.align.collate import check_rows, own_rows
+from sami_eval.align.labelled import at_labels
 from sami_eval.align.loss import IGNORED
 from sami_eval.align.options import Options
 from sami_eval.core.progress import Progress
@@ -59,5 +60,7 @@ def train(
             processing_class=start.tokenizer,
         )
         trainer.data_collator = training.named(trainer.data_collator)
+        trainer.row_lengths = [len(row["labels"]) for row in rows]
+        at_labels(trainer.model)
         training.run(trainer, base.name, options, out, progress)
         return start.result(base, options, out)
