@@ -30,9 +30,14 @@ def closes(tag: str) -> bool:
     return _CLOSING.match(tag) is not None
 
 
+def may_hold(text: str) -> bool:
+    """Whether there can be a tag in a text, at a glance."""
+    return any(sign in text for sign in _SIGNS)
+
+
 def thoughts(text: str) -> list[Span]:
     """Where the text is thought, tags included: spans in order, none within another."""
-    if not any(sign in text for sign in _SIGNS):
+    if not may_hold(text):
         return []
     spans = _leading(text)
     opened: int | None = None
@@ -57,8 +62,10 @@ def _leading(text: str) -> list[Span]:
 
 def blanked(text: str) -> str:
     """The text with spaces for its thoughts: what is left keeps its place."""
-    parts, at = [], 0
-    for start, end in thoughts(text):
+    spans, parts, at = thoughts(text), [], 0
+    if not spans:
+        return text
+    for start, end in spans:
         parts += [text[at:start], " " * (end - start)]
         at = end
     return "".join([*parts, text[at:]])

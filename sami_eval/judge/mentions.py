@@ -42,6 +42,7 @@ _DENIED_BEHIND = re.compile(
     r"|not[ ](?:right|correct|justified|my|the)\b))",
     re.I,
 )
+_QUOTING = "*_`'\"“‘„«「(（ "  # may stand between a denial and what it denies
 _MEANS = re.compile(
     r"[*_`'\"”’)]{0,4}[ ]{0,3}(?:[=:→–—]|[-=]>|-\s|\(?\b(?:if|when|for|means?|meaning|where"
     r"|in[ ]case|would[ ]mean|stands|indicates|says|is[ ]for|otherwise|else)\b)",
@@ -74,6 +75,8 @@ def given(text: str, mentions: Sequence[Mention], possible: int) -> list[Mention
     possible: how many different verdicts there are; 0 for ratings.
     """
     left = _disjoint(mentions)
+    if len(left) == 1:  # most replies: what tells one from another says nothing
+        return _of_denials(text, left)
     for rule in (_of_legends, _of_lists, _of_asides, _of_denials):
         left = rule(text, left)
     if possible > 2:
@@ -209,8 +212,13 @@ def _of_denials(text: str, mentions: Sequence[Mention]) -> list[Mention]:
     return [
         one
         for one in mentions
-        if not _DENIED.search(_before(text, one)) and not _DENIED_BEHIND.match(text, one[1].end())
+        if not _is_denied(_before(text, one)) and not _DENIED_BEHIND.match(text, one[1].end())
     ]
+
+
+def _is_denied(before: str) -> bool:
+    # Every denial ends in a letter: behind a full stop or a new line there is nothing to search.
+    return before.rstrip(_QUOTING)[-1:].isalpha() and _DENIED.search(before) is not None
 
 
 def _of_whole_sentences(text: str, mentions: list[Mention], possible: int) -> list[Mention]:

@@ -20,8 +20,20 @@ _PROSE = " ".join("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 _SENTENCES = ("{0} is short, so option {0}, or plan {0}; it is (for me) {0}.", "It is {0}")
 
 
+_OPENING = re.compile(r"(?:\\[^\w\s](?![?*{]))*")  # signs as such, none of them repeated or left out
+
+
+@lru_cache(maxsize=256)
+def _opening(pattern: str) -> str:
+    """What every match begins with, as far as that is seen at a glance: `[[` of `\\[\\[A\\]\\]`."""
+    found = _OPENING.match(pattern)
+    return "" if found is None or "|" in pattern else re.sub(r"\\(.)", r"\1", found[0])
+
+
 def matches(pattern: str, text: str) -> list[re.Match[str]]:
     """Every match in a text. Raises UsageError where the search takes longer than it may."""
+    if _opening(pattern) not in text:
+        return []
     try:
         return list(_compiled(pattern).finditer(text, timeout=MOST_S))
     except TimeoutError:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from sami_eval.core.errors import UsageError
-from sami_eval.core.thoughts import TAG
+from sami_eval.core.thoughts import TAG, may_hold
 from sami_eval.core.types import Form, Judge, Order, Prompt, Response
 from sami_eval.data import chat
 from sami_eval.judge.disguise import Shadow, shadow
@@ -17,7 +17,8 @@ REFERENCE_CATEGORIES = ("math", "reasoning", "coding", "gsm")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+(?:_\d+)?)\}")
 _WORD = re.compile(r"[^\W_]+")
 _PIECE = re.compile(r"[^\W_]+|\S")
-_DRESS = r"[<>\[\](){}|=~-]++"  # what frames a marker
+_SIGNS = "<>[](){}|=~-"
+_DRESS = rf"[{re.escape(_SIGNS)}]++"  # what frames a marker
 MOST_CUTS = 64  # passes over a text in which a verdict is parted
 
 
@@ -48,6 +49,7 @@ def _messages(
     name = _template_name(judge, prompt, turn)
     sections = _with_sections(judge, prompt, name)
     template = written_out(sections, len(prompt.history), turn, judge.form)
+    pieces = list(_pieces(template))
     fields = {"question": prompt.turns[turn], "constitution": _constitution(judge, prompt)}
     fields |= {f"question_{i}": text for i, text in enumerate(prompt.turns, 1)}
     fields |= {f"ref_answer_{i}": t or "(none)" for i, t in enumerate(prompt.reference or (), 1)}
@@ -56,11 +58,18 @@ def _messages(
     for field, response in answers.items():
         texts = [neutralise(text, judge, template) for text in response.turns[: turn + 1]]
         fields |= {field: texts[turn]} | {f"{field}_{i}": text for i, text in enumerate(texts, 1)}
-    # One pass: braces inside an answer are text, not placeholders.
-    content = _PLACEHOLDER.sub(lambda match: fields[match[1]], template)
+    # Braces inside an answer are text, not placeholders.
+    pieces[1::2] = [fields[name] for name in pieces[1::2]]
+    content = "".join(pieces)
     system = judge.systems.get(name, judge.system)
     system = judge.by_category.get(prompt.category, system)
     return (("system", system), ("user", content)) if system else (("user", content),)
+
+
+@lru_cache(maxsize=64)
+def _pieces(template: str) -> tuple[str, ...]:
+    """A template's texts and, between every two of them, the name of a field."""
+    return tuple(_PLACEHOLDER.split(template))
 
 
 # Of any number of turns: what is repeated for each, and how it is called in it.
@@ -171,24 +180,32 @@ def neutralise(text: str, judge: Judge, template: str) -> str:
     in whatever letters and brackets it is written; all else stays as it is. A bare letter that is
     a verdict stays: it is a word of any text, and only the judge's own token is looked at.
     """
-    bare = tuple(token for tokens in judge.tokens.values() for token in tokens)
-    patterns = tuple(pattern for group in judge.patterns.values() for pattern in group)
-    return _neutralised(text, _verdicts(patterns, bare), template, judge.form.frames)
+    verdicts = _verdicts(tuple(judge.patterns.values()), tuple(judge.tokens.values()))
+    return _neutralised(text, verdicts, template, judge.form.frames)
+
+
+Groups = tuple[tuple[str, ...], ...]
 
 
 @lru_cache(maxsize=64)
-def _verdicts(patterns: tuple[str, ...], bare: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(p for p in patterns if not any(matches(p, token) for token in bare))
+def _verdicts(patterns: Groups, tokens: Groups) -> tuple[str, ...]:
+    bare = [token for group in tokens for token in group]
+    every = [pattern for group in patterns for pattern in group]
+    return tuple(p for p in every if not any(matches(p, token) for token in bare))
 
 
 @lru_cache(maxsize=4096)  # every text is shown in two orders, and again a repeat
 def _neutralised(text: str, verdicts: tuple[str, ...], template: str, frames: str) -> str:
-    for markers in _markers(template, frames):
-        text = _quoted(text, markers)
-    for pattern in (TAG.pattern, *verdicts):
-        if any(matches(pattern, view.text) for view in _views(text)):
+    if _may_hold_marks(text, template, frames):
+        for markers in _markers(template, frames):
+            text = _quoted(text, markers)
+    views = _views(text)
+    tags = (TAG.pattern,) if any(may_hold(view.text) for view in views) else ()
+    for pattern in (*tags, *verdicts):
+        if any(matches(pattern, view.text) for view in views):
             for separator in (" ", "·"):  # the second where a verdict may have spaces between
                 text = _broken(text, pattern, separator)
+            views = _views(text)
     return text
 
 
@@ -243,11 +260,38 @@ def _as_written(mark: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _markers(template: str, frames: str) -> tuple[re.Pattern[str], ...]:
-    """Match how the template's marker lines look: anywhere, or alone on a line in any dress."""
+def _marks(template: str, frames: str) -> tuple[str, ...]:
+    """How the template's marker lines look, the longest first."""
     lines = {shadow(line.strip()).text for line in template.splitlines() if not placeholders(line)}
     frame = re.compile(frames or r"[\W_]")
-    marks = sorted(filter(frame.match, lines), key=len, reverse=True)
+    return tuple(sorted(filter(frame.match, lines), key=len, reverse=True))
+
+
+def _may_hold_marks(text: str, template: str, frames: str) -> bool:
+    """Whether one of `_markers` can match, by a single search."""
+    glance = _glance(template, frames)
+    return glance is None or glance.search(shadow(text).text) is not None
+
+
+@lru_cache(maxsize=64)
+def _glance(template: str, frames: str) -> re.Pattern[str] | None:
+    """Matches in all that `_markers` match: a mark's first word, and a sign before it.
+
+    None where a mark begins with a word, or has none.
+    """
+    first = [(_WORD.search(mark), mark) for mark in _marks(template, frames)]
+    if not all(word and word.start() for word, _ in first):
+        return None
+    words = "|".join({word[0] for word, _ in first if word}) or "(?!)"
+    before = "".join(mark[: word.start()] for word, mark in first if word)
+    signs = "".join({*_SIGNS, *before} - {" "})
+    return re.compile(rf"[{re.escape(signs)}]\s*(?:{words})", re.I)
+
+
+@lru_cache(maxsize=64)
+def _markers(template: str, frames: str) -> tuple[re.Pattern[str], ...]:
+    """Match the template's marker lines: anywhere, or alone on a line in any dress."""
+    marks = _marks(template, frames)
     if not marks:
         return ()
     as_written = "|".join(map(_as_written, marks))
