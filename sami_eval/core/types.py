@@ -10,7 +10,7 @@ What a comparison finds is in `core/comparison.py`. `None` means "not known", ne
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal
 
 from sami_eval.core.servers import Allowance
@@ -61,7 +61,8 @@ _SOME = ("checks", "history", "checklist")
 
 def prompt_fields(prompt: Prompt) -> dict[str, Any]:
     """A prompt's fields as files and keys hold them, some of them only where it has any."""
-    return {name: held for name, held in asdict(prompt).items() if held or name not in _SOME}
+    every = ((one.name, getattr(prompt, one.name)) for one in fields(prompt))
+    return {name: held for name, held in every if held or name not in _SOME}
 
 
 @dataclass(frozen=True, slots=True)

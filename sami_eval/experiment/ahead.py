@@ -45,5 +45,5 @@ def hand_in(
                 seat.at,
             ).requests
             stored = stored_replies(seat.judge, requests, tools.ledger, again)
-            asked |= {k: request for k, request in requests.items() if k not in stored}
+            asked |= {k: requests[k] for k in requests if k not in stored}
     send_ahead(list(asked.values()), plan.client, tools.progress)

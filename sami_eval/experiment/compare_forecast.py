@@ -148,11 +148,13 @@ def _unjudged(
     ledger: Ledger,
 ) -> tuple[list[Request], list[Reply]]:
     """What a judge has yet to be asked, and the replies that are stored."""
-    requests: dict[str, Request] = {}
+    missing: dict[str, Request] = {}
+    stored: dict[str, Reply] = {}
+    again = plan.settings.retry_unparsed
     for a, b in (game for pair in plan.pairs(sides) for game in games(*pair)):
         of_pair = answers[a.name], answers[b.name]
         docket = to_ask(seat.judge, prompts, *of_pair, plan.orders, plan.settings.repeats, at)
-        requests.update(docket.requests)
-    stored = stored_replies(seat.judge, requests, ledger, plan.settings.retry_unparsed)
-    missing = [request for name, request in requests.items() if name not in stored]
-    return missing, list(stored.values())
+        asked = docket.requests
+        stored |= stored_replies(seat.judge, asked, ledger, again)
+        missing |= {name: asked[name] for name in asked if name not in stored}
+    return list(missing.values()), list(stored.values())

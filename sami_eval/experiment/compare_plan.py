@@ -312,6 +312,8 @@ def answered(
 
 
 def _first_turns(prompt: Prompt, n: int) -> Prompt:
+    if n == len(prompt.turns) >= len(prompt.reference or ()):
+        return prompt
     reference = prompt.reference and prompt.reference[:n]
     return dataclasses.replace(prompt, turns=prompt.turns[:n], reference=reference)
 

@@ -198,14 +198,15 @@ def _recorded(prompts: Sequence[Prompt], model: Model, progress: Progress) -> li
 def recorded_answers(model: Model) -> list[Response]:
     """The rows of a record that are this model's: told apart by fingerprint, not by name."""
     path = Path(model.base)
-    return [
-        response
-        for response in read_answers(path)
-        if record_fingerprint(path, response.model) == model.fingerprint
-    ]
+    found = read_answers(path)
+    names = {response.model for response in found}
+    its = {name for name in names if record_fingerprint(path, name) == model.fingerprint}
+    return [response for response in found if response.model in its]
 
 
 def _trimmed(response: Response, model: Model, n_turns: int) -> Response:
+    if response.model == model.name and len(response.turns) <= n_turns:
+        return response
     return replace(
         response,
         model=model.name,

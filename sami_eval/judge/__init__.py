@@ -7,7 +7,6 @@ from sami_eval.judge.ask import (
     BETWEEN,
     IDENTICAL,
     Counted,
-    engines_of,
     judge_all,
     rate_all,
     read_in_words,
@@ -17,6 +16,7 @@ from sami_eval.judge.files import judge_files, judges_dirs, listing, read_judge,
 from sami_eval.judge.local import ENGINES as IN_PROCESS
 from sami_eval.judge.published import read_published
 from sami_eval.judge.rendering import render, shows_reference
+from sami_eval.judge.replies import engines_of
 from sami_eval.judge.requests import BOTH, judge_model, stored_replies, to_ask
 from sami_eval.judge.verdicts import TOO_LONG, Reading, parse_rating, parse_verdict, read_reply
 

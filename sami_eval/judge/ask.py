@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from sami_eval.core.calls import Reply, Request
-from sami_eval.core.progress import Progress
 from sami_eval.core.thoughts import parted
 from sami_eval.core.types import Judge, Model, Order, Prompt, Response, Usage, Verdict, Winner
 from sami_eval.generate.tools import Tools
 from sami_eval.judge import program
-from sami_eval.judge.local import ENGINES, complete_here
+from sami_eval.judge.replies import BLOCK, replies_to
 from sami_eval.judge.requests import (
     BOTH,
     Judgment,
+    Requests,
     Turn,
+    docket,
+    judgments_of,
     reply_key,
     request_of,
     stored_replies,
-    to_ask,
     turns,
 )
-from sami_eval.judge.reward import Scorer, conversation, score_here
+from sami_eval.judge.reward import Scorer, conversation
 from sami_eval.judge.verdicts import Reading, read_reply
-from sami_eval.ledger.leases import Claim, share
-from sami_eval.server import client, dialect
-from sami_eval.server.attempt import learn
+from sami_eval.server import client
 from sami_eval.server.budget import total
 
 if TYPE_CHECKING:
@@ -91,11 +90,55 @@ def judge_all(
     if judge.kind == "program":
         every = turns(prompts, responses_a, responses_b)
         return [_by_program(judge, turn, first) for turn in every for first in orders]
-    docket = to_ask(judge, prompts, responses_a, responses_b, orders, repeats, model)
-    replies, fresh = _replies(judge, docket.requests, tools, retry_unparsed, engines)
-    if counted is not None:
-        counted.add(replies, fresh)
-    return [_verdict(judge, judgment, replies, fresh.keys()) for judgment in docket.judgments]
+    counted = Counted() if counted is None else counted
+    ask = _Ask(judge, tools, retry_unparsed, model, engines, counted)
+    return _judged(ask, judgments_of(judge, prompts, responses_a, responses_b, orders, repeats))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """How a judge is asked: as `judge_all` has it."""
+
+    judge: Judge
+    tools: Tools
+    retry_unparsed: bool
+    model: Model | None
+    engines: Engines | Scorer | None
+    counted: Counted
+
+
+def _judged(ask: _Ask, every: Iterator[Judgment]) -> list[Verdict]:
+    """Of what the ledger holds block by block; then of all that is missing, asked at once."""
+    verdicts: list[Verdict | None] = []
+    left: dict[int, Judgment] = {}
+    known: dict[str, Reply] = {}
+    while block := list(islice(every, BLOCK)):
+        asked = docket(ask.judge, block, ask.model)
+        stored = stored_replies(ask.judge, asked.requests, ask.tools.ledger, ask.retry_unparsed)
+        ask.counted.add(stored, {})
+        for one, keys in zip(block, asked.keys, strict=True):
+            if all(k in stored for k in keys):
+                verdicts.append(_verdict(ask.judge, one, [stored[k] for k in keys], bool(keys)))
+            else:
+                left[len(verdicts)] = one
+                known |= {k: stored[k] for k in keys if k in stored}
+                verdicts.append(None)
+    if left:
+        for place, verdict in zip(left, _asked(ask, list(left.values()), known), strict=True):
+            verdicts[place] = verdict
+    return [verdict for verdict in verdicts if verdict is not None]
+
+
+def _asked(ask: _Ask, left: Sequence[Judgment], known: dict[str, Reply]) -> Iterator[Verdict]:
+    """Of judgments of which the ledger lacks a reply. known: replies that it has to some."""
+    of = docket(ask.judge, left, ask.model)
+    replies, fresh = replies_to(
+        ask.judge, of.requests, known, ask.tools, ask.retry_unparsed, ask.engines
+    )
+    ask.counted.add(replies, fresh)
+    for one, keys in zip(left, of.keys, strict=True):
+        is_stored = not any(k in fresh for k in keys)
+        yield _verdict(ask.judge, one, [replies[k] for k in keys], is_stored)
 
 
 def rate_all(
@@ -116,128 +159,29 @@ def rate_all(
         for prompt, response in answers
     ]
     keys = list(map(reply_key, asked))
-    replies, fresh = _replies(judge, dict(zip(keys, asked, strict=True)), tools, False, engines)
+    requests = Requests(_as_it_is, dict(zip(keys, asked, strict=True)))
+    known = stored_replies(judge, requests, tools.ledger)
+    replies, fresh = replies_to(judge, requests, known, tools, False, engines)
     if counted is not None:
         counted.add(replies, fresh)
     found = {k: read_reply(reply, judge).rating for k, reply in replies.items()}
     return [found[k] for k in keys]
 
 
-def _replies(
-    judge: Judge,
-    requests: Mapping[str, Request],
-    tools: Tools,
-    retry_unparsed: bool,
-    engines: Engines | Scorer | None,
-) -> tuple[dict[str, Reply], dict[str, Reply]]:
-    """Every reply by its key, and those of them that were asked for just now."""
-
-    def stored(keys: Iterable[str]) -> dict[str, Reply]:
-        return stored_replies(judge, {k: requests[k] for k in keys}, tools.ledger, retry_unparsed)
-
-    replies = stored(requests)
-    missing = [k for k in requests if k not in replies]
-    fresh: dict[str, Reply] = {}
-
-    def unparsed(k: str) -> bool:
-        return retry_unparsed and not stored([k])
-
-    def work(keys: Claim) -> None:
-        these = {k: requests[k] for k in keys}
-        if any(request.model.engine == "local" for request in these.values()):
-            fresh.update(_ask_here(judge, these, tools, engines, unparsed))
-        else:
-            fresh.update(_ask_servers(judge, these, tools, keys.holds, unparsed))
-
-    share(missing, stored, work, tools.ledger, tools.progress)
-    # What another run has stored in the meantime stays, and counts.
-    return replies | fresh | stored(missing), fresh
+def _as_it_is(request: Request) -> Request:
+    return request
 
 
-def engines_of(judge: Judge, arguments: Mapping[str, str], progress: Progress) -> Engines | Scorer:
-    """What a judge in this process runs in; nothing is loaded before the first call.
-
-    arguments: of the engine that judge.model names.
-    """
-    from sami_eval.generate import EngineChoice, Engines
-
-    if judge.kind == "reward":
-        return Scorer(arguments)
-    engine = (judge.model or "").partition(":")[0]
-    choice = EngineChoice(engine, arguments) if engine in ENGINES else EngineChoice()
-    return Engines(choice, progress)
-
-
-def _ask_here(
-    judge: Judge,
-    missing: Mapping[str, Request],
-    tools: Tools,
-    engines: Engines | Scorer | None,
-    unparsed: Callable[[str], bool],
-) -> dict[str, Reply]:
-    """Replies of a judge in this process to what is missing.
-
-    unparsed: whether a key's may take the place of a stored one, which gives no verdict.
-    """
-    with ExitStack() as opened:
-        loaded = engines
-        if loaded is None:
-            loaded = engines_of(judge, {}, tools.progress)
-            opened.enter_context(loaded)
-        if isinstance(loaded, Scorer):
-            return score_here(judge, missing, tools, loaded, unparsed)
-        said = complete_here(list(missing.values()), loaded, tools.ledger, tools.progress)
-    replies = dict(zip(missing, said, strict=True))
-    for k, reply in replies.items():
-        tools.ledger.add_replies([(k, judge.name, reply)], replace=unparsed(k))
-    return replies
-
-
-def _ask_servers(
-    judge: Judge,
-    missing: Mapping[str, Request],
-    tools: Tools,
-    is_ours: Callable[[str], bool],
-    unparsed: Callable[[str], bool],
-) -> dict[str, Reply]:
-    """Replies to what is missing, each stored the moment it arrives; a failed call is not kept.
-
-    is_ours: whether a key is still this run's to ask for. unparsed: as `_ask_here` has it.
-    """
-    keys, ledger = list(missing), tools.ledger
-    asked = (request.model for request in missing.values())
-    for model, room in dialect.known_to_think(ledger, asked).items():
-        learn(tools.client, model, room)
-    replies: dict[str, Reply] = {}
-    with tools.progress.track("judging", len(keys), tools.client.limits.budget.note) as advance:
-
-        def keep(position: int, reply: Reply) -> None:
-            if not client.is_api_failure(reply):
-                request = missing[keys[position]]
-                name = reply_key(request, reply.left_out)
-                again = unparsed(keys[position])
-                ledger.add_replies([(name, judge.name, reply)], replace=again)
-                dialect.note(ledger, request.model, reply.left_out)
-            replies[keys[position]] = reply
-            advance(1)
-
-        def wanted(position: int) -> bool:
-            return is_ours(keys[position])
-
-        client.complete_all(list(missing.values()), tools.client, keep, tools.progress, wanted)
-    return replies
-
-
-def _verdict(
-    judge: Judge, judgment: Judgment, replies: Mapping[str, Reply], fresh: Container[str]
-) -> Verdict:
-    turn, needed = judgment.turn, [replies[k] for k in judgment.keys]
-    if not turn.answered():
+def _verdict(judge: Judge, judgment: Judgment, needed: Sequence[Reply], stored: bool) -> Verdict:
+    """What the replies to a judgment say; none where nothing was asked. stored: not just now."""
+    turn = judgment.turn
+    if not needed and not turn.answered():
         return _nothing(judge, turn, judgment.first, judgment.repeat)
     readings = [read_reply(reply, judge) for reply in needed]
     winner, score, reason = _decide(judgment.first, readings)
     said = [parted(reply.text) for reply in needed]
     thought = [_thoughts(*each) for each in zip(needed, said, strict=True)]
+    usages = [reply.usage for reply in needed if reply.usage is not None]
     return Verdict(
         turn.prompt.id,
         turn.turn,
@@ -251,8 +195,8 @@ def _verdict(
         reason,
         text=BETWEEN.join(words for words, _ in said) if needed else IDENTICAL,
         model_reported=needed[0].model_reported if needed else None,
-        usage=_sum([reply.usage for reply in needed if reply.usage is not None]),
-        from_ledger=bool(needed) and not any(k in fresh for k in judgment.keys),
+        usage=total(usages) if len(usages) > 1 else usages[0] if usages else None,
+        from_ledger=stored,
         ratings=(readings[0].rating, readings[1].rating) if len(readings) == 2 else None,
         grade=readings[0].grade if len(readings) == 1 else None,
         thoughts=BETWEEN.join(thought) if any(thought) else "",
@@ -261,7 +205,7 @@ def _verdict(
 
 def _thoughts(reply: Reply, parts: tuple[str, str]) -> str:
     """What was handed over beside the words, and what stood between tags in them."""
-    return "\n\n".join(filter(None, (reply.thoughts, parts[1])))
+    return "\n\n".join(filter(None, (reply.thoughts, parts[1]))) if reply.thoughts else parts[1]
 
 
 def _nothing(judge: Judge, turn: Turn, first: Order, repeat: int = 0) -> Verdict:
@@ -295,10 +239,6 @@ def _decide(
     if of_a is None or of_b is None:
         return None, None, next(r.reason for r in readings if r.reason)
     return "a" if of_a > of_b else "b" if of_b > of_a else "tie", of_a - of_b, None
-
-
-def _sum(usages: Sequence[Usage]) -> Usage | None:
-    return total(usages) if usages else None
 
 
 def _by_program(judge: Judge, turn: Turn, first: Order) -> Verdict:

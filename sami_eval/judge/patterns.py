@@ -20,7 +20,7 @@ _PROSE = " ".join("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 _SENTENCES = ("{0} is short, so option {0}, or plan {0}; it is (for me) {0}.", "It is {0}")
 
 
-_OPENING = re.compile(r"(?:\\[^\w\s](?![?*{]))*")  # signs as such, none of them repeated or left out
+_OPENING = re.compile(r"(?:\\[^\w\s](?![?*{]))*")  # signs, each there just once
 
 
 @lru_cache(maxsize=256)

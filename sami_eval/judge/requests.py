@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Generic, TypeVar
 
 from sami_eval.core.calls import Reply, Request, Sampling
 from sami_eval.core.errors import UsageError
@@ -12,11 +14,12 @@ from sami_eval.data.chat import Messages
 from sami_eval.judge import reward
 from sami_eval.judge.rendering import render, render_single
 from sami_eval.judge.verdicts import read_reply
-from sami_eval.ledger.store import Ledger, key
+from sami_eval.ledger.store import Ledger, key, written
 from sami_eval.server.dialect import recall
 from sami_eval.server.endpoint import is_default
 
 BOTH: tuple[Order, ...] = ("a", "b")
+_MESSAGES = "\0messages"  # stands for them, and for nothing that a server is called
 ROOM = 8192  # tokens for the thoughts of a judge that is seen to think, where no file says how many
 
 
@@ -31,7 +34,7 @@ class Turn:
 
     def answered(self) -> bool:
         """Whether either of them said anything."""
-        return any(one.turns[self.turn].strip() for one in (self.a, self.b))
+        return bool(self.a.turns[self.turn].strip() or self.b.turns[self.turn].strip())
 
     def identical(self) -> bool:
         """Whether both said the same up to here: a tie, and nothing to ask."""
@@ -40,20 +43,90 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Judgment:
-    """A turn in one order; keys of the replies that decide it, none where nothing is asked."""
+    """A turn in one order, which a judge is to decide."""
 
     turn: Turn
     first: Order
     repeat: int
-    keys: tuple[str, ...]
+
+    def is_asked(self) -> bool:
+        """Whether the judge is asked: of what nobody said, and of what both said, it is not."""
+        return self.turn.answered() and not self.turn.identical()
+
+
+Place = TypeVar("Place")
+
+
+class Requests(Mapping[str, Request], Generic[Place]):
+    """Requests by the keys of their replies, each written anew whenever it is looked at.
+
+    The whole prompts of many judgments would take kilobytes each. places: what one is written of.
+    """
+
+    def __init__(self, write: Callable[[Place], Request], places: Mapping[str, Place]) -> None:
+        self._write = write
+        self._places = places
+
+    def of(self, keys: Iterable[str]) -> Requests[Place]:
+        """Some of them."""
+        return Requests(self._write, {k: self._places[k] for k in keys})
+
+    def __getitem__(self, key: str) -> Request:
+        return self._write(self._places[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+class InOrder(Sequence[Request]):
+    """Requests as a list has them, none of them written before it is looked at."""
+
+    def __init__(self, requests: Mapping[str, Request]) -> None:
+        self._requests, self._keys = requests, list(requests)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self._requests[self._keys[i]]
+
+    def __len__(self) -> int:
+        return len(self._keys)
 
 
 @dataclass(frozen=True, slots=True)
 class Docket:
-    """All that a judge is to decide on two contenders, and the requests that takes, by key."""
+    """What a judge is to decide, the keys of the replies that decide each, and the requests.
 
-    judgments: tuple[Judgment, ...]
-    requests: Mapping[str, Request]
+    keys: none where nothing is asked.
+    """
+
+    judgments: Sequence[Judgment]
+    keys: Sequence[tuple[str, ...]]
+    requests: Requests[tuple[Judgment, int]]
+
+
+def docket(judge: Judge, judgments: Sequence[Judgment], model: Model | None) -> Docket:
+    """What it is asked for these. model: by default the server's that it names."""
+
+    def write(place: tuple[Judgment, int]) -> Request:
+        one, i = place
+        messages = conversations(judge, one.turn, one.first)[i]
+        return request_of(judge, messages, model, one.repeat)
+
+    key_of = {
+        repeat: keys_beside(request_of(judge, (), model, repeat))
+        for repeat in {one.repeat for one in judgments}
+    }
+    keys: list[tuple[str, ...]] = []
+    places: dict[str, tuple[Judgment, int]] = {}
+    for one in judgments:
+        # The messages hold the order: a comparison turned round finds the same replies.
+        several = conversations(judge, one.turn, one.first) if one.is_asked() else ()
+        keys.append(tuple(map(key_of[one.repeat], several)))
+        for i, name in enumerate(keys[-1]):
+            places.setdefault(name, (one, i))
+    return Docket(judgments, keys, Requests(write, places))
 
 
 def to_ask(
@@ -65,20 +138,32 @@ def to_ask(
     repeats: int = 1,
     model: Model | None = None,
 ) -> Docket:
-    """What a judge that is a language model is asked, turn by turn in the order of the prompts.
+    """What a judge that is a language model is asked for two contenders, turn by turn.
+
+    Raises UsageError where a response is missing.
+    """
+    every = judgments_of(judge, prompts, responses_a, responses_b, orders, repeats)
+    return docket(judge, tuple(every), model)
+
+
+def judgments_of(
+    judge: Judge,
+    prompts: Sequence[Prompt],
+    responses_a: Sequence[Response],
+    responses_b: Sequence[Response],
+    orders: Sequence[Order],
+    repeats: int,
+) -> Iterator[Judgment]:
+    """What it is to decide, turn by turn in the order of the prompts.
 
     A judge that rates answers alone knows no order, and a classifier no repeat. Raises UsageError
     where a response is missing.
     """
-    requests: dict[str, Request] = {}
     once: Sequence[Order] = ("a",) if judge.rates_alone else orders
-    judgments = tuple(
-        Judgment(turn, first, repeat, tuple(_keys(judge, turn, first, repeat, requests, model)))
-        for turn in turns(prompts, responses_a, responses_b)
-        for first in once
-        for repeat in range(1 if judge.kind == "reward" else repeats)
-    )
-    return Docket(judgments, requests)
+    for turn in turns(prompts, responses_a, responses_b):
+        for first in once:
+            for repeat in range(1 if judge.kind == "reward" else repeats):
+                yield Judgment(turn, first, repeat)
 
 
 def turns(
@@ -118,27 +203,6 @@ def judge_model(judge: Judge) -> Model:
     raise UsageError(f"judge `{judge.name}` has {asked}", hint)
 
 
-def _keys(
-    judge: Judge,
-    turn: Turn,
-    first: Order,
-    repeat: int,
-    requests: dict[str, Request],
-    model: Model | None,
-) -> Iterator[str]:
-    """Keys of the replies one judgment needs; their requests are put into `requests`.
-
-    The messages hold the order, so a comparison turned round finds the same replies.
-    """
-    if turn.identical() or not turn.answered():
-        return
-    for messages in conversations(judge, turn, first):
-        request = request_of(judge, messages, model, repeat)
-        name = reply_key(request)
-        requests.setdefault(name, request)
-        yield name
-
-
 def request_of(judge: Judge, messages: Messages, model: Model | None, repeat: int = 0) -> Request:
     """How a judge is asked with these messages. model: by default the server's that it names."""
     at = model or judge_model(judge)
@@ -149,12 +213,41 @@ def request_of(judge: Judge, messages: Messages, model: Model | None, repeat: in
 
 def reply_key(request: Request, left_out: Sequence[str] = ()) -> str:
     """What a reply is stored under: answers to other parameters are other replies."""
+    opening, ending = _around(request)
+    return key(*opening, request.messages, *ending, *([left_out] if left_out else ()))
+
+
+def keys_beside(request: Request) -> Callable[[Messages], str]:
+    """`reply_key` of requests that differ from this one in their messages alone.
+
+    What all their keys have in common is written and hashed once.
+    """
+    opening, ending = _around(request)
+    parts = written((*opening, _MESSAGES, *ending))
+    before, _, behind = parts.partition(written(_MESSAGES))
+    opened, end = sha256(_bytes(before)), _bytes(behind)
+
+    def key_of(messages: Messages) -> str:
+        each = [f"[{written(role)}, {written(text)}]" for role, text in messages]
+        whole = opened.copy()
+        whole.update(_bytes(f"[{', '.join(each)}]"))
+        whole.update(end)
+        return whole.hexdigest()
+
+    return key_of
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _around(request: Request) -> tuple[tuple[object, ...], tuple[object, ...]]:
+    """What stands before the messages in a reply's key, and what behind them."""
     model = request.model
     # At OpenAI's own address the name alone: so it was before addresses counted.
     who = model.base if is_default(model) or not model.fingerprint else model.fingerprint
     wanted = [request.top_logprobs] if request.top_logprobs else ()
-    facts = (who, request.messages, request.sampling, request.sample, *wanted)
-    return key("reply", *facts, left_out) if left_out else key("reply", *facts)
+    return ("reply", who), (request.sampling, request.sample, *wanted)
 
 
 def stored_replies(

@@ -71,6 +71,8 @@ def _parsed(stored: Any) -> Any:
 
 
 def _logps(stored: Any) -> tuple[TokenLogps, ...]:
+    if not stored:
+        return ()
     try:
         return tuple(
             TokenLogps(text, tuple((str(one), float(logp)) for one, logp in likeliest))

@@ -194,7 +194,8 @@ def recall(
     key_of: the key of a request in a dialect. from_earlier: earlier versions' answers count too.
     """
     found = stored(asked)
-    missing = {k: r for k, r in asked.items() if k not in found and r.model.engine in SERVED}
+    rest = {k: asked[k] for k in asked if k not in found}
+    missing = {k: request for k, request in rest.items() if request.model.engine in SERVED}
     known = _noted(ledger, (request.model for request in missing.values())) if missing else {}
     others: dict[str, str] = {}
     for k, request in missing.items():
