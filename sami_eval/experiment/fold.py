@@ -56,23 +56,31 @@ def fold(
 
 Orders = dict[Order | None, list[Verdict]]  # who was seen first -> repeats
 Key = tuple[str, int, tuple[int, int]]  # prompt id, turn, seeds of a and b
+Turns = Mapping[Key, Mapping[str, Orders]]  # of each, by judge
 
 
 def by_turn(verdicts: Iterable[Verdict], seed_of: SeedOf) -> dict[Key, dict[str, Orders]]:
     """The verdicts of each turn and pair of seeds, by judge and by who was seen first."""
-    turns: dict[Key, dict[str, Orders]] = {}
+    turns: dict[Key, dict[str, Orders]] = defaultdict(dict)
     one = (0, 0)  # most have no seeds, and need no pair of their own
     for verdict in verdicts:
         seeds = (seed_of.get(verdict.a, 0), seed_of.get(verdict.b, 0)) if seed_of else one
-        judges = turns.setdefault((verdict.prompt_id, verdict.turn, seeds), {})
-        orders = judges.setdefault(verdict.judge, {})
-        orders.setdefault(verdict.first, []).append(verdict)
+        judges = turns[verdict.prompt_id, verdict.turn, seeds]
+        orders = judges.get(verdict.judge)
+        if orders is None:
+            orders = judges[verdict.judge] = {}
+        if verdict.first in orders:
+            orders[verdict.first].append(verdict)
+        else:
+            orders[verdict.first] = [verdict]
     return turns
 
 
-def turns_of(verdicts: Iterable[Verdict], seed_of: SeedOf) -> set[Key]:
+def turns_of(verdicts: Iterable[Verdict], seed_of: SeedOf) -> set[tuple[object, ...]]:
     """The turns and pairs of seeds that `by_turn` has."""
-    return {(v.prompt_id, v.turn, (seed_of.get(v.a, 0), seed_of.get(v.b, 0))) for v in verdicts}
+    if not seed_of:
+        return {(v.prompt_id, v.turn) for v in verdicts}
+    return {(v.prompt_id, v.turn, seed_of.get(v.a, 0), seed_of.get(v.b, 0)) for v in verdicts}
 
 
 def _of_judge(orders: Orders, both: bool, rule: Rule) -> Weighed | None:
@@ -86,6 +94,8 @@ def _of_judge(orders: Orders, both: bool, rule: Rule) -> Weighed | None:
 
 
 def _of_order(repeats: Sequence[Verdict], rule: Rule) -> Weighed | None:
+    if len(repeats) == 1 and rule == "conservative":  # most are
+        return None if repeats[0].winner is None else (POINTS[repeats[0].winner], 1.0)
     graded = [
         (POINTS[v.winner], float(v.grade))
         for v in repeats

@@ -16,6 +16,7 @@ from sami_eval.core.types import Prompt, Response, Verdict
 from sami_eval.experiment.fold import (
     Rule,
     SeedOf,
+    Turns,
     by_question,
     by_seeds,
     by_turn,
@@ -61,19 +62,23 @@ def compare(
     category = {prompt.id: prompt.category for prompt in prompts}
     outcomes = fold(verdicts, rule, seed_of=seed_of)
     groups = _by_category(category, verdicts, outcomes)
+    whole, itself = _agreements(verdicts, seed_of)
+    same: dict[str, dict[str, list[float]]] = {name: {} for name in groups}
+    for question, both in whole.items():
+        same[category[question]][question] = both
     answered = category, (responses_a, responses_b), outcomes, seed, seed_of
     return Comparison(
         a,
         b,
         ", ".join(dict.fromkeys(verdict.judge for verdict in verdicts)),
-        tally(verdicts, outcomes, seed, seed_of),
-        correct({name: tally(*group, seed, seed_of) for name, group in groups.items()}),
+        tally(verdicts, outcomes, seed, seed_of, whole),
+        correct({name: tally(*of, seed, seed_of, same[name]) for name, of in groups.items()}),
         _categories_p({name: group[1] for name, group in groups.items()}, seed),
         length(*answered),
         cost_usd,
         outcomes,
         _seeds(outcomes),
-        self_agreement(verdicts, seed_of),
+        itself,
         style=style(*answered) if control_style else None,
     )
 
@@ -119,25 +124,26 @@ def _by_category(
     return {name: group for name, group in groups.items() if group[0]}
 
 
-def _rate(outcomes: Sequence[Outcome], seed: int) -> tuple[Estimate, float | None]:
+def _rate(
+    outcomes: Sequence[Outcome], scores: Mapping[str, Sequence[float]], seed: int
+) -> tuple[Estimate, float | None]:
     """Win rate and p-value over questions, and over training seeds where there are several."""
     from sami_eval.stats.intervals import win_rate
     from sami_eval.stats.seeds import win_rate_over_seeds
     from sami_eval.stats.tests import sign_flip_p
 
-    scores = by_seeds(outcomes)
-    if len(scores) > 1:
-        return win_rate_over_seeds(scores, seed)
-    return win_rate(by_question(outcomes)), sign_flip_p(by_question(outcomes), seed)
+    if len({outcome.seeds for outcome in outcomes}) > 1:
+        return win_rate_over_seeds(by_seeds(outcomes), seed)
+    return win_rate(scores), sign_flip_p(scores, seed)
 
 
 def _seeds(outcomes: Sequence[Outcome]) -> Seeds | None:
     from sami_eval.stats.intervals import win_rate
     from sami_eval.stats.seeds import is_paired
 
-    scores = by_seeds(outcomes)
-    if len(scores) < 2:
+    if len({outcome.seeds for outcome in outcomes}) < 2:
         return None
+    scores = by_seeds(outcomes)
     of_a, of_b = (tuple(dict.fromkeys(side)) for side in zip(*scores, strict=True))
     rates = {seeds: win_rate(rows) for seeds, rows in scores.items()}
     total = win_rate(by_question(outcomes))
@@ -153,12 +159,17 @@ def tally(
     outcomes: Sequence[Outcome],
     seed: int = 0,
     seed_of: SeedOf | None = None,
+    same: Mapping[str, Sequence[float]] | None = None,
 ) -> Tally:
-    """Counts of one family of turns with all that follows from them."""
+    """Counts of one family of turns with all that follows from them.
+
+    same: of each question, which of its turns had the same winner in both orders, where known.
+    """
+    from sami_eval.stats.intervals import win_rate
     from sami_eval.stats.power import needed_range, power_of
 
     scores = by_question(outcomes)
-    rate, p_value = _rate(outcomes, seed)
+    rate, p_value = _rate(outcomes, scores, seed)
     needed, smallest = power_of(scores)
     return Tally(
         n_questions=len(scores),
@@ -174,7 +185,7 @@ def tally(
         questions_needed=needed,
         needed_range=needed_range(scores, rate.interval),
         detectable=smallest,
-        consistency=consistency(verdicts, seed_of),
+        consistency=consistency(verdicts, seed_of) if same is None else win_rate(same),
         first_position_rate=first_position_rate(verdicts),
         unparsed=sum(verdict.winner is None for verdict in verdicts),
         n_verdicts=len(verdicts),
@@ -216,14 +227,26 @@ def consistency(verdicts: Iterable[Verdict], seed_of: SeedOf | None = None) -> E
     """
     from sami_eval.stats.intervals import win_rate
 
-    same: dict[str, list[float]] = defaultdict(list)
     asked = (verdict for verdict in verdicts if verdict.text != IDENTICAL)
-    for (prompt_id, _, _), judges in by_turn(asked, seed_of or {}).items():
+    return win_rate(_same(by_turn(asked, seed_of or {})))
+
+
+def _agreements(
+    verdicts: Iterable[Verdict], seed_of: SeedOf
+) -> tuple[dict[str, list[float]], Estimate]:
+    """What `consistency` is the mean of, by question, and the self-agreement."""
+    asked = by_turn((one for one in verdicts if one.text != IDENTICAL), seed_of)
+    return _same(asked), _self_agreement(asked)
+
+
+def _same(asked: Turns) -> dict[str, list[float]]:
+    same: dict[str, list[float]] = defaultdict(list)
+    for (prompt_id, _, _), judges in asked.items():
         for orders in judges.values():
             scores = [majority(repeats) for repeats in orders.values()]
             if len(scores) == 2 and None not in scores:
                 same[prompt_id].append(float(scores[0] == scores[1]))
-    return win_rate(same)
+    return same
 
 
 def self_agreement(verdicts: Iterable[Verdict], seed_of: SeedOf | None = None) -> Estimate:
@@ -231,12 +254,17 @@ def self_agreement(verdicts: Iterable[Verdict], seed_of: SeedOf | None = None) -
 
     Repeats without a verdict and identical responses do not count. None where nothing has two.
     """
+    asked = (verdict for verdict in verdicts if verdict.text != IDENTICAL)
+    return _self_agreement(by_turn(asked, seed_of or {}))
+
+
+def _self_agreement(asked: Turns) -> Estimate:
     from sami_eval.stats.intervals import win_rate
 
     agree: dict[str, list[float]] = defaultdict(list)
-    asked = (verdict for verdict in verdicts if verdict.text != IDENTICAL)
-    for (prompt_id, _, _), judges in by_turn(asked, seed_of or {}).items():
-        for repeats in (repeats for orders in judges.values() for repeats in orders.values()):
+    for (prompt_id, _, _), judges in asked.items():
+        several = (many for orders in judges.values() for many in orders.values() if len(many) > 1)
+        for repeats in several:
             said = [one.winner for one in repeats if one.winner is not None]
             if len(said) > 1:
                 winners = Counter(said)

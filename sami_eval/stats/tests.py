@@ -13,11 +13,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from sys import float_info
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sami_eval.stats.intervals import Array, Scores, totals
 
 N_DRAWS = 10_000
 _ROOM = 250_000  # scores at a time
+# Up to so many questions every order is drawn question by question; beyond, it is only counted
+# how many of each kind fall into a category, which is as likely, and takes as long for a million.
+_FEW = 2_000
 # Scores are halves or quarters; their means over up to three judges or seeds are twelfths.
 _FINEST = 24
 
@@ -97,17 +101,33 @@ def categories_p(
     if len(parts) < 2:
         return None
     sums, counts = (np.concatenate(column) for column in zip(*parts, strict=True))
-    starts = np.cumsum([0] + [len(part[0]) for part in parts[:-1]])
+    sizes = [len(part[0]) for part in parts]
     residuals = sums - counts * (sums.sum() / counts.sum())
-
-    def by_category(rows: Array) -> Array:
-        return np.asarray(np.add.reduceat(rows, starts, axis=-1))
-
-    observed = float((by_category(residuals) ** 2 / by_category(counts)).sum()) * (1 - 1e-9) - 1e-12
+    squares = _by_category(residuals, sizes) ** 2 / _by_category(counts, sizes)
+    observed = float(squares.sum()) * (1 - 1e-9) - 1e-12
     rng, hits = np.random.default_rng(seed), 0
+    for found, turns in _permuted(residuals, counts, sizes, draws, rng):
+        hits += int(((found**2 / turns).sum(-1) >= observed).sum())
+    return (1 + hits) / (1 + draws)
+
+
+def _by_category(rows: Array, sizes: Sequence[int]) -> Array:
+    return np.asarray(np.add.reduceat(rows, np.cumsum([0, *sizes[:-1]]), axis=-1))
+
+
+def _permuted(
+    residuals: Array, counts: Array, sizes: Sequence[int], draws: int, rng: np.random.Generator
+) -> Iterator[tuple[Array, Array]]:
+    """Residuals and turns of each category when questions are permuted, some draws at a time."""
+    if len(counts) > _FEW:
+        kinds, kind = np.unique(residuals + 1j * counts, return_inverse=True)
+        if len(kinds) * len(sizes) <= len(counts):
+            sums = _dealt(np.bincount(kind), sizes, draws, rng) @ kinds
+            yield sums.real, sums.imag
+            return
     # Where every question has as many turns, residuals themselves are shuffled: whatever lies in
     # a row, one seed draws the same orders.
-    alone, turns = counts.min() == counts.max(), by_category(counts)
+    alone, turns = counts.min() == counts.max(), _by_category(counts, sizes)
     n_rows = max(min(500, _ROOM // len(counts)), 1)
     for start in range(0, draws, n_rows):
         row = residuals if alone else np.arange(len(counts))
@@ -115,6 +135,24 @@ def categories_p(
         for one in drawn:
             rng.shuffle(one)
         if not alone:
-            turns, drawn = by_category(counts[drawn]), residuals[drawn]
-        hits += int(((by_category(drawn) ** 2 / turns).sum(-1) >= observed).sum())
-    return (1 + hits) / (1 + draws)
+            turns, drawn = _by_category(counts[drawn], sizes), residuals[drawn]
+        yield _by_category(drawn, sizes), turns
+
+
+def _dealt(
+    kinds: NDArray[np.int64], sizes: Sequence[int], draws: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """How many of each kind each group gets, all dealt out at random: (draw, group, kind).
+
+    kinds: how many there are. sizes: of the groups, which get all of them.
+    """
+    left = np.tile(kinds, (draws, 1))
+    dealt = np.zeros((draws, len(sizes), len(kinds)), np.int64)
+    for group, size in enumerate(sizes):
+        room, others = np.full(draws, size), left.sum(1)
+        for one in range(len(kinds)):
+            others -= left[:, one]
+            dealt[:, group, one] = rng.hypergeometric(left[:, one], others, room)
+            room -= dealt[:, group, one]
+        left -= dealt[:, group]
+    return dealt

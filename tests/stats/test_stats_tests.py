@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sami_eval.stats import categories_p, holm, sign_flip_p
+from sami_eval.stats import categories_p, holm, sign_flip_p, tests
 
 QUARTERS = st.lists(
     st.lists(st.sampled_from((0.0, 0.25, 0.5, 0.75, 1.0)), min_size=1, max_size=2),
@@ -90,7 +90,11 @@ def test_categories_with_the_same_scores_do_not_differ() -> None:
     assert categories_p({"math": [[1, 0.5]] * 4, "writing": [[0.5, 1]] * 6}) == 1
 
 
-def test_categories_p_agrees_with_all_splits_enumerated() -> None:
+@pytest.mark.parametrize("few", [0, tests._FEW])
+def test_categories_p_agrees_with_all_splits_enumerated(
+    few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tests, "_FEW", few)
     # Questions 1 1 .5 | 0 .5 0: the 20 ways to choose 3 of 6 have between-category spread
     # (sum of chosen - 1.5)^2; the observed sum 2.5 and its mirror .5 are the extremes, reached by
     # choosing {1, 1, either .5} or {0, 0, either .5}: 4 of 20.
