@@ -51,7 +51,7 @@ def replies_to(
 
     def work(keys: Claim) -> None:
         these = requests.of(keys)
-        if these[keys[0]].model.engine == "local":  # one judge is asked at one model
+        if these[keys[0]].model.engine == "local":
             fresh.update(_ask_here(judge, these, tools, engines, unparsed))
         else:
             fresh.update(_ask_servers(judge, these, tools, keys.holds, unparsed))
@@ -112,18 +112,19 @@ def _ask_servers(
     is_ours: whether a key is still this run's to ask for. unparsed: as `_ask_here` has it.
     """
     keys, ledger = list(missing), tools.ledger
-    for model, room in dialect.known_to_think(ledger, [missing[keys[0]].model]).items():
+    model = missing[keys[0]].model  # one judge is asked at one model
+    for _, room in dialect.known_to_think(ledger, [model]).items():
         learn(tools.client, model, room)
     replies: dict[str, Reply] = {}
     with tools.progress.track("judging", len(keys), tools.client.limits.budget.note) as advance:
 
         def keep(position: int, reply: Reply) -> None:
             if not client.is_api_failure(reply):
-                request = missing[keys[position]]
-                name = reply_key(request, reply.left_out)
-                again = unparsed(keys[position])
+                name, again = keys[position], unparsed(keys[position])
+                if reply.left_out:
+                    name = reply_key(missing[name], reply.left_out)
                 ledger.add_replies([(name, judge.name, reply)], replace=again)
-                dialect.note(ledger, request.model, reply.left_out)
+                dialect.note(ledger, model, reply.left_out)
             replies[keys[position]] = reply
             advance(1)
 

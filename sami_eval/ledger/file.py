@@ -246,6 +246,7 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
                 db.execute("ROLLBACK")
 
 
+@functools.cache
 def insertion(table: str, columns: str, replace: bool = False) -> str:
     """The statement that stores a row; one that is there already stays, unless replaced."""
     marks = ", ".join("?" for _ in columns.split(","))

@@ -14,7 +14,7 @@ import os
 import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -227,7 +227,8 @@ class Ledger(AbstractContextManager["Ledger"]):
         rows = [tuple(map(storable, row)) for row in rows]
         try:
             self._mend()
-            with ledger_file.transaction(self._db):
+            # A row by itself is a transaction by itself.
+            with ledger_file.transaction(self._db) if len(rows) > 1 else nullcontext():
                 for row in rows:
                     again = replace or row[0] in self._spoilt
                     self._db.execute(ledger_file.insertion(table, columns, again), row)

@@ -18,7 +18,7 @@ from sami_eval.core.types import Judge, Model, Prompt, Response, Verdict
 from sami_eval.experiment.tallies import compare
 from sami_eval.generate.tools import Tools
 from sami_eval.judge import IDENTICAL, judge_all, judge_model, read_judge
-from sami_eval.judge.requests import reply_key
+from sami_eval.judge.requests import keys_beside, reply_key
 from sami_eval.ledger.store import Ledger
 from sami_eval.server import dialect
 from sami_eval.server.client import ClientSettings
@@ -156,6 +156,13 @@ def test_what_the_judge_is_asked_makes_a_new_judgment(
         ask(server, ledger)
         ask(server, ledger, replace(QUALITY, **change))
     assert server.n_calls == 160
+
+
+@pytest.mark.parametrize("text", ["", 'a "quote"\\n', "é 漢 \u2028", "\ud800 half", "\0messages"])
+def test_keys_that_are_hashed_from_the_middle_are_the_same_keys(text: str) -> None:
+    one = Request(Model("j", "j"), (), (), Sampling(0.5), sample=3, top_logprobs=5)
+    for messages in ((("user", text),), (("system", text), ("user", text + "!"))):
+        assert keys_beside(one)(messages) == reply_key(replace(one, messages=messages))
 
 
 def test_a_changed_pattern_reads_the_stored_replies_anew(ledger: Ledger) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from sami_eval.core.calls import Reply
 from sami_eval.core.types import Winner
-from sami_eval.judge import parse_rating, parse_verdict, read_judge, read_reply
+from sami_eval.judge import parse_rating, parse_verdict, patterns, read_judge, read_reply
 
 QUALITY, SINGLE = read_judge("quality"), read_judge("single")
 
@@ -133,3 +133,22 @@ def test_thoughts_are_found_in_linear_time(text: str, winner: Winner | None) -> 
 )
 def test_thoughts_are_known_in_other_tags(text: str) -> None:
     assert parse_verdict(text, QUALITY) == "b"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "opening"),
+    [
+        (r"\[\[A\]\]", "[["),
+        (r"\[\[\s*A", "[["),
+        (r"\[\[?A", "["),
+        (r"\[{2}A", ""),
+        (r"\[+\[A", "["),
+        (r"\[A\]|B", ""),
+        (r"\[\\\[A", "[\\["),
+        (r"(?i)\[A", ""),
+        (r"Verdict: A", ""),
+    ],
+)
+def test_what_a_pattern_begins_with_is_seen_at_a_glance(pattern: str, opening: str) -> None:
+    assert patterns._opening(pattern) == opening
+    assert [found[0] for found in patterns.matches(r"\[\\\[A", "[[A [\\[A")] == ["[\\[A"]
