@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
@@ -52,11 +53,31 @@ _SUPPOSED = re.compile(
     r"(?:\b(?:for[ ](?:example|instance)|e\.g\.|such[ ]as)[:,]?[ ]?[*_`'\"“(]{0,3}"
     r"(?:[Rr]ating:[ ]?)?"
     r"|\b(?:would|could|might)[ ](?:have|get|earn|receive)\b[^.!?\n]{0,40}"
-    r"|\([^()\n]{0,30}\d[ ]?[-+−–*×/][ ]?)\Z",  # (10 - [[2]]): a part of a sum
+    r"|\([^()\n]{0,30}\d[ ]?[-+−–*×/][ ]?"  # (10 - [[2]]): a part of a sum
+    # What an answer says or asks for.
+    r"|\b(?:answer|assistant|response|reply|text|it|which|that|A|B)(?:[’']s)?[ ][^.!?,;:\n]{0,30}"
+    r"\b(?:sa(?:id|ys)|claim(?:s|ed)|ask(?:s|ed)|wr(?:ote|ites)|contain(?:s|ed)|includ(?:es|ed)"
+    r"|tr(?:ies|ied)|instruct(?:s|ed)|demand(?:s|ed)|inject(?:s|ed)|insert(?:s|ed)|t(?:ells|old)"
+    r"|(?:ends|ended)[ ]with)\b[^.!?,;:\n]{0,40}(?::[ ]?[\"'“‘`])?"
+    r"|\bif\b[^.!?\n]{0,40}\b(?:had|were)\b[^.!?\n]{0,40})\Z",
     re.I,
 )
 _CONDITIONAL = re.compile(
-    r"[*_`'\"”’)]{0,4}[ ]{1,3}(?:if|when|in[ ]case|means|would[ ]mean)\b", re.I
+    r"[*_`'\"”’)]{0,4}[ ]{1,3}(?:if|when|in[ ]case|means"
+    r"|(?:would|could|might)[ ](?:mean|need|require|take|have|demand)\b"
+    r"|(?:would|could|might)\b[^.!?\n]{0,80}\b(?:if|had|were))\b",
+    re.I,
+)
+_MODAL = re.compile(r"[*_`'\"”’)]{0,4}[ ]{1,3}(?:would|could|might|wäre|würde|serait|ser[ií]a)\b")
+# "Accuracy: [[A]]" in a line, "Depth: [[B]]" in the next: parts, of which none is the verdict.
+_ROW = re.compile(
+    r"(?:\A|\n)[\s*_|>#-]*(?:\d{1,2}[.)]|(?P<label>[^\n:：|\[]{1,40})[:：|])[\s*_|]*\Z"
+)
+_WHOLE = re.compile(
+    r"final|overall|verdict|rating|score|conclu|decision|total|summar|result|winner|revis|correct"
+    r"|updated|instead|judge?ment|answer|therefore|\b(?:now|so|mine|better|best)\b|urteil|gesamt"
+    r"|fazit|最终|最終|结论|結論|总|判定|裁决",
+    re.I,
 )
 _SENTENCE = re.compile(r"[.!?](?=\s)|[。！？\n]")
 # What leads from a verdict that was weighed to the one that is given.
@@ -66,6 +87,7 @@ _TURN = re.compile(
     r"|wait|actually|no(?=[ ]?[,;–—-])|aber|sondern|mais|pero|sino|но)\b|但|最终|最終|结论|結論",
     re.I,
 )
+_CONTINUES = re.compile(r"[\w,;/|、，]")  # a list goes on in the next line
 _QUOTES = frozenset('"“”„«»「」')
 
 
@@ -99,6 +121,8 @@ def _is_disputed(text: str, left: Sequence[Mention]) -> bool:
     others = [one for one in left[:-1] if _said(one) != _said(left[-1])]
     if not others:
         return False
+    if _MODAL.match(text, left[-1][1].end()) or _is_part(text, left[-2], left[-1]):
+        return True
     if _is_quoted(text, left[-1]) and any(not _is_quoted(text, one) for one in others):
         return True
     last, before = left[-1], left[-2]
@@ -107,6 +131,13 @@ def _is_disputed(text: str, left: Sequence[Mention]) -> bool:
     if _said(before) == _said(last) or not one_sentence or not between.strip():
         return False
     return not _TURN.search(between)
+
+
+def _is_part(text: str, before: Mention, last: Mention) -> bool:
+    """Whether the last two stand in rows of a table of parts, without a row for the whole."""
+    row, above = _ROW.search(_before(text, last)), _ROW.search(_before(text, before))
+    rows_apart = _between(text, before, last).strip().count("\n")
+    return bool(row and above and rows_apart <= 2 and not _WHOLE.search(row["label"] or ""))
 
 
 def _is_quoted(text: str, mention: Mention) -> bool:
@@ -159,8 +190,16 @@ def _agreed(runs: Iterator[list[Mention]]) -> list[Mention]:
 def _of_lists(text: str, mentions: Sequence[Mention]) -> list[Mention]:
     """Without lists and ranges of different verdicts, and without what a rating is out of."""
 
+    breaks = [end.start() for end in re.finditer("\n", text)]
+    lines = Counter(bisect_left(breaks, one[1].start()) for one in mentions)
+
+    def is_line(one: Mention) -> bool:
+        return lines[bisect_left(breaks, one[1].start())] > 1
+
     def joined(one: Mention, other: Mention) -> bool:
         between = _between(text, one, other)
+        if "\n" in between and not _CONTINUES.search(between) and is_line(one):
+            return False
         # Far apart, thoughts stood between them; beyond a blank line, a list of its own begins.
         bare = not between.strip()
         if len(between) > (4 if bare else _LINK) or ("\n\n" in between and not bare):
