@@ -300,7 +300,9 @@ def _markers(template: str, frames: str) -> tuple[re.Pattern[str], ...]:
     if words:
         alone = rf"^[ \t]*{_DRESS}[ \t]*(?:{words})[ \t]*{_DRESS}[ \t]*$"
         framed = rf"[<>\[\]{{}}|=]{{2,}}+\s*(?:{words})\s*[<>\[\]{{}}|=]{{2,}}"
+        half = rf"[<\[{{|=]{{3,}}+[ \t]*(?:{words})(?!\w)|(?<!\w)(?:{words})[ \t]*[>\]}}|]{{3,}}"
         patterns += [re.compile(framed, re.I), re.compile(alone, re.I | re.M)]
+        patterns += [re.compile(half, re.I)]
     return tuple(patterns)
 
 
