@@ -38,6 +38,14 @@ _MARKER = re.compile(
     r"|(?P<letter>^[*_` ]{0,3}A[*_` ]{0,3}:)",
     re.IGNORECASE | re.MULTILINE,
 )
+# Where a marker may begin: a character and a look around it. A search for it finds its next place
+# many times faster than one for `_MARKER`, whose first character may be written in two ways.
+_PLACE = re.compile(
+    r"(?-i:[#\\<aAfFrRоОᲂ答답정ค*_` ])"
+    r"(?:(?<=\#)(?=\#{3})|(?<=\\)(?=f?box)|(?<=<)(?=a)|(?<=a)(?=n|[*_` ]{0,3}:)|(?<=f)(?=i)"
+    r"|(?<=r)(?=[eéi])|(?<=[о答정답ค])|(?<=^[*_` ]))",
+    re.IGNORECASE | re.MULTILINE,
+)
 # "The answer is found by ..." announces no value.
 _NO_VALUE = re.compile(
     r"[ *_:,]*(?:not|n't|(?:in)?correct|right|wrong|true|false|found|obtained|calculated|computed|"
@@ -84,10 +92,22 @@ def extract_answer(text: str) -> Fraction | None:
 
 def _announced(text: str) -> Fraction | None:
     """The value behind the last marker that has one."""
-    markers = list(_MARKER.finditer(text))
+    markers = _markers(text)
     headings = _headings(text, markers)
     kept = (one for one in reversed(markers[-MOST_MARKERS:]) if one.start() not in headings)
     return next((value for one in kept if (value := _behind(text, one)) is not None), None)
+
+
+def _markers(text: str) -> list[re.Match[str]]:
+    """All matches of `_MARKER`."""
+    found: list[re.Match[str]] = []
+    end = 0
+    for place in _PLACE.finditer(text):
+        start = place.start()
+        if start >= end and (marker := _MARKER.match(text, start)):
+            found.append(marker)
+            end = marker.end()
+    return found
 
 
 def _headings(text: str, markers: list[re.Match[str]]) -> frozenset[int]:

@@ -42,7 +42,8 @@ _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _SMALL_FRACTION = re.compile(r"([⁰¹²³⁴-⁹]{1,9})[⁄∕/]([₀-₉]{1,9})")
 # "1 000 000" and, where nothing of the sentence follows, "12 345"; "3 100 ml bottles" is two.
 _SPACED = re.compile(
-    r"(?<![0-9.,/])(?<![0-9][ ])[1-9][0-9]{0,2}"
+    # Its first character first: that is what a search is fast by.
+    r"[1-9](?<![0-9.,/].)(?<![0-9][ ].)[0-9]{0,2}"
     r"(?:(?=(?:[ ][0-9]{3})*?[ ]000(?![0-9]))(?:[ ][0-9]{3}){1,9}+"
     r"|(?<![0-9]{3})(?:[ ][0-9]{3}){1,9}+(?=[.,][0-9]|[ ]?[€£%]?[ ]?(?:[.]?\s*(?:\n|\Z)|\})"
     r"|[ ](?:dollars|euros?|pounds|rupees|rub(?:les)?|kr|zł|USD|EUR|GBP)\b))(?![ ]?[0-9])"
