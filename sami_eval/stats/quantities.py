@@ -56,6 +56,7 @@ _DOTTED = re.compile(
     r"\.([0-9]{3})(?![0-9]|[.,][0-9])",
     re.I,
 )
+_THREE = re.compile(r"\.[0-9]{3}")  # without it nothing is dotted
 # LaTeX without meaning for a value, in the order it is taken away.
 _LATEX = (
     (re.compile(r"\{,\}|,\\!"), ","),
@@ -125,7 +126,7 @@ def normalise(text: str) -> str:
         text = _LISTED.sub(", ", text).translate(_CHARACTERS)
         text = _OTHER_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text)
     text = _SPACED.sub(lambda number: number[0].replace(" ", "\u2009"), text)
-    if "." in text:
+    if _THREE.search(text):
         text = _DOTTED.sub("\\1\u2009\\2", text)
     if "\\" in text or "{,}" in text or "~" in text:
         for pattern, plain in _LATEX:

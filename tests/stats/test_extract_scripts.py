@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from fractions import Fraction as F
 
 import pytest
 
 from sami_eval.core.thoughts import parted
-from sami_eval.stats.extract import extract_answer
+from sami_eval.stats.extract import _MARKER, _markers, extract_answer
 from tests import SHARED
 
 CASES = SHARED / "cases" / "numbers.jsonl"
@@ -218,6 +219,40 @@ def test_an_analysis_is_thought_where_it_is_closed_and_leads(text: str, value: i
 
 def test_an_analysis_and_the_answer_behind_it_are_parted() -> None:
     assert parted("<analysis>hm</analysis>\nFinal 18") == ("Final 18", "hm")
+
+
+def test_a_marker_is_found_wherever_its_pattern_matches() -> None:
+    words = [
+        *(
+            "####",
+            "#",
+            "\\boxed",
+            "\\FBOX",
+            "<Answer>",
+            "answer is",
+            "aNswer",
+            "final ans: ",
+            "ans ",
+        ),
+        *(
+            "Fınal answer=",
+            "答案是",
+            "答え:",
+            "정답은",
+            "답:",
+            "คำตอบ:",
+            "Antwort:",
+            "RESPUESTA es",
+        ),
+        *("Réponse :", "risposta è", "Resposta: ", "ᲂтвет:", "ответ:", "A:", "**A** :", "_A:"),
+        *("\n", "   ", "7"),
+    ]
+    rng = random.Random(0)
+    for _ in range(2_000):
+        text = "".join(rng.choices(words, k=6))
+        assert [one.span() for one in _markers(text)] == [
+            one.span() for one in _MARKER.finditer(text)
+        ], text
 
 
 def test_many_markers_cost_no_more_than_the_last_ones() -> None:
