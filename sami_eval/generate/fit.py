@@ -57,7 +57,8 @@ def _check(base: str, revision: str | None, adapter: str, fingerprint: str) -> s
     if misfit is not None:
         raise UsageError(
             f"adapter `{adapter}` does not fit its base `{base}`: {misfit}",
-            "name the base it was trained on with --base, or save the adapter again",
+            "name the base it was trained on with --base (where embeddings are of another shape, "
+            "one with its vocabulary), or save the adapter again",
         )
     idle = _idle(peft_folder.read_adapter_config(folder), weights)
     return f"warning: adapter `{adapter}` changes nothing: {idle}" if idle else None
@@ -161,15 +162,17 @@ def _misfit(network: PeftModel, weights: dict[str, Tensor]) -> str | None:
     of_base, _ = _loaded(network, own)
     missing, strangers = _loaded(network, weights)
     lacking = sorted(missing - of_base)
-    if not strangers and not lacking:
-        return None
+    # A file may hold layers of the base itself: embeddings that its training resized.
+    places = {**network.state_dict(), **own}
     other = [
-        f"`{name}` is {list(weights[name].shape)} here and {list(weight.shape)} there"
-        for name, weight in sorted(own.items())
-        if name in weights and weights[name].shape != weight.shape
+        f"`{name}` is {list(weight.shape)} here and {list(places[name].shape)} there"
+        for name, weight in sorted(weights.items())
+        if name in places and places[name].shape != weight.shape
     ]
     if other:
         return f"{len(other)} of {len(weights)} weights are of another shape: {other[0]}"
+    if not strangers and not lacking:
+        return None
     n_lost = len(lacking)
     if strangers:
         names = sorted(set(weights) - set(own)) or sorted(strangers)

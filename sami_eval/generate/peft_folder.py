@@ -89,15 +89,20 @@ def check_kind(folder: Path) -> None:
 
 
 def check_scale(folder: Path) -> None:
-    """Refuse a LoRA's rank or alpha that is no number, text with digits included."""
+    """Refuse a LoRA's alpha that is no number, text with digits included, and a rank that is no
+    whole one.
+    """
     config = read_adapter_config(folder)
     for name in ("r", "lora_alpha", "rank_pattern", "alpha_pattern"):
         said = config.get(name)
         values = list(said.values()) if isinstance(said, dict) else [] if said is None else [said]
-        wrong = [one for one in values if isinstance(one, bool) or not isinstance(one, int | float)]
+        is_rank = name.startswith("r")
+        fits = int if is_rank else int | float
+        wrong = [one for one in values if isinstance(one, bool) or not isinstance(one, fits)]
         if wrong:
+            what = "a whole number" if is_rank else "a number"
             raise UsageError(
-                f"adapter `{folder}`: `{name}` is {shown(wrong[0])}, not a number",
+                f"adapter `{folder}`: `{name}` is {shown(wrong[0])}, not {what}",
                 "save the adapter again, or correct the file",
                 str(folder / CONFIG),
             )
@@ -199,7 +204,11 @@ def _unpickled(path: Path) -> Shapes:
 
     try:
         said = torch.load(path, map_location="meta", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError):
+    except (RuntimeError, EOFError):  # read, and not to its end
+        raise UsageError(
+            f"`{path.name}` is cut off, or no PyTorch file", "copy or save it again", str(path)
+        ) from None
+    except (pickle.UnpicklingError, ValueError, KeyError):
         said = None
     plain = isinstance(said, dict) and all(isinstance(one, torch.Tensor) for one in said.values())
     if said is None or not plain:

@@ -85,6 +85,12 @@ def half_astray(rows: dict[str, Any]) -> dict[str, Any]:
     return {name: rows[name] * float("nan") if name in names else rows[name] for name in rows}
 
 
+def resized(rows: dict[str, Any]) -> dict[str, Any]:
+    import torch
+
+    return {**rows, "base_model.model.model.embed_tokens.weight": torch.ones(300, 64)}
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -95,6 +101,7 @@ def half_astray(rows: dict[str, Any]) -> dict[str, Any]:
         (lambda rows: no_key(rows, "0.self_attn.q_proj.lora_A"), "1 of 28 weights that its"),
         (lambda rows: {**rows, "strange.weight": rows[min(rows)] + 1}, "1 of 29 weights fit"),
         (half_astray, "14 of 28 weights hold numbers that are not finite"),
+        (resized, "embed_tokens.weight` is [300, 64] here and [259, 64] there"),
     ],
 )
 def test_an_adapter_that_does_not_fit_whole_is_an_error_and_not_the_base(
@@ -333,6 +340,11 @@ def test_pickled_weights_are_read_where_they_are_plain_and_never_run(
     torch.save(rows, plain / "adapter_model.bin")
     models = resolved(base, plain)
     assert answers(models, folder / "l.db")[1] == right(models[1])
+    cut = shutil.copytree(plain, folder / "cut")
+    (cut / "adapter_model.bin").write_bytes((plain / "adapter_model.bin").read_bytes()[:500])
+    code, err = compared(capsys, base, cut)
+    assert code == 2
+    assert "error: `adapter_model.bin` is cut off, or no PyTorch file" in err
     evil = shutil.copytree(plain, folder / "evil")
     torch.save({"weights": rows, "callable": print}, evil / "adapter_model.bin")
     code, err = compared(capsys, base, evil)
@@ -468,7 +480,8 @@ def test_an_adapter_that_adds_nothing_is_said_to_change_nothing(
     ("facts", "fault"),
     [
         ({"lora_alpha": "16"}, "`lora_alpha` is `'16'`, not a number"),
-        ({"r": True}, "`r` is `True`, not a number"),
+        ({"r": True}, "`r` is `True`, not a whole number"),
+        ({"r": 4.0}, "`r` is `4.0`, not a whole number"),
         ({"alpha_pattern": {"q_proj": [1]}}, "`alpha_pattern` is `[1]`, not a number"),
     ],
 )
