@@ -87,8 +87,6 @@ def _answers(source: Answered, folder: Path) -> Iterator[Response]:
 
 
 def _read(source: Answered, folder: Path) -> list[Response]:
-    if source.hub is None and source.file is None:
-        raise UsageError("a place of the baseline's answers has no `hub` and no `file`", INSTEAD)
     if source.hub is None:
         return read_answers(folder / Path(str(source.file)).expanduser())
     try:

@@ -58,6 +58,11 @@ class Marker:
         return f"{self.name} ({self.libraries[0]})" if self.libraries else self.name
 
     @property
+    def about(self) -> str:
+        """The first line of its docstring: what it reads."""
+        return _about(Path(self.file))
+
+    @property
     def is_ours(self) -> bool:
         """Whether it comes with sami-eval."""
         return Path(self.file).resolve().parent == BUNDLED.resolve()
@@ -73,10 +78,15 @@ def listing() -> Iterator[tuple[str, str, str]]:
     """Name, first line of its docstring and file of every marker; nothing is imported."""
     for name, file in find_markers().items():
         try:
-            text = ast.get_docstring(parsed(file.read_text(encoding="utf-8"))) or ""
+            text = _about(file)
         except (OSError, SyntaxError, ValueError) as error:
             text = f"cannot be read: {error}"
-        yield name, text.partition("\n")[0], str(file)
+        yield name, text, str(file)
+
+
+def _about(file: Path) -> str:
+    text = ast.get_docstring(parsed(file.read_text(encoding="utf-8-sig"))) or ""
+    return text.partition("\n")[0]
 
 
 def read_marker(name_or_path: str | None = None) -> Marker:

@@ -193,8 +193,11 @@ def problem_of(
     gold = marking.gold_of(marker, text)
     if gold is None:
         last = text.splitlines()[-1][:60] if text else ""
-        what = " `#### n`" if marker.name == DEFAULT else f" for the marker `{marker.name}`"
-        raise UsageError(f"no gold answer{what} in `{last}`", FORMAT, where)
+        if marker.name == DEFAULT:
+            raise UsageError(f"no gold answer `#### n` in `{last}`", FORMAT, where)
+        about = marker.about or "sami-eval ls markers says what it reads"
+        said = f"no gold answer for the marker `{marker.name}` in `{last}`"
+        raise UsageError(said, f"{about} Or take another: --marker NAME", where)
     return Problem(prompt, gold, marker, cluster)
 
 

@@ -13,6 +13,7 @@ metadata:
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from sami_eval.core.errors import UsageError, did_you_mean
 from sami_eval.core.shape import UNKNOWN, MisfitError, fit
 from sami_eval.core.task_files import Kind, kind_of, short_name, task_file
 from sami_eval.core.yaml_file import Yaml, read_yaml
-from sami_eval.data.task_keys import TASK_KEYS, Source, TaskKeys
+from sami_eval.data.task_keys import TASK_KEYS, Answered, Source, TaskKeys
 
 T = TypeVar("T")
 
@@ -88,12 +89,20 @@ def read_task_file(path: Path) -> Task:
     if file.data.get("task") != path.stem:
         said = f"`task` is `{file.data.get('task')}` and the file `{path.name}`"
         file.bad(("task",), said, f"write task: {path.stem}; lm-eval finds it by that")
-    if kind is not None and not isinstance(
-        (_stating(file, "class") or file).data.get("class"), str
-    ):
-        file.bad(("class",), "`class` is missing", f"write class: !function {CLASSES[kind]}")
+    if kind is not None:
+        _check_class(_stating(file, "class") or file, CLASSES[kind])
     task = task_of(stated, path.stem)
     return replace(task, notes=tuple(_notes(file, task.kind)))
+
+
+def _check_class(file: Yaml, ours: str) -> None:
+    """Refuse a class that lm-eval would not find; one of the user's own is theirs to know."""
+    found, hint = file.data.get("class"), f"write class: !function {ours}"
+    if not isinstance(found, str):
+        file.bad(("class",), "`class` is missing", hint)
+    near = found.partition(".")[0] == "sami_eval" or difflib.get_close_matches(found, [ours], 1)
+    if found != ours and near:
+        file.bad(("class",), f"`class` is `{found}`: there is none for this kind of task", hint)
 
 
 def _notes(file: Yaml, kind: Kind) -> Iterator[str]:
@@ -157,6 +166,8 @@ def task_of(file: Yaml, full: str) -> Task:
             said = f"`{name}` is no key of a task of kind {kind}"
             file.bad((*OURS, name), said, f"known: {', '.join(TASK_KEYS[kind])}")
     _check_source(file, keys.questions, "questions")
+    for i, place in enumerate(keys.baseline.answers if keys.baseline else ()):
+        _check_place(file, place, (*OURS, "baseline"), f"baseline.answers.{i}")
     other = {"pairwise": "cluster", "passk": "checklist"}[kind]
     if keys.questions.columns is not None and getattr(keys.questions.columns, other) is not None:
         said = f"`questions.columns.{other}` is nothing of a task of kind {kind}"
@@ -195,22 +206,52 @@ def _dataclass_in(kind: Any) -> Any:
     return next(filter(None, map(_dataclass_in, get_args(kind))), None)
 
 
+def _check_place(file: Yaml, place: Source | Answered, at: Sequence[str], name: str) -> None:
+    """Refuse rows that stand nowhere, and what is said of a data set and not read."""
+    if place.hub is None and place.file is None:
+        file.bad(at, f"`{name}` names neither `hub` nor `file`", EXPLAINED)
+    for key in ("revision", "subset", "subsets", "split"):
+        if place.hub is None and getattr(place, key, None) is not None:
+            said = f"`{name}.{key}` is of a data set of the hub, and `{name}.hub` is missing"
+            file.bad((*at, key), said, "leave it out, or name the hub's id")
+    for key, other in _INSTEAD:
+        if getattr(place, key, None) is not None and getattr(place, other, None) is not None:
+            said = f"`{name}.{key}` is not read where `{name}.{other}` is given"
+            file.bad((*at, key), said, "leave one of both out")
+
+
+_INSTEAD = (("subset", "file"), ("subsets", "file"), ("split", "file"), ("subset", "subsets"))
+
+
 def _check_source(file: Yaml, source: Source, name: str) -> None:
     """Refuse rows that stand nowhere, or of which nobody knows what they hold."""
-    at = (*OURS, name)
-    if source.hub is None:
-        if source.file is None:
-            file.bad(at, f"`{name}` names neither `hub` nor `file`", EXPLAINED)
-        for of_hub in ("revision", "subset", "subsets", "split"):
-            if getattr(source, of_hub) is not None:
-                said = f"`{name}.{of_hub}` is of a data set of the hub, and `{name}.hub` is missing"
-                file.bad((*at, of_hub), said, "leave it out, or name the hub's id")
-    elif source.file is None and source.split is None:
+    at: tuple[str, ...] = (*OURS, name)
+    _check_place(file, source, at, name)
+    if source.file is None and source.split is None:
         file.bad(at, f"`{name}.split` is missing", "write split: test, or as the data set calls it")
+    for key, because in _idle(source):
+        file.bad((*at, key), f"`{name}.{key}` is not read: {because}", "leave one of both out")
     ours = source.hub is None and str(source.file).endswith((".jsonl", ".json"))
     if source.columns is None and not ours:
         said = f"`{name}.columns` is missing: nobody knows what `{source.named}` holds"
         file.bad(at, said, "write columns: {prompt: question}")
+
+
+def _idle(source: Source) -> Iterator[tuple[str, str]]:
+    """Keys of rows that nobody would look at, and why: what is read would not be what is said."""
+    columns = source.columns
+    if columns is None:
+        for key in ("first_id", "text_ids", "category", "leave_out", "only_last"):
+            if getattr(source, key) not in (None, False, {}):
+                yield key, "no `columns` are named, and rows in our format say it themselves"
+        return
+    ids = {"columns.id": columns.id, "text_ids": source.text_ids, "subsets": source.subsets}
+    if source.first_id is not None and any(ids.values()):
+        yield "first_id", f"`{next(name for name, one in ids.items() if one)}` says the ids"
+    if source.text_ids and columns.id:
+        yield "text_ids", "`columns.id` says the ids"
+    if source.category and columns.category:
+        yield "category", "`columns.category` says it"
 
 
 def _fewshot(file: Yaml, keys: TaskKeys) -> Source | None:
@@ -223,6 +264,8 @@ def _fewshot(file: Yaml, keys: TaskKeys) -> Source | None:
         like = replace(like, hub=None, revision=None, subset=None, subsets=None)
         like = replace(like, split=None, file=None)
     own = {name: getattr(said, name) for name in keys.fewshot}
+    for one, other in (("subset", "subsets"), ("subsets", "subset")):
+        own |= {other: None} if one in own and other not in own else {}
     found = replace(like, **own)
     _check_source(file, found, "fewshot")
     return found

@@ -214,6 +214,7 @@ def test_a_name_that_is_no_marker_and_a_gold_text_it_cannot_read_are_refused(
     assert cli.run([*asked, "choice"]) == 2
     said = capsys.readouterr().err
     assert "no gold answer for the marker `choice` in `Paris`" in said
+    assert "hint: A letter from A to J: the one in the last box" in said
     assert f"--> {path}:2" in said
 
 

@@ -172,6 +172,19 @@ def test_the_rows_of_a_task_are_its_prompts_and_problems() -> None:
         ("      file: mine.jsonl\n", "", 8, "`questions` names neither `hub` nor `file`"),
         ("file: mine.jsonl", "file: mine.jsonl\n      split: test", 10, "`questions.split` is of"),
         ("file: mine.jsonl", "hub: a/b", 8, "`questions.split` is missing"),
+        ("Pairwise\n", "Pairwize\n", 2, "`class` is `sami_eval.harness.pairwise.Pairwize`"),
+        ("sami_eval.h", "sami_evl.h", 2, "`class` is `sami_evl.harness.pairwise.Pairwise`"),
+        ("file: mine.jsonl", "hub: a/b\n      file: a.json\n      split: test", 11, "is not read"),
+        (
+            *("file: mine.jsonl", "hub: a/b\n      split: x\n      subset: c\n      subsets: [d]"),
+            *(11, "`questions.subset` is not read where `questions.subsets` is given"),
+        ),
+        ("    turns", "      first_id: 3\n    turns", 15, "is not read: `columns.id` says the ids"),
+        ("    turns", "      category: x\n    turns", 15, "not read: `columns.category` says it"),
+        (
+            *("judge: graded", "baseline: {name: a, answers: [{file: a.jsonl, split: b}]}"),
+            *(17, "`baseline.answers.0.split` is of a data set of the hub"),
+        ),
         ("file: mine.jsonl", "file: none.jsonl", 8, "no file `tasks/none.jsonl`"),
         (
             *("judge: graded", "baseline: {name: a, answers: [{modl: b}]}"),
