@@ -21,7 +21,7 @@ from sami_eval.ledger.store import key
 
 FORMAT = (
     'a line looks like {"question_id": 81, "category": "writing", "turns": ["...", "..."]}; '
-    "optional: reference, principles, checks, history, checklist (lists of texts), "
+    "optional: category (else the file's name), reference, principles, checks, history, checklist (lists of texts), "
     "required_temperature"
 )
 
@@ -52,8 +52,8 @@ class _Question:
     """A line of FastChat's questions; in ours it is `id` and `temperature`."""
 
     question_id: Id
-    category: Name
     turns: Texts
+    category: Name | None = None
     reference: Texts | None = None
     principles: Texts | None = None
     required_temperature: Annotated[Temperature | None, Whole("a number from 0 to 2")] = None
@@ -85,7 +85,7 @@ def to_prompt(row: dict[str, Any], where: str) -> Prompt:
         raise UsageError(said, "a user's message and its answer, in turn", where)
     return Prompt(
         found.question_id,
-        found.category,
+        found.category or Path(where.rpartition(":")[0]).stem,
         found.turns,
         reference,
         found.principles or (),

@@ -48,23 +48,30 @@ def prompts_in(task: Task, file: Path) -> list[Prompt]:
     if columns is None or not _in_columns(file, columns):
         return read_prompts(file)
     source = _instead(task, file)
+    held = {name for row in _objects(file) for name in row}
+    lacking = [one for one in _OPTIONAL if (getattr(columns, one) or "").split(".")[0] not in held]
+    columns = replace(columns, **dict.fromkeys(lacking))
     return [opening(one, task.turns) for _, _, one in _prompts(task, source, columns)]
+
+
+_OPTIONAL = ("id", "category", "reference", "checklist")  # of a question that is no data set's
 
 
 def _in_columns(file: Path, columns: Columns) -> bool:
     """Whether a file's first row is one of the task's data set and no question in our format."""
     if not file.is_file() or file.suffix not in (".json", ".jsonl"):
         return False
+    first = next(_objects(file), {})
+    return "turns" not in first and reach(first, columns.prompt) is not None
+
+
+def _objects(file: Path) -> Iterator[Mapping[str, Any]]:
+    """The rows of a file of JSON that are objects, as they are."""
     if file.suffix == ".json":
         found = read_json(file, EXPLAINED)
-        first = found[0] if isinstance(found, list) and found else {}
+        yield from (one for one in (found if isinstance(found, list) else []) if type(one) is dict)
     else:
-        first = next((row for _, row in read_lines(file, EXPLAINED)), {})
-    return (
-        isinstance(first, dict)
-        and "turns" not in first
-        and reach(first, columns.prompt) is not None
-    )
+        yield from (row for _, row in read_lines(file, EXPLAINED))
 
 
 def problems_of(
@@ -110,7 +117,8 @@ def other_columns(task: Task, file: Path | None) -> str | None:
 
 def _instead(task: Task, file: Path) -> Source:
     """A file in the place of the task's data set."""
-    here = replace(task.questions, hub=None, revision=None, file=str(file.resolve()))
+    of = task.questions.category or file.stem
+    here = replace(task.questions, hub=None, revision=None, file=str(file.resolve()), category=of)
     return replace(here, subset=None, subsets=None, split=None)
 
 

@@ -75,7 +75,10 @@ def choose(task: Task, file: Path | None, models: Sequence[Model]) -> Questions:
     Raises UsageError where they cannot be had, naming both ways to get them.
     """
     if file is not None:
-        return Questions(file.name, str(file), False, prompts_in(task, file))
+        found_in = prompts_in(task, file)
+        bare = all(one.category == file.stem for one in found_in)
+        said = f"`{file}` names no category: all of its questions are of `{file.stem}`"
+        return Questions(file.name, str(file), False, found_in, (said,) if bare else ())
     records = list(dict.fromkeys(Path(m.base) for m in models if m.engine == "recorded"))
     found = _brought(task, records, models) if task.embedded else None
     return found or Questions(task.name, task.questions.named, False, _own(task, records), own=True)

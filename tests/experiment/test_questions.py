@@ -14,6 +14,8 @@ import sami_eval
 from sami_eval import cli, embedded
 from sami_eval.core.config import Config, find_config
 from sami_eval.core.errors import UsageError
+from sami_eval.data.task_rows import prompts_in
+from sami_eval.data.tasks import read_task
 from tests import MTBENCH_CATEGORIES, SHARED
 from tests.align_models import save_base
 from tests.loopback_judge import Behaviour, LoopbackJudge
@@ -91,6 +93,18 @@ def test_a_file_of_prompts_wins_over_what_a_record_carries_and_gives_the_title(
         answers(f"{name}.jsonl", "1")
     row = foreseen(capsys, "a.jsonl", "b.jsonl", "--prompts", "q.jsonl", *AT_SERVER)
     assert (row["task"], row["questions"], row["n_questions"]) == ("q.jsonl", "q.jsonl", 1)
+
+
+@pytest.mark.parametrize("row", [{"prompt": "Why?"}, {"id": "1", "turns": ["Why?"]}], ids=str)
+def test_a_file_of_prompts_needs_no_category_and_that_is_said(
+    row: dict[str, Any], config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, asked = write_rows("own.jsonl", row), ["compare", "openai:a", "openai:b", *AT_SERVER]
+    assert cli.run([*asked, "--prompts", str(file), "--dry-run", "--json"]) == 0
+    notes = json.loads(capsys.readouterr().out)["notes"]
+    assert f"`{file}` names no category: all of its questions are of `own`" in notes
+    (prompt,) = prompts_in(read_task("mtbench", "pairwise"), file)
+    assert (prompt.turns, prompt.category) == (("Why?",), "own")
 
 
 def test_answers_to_the_embedded_world_keep_its_questions(
