@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from types import FrameType, TracebackType
 
 import typer
@@ -223,8 +224,16 @@ def _bare(info: CommandInfo) -> CommandInfo:
     return CommandInfo(info.name or _name(info), callback=lambda: None, help=info.callback.__doc__)
 
 
+def _check_once(arguments: Sequence[str]) -> None:
+    """Refuse two files of settings: the last would be read alone, and they do not add up."""
+    files = [one for one in arguments if one.partition("=")[0] == "--config"]
+    if len(files) > 1 and arguments[0] != "lm-eval":
+        raise UsageError("`--config` is given twice", "put what both say into one file")
+
+
 def _run(arguments: list[str]) -> int:
     try:
+        _check_once(arguments)
         # Calling the app itself would put typer's excepthook in the place of ours.
         program = typer.main.get_command(_asked(app, arguments or _completed()))
         code = program.main(arguments or ["--help"], prog_name="sami-eval", standalone_mode=False)

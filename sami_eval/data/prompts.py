@@ -21,8 +21,8 @@ from sami_eval.ledger.store import key
 
 FORMAT = (
     'a line looks like {"question_id": 81, "category": "writing", "turns": ["...", "..."]}; '
-    "optional: category (else the file's name), reference, principles, checks, history, checklist (lists of texts), "
-    "required_temperature"
+    "optional: category (else the file's name), reference, principles, checks, history, "
+    "checklist (lists of texts), required_temperature"
 )
 
 

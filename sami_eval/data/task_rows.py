@@ -50,7 +50,8 @@ def prompts_in(task: Task, file: Path) -> list[Prompt]:
     source = _instead(task, file)
     held = {name for row in _objects(file) for name in row}
     lacking = [one for one in _OPTIONAL if (getattr(columns, one) or "").split(".")[0] not in held]
-    columns = replace(columns, **dict.fromkeys(lacking))
+    none: dict[str, Any] = dict.fromkeys(lacking)
+    columns = replace(columns, **none)
     return [opening(one, task.turns) for _, _, one in _prompts(task, source, columns)]
 
 

@@ -202,6 +202,9 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
     check_batch([*named, *(seat.at for seat in seats if seat.at is not None)], client)
     said = (
         standing.difference(named, client.base_url),
+        standing.unused_address(
+            [*named, *(seat.at for seat in seats if seat.at is not None)], settings.base_url
+        ),
         wrong_references(asked, judge, wrong),
         _grades(judge, rule),
         announced(len(asked), settings, "questions"),

@@ -85,10 +85,14 @@ def asked_for(
     settings: ContrastSettings, choice: EngineChoice, config: Config, progress: Progress
 ) -> Asked:
     """Everything that is decided before a response is written."""
+    from sami_eval.generate import standing
+
     plan, writer = (
         _plan(settings, choice),
         writer_of(settings.model, settings.base, config, choice.client),
     )
+    if unused := standing.unused_address([writer], settings.base_url):
+        progress.say(unused)
     prompts, rules = _world(source_of(settings), settings.constitutions, writer, progress)
     return Asked(writer, prompts, rules, plan)
 

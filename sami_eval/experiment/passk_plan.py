@@ -182,6 +182,7 @@ def make_plan(settings: PasskSettings, config: Config, purse: Purse | None = Non
         (
             *said,
             *filter(None, [beside, standing.difference(named, client.base_url), stops]),
+            *filter(None, [standing.unused_address(named, settings.base_url)]),
         ),
         best_of.chosen(settings.best_of, config, engine),
     )

@@ -24,6 +24,10 @@ class Listed:
 
 def unknown(spec: str, config: Config) -> UsageError:
     """That a spec names nothing, and what near it does."""
+    if spec.startswith(("/", "./", "../", "~")):
+        return UsageError(
+            f"no folder and no file `{spec}`", "sami-eval ls models lists what is known"
+        )
     name, mark, seeds = spec.rpartition("@")
     if mark and "," in seeds:  # several seeds: of a recipe, or of nothing
         return UsageError(

@@ -10,11 +10,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from sami_eval.core.address import normal, shown
 from sami_eval.core.types import SERVED, Model
 from sami_eval.embedded import BASE_DIR
 from sami_eval.generate import card
 from sami_eval.generate.fingerprints import folder_fingerprint
-from sami_eval.server.endpoint import shown_address
+from sami_eval.server.endpoint import URL_VARIABLE, addresses_of, shown_address
 
 EMBEDDED = "the embedded base"
 
@@ -58,6 +59,19 @@ def base_name(model: Model) -> str | None:
 def address(model: Model, base_url: str | None) -> str | None:
     """Where a model is asked, without keys; None where no server is."""
     return shown_address(model, base_url) if model.engine in SERVED else None
+
+
+def unused_address(models: Sequence[Model], base_url: str | None) -> str | None:
+    """What to say of an address that was typed, where no model is asked at it."""
+    if base_url is None or base_url == os.environ.get(URL_VARIABLE):
+        return None
+    served = [model for model in models if model.engine in SERVED]
+    asked = {normal(one) for model in served for one in addresses_of(model, base_url)}
+    if normal(base_url) in asked:
+        return None
+    each = ", ".join(f"`{model.name}` is at {address(model, base_url)}" for model in served)
+    where = each or "no model is asked at a server"
+    return f"`--base-url {shown(base_url)}` is not used: {where}"
 
 
 def alike(models: Sequence[Model]) -> list[str]:

@@ -158,3 +158,27 @@ def test_an_empty_text_from_python_is_no_default_either(name: str) -> None:
 def test_a_seed_that_no_library_takes_is_refused_from_python_too() -> None:
     with pytest.raises(UsageError, match=r"setting `seed` is 1\d+; it is at most 2\*\*53"):
         sami_eval.compare("base", "sft", seed=10**20)
+
+
+def test_two_files_of_settings_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("one", "two"):
+        Path(f"{name}.toml").write_text("limit = 1\n")
+    assert cli.run(["compare", "--config", "one.toml", "--config=two.toml"]) == 2
+    assert "error: `--config` is given twice\n" in capsys.readouterr().err
+
+
+def test_an_address_that_nobody_is_asked_at_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("sami-eval.toml").write_text(
+        '[models.own]\nbase = "openai:m"\nbase_url = "http://127.0.0.1:9/v1"\n'
+    )
+    for given, judge, said in (
+        ([], "openai:j", False),
+        (["--base-url", "http://127.0.0.1:8/v1/"], "openai:j", False),
+        (["--base-url", "http://127.0.0.1:8/v1/"], "own", True),
+    ):
+        job = ["compare", "own", "a.jsonl", "--judge-model", judge, "--prompts", "q.jsonl", *given]
+        assert cli.run([*job, "--dry-run", "--json"]) == 0
+        notes = json.loads(capsys.readouterr().out)["notes"]
+        one = "`own` is at http://127.0.0.1:9/v1"
+        line = f"`--base-url http://127.0.0.1:8/v1/` is not used: {one}, {one}"
+        assert (line in notes) is said

@@ -219,12 +219,18 @@ def test_the_same_name_twice_gets_a_number(base: Path, config: Config) -> None:
     assert len({model.fingerprint for model in models}) == 1
 
 
-@pytest.mark.parametrize("spec", ["samy", "nobody/nothing", "./none.jsonl", "a b", "x/y/z"])
+@pytest.mark.parametrize("spec", ["samy", "nobody/nothing", "a b", "x/y/z"])
 def test_an_unknown_model_says_what_was_tried(config: Config, spec: str) -> None:
     with pytest.raises(UsageError, match=f"unknown model `{spec}`") as caught:
         resolve(spec, config=config)
     assert "hub id" in caught.value.hint
     assert ("did you mean `sami`" in caught.value.hint) == (spec == "samy")
+
+
+@pytest.mark.parametrize("spec", ["./none.jsonl", "/nope", "~/nope", "../nope/none"])
+def test_a_path_that_is_not_there_is_said_to_be_none(config: Config, spec: str) -> None:
+    with pytest.raises(UsageError, match=f"no folder and no file `{spec}`"):
+        resolve(spec, config=config)
 
 
 def test_a_hub_model_of_the_local_cache_is_pinned(
