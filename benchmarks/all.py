@@ -23,7 +23,7 @@ from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks import growth, judging, start_time
+from benchmarks import growth, judging, sharing, start_time
 
 ROOT = Path(__file__).resolve().parents[1]
 WORSE = 1.2
@@ -55,6 +55,17 @@ def judged(rounds: int) -> Iterator[Row]:
                 yield Row(what, "the latency bound", mine.wall / bound, "x time", "at most 1.6")
             else:
                 yield Row(what, "its own at 64", mine.cpu / at_64, "x CPU", "at most 1.2")
+
+
+def shared(rounds: int) -> Iterator[Row]:
+    """Runs on one ledger: one that waits for another, and four that want the same."""
+    found = [sharing.waiting(20.0) for _ in range(rounds)]
+    share, end_s, death_s = (statistics.median(each) for each in zip(*found, strict=True))
+    yield Row("a wait for another run", "a core", 100 * share, "%", "at most 2 %")
+    yield Row("a wait, after the other's end", "", end_s, "s", "at most 2 s")
+    yield Row("a wait, after its death", "", death_s, "s", "at most 2 s")
+    ratio = statistics.median(sharing.together(4) / sharing.together(1) for _ in range(rounds))
+    yield Row("judging, 4 processes, one ledger", "one process", ratio, "x CPU", "")
 
 
 def grown(rounds: int) -> Iterator[Row]:
@@ -149,6 +160,7 @@ def trained(rounds: int) -> Iterator[Row]:
 PARTS: dict[str, Callable[[int], Iterator[Row]]] = {
     "start": begun,
     "judging": judged,
+    "sharing": shared,
     "growth": grown,
     "generate": decoded,
     "step": stepped,

@@ -62,11 +62,14 @@ def timed(work: Callable[[], object]) -> Took:
     return Took(time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def ours(url: str, n_judgments: int, at_once: int) -> Took:
-    """judge_all in both orders with a fresh ledger."""
+def ours(url: str, n_judgments: int, at_once: int, path: Path | None = None) -> Took:
+    """judge_all in both orders. path: of a ledger that others write, too; else a fresh one."""
     prompts, a, b = contestants(n_judgments // 2)
     settings, verdicts = ClientSettings(url, concurrency=at_once), list[Verdict]()
-    with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.db") as ledger:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Ledger(path or Path(folder) / "ledger.db") as ledger,
+    ):
         tools = Tools(Config(Path.cwd()), ledger, progress.silent(), settings)
         quality = judge.read_judge("quality")
         took = timed(lambda: verdicts.extend(judge.judge_all(quality, prompts, a, b, tools=tools)))

@@ -14,7 +14,7 @@ from sami_eval.core.terminal import console, trusted, visible
 Advance = Callable[[int], None]
 Note = Callable[[], str]
 LINE_EVERY_S = 5.0
-REDRAW_EVERY_S = 0.2
+REDRAW_EVERY_S = 0.25  # a bar takes some 2 ms: ten times a second would be 2% of a core
 
 
 class Progress(Protocol):
@@ -95,7 +95,11 @@ class _Bars:
         )
         # What others write meanwhile passes through our own stream, which shows it.
         with progress.Progress(
-            *columns, console=self._console, redirect_stdout=False, redirect_stderr=False
+            *columns,
+            console=self._console,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            refresh_per_second=1 / REDRAW_EVERY_S,
         ) as bars:
             task = bars.add_task(description, total=total, note="")
 

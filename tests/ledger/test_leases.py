@@ -105,6 +105,17 @@ def test_an_owner_is_alive_while_it_beats_and_its_process_exists() -> None:
     assert not is_alive(owner_of(gone()), 0)
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="a process's state stands there")
+def test_a_killed_process_that_nobody_has_looked_after_is_gone() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert is_alive(owner_of(process.pid), 0)
+    process.kill()
+    while is_alive(owner_of(process.pid), 0):
+        time.sleep(0.01)
+    assert process.returncode is None  # its parent has not asked for it yet
+    process.communicate()
+
+
 def test_a_process_of_another_machine_is_judged_by_its_heart_alone() -> None:
     elsewhere = f"not-{platform.node()} pid:[1]|{gone()}|0"
     assert is_alive(elsewhere, EXPIRE_S - 1)
