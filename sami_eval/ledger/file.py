@@ -15,17 +15,19 @@ from sami_eval.core.errors import SamiEvalError
 from sami_eval.ledger import rescue
 from sami_eval.ledger.mounts import network_type, read_mounts
 
+# Answers and replies have rowids: a row without one that is longer than a quarter of a page takes a
+# page more to itself, four times its size. Ledgers from before keep such tables, which do the same.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS completions (
-    key TEXT PRIMARY KEY, model TEXT NOT NULL, text TEXT NOT NULL, token_ids TEXT NOT NULL,
-    finished INTEGER, n_tokens INTEGER, created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    token_logps TEXT, thoughts TEXT
-) WITHOUT ROWID;
+    key TEXT PRIMARY KEY NOT NULL, model TEXT NOT NULL, text TEXT NOT NULL,
+    token_ids TEXT NOT NULL, finished INTEGER, n_tokens INTEGER,
+    created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, token_logps TEXT, thoughts TEXT
+);
 CREATE TABLE IF NOT EXISTS replies (
-    key TEXT PRIMARY KEY, judge TEXT NOT NULL, text TEXT NOT NULL, model_reported TEXT,
+    key TEXT PRIMARY KEY NOT NULL, judge TEXT NOT NULL, text TEXT NOT NULL, model_reported TEXT,
     prompt_tokens INTEGER, completion_tokens INTEGER, finished INTEGER, failure TEXT,
     created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, token_logps TEXT, thoughts TEXT
-) WITHOUT ROWID;
+);
 CREATE TABLE IF NOT EXISTS owners (owner TEXT PRIMARY KEY, beat REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS leases (key TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS leases_by_owner ON leases (owner);

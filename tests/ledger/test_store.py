@@ -63,6 +63,16 @@ def test_a_completion_can_be_read_without_its_tokens(tmp_path: Path) -> None:
     assert found == {"k": Completion("A", (), True, 2, LOGPS, "so")}
 
 
+def test_long_rows_take_about_their_own_room(tmp_path: Path) -> None:
+    path, words = tmp_path / "ledger.db", "word " * 240  # 1,200 bytes, as a judge writes
+    with Ledger(path) as ledger:
+        rows = [(key(i), words, tuple(range(1_000, 1_100))) for i in range(600)]
+        ledger.add_replies((k, "quality", Reply(text, "judge")) for k, text, _ in rows)
+        ledger.add_completions((k, "sft", Completion(text, ids)) for k, text, ids in rows)
+    of_text = 600 * (2 * len(words) + len(str(list(range(1_000, 1_100)))))
+    assert path.stat().st_size < 1.5 * of_text  # 3.2 where each has a page to itself
+
+
 # What versions 1 and 2 of the ledger were made by.
 VERSION_1 = """
 CREATE TABLE completions (
