@@ -64,6 +64,7 @@ def show(
     """Print or export a finished result, or verdicts judged elsewhere; calls no model."""
     from sami_eval.cli.output import print_document, write, write_page
     from sami_eval.core.config import find_config
+    from sami_eval.experiment.judged import check_votes
     from sami_eval.report import kept, trackers
     from sami_eval.report.finished import about, report_of
     from sami_eval.report.formats.csv import csv as as_csv
@@ -74,6 +75,7 @@ def show(
     _refuse_two(
         {"--json": as_json, "--unparsed": unparsed, "--markdown": markdown, "--latex": latex}
     )
+    check_votes(names, votes)
     chosen = trackers.chosen(report_to)
     document, place = kept.found(runs, against, find_config(Path.cwd()).root)
     written = csv, every_k, verdicts, fastchat, lm_eval, eee, hub_results, html

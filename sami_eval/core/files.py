@@ -39,7 +39,8 @@ def read_text(path: Path, hint: str) -> str:
         raise UsageError(f"no file `{path}`", hint) from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise UsageError("not UTF-8 text", hint, f"{path}:{line}") from None
+        how = "save it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE, or `Save as` of an editor"
+        raise UsageError("not UTF-8 text", how, f"{path}:{line}") from None
     except OSError as error:
         raise UsageError(f"cannot read `{path}`: {error.strerror}", hint) from None
     except ValueError as error:  # a name with a null byte

@@ -19,6 +19,7 @@ from sami_eval.data.tasks import Task
 from sami_eval.experiment import questions
 from sami_eval.experiment.baseline import NAMED, NONE, stored
 from sami_eval.experiment.corrected import People, read_people
+from sami_eval.experiment.judged import check_votes
 from sami_eval.experiment.plan import (
     check_batch,
     check_server,
@@ -157,6 +158,7 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
     batch = batch_of(settings, config)
     engine = chosen_engine(settings, config, purse, settings.timeout, batch)
     client = engine.client
+    check_votes(settings.vote_names, settings.votes)
     if settings.until_decided and settings.votes is not None:
         raise UsageError(
             "`--votes` corrects the rate of all questions, `--until-decided` asks some of them",

@@ -49,6 +49,14 @@ def parse_names(pairs: Sequence[str]) -> dict[str, str]:
     return names
 
 
+def check_votes(pairs: Sequence[str], votes: str | None) -> None:
+    """Raise UsageError for names in votes that nobody gave."""
+    if pairs and votes is None:
+        raise UsageError(
+            f"`--as {pairs[0]}` without `--votes`", "add --votes FILE, or leave it out"
+        )
+
+
 def check_names(names: Names, contenders: Iterable[str]) -> None:
     """Raise UsageError for a contender that is not there, or a name that is another's already."""
     known = list(dict.fromkeys(contenders))

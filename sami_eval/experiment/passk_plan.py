@@ -28,6 +28,7 @@ from sami_eval.server.budget import Purse
 from sami_eval.server.client import ClientSettings
 
 N_SAMPLES = 32
+MOST_SAMPLES = 100_000  # a problem
 TEMPERATURE = 0.7  # of the embedded base's card; for other bases one among the usual .6-.8
 MAX_TOKENS, EMBEDDED_MAX_TOKENS = 1024, 120
 PAPER_TEMPERATURE, PAPER_TOP_P, PAPER_SPLIT = 1.0, 0.9, "train"
@@ -223,6 +224,8 @@ def _samples(settings: PasskSettings) -> int:
     samples = N_SAMPLES if settings.samples is None else settings.samples
     if samples < 1:
         raise UsageError(f"`--samples {samples}` is not above 0", "--samples 32")
+    if samples > MOST_SAMPLES:
+        raise UsageError(f"`--samples {samples}` is above {MOST_SAMPLES:,}", "--samples 32")
     most = max(settings.ks)
     if most > samples:
         raise UsageError(

@@ -34,8 +34,10 @@ from sami_eval.core.flags import (
     Votes,
 )
 from sami_eval.core.settings import Amount, Count, Share, Temperature, Timeout, check
+from sami_eval.core.shape import Within
 
 KS = (1, 10, 32)
+Repeats = Annotated[int, Within(least=1, most=1000)]
 
 
 def parse_ks(text: str) -> tuple[int, ...]:
@@ -143,7 +145,7 @@ class CompareSettings:
             Group.COUNTING,
         ),
     ] = None
-    repeats: Annotated[Count, Flag("Ask each judgment so many times.", Group.JUDGE)] = 1
+    repeats: Annotated[Repeats, Flag("Ask each judgment so many times.", Group.JUDGE)] = 1
     engine: Engine = None
     engine_args: EngineArgs = ()
     max_tokens: Annotated[Count | None, Flag("Longest answer a turn.", Group.MODEL)] = None

@@ -195,12 +195,12 @@ def judge_model(judge: Judge) -> Model:
         return Model(name, name, engine="openai")
     if name and engine == "azure":
         return Model(name, name, engine="azure")
-    asked = f"`{judge.model}`" if judge.model else "no model"
     hint = (
         "--judge-model openai:NAME (azure:, anthropic:, gemini:, openrouter: likewise), vllm:ID, "
         "hf:ID, or X:NAME of [servers.X]"
     )
-    raise UsageError(f"judge `{judge.name}` has {asked}", hint)
+    model = f"`{judge.model}`, which names no server" if judge.model else "no model"
+    raise UsageError(f"judge `{judge.name}` has {model}", hint)
 
 
 def request_of(judge: Judge, messages: Messages, model: Model | None, repeat: int = 0) -> Request:

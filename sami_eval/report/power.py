@@ -29,12 +29,17 @@ class Found:
         return "\n".join([*_needed(self), *_smallest(self), *_as_pilot(self)])
 
 
+MOST = 10**9  # of more questions no effect is too small for the figures that are shown
+
+
 def _check(win_rate: float | None, questions: int | None, ties: float) -> None:
     for name, given in (("win_rate", win_rate), ("ties", ties)):
         if given is not None and not isinstance(given, int | float):
             raise UsageError(f"`{name}` is `{given!r}`", "a share from 0 to 1, such as 0.57")
     if questions is not None and (isinstance(questions, bool) or not isinstance(questions, int)):
         raise UsageError(f"`questions` is `{questions!r}`", "a whole number, such as 80")
+    if questions is not None and questions > MOST:
+        raise UsageError(f"`questions` is `{questions}`", f"at most {MOST:,}")
     if win_rate is None and questions is None:
         raise UsageError("nothing to compute", "sami-eval power --win-rate 0.57 --questions 80")
     if not 0 <= ties < 1:

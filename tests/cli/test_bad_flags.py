@@ -75,6 +75,9 @@ BAD = [
     for command, flag in FLAGS
     for bad in [*NOT_NUMBERS, *([] if flag in MAY_BE_ZERO else ["0"])]
 ]
+# More than any machine has room for, or any figure shows.
+BAD += [("compare", "--repeats", "1001"), ("passk", "--samples", "100001")]
+BAD += [("power", "--questions", "1000000001"), ("compare", "--as", "a=x")]
 
 
 @pytest.mark.parametrize(("command", "flag", "bad"), BAD)
