@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from sami_eval.core.comparison import Comparison
+from sami_eval.core.errors import UsageError
 from sami_eval.core.types import SERVED, Judge, Model, Prompt, Response, Verdict
 from sami_eval.data import unanswered
 from sami_eval.data.prompts import to_row
@@ -56,6 +57,10 @@ def draw(plan: ComparePlan, sides: Sequence[Contender], tools: Tools) -> Answers
         responses = _of(plan.prompts, plan.answers)
         return Answers(answered(plan.prompts, responses), responses)
     named = {side.name for pair in plan.pairs(sides) for side in pair}
+    if not named:
+        typed = " ".join(plan.settings.contenders)
+        said = f"`{typed}` is `{plan.against}` itself: nothing to compare it with"
+        raise UsageError(said, "name other checkpoints, or another baseline: --against NAME")
     models = models_of([side for side in sides if side.name in named])
     kept = None if plan.meeting is None else tools.kept
     responses = respond(plan.prompts, models, plan.generate, tools.ledger, tools.progress, kept)
@@ -130,6 +135,7 @@ def estimate(
         _contender_row(side, model, drawn.responses[model.name], drawn.prompts, plan.judge)
         for side in sides
         for model in side.models
+        if model.name in drawn.responses  # else it is the baseline itself, under a step's name
     ]
     prices = plan.client.limits.budget.prices
     judges = [_judge_row(*both, prices) for both in zip(plan.seats, scores.taken, strict=True)]

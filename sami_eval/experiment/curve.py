@@ -93,6 +93,8 @@ def meeting(models: Sequence[Model]) -> list[tuple[str, str]]:
 
     def meet(a: Model, b: Model) -> bool:
         training = steps.training_of(a)
+        if steps.is_one(a, b):
+            return False
         return training is None or training != steps.training_of(b) or last[training] in (a, b)
 
     return [(a.name, b.name) for a, b in combinations(models, 2) if meet(a, b)]

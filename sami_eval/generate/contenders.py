@@ -128,10 +128,18 @@ def _is_here(spec: str, config: Config) -> bool:
 def pairs(
     sides: Sequence[Contender], against: str | None = None
 ) -> list[tuple[Contender, Contender]]:
-    """Every two sides once, in the order they were named; against: each other one with this."""
+    """Every two sides once, in the order they were named; against: each other one with this.
+
+    A checkpoint that is the baseline itself does not meet it.
+    """
     if against is None:
         return [(a, b) for i, a in enumerate(sides) for b in sides[i + 1 :]]
-    return [(a, b) for b in sides if b.name == against for a in sides if a is not b]
+    return [(a, b) for b in sides if b.name == against for a in sides if not _is_it(a, b)]
+
+
+def _is_it(a: Contender, b: Contender) -> bool:
+    alike = len(a.models) == len(b.models) and all(map(steps.is_one, a.models, b.models))
+    return a is b or alike
 
 
 def games(a: Contender, b: Contender) -> list[tuple[Model, Model]]:

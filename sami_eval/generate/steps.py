@@ -74,6 +74,14 @@ def training_of(model: Model) -> Path | None:
     return None if model.step is None else Path(model.adapter or model.base).parent
 
 
+def is_one(a: Model, b: Model) -> bool:
+    """Whether a checkpoint is the other model: the last of a training, and what it ended in.
+
+    They answer alike, and what is sure to be a tie would be one more in the correction of others.
+    """
+    return bool(a.fingerprint) and a.fingerprint == b.fingerprint and {a.step, b.step} != {None}
+
+
 def stem(model: Model) -> str:
     """The name of a checkpoint's training."""
     return model.name.removesuffix(f":{model.step}")

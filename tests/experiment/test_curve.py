@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,22 @@ def test_a_checkpoint_that_is_named_twice_is_refused(
 ) -> None:
     assert cli.run(["compare", "run:all", "run:10", "--against", "base", "--limit", "1"]) == 2
     assert "step 10 of `run:10` stands in `run:all` already" in capsys.readouterr().err
+
+
+def test_a_step_that_is_the_baseline_itself_counts_in_no_correction(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree("run/checkpoint-10", "ended")
+    asked = ["--against", "ended", "--limit", "2", "--max-tokens", "4", "-q"]
+    document = json.loads(said(capsys, "compare", "run:all", *asked, "--json"))
+    (row,) = document["comparisons"]
+    assert (row["a"], row["b"], row["p_adjusted"]) == ("run:5", "ended", row["p_value"])
+    assert "run:5" in said(capsys, "show")
+    assert cli.run(["compare", "run:10", *asked]) == 2
+    assert "`run:10 ended` is `ended` itself: nothing to compare" in capsys.readouterr().err
+    drawn = ("--k", "1", "--samples", "2", "--limit", "2", "--max-tokens", "4", "-q", "--json")
+    pairs = json.loads(said(capsys, "passk", "ended", "run:all", *drawn))["differences"]
+    assert [(one["a"], one["b"]) for one in pairs] == [("ended", "run:5"), ("run:5", "run:10")]
 
 
 def test_pass_at_k_is_drawn_over_the_steps_beside_the_level_of_the_base(
