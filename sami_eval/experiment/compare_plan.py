@@ -184,7 +184,7 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
     )
     asked, shown = _prompts(settings, asked)
     if _by_default(settings, task):
-        record, said_of_baseline = stored(task, asked, config)
+        record, said_of_baseline = stored(task, asked, config, client.limits.budget.purse.closed)
         settings = dataclasses.replace(settings, contenders=(*settings.contenders, str(record)))
         sides, said_of_task = as_sides(settings.contenders), (*said_of_task, said_of_baseline)
         against = sides[-1].name

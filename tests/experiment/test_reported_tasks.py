@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -58,8 +59,15 @@ def test_alpaca_eval_compares_with_its_recorded_baseline(
     fetched(cache, *ALPACA, *alpaca("old", 5, 5, 5))
     for name, strength in (("mine", 9), ("other", 1)):
         Path(f"{name}.json").write_text(json.dumps(alpaca(name, *[strength] * 3)))
+    kept = Path(".sami-eval/baselines")
     with LoopbackJudge() as server:
+        before = sorted(Path().rglob("*"))
+        compared(capsys, server, "mine.json", "--task", "alpaca_eval", "--dry-run")
+        assert sorted(Path().rglob("*")) == before
+        (kept / "of-long-ago").mkdir(parents=True)
+        os.utime(kept / "of-long-ago", (1e9, 1e9))
         document, said = compared(capsys, server, "mine.json", "--task", "alpaca_eval")
+        assert len(list(kept.iterdir())) == 1
         pair, _ = compared(
             capsys, server, "mine.json", "other.json", "--task", "alpaca_eval", "--against", "none"
         )
