@@ -15,6 +15,7 @@ Advance = Callable[[int], None]
 Note = Callable[[], str]
 LINE_EVERY_S = 5.0
 REDRAW_EVERY_S = 0.25  # a bar takes some 2 ms: ten times a second would be 2% of a core
+GROUND, GROUND_S = 0.05, 2.0  # of a stage, and seconds: what a time left is reckoned from
 
 
 class Progress(Protocol):
@@ -41,6 +42,33 @@ class _Silent:
         pass
 
 
+class _Pace:
+    """How far a stage is, and how fast it goes from its first steps on: before them, models load.
+
+    What was stored is done in one first step, and no ground for a pace either.
+    """
+
+    def __init__(self, total: int) -> None:
+        self.start, self.done, self._total = time.monotonic(), 0, total
+        self._from: tuple[float, int] | None = None
+
+    def advance(self, n: int) -> float:
+        """Count steps done; the time."""
+        now = time.monotonic()
+        self.done += n
+        self._from = self._from or (now, self.done)
+        return now
+
+    def left(self) -> str:
+        """ ", 31 s left"; nothing while there is no ground to say it on."""
+        if self._from is None:
+            return ""
+        took, done = time.monotonic() - self._from[0], self.done - self._from[1]
+        if took < GROUND_S or done < GROUND * self._total:
+            return ""
+        return f", {took / done * (self._total - self.done):.0f} s left"
+
+
 class _Lines:
     """For pipes and log files: one line every few seconds, one at the end."""
 
@@ -49,21 +77,19 @@ class _Lines:
 
     @contextmanager
     def track(self, description: str, total: int, note: Note | None = None) -> Iterator[Advance]:
-        start = shown = time.monotonic()
-        done = 0
+        pace = _Pace(total)
+        shown = pace.start
 
         def advance(n: int) -> None:
-            nonlocal done, shown
-            done += n
-            now = time.monotonic()
-            if now - shown >= LINE_EVERY_S and done < total:
+            nonlocal shown
+            now = pace.advance(n)
+            if now - shown >= LINE_EVERY_S and pace.done < total:
                 shown = now
-                left = (now - start) / max(done, 1) * (total - done)
-                self.say(f"{description}  {done}/{total}, {left:.0f} s left{_noted(note)}")
+                self.say(f"{description}  {pace.done}/{total}{pace.left()}{_noted(note)}")
 
         yield advance
-        took = time.monotonic() - start
-        self.say(f"{description}  {done}/{total} in {took:.1f} s{_noted(note)}")
+        took = time.monotonic() - pace.start
+        self.say(f"{description}  {pace.done}/{total} in {took:.1f} s{_noted(note)}")
 
 
 def _noted(note: Note | None) -> str:
@@ -124,23 +150,21 @@ class _Cell:
 
     @contextmanager
     def track(self, description: str, total: int, note: Note | None = None) -> Iterator[Advance]:
-        start, done, stage = time.monotonic(), 0, object()
+        pace, stage = _Pace(total), object()
 
         def advance(n: int) -> None:
-            nonlocal done
-            done += n
-            left = (time.monotonic() - start) / max(done, 1) * (total - done)
-            text = f"{description} {done:,}/{total:,}, {left:.0f} s left{_noted(note)}"
-            self._open[stage] = text, done, total
-            if time.monotonic() - self._drawn >= REDRAW_EVERY_S:
+            now = pace.advance(n)
+            text = f"{description} {pace.done:,}/{total:,}{pace.left()}{_noted(note)}"
+            self._open[stage] = text, pace.done, total
+            if now - self._drawn >= REDRAW_EVERY_S:
                 self._draw()
 
         try:
             yield advance
         finally:  # a stage that is interrupted says how far it came
             self._open.pop(stage, None)
-            took = time.monotonic() - start
-            self.say(f"{description} {done:,}/{total:,} in {took:.1f} s{_noted(note)}")
+            took = time.monotonic() - pace.start
+            self.say(f"{description} {pace.done:,}/{total:,} in {took:.1f} s{_noted(note)}")
 
     def _draw(self) -> None:
         from IPython.display import display

@@ -18,6 +18,8 @@ HINT = "mend its first lines, between two of ---"
 FRONT = re.compile(r"---\n.*?\n---\n", re.S)
 LICENCE = re.compile(r"^license: *([\w.-]+)", re.M)
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+\Z")
+NAMES_BASE = "base_model_name_or_path"
+CACHED = re.compile(r"models--([\w.-]+?)--([\w.-]+)/snapshots/")
 
 
 def base_of(folder: Path) -> str | None:
@@ -26,7 +28,7 @@ def base_of(folder: Path) -> str | None:
     if known is not None:
         return str(known["base"]["id"])
     if (folder / CONFIG).is_file():
-        named = read_adapter_config(folder).get("base_model_name_or_path")
+        named = read_adapter_config(folder).get(NAMES_BASE)
         return str(named) if named else None
     return None
 
@@ -34,6 +36,14 @@ def base_of(folder: Path) -> str | None:
 def is_hub_id(base: str) -> bool:
     """Whether others find it under this name: no path of this machine."""
     return bool(HUB_ID.match(base)) and not Path(base).exists()
+
+
+def hub_id(base: str | None) -> str | None:
+    """The name under which others find a base, that of a copy in the hub's cache too; or None."""
+    cached = CACHED.search(base or "")
+    if cached is not None:
+        return f"{cached[1]}/{cached[2]}"
+    return base if base and is_hub_id(base) else None
 
 
 def licence_of(base: str) -> str | None:
@@ -74,7 +84,7 @@ def model_card(folder: Path, base: str | None, licence: str | None, run: Finishe
         what = " ".join(str(error).split())[:200]
         raise UsageError(f"no card of the hub: {what}", HINT, str(file)) from None
     assert isinstance(made.data, ModelCardData)
-    made.data.base_model = base if base and is_hub_id(base) else None
+    made.data.base_model = hub_id(base)
     made.data.license = made.data.license or licence
     return str(made) + ("" if run is None else f"\n## Measured\n\n{_measured(run)}")
 

@@ -7,6 +7,7 @@ this machine. Keys of servers are masked in every text.
 from __future__ import annotations
 
 import fnmatch
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -17,9 +18,10 @@ from typing import Literal
 
 from sami_eval.core.errors import KeyMissingError, SamiEvalError, UsageError
 from sami_eval.core.files import read_text
-from sami_eval.generate.peft_folder import CONFIG
+from sami_eval.generate.peft_folder import CONFIG, read_adapter_config
 from sami_eval.report import hub_card, tracked
 from sami_eval.report.finished import Finished
+from sami_eval.report.hub_card import NAMES_BASE
 
 WEIGHTS = """
 adapter_model.safetensors adapter_model.bin model.safetensors model-*-of-*.safetensors
@@ -98,29 +100,42 @@ def of_model(
         raise UsageError(f"`{folder}` holds no weights", "name the folder that training wrote")
     going = [name for name in names if name in weights or _among(name, BESIDE)]
     base = hub_card.base_of(folder)
+    base = hub_card.hub_id(base) or base
     said = licence(base) if base else None
     text = hub_card.model_card(folder, base, said, run[0] if run else None)
     items = [Item(hub_card.FILE, tracked.without_keys(text))]
-    items += [_item(folder / name) for name in going]
+    items += [_item(folder / name, hub_card.hub_id(base)) for name in going]
     if run is not None:
         prefix = f"runs/{tracked.name_and_key(run[0])[0]}/"
         items += _of_run(*run, prefix)
     left = tuple((name, _why(folder / name)) for name in names if name not in going)
     left = tuple(one for one in left if one[0] != hub_card.FILE)
-    return Push("model", tuple(items), left, tuple(_notes(base, said)))
+    return Push("model", tuple(items), left, tuple(_notes(folder, base, said)))
 
 
 def _among(name: str, patterns: str) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns.split())
 
 
-def _item(path: Path) -> Item:
-    """A file as it is; a text in which a key stands goes without it."""
+def _item(path: Path, base: str | None) -> Item:
+    """A file as it is; a text goes without keys, and names the base by its id where there is one.
+
+    base: that id.
+    """
     if path.suffix not in TEXTS:
         return Item(path.name, path)
     text = read_text(path, "an adapter's texts are UTF-8")
     masked = tracked.without_keys(text)
+    if base is not None and path.name == CONFIG and _place_of_base(path.parent):
+        named = {**read_adapter_config(path.parent), NAMES_BASE: base}
+        masked = tracked.without_keys(json.dumps(named, indent=2) + "\n")
     return Item(path.name, path if masked == text else masked)
+
+
+def _place_of_base(folder: Path) -> str | None:
+    """The place of this machine by which PEFT's settings name the base; None: they name none."""
+    found = read_adapter_config(folder).get(NAMES_BASE) if (folder / CONFIG).is_file() else None
+    return str(found) if found and not hub_card.is_hub_id(str(found)) else None
 
 
 def _why(path: Path) -> str:
@@ -129,9 +144,15 @@ def _why(path: Path) -> str:
     return "hidden" if path.name.startswith(".") else "no part of a model or its card"
 
 
-def _notes(base: str | None, licence: str | None) -> Iterator[str]:
-    if base is None or not hub_card.is_hub_id(base):
+def _notes(folder: Path, base: str | None, licence: str | None) -> Iterator[str]:
+    place, known = _place_of_base(folder), hub_card.hub_id(base)
+    if known is None:
         yield f"base {base or 'not known'}: no id of the hub, so the card links to none"
+    if place is not None and known is None:
+        said = "names the base by a place of this machine"
+        yield f"warning: `{CONFIG}` {said}, `{place}`: nobody else finds it there"
+    elif place is not None:
+        yield f"`{CONFIG}` goes with the base `{known}` in the place of `{place}`"
     if licence is None:
         yield "the base's licence is not known: the card names none"
 

@@ -7,6 +7,7 @@ import pty
 import re
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -78,8 +79,21 @@ def test_elsewhere_there_is_a_line_every_few_seconds_and_one_at_the_end(
     *during, last = lines
     assert len(during) >= 2  # it takes a second or more
     for line in during:
-        assert re.fullmatch(r"judging  \d+/80, \d+ s left, \$0\.\d{4}", line)
+        assert re.fullmatch(r"judging  \d+/80(, \d+ s left)?, \$0\.\d{4}", line)
     assert re.fullmatch(r"judging  80/80 in \d+\.\d s, \$0\.0240", last)
+
+
+def test_no_time_left_is_said_before_there_is_ground_for_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    with progress.terminal().track("writing", 100) as advance:
+        for now[0], n in ((19, 1), (25, 2), (31, 10), (37, 87)):  # a model was loaded for 18 s
+            advance(n)
+    # 12 since the first in 12 s: 87 are left. From the start on it had been 31 / 13 * 87 = 207 s.
+    said = ["1/100", "3/100", "13/100, 87 s left", "100/100 in 37.0 s"]
+    assert capsys.readouterr().err.splitlines() == [f"writing  {one}" for one in said]
 
 
 def test_without_a_price_no_cost_is_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

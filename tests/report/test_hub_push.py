@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from sami_eval import cli
+from sami_eval.report.hub_card import NAMES_BASE
 from tests.cli.test_cli import folder, judged
 from tests.loopback_judge import Behaviour, LoopbackJudge
 
@@ -144,6 +145,36 @@ def test_a_dry_run_says_what_goes_and_what_stays_and_sends_nothing(
     assert "stays here  .env: hidden" in shown
     assert not hub.made
     assert not hub.held
+
+
+@pytest.mark.parametrize(
+    ("place", "sent", "said"),
+    [
+        (
+            "/me/hub/models--some--base/snapshots/abc",
+            "some/base",
+            "goes with the base `some/base` in the place of `/me/hub/models--some--base",
+        ),
+        (
+            "/me/b\u00e4se",
+            "/me/b\u00e4se",
+            "warning: `adapter_config.json` names the base by a place",
+        ),
+    ],
+)
+def test_settings_name_the_base_as_others_find_it_or_it_is_said(
+    place: str,
+    sent: str,
+    said: str,
+    adapter: Path,
+    hub: LoopbackHub,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (adapter / "adapter_config.json").write_text(json.dumps({"r": 8, NAMES_BASE: place}))
+    assert cli.run(["push", "mine", "me/mine"]) == 0
+    assert said in capsys.readouterr().err
+    held = json.loads(hub.held["models/me/mine/adapter_config.json"])
+    assert held == {"r": 8, NAMES_BASE: sent}
 
 
 def test_a_run_goes_as_a_data_set(folder: Path, hub: LoopbackHub) -> None:
