@@ -12,7 +12,7 @@ from sami_eval.cli.flags import Command, DryRun, Json, Quiet, Verbose
 from sami_eval.cli.help import Grouped, Listing
 from sami_eval.core.errors import UsageError
 from sami_eval.core.flags import Flag, Group
-from sami_eval.experiment.settings import MtbenchSettings, ReproduceSettings
+from sami_eval.experiment.reproduce.settings import MtbenchSettings, ReproduceSettings
 
 if TYPE_CHECKING:
     from sami_eval.core.config import Config

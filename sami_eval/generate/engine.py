@@ -16,8 +16,9 @@ from sami_eval.generate.loading import trust
 from sami_eval.generate.peft_folder import shares_network
 from sami_eval.ledger.store import Opening
 from sami_eval.server.batch.vendor import Batch
-from sami_eval.server.budget import Purse, limits_of
+from sami_eval.server.budget import Purse
 from sami_eval.server.client import TIMEOUT_S, ClientSettings
+from sami_eval.server.limits import limits_of
 
 Done = Callable[[Sequence[tuple[int, Completion]]], None]
 

@@ -24,9 +24,9 @@ from sami_eval.core.thoughts import thoughts
 from sami_eval.core.types import Model, Usage
 from sami_eval.server import dialect, drawn, endpoint, refusals, waits, wire
 from sami_eval.server.batch.vendor import Batch
-from sami_eval.server.budget import Limits
 from sami_eval.server.connection import Connection, UnreachedError
 from sami_eval.server.endpoint import masked
+from sami_eval.server.limits import Limits
 from sami_eval.server.refusals import RESUMES, Place, Refusal
 from sami_eval.server.replicas import Replicas
 

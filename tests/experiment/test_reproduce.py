@@ -26,11 +26,11 @@ from sami_eval.experiment.document import read_document
 from sami_eval.experiment.reproduce.checklist import FILE, Facts, keys
 from sami_eval.experiment.reproduce.experiment import stages_of
 from sami_eval.experiment.reproduce.scale import read_scale
+from sami_eval.experiment.reproduce.settings import MtbenchSettings
 from sami_eval.experiment.reproduce.step import Step, Writing
 from sami_eval.experiment.reproduce.trial import check, config_of, models_of
 from sami_eval.experiment.reproduce.work import Asked, Bench, kept, write_contrasts
 from sami_eval.experiment.runs import DOCUMENT
-from sami_eval.experiment.settings import MtbenchSettings
 from sami_eval.generate import card
 from sami_eval.server.budget import BudgetError, Purse
 from tests.align_models import CONTRASTS

@@ -16,14 +16,13 @@ from sami_eval.core.types import Model, Usage
 from sami_eval.server.budget import (
     Budget,
     BudgetError,
-    Limits,
-    Pace,
     Purse,
     cost_usd,
     dollars,
     most_tokens,
 )
 from sami_eval.server.client import ClientSettings, complete_all
+from sami_eval.server.limits import Limits, Pace
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
 
 JUDGE = Model("judge", "judge-1", engine="openai")

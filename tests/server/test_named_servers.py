@@ -18,8 +18,8 @@ from sami_eval.core.errors import UsageError
 from sami_eval.core.servers import VENDORS, Allowance
 from sami_eval.core.types import Model
 from sami_eval.generate.models import resolve
-from sami_eval.server.budget import Limits
 from sami_eval.server.endpoint import own_key
+from sami_eval.server.limits import Limits
 from tests.loopback_judge import Answer, Behaviour, LoopbackJudge, completion
 from tests.records import write_records
 

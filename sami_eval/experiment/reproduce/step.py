@@ -28,7 +28,8 @@ from sami_eval.core.settings import Count, Temperature, TopP
 from sami_eval.core.settings_file import from_table
 from sami_eval.core.shape import MisfitError, Name, T, Within, fit, is_name
 from sami_eval.experiment.passk_plan import N_SAMPLES
-from sami_eval.experiment.settings import CompareSettings, PasskSettings, ReproduceSettings
+from sami_eval.experiment.reproduce.settings import ReproduceSettings
+from sami_eval.experiment.settings import CompareSettings, PasskSettings
 from sami_eval.generate.losses import method_of
 from sami_eval.generate.recipes import find_methods, parse
 

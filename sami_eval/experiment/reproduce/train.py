@@ -19,11 +19,12 @@ from sami_eval.experiment.document import Document, read_document
 from sami_eval.experiment.reproduce.checklist import run_stages
 from sami_eval.experiment.reproduce.experiment import stages_of
 from sami_eval.experiment.reproduce.scale import EMBEDDED, Course, Scale, base_spec, read_scale
+from sami_eval.experiment.reproduce.settings import ReproduceSettings
 from sami_eval.experiment.reproduce.step import Aligning, PromptSet, Step, Trial, Writing
 from sami_eval.experiment.reproduce.trial import check, settings_of
 from sami_eval.experiment.reproduce.work import Asked, Bench, check_principles, gather
 from sami_eval.experiment.runs import DOCUMENT, REPRODUCTIONS, claim, slug
-from sami_eval.experiment.settings import CompareSettings, ReproduceSettings
+from sami_eval.experiment.settings import CompareSettings
 from sami_eval.experiment.train_settings import TrainSettings
 from sami_eval.generate import models
 from sami_eval.generate.recipes import BASE, Recipe, find_methods, parse

@@ -29,9 +29,9 @@ from sami_eval.experiment.reproduce.scale import (
     Scale,
     base_spec,
 )
+from sami_eval.experiment.reproduce.settings import ReproduceSettings
 from sami_eval.experiment.reproduce.step import Aligning, PromptSet, Writing
 from sami_eval.experiment.runs import slug
-from sami_eval.experiment.settings import ReproduceSettings
 from sami_eval.generate import card, chosen_engine, models
 from sami_eval.generate.recipes import BASE, find_methods, parse
 from sami_eval.generate.tools import Tools
