@@ -5,7 +5,7 @@ A thought is no part of an answer: not for a judge, not for a marker, not for th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -24,13 +24,17 @@ def stored(keyed: Mapping[str, Request], ledger: Ledger, ids: bool = True) -> di
 
     ids: with their tokens.
     """
-    found = dialect.recall(keyed, ledger, partial(ledger.completions, ids=ids), key_in)
+    found = dialect.recall(keyed, ledger, partial(ledger.completions, ids=ids), _keys_in)
     return {name: apart(completion, keyed[name]) for name, completion in found.items()}
 
 
 def key_in(request: Request, left_out: Sequence[str]) -> str:
     """The key of a server's answer in a dialect."""
     return request_key(SERVER, request, left_out)
+
+
+def _keys_in(request: Request, dialects: Iterable[Sequence[str]]) -> Iterator[str]:
+    return (key_in(request, one) for one in dialects)
 
 
 def apart(completion: Completion, request: Request) -> Completion:

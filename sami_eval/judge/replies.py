@@ -40,7 +40,7 @@ def replies_to(
         found: dict[str, Reply] = {}
         for start in range(0, len(keys), BLOCK):
             some = requests.of(keys[start : start + BLOCK])
-            found |= stored_replies(judge, some, tools.ledger, retry_unparsed)
+            found |= stored_replies(judge, some, tools.ledger, retry_unparsed, from_earlier=False)
         return found
 
     missing = [k for k in requests if k not in known]
@@ -131,5 +131,6 @@ def _ask_servers(
         def wanted(position: int) -> bool:
             return is_ours(keys[position])
 
-        client.complete_all(InOrder(missing), tools.client, keep, tools.progress, wanted)
+        asked = InOrder(missing)
+        client.complete_all(asked, tools.client, keep, tools.progress, wanted, [model])
     return replies

@@ -14,7 +14,7 @@ from sami_eval.data.chat import Messages
 from sami_eval.judge import reward
 from sami_eval.judge.rendering import render, render_single
 from sami_eval.judge.verdicts import read_reply
-from sami_eval.ledger.store import Ledger, key, written
+from sami_eval.ledger.store import Ledger, Opening, key, written
 from sami_eval.server.dialect import recall
 from sami_eval.server.endpoint import is_default
 
@@ -217,6 +217,13 @@ def reply_key(request: Request, left_out: Sequence[str] = ()) -> str:
     return key(*opening, request.messages, *ending, *([left_out] if left_out else ()))
 
 
+def _keys_in(request: Request, dialects: Iterable[Sequence[str]]) -> Iterator[str]:
+    """`reply_key` in each dialect, the messages written and hashed once."""
+    opening, ending = _around(request)
+    opened = Opening(*opening, request.messages, *ending)
+    return (opened.key(one) if one else reply_key(request) for one in dialects)
+
+
 def keys_beside(request: Request) -> Callable[[Messages], str]:
     """`reply_key` of requests that differ from this one in their messages alone.
 
@@ -251,10 +258,17 @@ def _around(request: Request) -> tuple[tuple[object, ...], tuple[object, ...]]:
 
 
 def stored_replies(
-    judge: Judge, requests: Mapping[str, Request], ledger: Ledger, retry_unparsed: bool = False
+    judge: Judge,
+    requests: Mapping[str, Request],
+    ledger: Ledger,
+    retry_unparsed: bool = False,
+    from_earlier: bool = True,
 ) -> dict[str, Reply]:
-    """The replies that the ledger holds; under retry_unparsed, those with a verdict alone."""
-    replies = recall(requests, ledger, ledger.replies, reply_key, from_earlier=True)
+    """The replies that the ledger holds; under retry_unparsed, those with a verdict alone.
+
+    from_earlier: earlier versions' too, which a run that goes on right now cannot have stored.
+    """
+    replies = recall(requests, ledger, ledger.replies, _keys_in, from_earlier)
     if not retry_unparsed:
         return replies
     return {k: reply for k, reply in replies.items() if read_reply(reply, judge).reason is None}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,10 +61,12 @@ def complete_all(
     on_reply: Callable[[int, Reply], None],
     progress: Progress,
     wanted: Callable[[int], bool] = _always,
+    models: Iterable[Model] = (),
 ) -> None:
     """Ask for every request, several at once; on_reply(position, reply) the moment one arrives.
 
     wanted: whether the one at a position is still to be asked for; looked at before each call.
+    models: all that are asked, where that is known: requests are then looked at one by one.
 
     Ctrl-C, an error of the server's and one raised by on_reply end it; replies already handed
     over stay so, and after an error those in flight are given a few seconds to arrive.
@@ -76,13 +78,14 @@ def complete_all(
         return
     if settings.batch is None:
         pending.check(requests, settings, progress)
-    _say_where(requests, settings, progress)
+    asked = tuple(models) or _models_of(requests)
+    _say_where(asked, settings, progress)
 
     async def exchange() -> None:
         if settings.batch is not None:
             await Asking(requests, settings, settings.batch, progress, on_reply, wanted).run()
         else:
-            await _Exchange(settings, progress, wanted).run(requests, on_reply)
+            await _Exchange(settings, progress, wanted).run(requests, asked, on_reply)
 
     run_to_end(exchange)
 
@@ -99,7 +102,7 @@ def send_ahead(requests: Sequence[Request], settings: ClientSettings, progress: 
         return
     if not requests or not settings.limits.budget.covers(requests):
         return
-    _say_where(requests, settings, progress)
+    _say_where(_models_of(requests), settings, progress)
 
     async def exchange() -> None:
         await Asking(requests, settings, batch, progress, lambda at, reply: None, _always).send()
@@ -120,11 +123,15 @@ def cancel_batch(job: Job, ledger: Path) -> str:
     return said[0]
 
 
-def _say_where(requests: Sequence[Request], settings: ClientSettings, progress: Progress) -> None:
+def _models_of(requests: Iterable[Request]) -> tuple[Model, ...]:
+    return tuple(dict.fromkeys(request.model for request in requests))
+
+
+def _say_where(models: Iterable[Model], settings: ClientSettings, progress: Progress) -> None:
     """Check the keys of those that are asked, and say once where they are asked."""
     if settings.batch is not None and settings.batch.to_file:
         return  # nobody is asked from here
-    for model in dict.fromkeys(request.model for request in requests):
+    for model in models:
         check_key(model, settings)
         lines = [f"`{model.base}` is asked at {endpoint.place_of(model, settings.base_url)}"]
         lines += settings.limits.budget.prices.aged([model])
@@ -144,9 +151,9 @@ def _paced_by(model: Model) -> str | None:
     return model.allowance.server if model.allowance and model.allowance.concurrency else None
 
 
-def _at_once(requests: Sequence[Request], settings: ClientSettings) -> dict[str | None, int]:
+def _at_once(models: Iterable[Model], settings: ClientSettings) -> dict[str | None, int]:
     """How many calls may be in flight, by who says it."""
-    own = {_paced_by(model): model.allowance for model in {request.model for request in requests}}
+    own = {_paced_by(model): model.allowance for model in models}
     run = max(settings.concurrency, 1)
     return {server: (server and said and said.concurrency) or run for server, said in own.items()}
 
@@ -167,11 +174,14 @@ class _Exchange:
         self.settled = asyncio.Event()  # set, and a new one begun, whenever a call has ended
 
     async def run(
-        self, requests: Sequence[Request], on_reply: Callable[[int, Reply], None]
+        self,
+        requests: Sequence[Request],
+        models: Iterable[Model],
+        on_reply: Callable[[int, Reply], None],
     ) -> None:
         """Let the workers empty the list; raise the first error after the others have stopped."""
         queue = iter(enumerate(requests))
-        at_once = _at_once(requests, self.settings)
+        at_once = _at_once(models, self.settings)
         self.places = {server: asyncio.Semaphore(n) for server, n in at_once.items()}
         n_workers = min(sum(at_once.values()), len(requests))
         workers = [asyncio.create_task(self._work(queue, on_reply)) for _ in range(n_workers)]

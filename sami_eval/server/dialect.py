@@ -186,12 +186,13 @@ def recall(
     asked: Mapping[str, Request],
     ledger: Ledger,
     stored: Callable[[Iterable[str]], dict[str, Stored]],
-    key_of: Callable[[Request, Sequence[str]], str],
+    keys_of: Callable[[Request, Iterable[Sequence[str]]], Iterable[str]],
     from_earlier: bool = False,
 ) -> dict[str, Stored]:
     """What the ledger holds: answers to the requests as they stand, else in a server's dialect.
 
-    key_of: the key of a request in a dialect. from_earlier: earlier versions' answers count too.
+    keys_of: the keys of a request in some dialects.
+    from_earlier: earlier versions' answers count too.
     """
     found = stored(asked)
     rest = {k: asked[k] for k in asked if k not in found}
@@ -200,8 +201,8 @@ def recall(
     others: dict[str, str] = {}
     for k, request in missing.items():
         dialects = [used(request, adapted) for adapted in known.get(request.model, ())]
-        for one in dict.fromkeys([*dialects, *(earlier(request) if from_earlier else ())]):
-            others[key_of(request, one)] = k
+        every = dict.fromkeys([*dialects, *(earlier(request) if from_earlier else ())])
+        others |= dict.fromkeys(keys_of(request, every), k) if every else {}
     for other, row in stored(others).items() if others else ():
         found.setdefault(others[other], row)
     return found
