@@ -21,7 +21,6 @@ TAG = re.compile(
 _CLOSING = re.compile(r"\W+/|<\|(?:END|end)_|<channel\||<\|channel\|>final|&lt;/|<unused95")
 _LEADING = re.compile(r"\s*<(analysis|reflection)>.*?</\1>(?=\s*\S)", re.I | re.S)
 _LEADING_TAG = re.compile(r"\A</?(?:analysis|reflection)>|</?(?:analysis|reflection)>\Z", re.I)
-_SIGNS = ("<", "&lt;", "◁", "THINK]")  # every tag has one of them
 Span = tuple[int, int]
 
 
@@ -31,8 +30,8 @@ def closes(tag: str) -> bool:
 
 
 def may_hold(text: str) -> bool:
-    """Whether there can be a tag in a text, at a glance."""
-    return any(sign in text for sign in _SIGNS)
+    """Whether there can be a tag in a text, at a glance: every tag has one of these signs."""
+    return "<" in text or "&lt;" in text or "◁" in text or "THINK]" in text
 
 
 def thoughts(text: str) -> list[Span]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain, zip_longest
 
 from sami_eval.core.errors import UsageError
 from sami_eval.core.thoughts import TAG, may_hold
 from sami_eval.core.types import Form, Judge, Order, Prompt, Response
 from sami_eval.data import chat
 from sami_eval.judge.disguise import Shadow, shadow
-from sami_eval.judge.patterns import matches
+from sami_eval.judge.patterns import matches, opening
 
 REFERENCE_CATEGORIES = ("math", "reasoning", "coding", "gsm")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+(?:_\d+)?)\}")
@@ -49,27 +50,37 @@ def _messages(
     name = _template_name(judge, prompt, turn)
     sections = _with_sections(judge, prompt, name)
     template = written_out(sections, len(prompt.history), turn, judge.form)
-    pieces = list(_pieces(template))
-    fields = {"question": prompt.turns[turn], "constitution": _constitution(judge, prompt)}
-    fields |= {f"question_{i}": text for i, text in enumerate(prompt.turns, 1)}
-    fields |= {f"ref_answer_{i}": t or "(none)" for i, t in enumerate(prompt.reference or (), 1)}
-    fields |= {f"history_{i}": text for i, text in enumerate(prompt.history, 1)}
-    fields["checklist"] = _listed(prompt.checklist, judge.form)
+    said: dict[str, Sequence[str]] = {
+        "question": prompt.turns,
+        "constitution": (_constitution(judge, prompt),),
+        "ref_answer": [text or "(none)" for text in prompt.reference or ()],
+        "history": prompt.history,
+        "checklist": (_listed(prompt.checklist, judge.form),),
+    }
     for field, response in answers.items():
-        texts = [neutralise(text, judge, template) for text in response.turns[: turn + 1]]
-        fields |= {field: texts[turn]} | {f"{field}_{i}": text for i, text in enumerate(texts, 1)}
+        said[field] = [neutralise(text, judge, template) for text in response.turns[: turn + 1]]
+    texts, fields = _pieces(template, turn)
     # Braces inside an answer are text, not placeholders.
-    pieces[1::2] = [fields[name] for name in pieces[1::2]]
-    content = "".join(pieces)
+    shown = [said[field][at] for field, at in fields]
+    content = "".join(chain.from_iterable(zip_longest(texts, shown, fillvalue="")))
     system = judge.systems.get(name, judge.system)
     system = judge.by_category.get(prompt.category, system)
     return (("system", system), ("user", content)) if system else (("user", content),)
 
 
 @lru_cache(maxsize=64)
-def _pieces(template: str) -> tuple[str, ...]:
-    """A template's texts and, between every two of them, the name of a field."""
-    return tuple(_PLACEHOLDER.split(template))
+def _pieces(template: str, turn: int) -> tuple[list[str], list[tuple[str, int]]]:
+    """A template's texts, and the field between every two: its name, and which text of it.
+
+    Without a number it is this turn's, where a field has one a turn.
+    """
+    several = _PLACEHOLDER.split(template)
+    fields = []
+    for field in several[1::2]:
+        name, _, number = field.rpartition("_")
+        at = 0 if field in ("constitution", "checklist") else turn
+        fields.append((name, int(number) - 1) if number.isdigit() else (field, at))
+    return several[::2], fields
 
 
 # Of any number of turns: what is repeated for each, and how it is called in it.
@@ -112,6 +123,8 @@ def _with_sections(judge: Judge, prompt: Prompt, name: str) -> str:
     A judge without a section of checklists is not shown them: they are a help, and no part of what
     was said.
     """
+    if not prompt.history and not prompt.checklist:
+        return judge.templates[name]
     has = {"history": prompt.history, "checklist": prompt.checklist}
     above = [judge.sections[part] for part in has if has[part] and part in judge.sections]
     template = "\n\n".join([*above, judge.templates[name]])
@@ -201,6 +214,9 @@ def _neutralised(text: str, verdicts: tuple[str, ...], template: str, frames: st
             text = _quoted(text, markers)
     views = _views(text)
     tags = (TAG.pattern,) if any(may_hold(view.text) for view in views) else ()
+    begins = {opening(pattern) for pattern in verdicts}
+    if not tags and not any(one in view.text for view in views for one in begins):
+        return text
     for pattern in (*tags, *verdicts):
         if any(matches(pattern, view.text) for view in views):
             for separator in (" ", "·"):  # the second where a verdict may have spaces between
@@ -269,23 +285,26 @@ def _marks(template: str, frames: str) -> tuple[str, ...]:
 
 def _may_hold_marks(text: str, template: str, frames: str) -> bool:
     """Whether one of `_markers` can match, by a single search."""
-    glance = _glance(template, frames)
-    return glance is None or glance.search(shadow(text).text) is not None
+    signs, glance = _glance(template, frames)
+    looks = shadow(text).text
+    if glance is None:
+        return True
+    return any(sign in looks for sign in signs) and glance.search(looks) is not None
 
 
 @lru_cache(maxsize=64)
-def _glance(template: str, frames: str) -> re.Pattern[str] | None:
-    """Matches in all that `_markers` match: a mark's first word, and a sign before it.
+def _glance(template: str, frames: str) -> tuple[str, re.Pattern[str] | None]:
+    """What all that `_markers` match has in it: one of these signs, and behind it a first word.
 
     None where a mark begins with a word, or has none.
     """
     first = [(_WORD.search(mark), mark) for mark in _marks(template, frames)]
     if not all(word and word.start() for word, _ in first):
-        return None
+        return "", None
     words = "|".join({word[0] for word, _ in first if word}) or "(?!)"
     before = "".join(mark[: word.start()] for word, mark in first if word)
     signs = "".join({*_SIGNS, *before} - {" "})
-    return re.compile(rf"[{re.escape(signs)}]\s*(?:{words})", re.I)
+    return signs, re.compile(rf"[{re.escape(signs)}]\s*(?:{words})", re.I)
 
 
 @lru_cache(maxsize=64)

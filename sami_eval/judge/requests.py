@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Generic, TypeVar
 
@@ -235,13 +236,21 @@ def keys_beside(request: Request) -> Callable[[Messages], str]:
     opened, end = sha256(_bytes(before)), _bytes(behind)
 
     def key_of(messages: Messages) -> str:
-        each = [f"[{written(role)}, {written(text)}]" for role, text in messages]
+        *before, last = messages
+        each = ", ".join([*(_repeated(*one) for one in before), _message(*last)])
         whole = opened.copy()
-        whole.update(_bytes(f"[{', '.join(each)}]"))
+        whole.update(_bytes(f"[{each}]"))
         whole.update(end)
         return whole.hexdigest()
 
     return key_of
+
+
+def _message(role: str, text: str) -> str:
+    return f"[{written(role)}, {written(text)}]"
+
+
+_repeated = lru_cache(maxsize=64)(_message)  # what stands before the last is mostly the same
 
 
 def _bytes(text: str) -> bytes:

@@ -136,7 +136,7 @@ def test_thoughts_are_known_in_other_tags(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "opening"),
+    ("pattern", "begins"),
     [
         (r"\[\[A\]\]", "[["),
         (r"\[\[\s*A", "[["),
@@ -149,6 +149,6 @@ def test_thoughts_are_known_in_other_tags(text: str) -> None:
         (r"Verdict: A", ""),
     ],
 )
-def test_what_a_pattern_begins_with_is_seen_at_a_glance(pattern: str, opening: str) -> None:
-    assert patterns._opening(pattern) == opening
+def test_what_a_pattern_begins_with_is_seen_at_a_glance(pattern: str, begins: str) -> None:
+    assert patterns.opening(pattern) == begins
     assert [found[0] for found in patterns.matches(r"\[\\\[A", "[[A [\\[A")] == ["[\\[A"]
