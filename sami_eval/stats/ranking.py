@@ -16,7 +16,7 @@ question these are Jeffreys' intervals (Brown, Cai and DasGupta 2001, Statist. S
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_letters
 
@@ -27,6 +27,7 @@ from sami_eval.stats.intervals import Array, questions
 from sami_eval.stats.tests import holm
 
 N_DRAWS = 2_000
+_ROOM = 1_000_000  # weights at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +67,21 @@ def bradley_terry(
     prior = _prior(points)
     strengths = _fit((points.sum(0) + prior / 2)[None])[0]
     rng = np.random.default_rng(seed)
-    weights = rng.exponential(size=(draws, len(points)))
+    sums = np.concatenate(list(_weighed(points, draws, rng)))
     imaginary = rng.gamma(0.5, size=(draws, *prior.shape)) * prior
-    drawn = _fit(np.tensordot(weights, points, axes=1) + imaginary)
+    drawn = _fit(sums + imaginary)
     judged = (points + points.swapaxes(1, 2)).sum((0, 2)) > 0
     order = sorted(range(len(names)), key=lambda i: (not judged[i], -strengths[i], names[i]))
     strengths[~judged] = np.nan  # the imaginary questions alone say nothing
     return _standings([names[i] for i in order], strengths[order], drawn[:, order])
+
+
+def _weighed(points: Array, draws: int, rng: np.random.Generator) -> Iterator[Array]:
+    """Sums of the points under weights of the questions, some draws at a time: (draw, i, j)."""
+    n_rows = max(_ROOM // max(len(points), 1), 2)  # a single row is multiplied by another kernel
+    for first in range(0, draws, n_rows):
+        weights = rng.exponential(size=(min(n_rows, draws - first), len(points)))
+        yield np.asarray(np.tensordot(weights, points, axes=1))
 
 
 def letters(names: Sequence[str], apart: Iterable[Collection[str]]) -> dict[str, str]:
