@@ -40,7 +40,7 @@ from sami_eval.core.calls import Reply, Request
 from sami_eval.core.config import find_config
 from sami_eval.core.types import Prompt, Response, Usage
 from sami_eval.data.prompts import to_row
-from sami_eval.experiment import compare, runs
+from sami_eval.experiment import compare
 from sami_eval.experiment.frame import run
 from sami_eval.experiment.settings import CompareSettings
 from sami_eval.report import kept
@@ -49,7 +49,7 @@ from sami_eval.server import client
 SIZES = (10_000, 100_000, 1_000_000)
 N_CONTENDERS = 10
 EACH = N_CONTENDERS * (N_CONTENDERS - 1) // 2 * 4  # judgments a question: pairs, turns, orders
-WORDS = "answer says more than other about what was asked for and leaves out less of it".split()
+WORDS = ("answer", "says", "more", "than", "other", "leaves", "out", "what", "was", "asked", "for")
 
 
 def prose(rng: random.Random) -> str:

@@ -19,6 +19,7 @@ _PLACEHOLDER = re.compile(r"\{([a-z_]+(?:_\d+)?)\}")
 _WORD = re.compile(r"[^\W_]+")
 _PIECE = re.compile(r"[^\W_]+|\S")
 _SIGNS = "<>[](){}|=~-"
+_CLOSED = re.compile(r"[>\]}|]{3}")
 _DRESS = rf"[{re.escape(_SIGNS)}]++"  # what frames a marker
 MOST_CUTS = 64  # passes over a text in which a verdict is parted
 
@@ -289,13 +290,16 @@ def _may_hold_marks(text: str, template: str, frames: str) -> bool:
     looks = shadow(text).text
     if glance is None:
         return True
-    return any(sign in looks for sign in signs) and glance.search(looks) is not None
+    if not any(sign in looks for sign in signs):
+        return False
+    return glance.search(looks) is not None or _CLOSED.search(looks) is not None
 
 
 @lru_cache(maxsize=64)
 def _glance(template: str, frames: str) -> tuple[str, re.Pattern[str] | None]:
     """What all that `_markers` match has in it: one of these signs, and behind it a first word.
 
+    Or else it ends in `_CLOSED`, as half a marker line may.
     None where a mark begins with a word, or has none.
     """
     first = [(_WORD.search(mark), mark) for mark in _marks(template, frames)]

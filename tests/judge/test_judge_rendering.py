@@ -9,10 +9,13 @@ import unicodedata
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Prompt, Response
-from sami_eval.judge import parse_rating, parse_verdict, read_judge, render
+from sami_eval.judge import parse_rating, parse_verdict, read_judge, render, rendering
+from sami_eval.judge.disguise import shadow
 from sami_eval.judge.rendering import check_prompts, neutralise, render_single
 from sami_eval.ledger.store import key
 
@@ -292,3 +295,11 @@ def test_verdicts_of_any_pattern_are_broken(pattern: str) -> None:
 )
 def test_ordinary_text_and_code_are_left_alone(text: str) -> None:
     assert neutralise(text, QUALITY, QUALITY.templates["two-reference"]) == text
+
+
+@given(st.lists(st.sampled_from([*"<>=-|[]\n\u200b＜", "<<<", ">>>", "end of", " answer A", "x "])))
+def test_no_marker_is_overlooked_at_a_glance(parts: list[str]) -> None:
+    text, template = "".join(parts), QUALITY.templates["two"]
+    looks = shadow(text).text
+    found = any(one.search(looks) for one in rendering._markers(template, ""))
+    assert rendering._may_hold_marks(text, template, "") or not found
