@@ -17,15 +17,20 @@ from sami_eval.data.constitutions import read_constitution
 from sami_eval.data.task_keys import Control, Rule
 from sami_eval.data.tasks import Task
 from sami_eval.experiment import questions
-from sami_eval.experiment.baseline import NAMED, NONE, stored
-from sami_eval.experiment.corrected import People, read_people
+from sami_eval.experiment.compare_sides import (
+    Sides,
+    beside_baseline,
+    check_pair,
+    people_of,
+    sides_of,
+)
+from sami_eval.experiment.corrected import People
 from sami_eval.experiment.judged import check_votes
 from sami_eval.experiment.plan import (
     check_batch,
     check_server,
     fields_of,
     identities,
-    models_of,
     resolve,
 )
 from sami_eval.experiment.settings import CompareSettings
@@ -38,8 +43,7 @@ from sami_eval.generate import (
     models,
     standing,
 )
-from sami_eval.generate.contenders import Contender, pairs, with_baseline
-from sami_eval.generate.steps import ALL, split
+from sami_eval.generate.contenders import Contender, pairs
 from sami_eval.judge.rendering import wrong_references
 from sami_eval.judge.seats import JudgeChoice, Seat, take_seats
 from sami_eval.ledger.store import key
@@ -151,13 +155,41 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
 
     purse: of runs that stay below one `max_cost` together.
     """
-    task, said_of_task = questions.chosen_task("pairwise", settings.task, settings.prompts, config)
-    _check_pair(settings, task)
+    task, said = questions.chosen_task("pairwise", settings.task, settings.prompts, config)
+    check_pair(settings, task)
+    _check_votes(settings)
     base_spec = settings.base or config.defaults.get("base")
     base = models.resolve_base(base_spec, config)
     batch = batch_of(settings, config)
     engine = chosen_engine(settings, config, purse, settings.timeout, batch)
-    client = engine.client
+    asked, sides = _compared(settings, task, base_spec, base, engine, config)
+    wanted = _judge(settings, task, asked.found, config)
+    judge, seats, of_judge = _seats(wanted, asked, sides, engine, config)
+    rule = settings.rule or task.rule or "conservative"
+    more = _doubts(settings, asked, judge, rule)
+    return ComparePlan(
+        sides.settings,
+        config,
+        asked.found.title,
+        asked.found.source,
+        base_spec,
+        base,
+        sides.each,
+        asked.found.embedded,
+        asked.prompts,
+        asked.shown,
+        judge,
+        seats,
+        _generate_settings(settings, task, asked, engine),
+        (*said, *sides.said, *asked.found.notes, *of_judge, *more),
+        people_of(sides, asked.prompts),
+        sides.against,
+        rule=rule,
+        control=settings.control or task.control or "length",
+    )
+
+
+def _check_votes(settings: CompareSettings) -> None:
     check_votes(settings.vote_names, settings.votes)
     if settings.until_decided and settings.votes is not None:
         raise UsageError(
@@ -165,90 +197,75 @@ def make_plan(settings: CompareSettings, config: Config, purse: Purse | None = N
             "leave one of both out",
         )
 
-    def as_sides(specs: Sequence[str]) -> list[Contender]:
-        return resolve(specs, base_spec, client, config, lambda spec, base: base)
 
-    # A name that means nothing is said before questions are fetched or an adapter is trained.
-    alone = _by_default(settings, task) or settings.against == NONE
-    specs, sides, against = with_baseline(
-        settings.contenders, None if alone else settings.against, as_sides, config
-    )
-    settings = dataclasses.replace(settings, contenders=specs)
-    named = models_of(sides)
-    if settings.base is None and standing.some_on(base, named):
-        config.tell("base")
-    found = questions.choose(task, settings.prompts, named)
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The questions as they are asked. shown: principles are; wrong: ids of wrong references."""
+
+    found: questions.Questions
+    prompts: tuple[Prompt, ...]
+    shown: bool
+    wrong: frozenset[str]
+
+
+def _asked(settings: CompareSettings, task: Task, found: questions.Questions) -> _Asked:
     right = settings.references or (task.references_file if found.own else None)
     asked, wrong = references.load(
         found.prompts, right, settings.fix_references, task.wrong_references
     )
     asked, shown = _prompts(settings, asked)
-    if _by_default(settings, task):
-        record, said_of_baseline = stored(task, asked, config, client.limits.budget.purse.closed)
-        settings = dataclasses.replace(settings, contenders=(*settings.contenders, str(record)))
-        sides, said_of_task = as_sides(settings.contenders), (*said_of_task, said_of_baseline)
-        against = sides[-1].name
-    if len(sides) < 2:
-        raise UsageError(
-            f"`{' '.join(settings.contenders)}` is one contender: nothing to compare it with",
-            "name another beside it, e.g. base",
-        )
-    rule = settings.rule or task.rule or "conservative"
-    judge, taken, notes = take_seats(
-        _judge(settings, task, found, config), config, found.embedded, asked
-    )
-    seats = tuple(seat.run_by(engine) for seat in taken)
-    for seat in seats:
-        if seat.at is not None:
-            check_server(seat.at, client)
-    check_batch([*named, *(seat.at for seat in seats if seat.at is not None)], client)
-    said = (
-        standing.difference(named, client.base_url),
-        standing.unused_address(
-            [*named, *(seat.at for seat in seats if seat.at is not None)], settings.base_url
-        ),
-        wrong_references(asked, judge, wrong),
-        _grades(judge, rule),
-        announced(len(asked), settings, "questions"),
-    )
-    return ComparePlan(
-        settings,
-        config,
-        found.title,
-        found.source,
-        base_spec,
-        base,
-        tuple(sides),
-        found.embedded,
-        tuple(asked),
-        shown,
-        judge,
-        seats,
-        _generate_settings(settings, task, found, shown, engine),
-        (*said_of_task, *found.notes, *notes, *(one for one in said if one)),
-        _people(settings, pairs(sides, against), asked),
-        against,
-        rule=rule,
-        control=settings.control or task.control or "length",
-    )
+    return _Asked(found, tuple(asked), shown, wrong)
 
 
-def _by_default(settings: CompareSettings, task: Task) -> bool:
-    """Whether the task's baseline is one contender more, with which each other one is compared."""
-    named = settings.against in settings.contenders
-    return task.baseline is not None and settings.against in (None, NAMED) and not named
-
-
-def _people(
+def _compared(
     settings: CompareSettings,
-    meeting: Sequence[tuple[Contender, Contender]],
-    asked: Sequence[Prompt],
-) -> People | None:
-    """People's votes; None where none are given."""
-    if settings.votes is None:
-        return None
-    names = [(a.name, b.name) for a, b in meeting]
-    return read_people(settings.votes, settings.vote_names, names, [one.id for one in asked])
+    task: Task,
+    base_spec: str | None,
+    base: Model,
+    engine: EngineChoice,
+    config: Config,
+) -> tuple[_Asked, Sides]:
+    """What is asked, of whom. Raises UsageError."""
+
+    def as_sides(specs: Sequence[str]) -> list[Contender]:
+        return resolve(specs, base_spec, engine.client, config, lambda spec, base: base)
+
+    # A name that means nothing is said before questions are fetched or an adapter is trained.
+    named = sides_of(settings, task, as_sides, config)
+    if settings.base is None and standing.some_on(base, named.models):
+        config.tell("base")
+    asked = _asked(settings, task, questions.choose(task, settings.prompts, named.models))
+    dry = engine.client.limits.budget.purse.closed
+    return asked, beside_baseline(named, task, asked.prompts, as_sides, config, dry)
+
+
+def _seats(
+    wanted: JudgeChoice, asked: _Asked, sides: Sides, engine: EngineChoice, config: Config
+) -> tuple[Judge, tuple[Seat, ...], tuple[str, ...]]:
+    """The judge, who judges by it, and what to say of that and of where all are asked.
+
+    Raises UsageError and KeyMissingError where somebody cannot be asked.
+    """
+    judge, taken, notes = take_seats(wanted, config, asked.found.embedded, asked.prompts)
+    seats, client = tuple(seat.run_by(engine) for seat in taken), engine.client
+    judging = [seat.at for seat in seats if seat.at is not None]
+    for model in judging:
+        check_server(model, client)
+    everybody = [*sides.models, *judging]
+    check_batch(everybody, client)
+    said = standing.difference(sides.models, client.base_url)
+    unused = standing.unused_address(everybody, wanted.base_url)
+    return judge, seats, (*notes, *filter(None, (said, unused)))
+
+
+def _doubts(settings: CompareSettings, asked: _Asked, judge: Judge, rule: Rule) -> list[str]:
+    """What to say of references, grades and stopping."""
+    said = (
+        wrong_references(asked.prompts, judge, asked.wrong),
+        _grades(judge, rule),
+        announced(len(asked.prompts), settings, "questions"),
+    )
+    return [one for one in said if one]
 
 
 def _grades(judge: Judge, rule: str) -> str | None:
@@ -273,17 +290,6 @@ def _judge(
         settings.base_url,
         existing(config),
     )
-
-
-def _check_pair(settings: CompareSettings, task: Task) -> None:
-    specs = settings.contenders
-    several = len(specs) > 1 or settings.against not in (None, NONE)
-    several = several or _by_default(settings, task) or (bool(specs) and split(specs[0])[1] == ALL)
-    if not specs or not several:
-        raise UsageError(
-            f"`{' '.join(specs)}` is no pair: name at least two contenders",
-            "sami-eval compare sami dpo --task mtbench",
-        )
 
 
 def _prompts(settings: CompareSettings, asked: list[Prompt]) -> tuple[list[Prompt], bool]:
@@ -326,17 +332,16 @@ def _first_turns(prompt: Prompt, n: int) -> Prompt:
 def _generate_settings(
     settings: CompareSettings,
     task: Task,
-    found: questions.Questions,
-    shown: bool,
+    asked: _Asked,
     engine: EngineChoice,
 ) -> GenerateSettings:
-    own = EMBEDDED_MAX_TOKENS if found.embedded else task.max_tokens
+    own = EMBEDDED_MAX_TOKENS if asked.found.embedded else task.max_tokens
     default_tokens = own or MAX_TOKENS
     return GenerateSettings(
         max_tokens=settings.max_tokens or default_tokens,
         temperature=settings.temperature,
         temperatures=task.temperatures,
         seed=settings.seed,
-        with_principles=shown,
+        with_principles=asked.shown,
         engine=engine,
     )
