@@ -1,6 +1,7 @@
 """Judgments through judge_all, ledger and all, against a bare loop over the same client.
 
     python -m benchmarks.judging
+    python -m benchmarks.judging --where    # shares of our time, by cProfile
 
 Both ask the same loopback server (50 ms a reply), alternating; medians of the rounds. CPU is this
 process's, without the server's. The latency bound is what no client can beat:
@@ -11,11 +12,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import cProfile
+import pstats
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -129,15 +134,41 @@ def both(url: str, n: int, at_once: int, rounds: int) -> tuple[Took, Took]:
     return mine, theirs
 
 
+def room_of(file: str, function: str) -> str:
+    """Whose code a function of a profile is: a folder of ours, a library, a kind of built-in."""
+    ours = re.search(r"sami_eval/(\w+)", file)
+    library = re.search(r"(?:.*site-packages|.*python3\.\d+)/(\w+)", file)
+    if ours or library:
+        return f"sami_eval/{ours[1]}" if ours else library[1] if library else ""
+    kinds = {"sqlite3": "sqlite3", "socket": "network", "epoll": "network", "json": "json"}
+    return next((kind for word, kind in kinds.items() if word in function), "other")
+
+
+def where(url: str, n_judgments: int, at_once: int) -> Counter[str]:
+    """Seconds by whose code took them, under a profiler."""
+    profile, spent = cProfile.Profile(), Counter[str]()
+    profile.runcall(ours, url, n_judgments, at_once)
+    for (file, _, function), row in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
+        spent[room_of(file, function)] += row[2]
+    return spent
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--judgments", type=int, default=2000)
     parser.add_argument("--at-once", type=int, nargs="+", default=[64, 1000])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--where", action="store_true", help="shares of our time, by cProfile")
     args = parser.parse_args()
     n = args.judgments
     with serving() as url:
         ours(url, 200, 64)  # the first warms up
+        if args.where:
+            for at_once in args.at_once:
+                spent = where(url, n, at_once)
+                shares = (f"{room} {s / spent.total():.0%}" for room, s in spent.most_common(12))
+                print(f"{at_once} in flight: {', '.join(shares)}", flush=True)
+            return
         print("in flight   ms of CPU a call: ours  bare  ratio   seconds: ours  bare  bound")
         for at_once in args.at_once:
             mine, theirs = both(url, n, at_once, args.rounds)
