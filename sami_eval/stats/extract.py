@@ -94,7 +94,9 @@ def _announced(text: str) -> Fraction | None:
     """The value behind the last marker that has one."""
     markers = _markers(text)
     headings = _headings(text, markers)
-    kept = (one for one in reversed(markers[-MOST_MARKERS:]) if one.start() not in headings)
+    kept = [one for one in reversed(markers[-MOST_MARKERS:]) if one.start() not in headings]
+    if kept:
+        doubtful.check_known(text, kept[0].end())
     return next((value for one in kept if (value := _behind(text, one)) is not None), None)
 
 
@@ -125,7 +127,6 @@ def _behind(text: str, marker: re.Match[str]) -> Fraction | None:
     if marker["boxed"] is not None:
         return _boxed(text, marker.end())
     start, end = marker.end(), min(marker.end() + WINDOW, len(text))
-    doubtful.check_known(text, start)
     if marker["says"] and _NO_VALUE.match(text, start, end):
         return None
     filler = _FILLER.match(text, start, end)
