@@ -262,7 +262,7 @@ def _run(arguments: list[str]) -> int:
         if error.filename is None:
             _stop_writing()
         where = f"`{error.filename}`" if error.filename else "the disk"
-        hint = "free or choose another place, then run the same command: it resumes"
+        hint = "free the disk or choose another place, then run the same command: it resumes"
         report_error(SamiEvalError(f"cannot write {where}: {error.strerror}", hint))
         return 1
     if code == INTERRUPTED:  # newer typer turns Ctrl-C into this code by itself

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from sami_eval.core.errors import SamiEvalError
+from sami_eval.core.errors import SamiEvalError, UsageError
 from sami_eval.ledger import rescue
 from sami_eval.ledger.mounts import network_type, read_mounts
 
@@ -56,6 +56,19 @@ _NEVER_NULL = ("model", "judge", "text", "token_ids", "created")
 _DAMAGED = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
+NOT_SO = (FileExistsError, NotADirectoryError, IsADirectoryError)
+
+
+def misplaced(path: Path, error: OSError) -> UsageError:
+    """That a file stands where a folder is needed, or a folder where a file is."""
+    if isinstance(error, IsADirectoryError):
+        said = "it is a folder, not a file"
+    else:
+        above = next(one for one in (path, *path.parents) if one.exists())
+        said = f"`{above}` is no folder"
+    return UsageError(f"cannot write `{path}`: {said}", "name another place, or move what is there")
+
+
 def ledger_error(
     path: Path, error: OSError | sqlite3.Error, kept: Path | None = None
 ) -> SamiEvalError:
@@ -63,6 +76,8 @@ def ledger_error(
 
     kept: the file that holds what was answered and could not be stored.
     """
+    if isinstance(error, NOT_SO):
+        return misplaced(path, error)
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # above: which kind of it
     saved = f"; what was answered is kept in `{kept}`" if kept else ""
     if code not in _DAMAGED:

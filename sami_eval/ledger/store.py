@@ -23,7 +23,15 @@ from sami_eval.core.calls import Completion, Reply
 from sami_eval.core.errors import SamiEvalError, UsageError
 from sami_eval.ledger import file as ledger_file
 from sami_eval.ledger import rescue
-from sami_eval.ledger.file import ANSWERS, VERSION, Say, file_of, ledger_error
+from sami_eval.ledger.file import (
+    ANSWERS,
+    NOT_SO,
+    VERSION,
+    Say,
+    file_of,
+    ledger_error,
+    misplaced,
+)
 from sami_eval.ledger.file import connect as connect
 from sami_eval.ledger.rows import completion_of, json_of, reply_of, storable
 
@@ -72,6 +80,8 @@ class Opening:
 
 def disk_error(path: Path, error: OSError | sqlite3.Error) -> SamiEvalError:
     """What to tell the user when the disk refuses: nothing stored so far is lost."""
+    if isinstance(error, NOT_SO):
+        return misplaced(path, error)
     return SamiEvalError(
         f"cannot write `{path}`: {error}",
         "free the disk or choose another place with --out, then run the same command: it resumes",

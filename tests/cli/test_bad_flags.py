@@ -185,3 +185,21 @@ def test_an_address_that_nobody_is_asked_at_is_said(capsys: pytest.CaptureFixtur
         one = "`own` is at http://127.0.0.1:9/v1"
         line = f"`--base-url http://127.0.0.1:8/v1/` is not used: {one}, {one}"
         assert (line in notes) is said
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("q.jsonl", "cannot write `q.jsonl`: `q.jsonl` is no folder"),
+        ("q.jsonl/deep/er", "cannot write `q.jsonl/deep/er`: `q.jsonl` is no folder"),
+    ],
+)
+def test_a_file_where_a_folder_is_to_be_written_is_named(
+    out: str, said: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(folder.rglob("*"))
+    assert cli.run(["compare", *GIVEN["compare"], "--out", out]) == 2
+    captured = capsys.readouterr()
+    assert f"error: {said}" in captured.err
+    assert captured.err.count("hint: ") == 1
+    assert sorted(folder.rglob("*")) == before

@@ -209,7 +209,7 @@ def test_a_run_folder_that_cannot_be_written_is_said_before_anything_is_spent(
 ) -> None:
     (folder / "runs").write_text("a file where a folder should be")
     with LoopbackJudge(Behaviour()) as server:
-        assert judged(server) == 1
+        assert judged(server) == 2
         assert server.calls == []
     assert "cannot write" in capsys.readouterr().err
 
