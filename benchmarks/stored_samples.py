@@ -38,7 +38,7 @@ def fill(n: int, folder: Path) -> tuple[PasskSettings, Config]:
     path = folder / "problems.jsonl"
     path.write_text("".join(json.dumps(one) + "\n" for one in problems))
     settings = PasskSettings(
-        contenders=("base", *(str(_adapter(folder / f"adapter{i}", i)) for i in (1, 2, 3))),
+        contenders=("base", *(str(adapter(folder / f"adapter{i}", i)) for i in (1, 2, 3))),
         prompts=path,
         samples=SAMPLES,
         engine="hf",
@@ -68,7 +68,7 @@ def _sample(gold: int, rng: random.Random) -> Completion:
     return Completion(f"{sums} The answer is {said}.", ids, True, 110)
 
 
-def _adapter(folder: Path, seed: int) -> Path:
+def adapter(folder: Path, seed: int) -> Path:
     """A LoRA of the embedded base, written without PEFT: one layer's queries."""
     from safetensors.numpy import save_file
 

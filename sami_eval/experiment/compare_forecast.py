@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Final
 
 from sami_eval.core.calls import Completion, Reply, Request
-from sami_eval.core.types import Model, Prompt, Response, Usage
+from sami_eval.core.types import SERVED, Model, Prompt, Response, Usage
 from sami_eval.experiment.compare_plan import ComparePlan, answered
-from sami_eval.experiment.forecast import EXPECTED, Bound, Forecast, bound_of
+from sami_eval.experiment.forecast import EXPECTED, Bound, Forecast, bound_of, counted
 from sami_eval.experiment.likely import (
+    BYTES_A_TOKEN,
     Length,
     filler,
     of_completions,
@@ -22,9 +23,12 @@ from sami_eval.experiment.plan import models_of
 from sami_eval.generate.contenders import Contender, games
 from sami_eval.generate.expected import Foreseen, expected
 from sami_eval.generate.seen import warnings
-from sami_eval.judge import stored_replies, to_ask
+from sami_eval.judge import request_of, sizes, stored_replies, to_ask
 from sami_eval.judge.seats import Seat
+from sami_eval.ledger.jobs import Jobs
 from sami_eval.ledger.store import Ledger
+from sami_eval.server.budget import BYTES_A_TOKEN as MOST_BYTES_A_TOKEN
+from sami_eval.server.budget import TOKENS_A_MESSAGE
 from sami_eval.server.dialect import as_paid
 
 SCHEMA: Final = "sami-eval/forecast/1"
@@ -88,6 +92,8 @@ def foresee(plan: ComparePlan, sides: Sequence[Contender], ledger: Ledger) -> Fo
         FIELDS,
         plan.settings.max_cost,
         (*plan.notes, *warnings(each, plan.prompts)),
+        plan.settings.rpm,
+        plan.settings.tpm,
     )
 
 
@@ -128,12 +134,50 @@ def _judging(
     if at is None:
         return Bound(judge.name, None, "a program, no calls", None, None, 0, 0, Usage(), 0.0)
     longest, probable = both
+    if not ledger.has_replies() and not Jobs(ledger.path, read_only=True).hold_any():
+        return _unasked(seat, at, plan, prompts, sides, both, rests_on)
     missing, replies = _unjudged(seat, at, plan, prompts, sides, longest, ledger)
     likely = paid = as_paid(ledger, missing)
     if probable is not longest:
         likely = as_paid(ledger, _unjudged(seat, at, plan, prompts, sides, probable, ledger)[0])
     length = of_texts("reply", of_replies(replies))
     found = bound_of(at, paid, len(replies), plan.client, length, likely, missing)
+    said = tuple(dict.fromkeys((*found.lengths, *(rests_on if found.lengths else ()))))
+    return replace(found, name=judge.name, what=at.named, lengths=said)
+
+
+def _unasked(
+    seat: Seat,
+    at: Model,
+    plan: ComparePlan,
+    prompts: Sequence[Prompt],
+    sides: Sequence[Contender],
+    both: tuple[Answers, Answers],
+    rests_on: Sequence[str],
+) -> Bound:
+    """The same over a ledger that holds no reply: all is missing, so it is measured alone."""
+    judge, request = seat.judge, request_of(seat.judge, (), at)
+    met = [(a.name, b.name) for pair in plan.pairs(sides) for a, b in games(*pair)]
+    limit, length = request.sampling.max_tokens, of_texts("reply")
+
+    def read(answers: Answers) -> tuple[int, int, int]:
+        """Calls, and the tokens of their prompts at most and probably."""
+        n = most = likely = 0
+        for each in sizes(judge, prompts, answers, met, plan.orders, plan.settings.repeats):
+            n += 1
+            most += sum(TOKENS_A_MESSAGE + -(-size // MOST_BYTES_A_TOKEN) for size in each)
+            likely += sum(TOKENS_A_MESSAGE + -(-size // BYTES_A_TOKEN) for size in each)
+        return n, most, likely
+
+    longest, probable = both
+    n, tokens, tokens_likely = read(longest)
+    if probable is not longest:
+        _, _, tokens_likely = read(probable)
+    most = Usage(tokens, n * (limit + (at.thoughts or 0)))
+    likely = Usage(tokens_likely, n * min(limit, round(length.tokens)))
+    if at.engine not in SERVED:
+        likely = Usage()
+    found = counted(at, n, most, likely, 0, plan.client, length, limit)
     said = tuple(dict.fromkeys((*found.lengths, *(rests_on if found.lengths else ()))))
     return replace(found, name=judge.name, what=at.named, lengths=said)
 

@@ -15,7 +15,8 @@ from sami_eval.align.options import preset_name
 from sami_eval.core.calls import Request
 from sami_eval.core.config import Price
 from sami_eval.core.types import SERVED, Model, Usage
-from sami_eval.experiment.likely import Length, likely_tokens
+from sami_eval.experiment import disk
+from sami_eval.experiment.likely import BYTES_A_TOKEN, Length, likely_tokens
 from sami_eval.experiment.plan import Plan
 from sami_eval.generate import models, standing
 from sami_eval.server.batch import pending
@@ -38,6 +39,7 @@ class Bound:
     likely, expected_cost_usd: what the calls will probably take, beside the most they can.
     lengths: what that rests on; nothing where no server is asked.
     lacking: which file lacks what of the price; None where it is known, or nothing is called.
+    disk: what its answers or replies will probably take.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Bound:
     expected_cost_usd: float | None = 0.0
     lengths: tuple[str, ...] = ()
     lacking: str | None = None
+    disk: disk.Disk = field(default_factory=disk.Disk)
 
     @property
     def expected_prompt_tokens(self) -> int:
@@ -83,6 +86,7 @@ class Forecast:
     said: what is asked, to a person; facts: the same in JSON.
     bounds: by "contenders", "judges", ...; fields: what JSON says of each.
     asks: what the calls of a group are for, where that is to be said. notes: what to say besides.
+    rpm, tpm: calls and tokens a minute that it holds to. free: bytes left on the disk.
     """
 
     said: tuple[Line, ...]
@@ -92,6 +96,9 @@ class Forecast:
     fields: tuple[str, ...] = ()
     max_cost: float | None = None
     notes: tuple[str, ...] = ()
+    rpm: float | None = None
+    tpm: float | None = None
+    free: int | None = None
 
     @property
     def every(self) -> list[Bound]:
@@ -107,6 +114,19 @@ class Forecast:
     def expected_cost_usd(self) -> float | None:
         """What all of it will probably cost; None as for cost_usd."""
         return whole_cost(bound.expected_cost_usd for bound in self.every)
+
+    @property
+    def disk(self) -> disk.Disk:
+        """What it will probably lay on the disk."""
+        return disk.total(bound.disk for bound in self.every)
+
+    @property
+    def least_minutes(self) -> float | None:
+        """What its limits alone make it take; None where it has none, or asks no server."""
+        served = [bound for bound in self.every if bound.address]
+        tokens = sum(one.likely.prompt_tokens + one.likely.completion_tokens for one in served)
+        each = ((sum(one.calls for one in served), self.rpm), (tokens, self.tpm))
+        return max((n / a_minute for n, a_minute in each if n and a_minute), default=None)
 
 
 EXPECTED: Final = (  # what JSON says of a bound's probable cost
@@ -129,31 +149,58 @@ def bound_of(
         requests as they will probably be, where a prompt holds an answer that is missing. sent: the
         missing ones without the room that they are paid for with.
     """
-    most, prices = total(map(most_tokens, missing)), client.limits.budget.prices
-    tokens, said = Usage(), tuple[str, ...]()
-    expected: float | None = None if missing else 0.0
-    if model.engine not in SERVED:
-        expected = 0.0
-    elif missing and length is not None:
+    tokens = Usage()
+    if model.engine in SERVED and missing and length is not None:
         tokens = likely_tokens(missing if likely is None else likely, length)
-        expected, said = _cost(model, len(missing), tokens, prices, cost_usd), (length.said,)
+    limit = missing[0].sampling.max_tokens if missing else None
+    found = counted(
+        *(model, len(missing), total(map(most_tokens, missing)), tokens),
+        *(stored, client, length, limit),
+    )
+    waiting = tuple(_in_jobs(missing if sent is None else sent, client)) if missing else ()
+    return replace(found, warnings=(*found.warnings, *waiting))
+
+
+def counted(
+    model: Model,
+    n: int,
+    most: Usage,
+    tokens: Usage,
+    stored: int,
+    client: ClientSettings,
+    length: Length | None,
+    limit: int | None,
+) -> Bound:
+    """What a model has yet to say in n calls, which take these tokens at most, and probably.
+
+    length: as for bound_of. limit: tokens that it can write in one of them.
+    """
+    prices, is_paid = client.limits.budget.prices, model.engine in SERVED
+    expected: float | None = None if n and is_paid else 0.0
+    said = tuple[str, ...]()
+    if is_paid and n and length is not None:
+        expected, said = _cost(model, n, tokens, prices, cost_usd), (length.said,)
+    room = disk.Disk()
+    if length is not None:
+        text = min(length.tokens, limit or length.tokens)
+        ids = 0.0 if is_paid else text
+        room = disk.room(length.kind, n, stored, BYTES_A_TOKEN * text, ids)
     return Bound(
         model.name,
         model.named,
         _what(model),
         standing.base_name(model),
         standing.address(model, client.base_url),
-        len(missing),
+        n,
         stored,
         most,
-        _cost(model, len(missing), most, prices, most_usd),
-        (*prices.aged([model]), *_in_jobs(missing if sent is None else sent, client))
-        if missing
-        else (),
+        _cost(model, n, most, prices, most_usd),
+        tuple(prices.aged([model])) if n else (),
         likely=tokens,
         expected_cost_usd=expected,
         lengths=said,
-        lacking=prices.lacking(model) if model.engine in SERVED and missing else None,
+        lacking=prices.lacking(model) if is_paid and n else None,
+        disk=room,
     )
 
 
@@ -206,7 +253,7 @@ def describe(found: Forecast) -> str:
     for group, several in found.bounds.items():
         for bound in several:
             lines += _bound_lines(group.removesuffix("s"), found.asks.get(group), bound)
-    lines += _cost_lines(found)
+    lines += [*_cost_lines(found), *_time_lines(found), *_disk_lines(found)]
     return "\n".join(f"{label:<12}{text}" for label, text in lines)
 
 
@@ -252,6 +299,23 @@ def _cost_lines(found: Forecast) -> Iterator[Line]:
         yield "", f"the run stops where it could pass `--max-cost {limit:g}`; a rerun goes on"
 
 
+def _time_lines(found: Forecast) -> Iterator[Line]:
+    if minutes := found.least_minutes:
+        shown = f"{minutes / 60:,.1f} hours" if minutes >= 60 else f"{minutes:,.1f} minutes"
+        limits = (("--rpm", found.rpm), ("--tpm", found.tpm))
+        yield "time", f"at least {shown} by {', '.join(f'{k} {v:g}' for k, v in limits if v)}"
+
+
+def _disk_lines(found: Forecast) -> Iterator[Line]:
+    """Where it is much, and where it is more than there is."""
+    much, free = found.disk.bytes, found.free
+    if much >= disk.WORTH_SAYING or (free is not None and much > free):
+        ledger, run = disk.in_words(found.disk.ledger), disk.in_words(found.disk.run)
+        yield "disk", f"about {ledger} in the ledger, {run} in the run's folder"
+        if free is not None and much > free:
+            yield "", f"warning: {disk.in_words(free)} are free there"
+
+
 def to_row(found: Forecast) -> dict[str, Any]:
     """A forecast in JSON; docs/formats.md explains it."""
     return {
@@ -263,5 +327,7 @@ def to_row(found: Forecast) -> dict[str, Any]:
         "cost_usd": found.cost_usd,
         "expected_cost_usd": found.expected_cost_usd,
         "max_cost": found.max_cost,
+        "least_minutes": found.least_minutes,
+        "expected_disk_bytes": round(found.disk.bytes),
         "notes": list(found.notes),
     }

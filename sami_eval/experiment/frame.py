@@ -7,9 +7,10 @@ moment it exists: a killed run goes on, and asks only for what is missing.
 from __future__ import annotations
 
 import datetime
+import shutil
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -111,7 +112,9 @@ def forecast(kind: Experiment[T, P, A, S, D], settings: T, config: Config) -> Fo
     plan = kind.make_plan(settings, config, Purse(closed=True))
     sides = resolved(plan, as_it_is(plan))
     with Ledger(config.ledger_path, read_only=True) as ledger:
-        return kind.foresee(plan, sides, ledger)
+        found = kind.foresee(plan, sides, ledger)
+    free = shutil.disk_usage(config.root).free
+    return replace(found, free=free)
 
 
 def run(

@@ -166,6 +166,8 @@ def foresee(plan: PasskPlan, sides: Sequence[Contender], ledger: Ledger) -> Fore
         FIELDS,
         plan.settings.max_cost,
         plan.notes,
+        plan.settings.rpm,
+        plan.settings.tpm,
     )
 
 

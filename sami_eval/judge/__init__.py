@@ -17,7 +17,8 @@ from sami_eval.judge.local import ENGINES as IN_PROCESS
 from sami_eval.judge.published import read_published
 from sami_eval.judge.rendering import render, shows_reference
 from sami_eval.judge.replies import engines_of
-from sami_eval.judge.requests import BOTH, judge_model, stored_replies, to_ask
+from sami_eval.judge.requests import BOTH, judge_model, request_of, stored_replies, to_ask
+from sami_eval.judge.sizes import Sizes, sizes
 from sami_eval.judge.verdicts import TOO_LONG, Reading, parse_rating, parse_verdict, read_reply
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "TOO_LONG",
     "Counted",
     "Reading",
+    "Sizes",
     "engines_of",
     "judge_all",
     "judge_files",
@@ -45,7 +47,9 @@ __all__ = [
     "read_reply",
     "render",
     "replaced",
+    "request_of",
     "shows_reference",
+    "sizes",
     "stored_replies",
     "to_ask",
 ]

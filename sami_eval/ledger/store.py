@@ -250,6 +250,10 @@ class Ledger(AbstractContextManager["Ledger"]):
         """Whether anything was ever generated."""
         return bool(self._read("SELECT 1 FROM completions LIMIT 1"))
 
+    def has_replies(self) -> bool:
+        """Whether anything was ever judged, or noted of a server."""
+        return bool(self._read("SELECT 1 FROM replies LIMIT 1"))
+
     def completions(self, keys: Iterable[str], ids: bool = True) -> dict[str, Completion]:
         """The stored completions among the keys. ids: with their tokens, most of their room."""
         tokens = "token_ids" if ids else "NULL"

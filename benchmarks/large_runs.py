@@ -1,0 +1,365 @@
+"""What a large pass@k run and a large comparison take: time, money and disk, from measured rates.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.large_runs    # some two minutes
+    ... --answers DPO_responses.json SFT_responses.json  # as long as those of the paper's authors
+
+Measured here: bytes that a text takes in the ledger and in a run's folder, CPU seconds of a
+judgment at a loopback server, and of a verdict and a sample where the command is typed again. What
+is not measured is an assumption and a flag: tokens of what is said, tokens a second that a GPU
+writes, calls a minute that a server takes. Money is by the price table of this package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from benchmarks import growth, judging, stored_samples
+from sami_eval import cli
+from sami_eval.core.calls import Completion, Reply
+from sami_eval.core.config import Price
+from sami_eval.core.types import Prompt, Usage, Verdict
+from sami_eval.data.marker import read_marker
+from sami_eval.data.problem_sets import Problem
+from sami_eval.experiment import passk, runs
+from sami_eval.experiment.disk import in_words
+from sami_eval.experiment.likely import BYTES_A_TOKEN, usual
+from sami_eval.experiment.samples import Attempts
+from sami_eval.ledger.store import Ledger, key
+from sami_eval.server.budget import cost_usd
+from sami_eval.server.prices import listed
+
+WORDS = "One of both answers says more, and says it in fewer words than the other does. "
+CONTENDERS, QUESTIONS, TURNS, ORDERS = 10, 1_000, 2, 2
+PROBLEMS, SAMPLES = 1_319, 32
+SPREAD = 0.5  # of the logarithm of lengths
+REPORTED = "gpt-4o-2024-08-06"
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """Bytes of a row of the ledger, and of a line of the run's folder."""
+
+    row: float
+    line: float
+
+
+def texts(n: int, tokens: float, seed: int = 0) -> list[str]:
+    """Texts of so many tokens each, the mean, some of them twice as long."""
+    draw = random.Random(seed)
+    drawn = [draw.lognormvariate(0, SPREAD) for _ in range(n)]
+    each = BYTES_A_TOKEN * tokens / fmean(drawn)
+    endless = WORDS * 400
+    return [f"{i}. {endless}"[: max(8, round(each * one))] for i, one in enumerate(drawn)]
+
+
+def of_replies(n: int, tokens: float) -> Laid:
+    """A judgment's, stored when it comes."""
+    said = texts(n, tokens)
+
+    def fill(ledger: Ledger) -> None:
+        for i, text in enumerate(said):
+            reply = Reply(text, REPORTED, Usage(1_300, 300), True)
+            ledger.add_replies([(key(i), "quality", reply)])
+
+    verdicts = (
+        Verdict(
+            *(f"q{i // 4}", i // 2 % 2, "quality", "adapter-1", "baseline", ("a", "b")[i % 2]),
+            *(0, "a"),
+            text=text,
+            model_reported=REPORTED,
+            usage=Usage(1_300, 300),
+        )
+        for i, text in enumerate(said)
+    )
+    return _laid(n, fill, "verdicts.jsonl", verdicts)
+
+
+def of_samples(n: int, tokens: float) -> Laid:
+    """A sample's, with its token ids, 32 stored at a time."""
+    ids = range(10_000, 100_000)
+    rows = [
+        Completion(text, tuple(ids[: len(text) // BYTES_A_TOKEN]), True, 200)
+        for text in texts(n, tokens)
+    ]
+
+    def fill(ledger: Ledger) -> None:
+        for first in range(0, n, SAMPLES):
+            several = enumerate(rows[first : first + SAMPLES], first)
+            ledger.add_completions([(key(i), "adapter-1", row) for i, row in several])
+
+    problem = Problem(Prompt("gsm8k-1319", "math", ("?",)), "18", read_marker())
+    tried = Attempts(problem, tuple(rows), ("18",) * n)
+    return _laid(n, fill, "samples.jsonl", passk.sample_rows({"adapter-1": [tried]}))
+
+
+def _laid(n: int, fill: Callable[[Ledger], None], name: str, rows: Iterable[object]) -> Laid:
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "ledger.db"
+        with Ledger(path) as ledger:
+            fill(ledger)
+        runs.save(Path(place), "document.json", {}, {name: rows})
+        return Laid(path.stat().st_size / n, (Path(place) / name).stat().st_size / n)
+
+
+def judgment_s() -> float:
+    """CPU seconds of a judgment at a server, 64 of them in flight."""
+    with judging.serving() as url:
+        judging.ours(url, 200, 64)
+        return judging.ours(url, 2_000, 64).cpu / 2_000
+
+
+def again_s(row: str, n: int) -> float:
+    """CPU seconds of a verdict or sample where the command is typed again."""
+    return growth.alone(row, n)[0] / n
+
+
+def write_contenders(folder: Path, tokens: float) -> list[str]:
+    """Ten files of answers to a thousand questions of two turns, as `compare` takes them."""
+    (folder / "sami-eval.toml").write_text("")
+    asked = texts(TURNS * QUESTIONS, usual_of("question_tokens") / TURNS)
+    turns = [asked[TURNS * i : TURNS * (i + 1)] for i in range(QUESTIONS)]
+    prompts = [{"id": f"q{i}", "category": f"c{i % 8}", "turns": t} for i, t in enumerate(turns)]
+    growth.write(folder / "prompts.jsonl", prompts)
+    names = []
+    for number in range(CONTENDERS + 1):
+        said = [f"{number} {text}" for text in texts(TURNS * QUESTIONS, tokens, number + 1)]
+        names.append(f"m{number}.jsonl")
+        rows = [
+            {
+                "prompt_id": f"q{i}",
+                "model": f"m{number}",
+                "turns": said[TURNS * i : TURNS * (i + 1)],
+            }
+            for i in range(QUESTIONS)
+        ]
+        growth.write(folder / names[-1], rows)
+    return names
+
+
+def usual_of(name: str) -> float:
+    """What the scale `paper` reckons with."""
+    from sami_eval.experiment.reproduce.scale import read_scale
+
+    return float(getattr(read_scale("paper").expected, name))
+
+
+def foreseen(words: Sequence[str]) -> tuple[dict[str, Any], float]:
+    """What `--dry-run --json` says of a command, and the CPU seconds it takes."""
+    said, began = io.StringIO(), time.process_time()
+    with contextlib.redirect_stdout(said):
+        if cli.run([*words, "--dry-run", "--json"]) != 0:
+            raise SystemExit(f"the forecast of {words[0]} failed")
+    return json.loads(said.getvalue()), time.process_time() - began
+
+
+def price_of(model: str) -> Price:
+    """By the table of this package. Raises SystemExit for a model that is not in it."""
+    found = {name: one.price for one in listed() for name in one.models}
+    if model not in found:
+        raise SystemExit(
+            f"`--judges {model}`: no price; `python -m benchmarks.costs judging` has all"
+        )
+    return found[model]
+
+
+def mean_tokens(files: Sequence[Path]) -> float | None:
+    """Of the answers in the files of the paper's authors, by bytes; None without a file."""
+    said: list[str] = []
+    for file in files:
+        held = json.loads(file.read_text(encoding="utf-8"))
+        column = held["response"] if isinstance(held, dict) and "response" in held else None
+        if column is None:
+            raise SystemExit(f"`--answers {file}`: no `response` in it")
+        said += column.values() if isinstance(column, dict) else column
+    return fmean(len(text.encode()) for text in said) / BYTES_A_TOKEN if said else None
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What is measured here."""
+
+    reply: Laid
+    sample: Laid
+    judgment_s: float
+    verdict_again_s: float
+    sample_again_s: float
+
+
+def measure(reply_tokens: float, sample_tokens: float) -> Rates:
+    """All of it; a minute or two."""
+    return Rates(
+        of_replies(3_000, reply_tokens),
+        of_samples(3_000, sample_tokens),
+        judgment_s(),
+        again_s("rerun", 8_000),
+        again_s("passk-rerun", 16_384),
+    )
+
+
+def hours(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5_400 else f"{seconds / 3_600:.1f} h"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Lines of Markdown."""
+    yield f"| {' | '.join(head)} |"
+    yield "|" + "-|" * len(head)
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+    yield ""
+
+
+def rates_of(rates: Rates) -> Iterator[str]:
+    """What was measured."""
+    again, sample_again = 1e3 * rates.verdict_again_s, 1e3 * rates.sample_again_s
+    yield from table(
+        ("measured", "", "by"),
+        (
+            ("a judgment in the ledger", in_words(rates.reply.row), "`large_runs`"),
+            ("a judgment in the run's folder", in_words(rates.reply.line), "`large_runs`"),
+            ("a sample in the ledger", in_words(rates.sample.row), "`large_runs`"),
+            ("a sample in the run's folder", in_words(rates.sample.line), "`large_runs`"),
+            ("CPU of a judgment", f"{1e3 * rates.judgment_s:.2f} ms", "`judging`, 64 in flight"),
+            ("CPU of a verdict again", f"{again:.2f} ms", "`growth rerun`"),
+            (
+                "CPU of a sample again",
+                f"{sample_again:.2f} ms",
+                "`growth passk-rerun`",
+            ),
+        ),
+    )
+
+
+def of_passk(rates: Rates, tokens: float, gpu: float) -> Iterator[str]:
+    """A row a quantity of the run of pass@k."""
+    n = CONTENDERS * PROBLEMS * SAMPLES
+    with tempfile.TemporaryDirectory() as place, contextlib.chdir(place):
+        folder = Path(place)
+        (folder / "sami-eval.toml").write_text("")
+        asked = texts(PROBLEMS, 60)
+        rows = [{"question": text, "answer": f"#### {i}"} for i, text in enumerate(asked)]
+        growth.write(folder / "problems.jsonl", rows)
+        names = [str(stored_samples.adapter(folder / f"a{i}", i)) for i in range(CONTENDERS)]
+        words = ["passk", *names, "--prompts", "problems.jsonl", "--samples", str(SAMPLES)]
+        said, took = foreseen([*words, "--k", "1,10,32", "--no-greedy", "--engine", "hf"])
+    yield from table(
+        (f"pass@k: {CONTENDERS} adapters x {PROBLEMS:,} problems x {SAMPLES} samples", ""),
+        (
+            ("samples", f"{n:,}"),
+            ("tokens written", f"{n * tokens:,.0f}"),
+            (f"at {gpu:,.0f} tokens a second", hours(n * tokens / gpu)),
+            ("ledger", in_words(n * rates.sample.row)),
+            ("the run's folder", in_words(n * rates.sample.line)),
+            ("typed again, all there", f"{hours(n * rates.sample_again_s)} of CPU"),
+            ("`--dry-run` says", f"{sum(one['calls'] for one in said['contenders']):,} samples"),
+            ("", in_words(said["expected_disk_bytes"])),
+            ("it takes", f"{hours(took)} of CPU"),
+        ),
+    )
+
+
+def of_compare(rates: Rates, asked: argparse.Namespace, tokens: float) -> Iterator[str]:
+    """A column for a baseline and one for all pairs."""
+    ways: dict[str, tuple[int, dict[str, Any], float]] = {}
+    judge = ("--judge", "quality", "--judge-model", f"openai:{asked.judges[0]}")
+    with tempfile.TemporaryDirectory() as place, contextlib.chdir(place):
+        names = write_contenders(Path(place), tokens)
+        for way, files, more in (
+            ("against a baseline", names, ("--against", names[-1])),
+            ("all pairs", names[:-1], ()),
+        ):
+            words = ["compare", *files, "--prompts", "prompts.jsonl", *judge, *more]
+            pairs = CONTENDERS if more else CONTENDERS * (CONTENDERS - 1) // 2
+            ways[way] = (pairs, *foreseen([*words, "--rpm", str(asked.rpm)]))
+
+    def row(name: str, of: Callable[[int, dict[str, Any]], str]) -> tuple[str, ...]:
+        """of: calls, and what is said of the judge."""
+        each = ((pairs * QUESTIONS * TURNS * ORDERS, one) for pairs, one, _ in ways.values())
+        return (name, *(of(n, one) for n, one in each))
+
+    def usage(one: dict[str, Any], n: int) -> Usage:
+        return Usage(one["judges"][0]["expected_prompt_tokens"], n * asked.reply_tokens)
+
+    def money(model: str) -> Callable[[int, dict[str, Any]], str]:
+        price, half = price_of(model), price_of(model).in_batch()
+
+        def of(n: int, one: dict[str, Any]) -> str:
+            whole = f"${cost_usd(usage(one, n), price):,.0f}"
+            return whole if half is None else f"{whole}, ${cost_usd(usage(one, n), half):,.0f}"
+
+        return of
+
+    title = f"{CONTENDERS} contenders, {QUESTIONS:,} questions, {TURNS} turns, both orders"
+    yield from table(
+        (title, *ways),
+        (
+            ("pairs", *(f"{pairs}" for pairs, _, _ in ways.values())),
+            row("judgments", lambda n, one: f"{n:,}"),
+            row("tokens read", lambda n, one: f"{usage(one, n).prompt_tokens:,}"),
+            row("tokens written", lambda n, one: f"{usage(one, n).completion_tokens:,.0f}"),
+            *(row(f"`{model}`, and by batch jobs", money(model)) for model in asked.judges),
+            row(f"time at {asked.rpm:,} calls a minute", lambda n, one: hours(60 * n / asked.rpm)),
+            row("CPU of it", lambda n, one: hours(n * rates.judgment_s)),
+            row("ledger", lambda n, one: in_words(n * rates.reply.row)),
+            row("the run's folder", lambda n, one: in_words(n * rates.reply.line)),
+            row("typed again, all there", lambda n, one: hours(n * rates.verdict_again_s)),
+            row("`--dry-run` says", lambda n, one: f"{one['judges'][0]['calls']:,} calls"),
+            row(
+                "",
+                lambda n, one: f"${one['expected_cost_usd']:,.0f}, at most ${one['cost_usd']:,.0f}",
+            ),
+            row("", lambda n, one: f"at least {hours(60 * one['least_minutes'])}"),
+            row("", lambda n, one: in_words(one["expected_disk_bytes"])),
+            ("it takes", *(f"{hours(took)} of CPU" for _, _, took in ways.values())),
+        ),
+    )
+
+
+def flags() -> argparse.Namespace:
+    """What is typed. Raises SystemExit for a number that is none above 0."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--answers", type=Path, nargs="+", default=[], help="files to measure")
+    parser.add_argument("--answer-tokens", type=float, help="of a turn, where there are no files")
+    parser.add_argument("--sample-tokens", type=float, default=usual("sample").tokens)
+    parser.add_argument("--reply-tokens", type=float, default=usual("reply").tokens)
+    parser.add_argument("--gpu-tokens-s", type=float, default=5_000, help="assumed, not measured")
+    parser.add_argument("--rpm", type=int, default=500, help="calls a minute, assumed")
+    parser.add_argument("--judges", nargs="+", default=["gpt-5-nano", "gpt-4o", "claude-opus-5"])
+    asked = parser.parse_args()
+    for name, value in vars(asked).items():
+        if isinstance(value, int | float) and value <= 0:
+            parser.error(f"`--{name.replace('_', '-')} {value:g}`: must be above 0")
+    for model in asked.judges:
+        price_of(model)
+    return asked
+
+
+def main() -> None:
+    asked = flags()
+    measured = mean_tokens(asked.answers)
+    tokens = measured or asked.answer_tokens or usual("answer").tokens
+    of = "measured" if measured else "assumed"
+    print(f"{tokens:,.0f} tokens an answer ({of}), {asked.sample_tokens:,.0f} a sample, ", end="")
+    print(f"{asked.reply_tokens:,.0f} a judgment (assumed)\n", flush=True)
+    rates = measure(asked.reply_tokens, asked.sample_tokens)
+    print("\n".join(rates_of(rates)), flush=True)
+    print("\n".join(of_passk(rates, asked.sample_tokens, asked.gpu_tokens_s)), flush=True)
+    print("\n".join(of_compare(rates, asked, tokens)))
+
+
+if __name__ == "__main__":
+    main()
