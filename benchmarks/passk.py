@@ -1,14 +1,21 @@
 """Several adapters in one `sami-eval passk` against one stock lm_eval run an adapter.
 
-    python benchmarks/passk.py                                   # vLLM on CPU, the embedded base
-    python benchmarks/passk.py --base meta-llama/Llama-3.1-8B    # a real model, on a GPU
-    python benchmarks/passk.py --shape 4096x32x32                # random: hidden x layers x heads
+    python -m benchmarks.passk                                   # vLLM on CPU, the embedded base
+    python -m benchmarks.passk --base meta-llama/Llama-3.1-8B    # a real model, on a GPU
+    python -m benchmarks.passk --shape 4096x32x32                # random: hidden x layers x heads
 
 Both sides answer the same word problems with the same adapters, sampling and number of samples on
-vLLM, each as the command a user types, in alternating order; medians of the rounds. Inside each
-command two things are timed: starting the engine, and generating. The rest (imports, lm-eval's task
-index, tokenising, scoring, the ledger, shutdown) is overhead. `raw vLLM` is one bare
-`LLM.generate` on the very requests of our side, all adapters at once.
+vLLM, each as the command a user types, in alternating order; medians of the rounds. Of each command
+and all its processes, seconds of the clock and of the processor:
+
+| part | ours | stock lm_eval | raw vLLM |
+|-|-|-|-|
+| start | `LLM(...)` | the same | the same |
+| generation | `VllmEngine.generate`, answers stored | `VLLM._model_generate` | `LLM.generate` |
+| rest | all else: imports, task index, tokenising, marking, statistics, shutdown | | |
+
+"All but generation" is start and rest. `raw vLLM` is one bare `LLM.generate` on the very requests
+of our side, all adapters at once, in an engine with our engine's settings.
 """
 
 from __future__ import annotations
@@ -22,48 +29,57 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+
+from benchmarks.watch import Watch
 
 ROOT = Path(__file__).resolve().parents[1]
 TIMES = "SAMI_EVAL_BENCHMARK_TIMES"
 REQUESTS = "SAMI_EVAL_BENCHMARK_REQUESTS"
+SETTINGS = "SAMI_EVAL_BENCHMARK_SETTINGS"
 RANK = 16
 Times = dict[str, float]
+Windows = dict[str, list[tuple[float, float]]]  # when each part ran, by the clock
 
 
 # In the child processes: the commands themselves, with a clock in two places.
 
 
-def timed(times: Times, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, its seconds added up under a name."""
+def timed(windows: Windows, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, when it ran noted under a name."""
 
     def run(*args: Any, **kwargs: Any) -> Any:
-        start = time.perf_counter()
+        start = time.time()
         try:
             return work(*args, **kwargs)
         finally:
-            times[name] = times.get(name, 0.0) + time.perf_counter() - start
+            windows.setdefault(name, []).append((start, time.time()))
 
     return run
 
 
 def child(kind: str, words: Sequence[str]) -> None:
     """Run one command in this process and leave its times in a file."""
-    times: Times = {}
+    windows: Windows = {}
     try:
-        {"ours": ours_child, "stock": stock_child, "raw": raw_child}[kind](words, times)
+        {"ours": ours_child, "stock": stock_child, "raw": raw_child}[kind](words, windows)
     finally:
-        Path(os.environ[TIMES]).write_text(json.dumps(times))
+        Path(os.environ[TIMES]).write_text(json.dumps(windows))
 
 
-def ours_child(words: Sequence[str], times: Times) -> None:
+def ours_child(words: Sequence[str], windows: Windows) -> None:
     """`sami-eval ...`."""
     from sami_eval import cli
     from sami_eval.generate import vllm
 
-    vllm._start = timed(times, "start", vllm._start)
-    generate = timed(times, "generation", vllm.VllmEngine.generate)
+    start = timed(windows, "start", vllm._start)
+    generate = timed(windows, "generation", vllm.VllmEngine.generate)
+
+    def started(settings: dict[str, Any]) -> Any:
+        Path(os.environ[SETTINGS]).write_text(json.dumps(settings))
+        return start(settings)
 
     def kept(engine: Any, requests: Sequence[Any], on_done: Any) -> None:
         rows = [
@@ -75,6 +91,7 @@ def ours_child(words: Sequence[str], times: Times) -> None:
             file.writelines(json.dumps(row) + "\n" for row in rows)
         generate(engine, requests, on_done)
 
+    vllm._start = started
     vllm.VllmEngine.generate = kept  # type: ignore[method-assign]
     code = cli.run(list(words))
     if code:
@@ -87,31 +104,38 @@ def params(sampling: Any) -> dict[str, Any]:
     return {name: getattr(sampling, name) for name in names}
 
 
-def stock_child(words: Sequence[str], times: Times) -> None:
+def stock_child(words: Sequence[str], windows: Windows) -> None:
     """`lm_eval ...`."""
     from lm_eval.__main__ import cli_evaluate
     from lm_eval.models import vllm_causallms as stock
 
-    stock.LLM = timed(times, "start", stock.LLM)
-    stock.VLLM._model_generate = timed(times, "generation", stock.VLLM._model_generate)
+    stock.LLM = timed(windows, "start", stock.LLM)
+    stock.VLLM._model_generate = timed(windows, "generation", stock.VLLM._model_generate)
     sys.argv = ["lm_eval", *words]
     cli_evaluate()
 
 
-def raw_child(words: Sequence[str], times: Times) -> None:
-    """One bare LLM.generate on the recorded requests."""
+def raw_child(words: Sequence[str], windows: Windows) -> None:
+    """One bare LLM.generate on the recorded requests, in this process where ours was, too."""
+    from sami_eval.generate.vllm import prepare_environment
+    from sami_eval.generate.vllm_here import in_this_process
+
+    prepare_environment()
+    settings = json.loads(Path(os.environ[SETTINGS]).read_text())
+    here = "kv_cache_memory_bytes" in settings
+    with in_this_process() if here else nullcontext():
+        _raw(settings, windows)
+
+
+def _raw(settings: dict[str, Any], windows: Windows) -> None:
     from vllm import LLM, SamplingParams
     from vllm.lora.request import LoRARequest
 
-    from sami_eval.generate import vllm
-
-    vllm.prepare_environment()
     rows = [json.loads(line) for line in Path(os.environ[REQUESTS]).read_text().splitlines()]
     folders = [folder for folder in dict.fromkeys(row[0] for row in rows) if folder]
-    settings = json.loads(words[0])
-    llm = timed(times, "start", LLM)(**settings, max_loras=len(folders) + 1)
+    llm = timed(windows, "start", LLM)(**settings)
     lora = {name: LoRARequest(f"a{i}", i, name) for i, name in enumerate(folders, 1)}
-    timed(times, "generation", llm.generate)(
+    timed(windows, "generation", llm.generate)(
         [{"prompt_token_ids": row[1]} for row in rows],
         [SamplingParams(**row[2]) for row in rows],
         lora_request=[lora.get(row[0]) for row in rows],
@@ -123,34 +147,46 @@ def raw_child(words: Sequence[str], times: Times) -> None:
 
 
 def command(kind: str, words: Sequence[str], folder: Path) -> Times:
-    """One command's times: total, start, generation and the rest."""
+    """One command's seconds: in all, of its parts, and of the processor (`cpu ...`)."""
     out = folder / "times.json"
     environment = {
         **os.environ,
         TIMES: str(out),
         REQUESTS: str(folder / "requests.jsonl"),
+        SETTINGS: str(folder / "settings.json"),
         "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
-        "VLLM_CPU_KVCACHE_SPACE": os.environ.get("VLLM_CPU_KVCACHE_SPACE", "2"),
     }
-    start = time.perf_counter()
+    if kind == "stock":  # else it takes half of the machine's memory
+        environment.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
+    start = time.time()
     with (folder / "log.txt").open("a") as log:
-        done = subprocess.run(
-            [sys.executable, __file__, "--child", kind, *words],
+        child = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.passk", "--child", kind, *words],
             cwd=folder,
             env=environment,
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-    total = time.perf_counter() - start
-    if done.returncode:
+        watch = Watch(child.pid)
+        code = child.wait()
+        end = time.time()
+        watch.end()
+    if code:
         sys.exit(
             f"{kind} failed; see {folder / 'log.txt'}\n{(folder / 'log.txt').read_text()[-3000:]}"
         )
-    times: Times = json.loads(out.read_text())
-    rest = total - times.get("start", 0.0) - times.get("generation", 0.0)
-    found = {"total": total, **times, "overhead": rest}
+    found = {"total": end - start, "cpu total": watch.spent(start, end)}
+    windows: Windows = json.loads(out.read_text())
+    for part in ("start", "generation"):
+        found[part] = sum(b - a for a, b in windows[part])
+        found[f"cpu {part}"] = sum(watch.spent(a, b) for a, b in windows[part])
+    for unit in ("", "cpu "):
+        found[f"{unit}rest"] = (
+            found[f"{unit}total"] - found[f"{unit}start"] - found[f"{unit}generation"]
+        )
     # A benchmark that is stopped leaves what it has measured.
-    print(f"{kind}: {json.dumps(found)}", file=sys.stderr, flush=True)
+    rounded = {name: round(value, 1) for name, value in found.items()}
+    print(f"{kind}: {json.dumps(rounded)}", file=sys.stderr, flush=True)
     return found
 
 
@@ -294,9 +330,6 @@ def measure(args: argparse.Namespace, folder: Path) -> tuple[list[dict[str, Time
     base = str(save_random(args.shape, folder / "random") if args.shape else args.base or BASE_DIR)
     adapters = [save_adapter(base, folder / f"adapter{i}", i) for i in range(1, args.contenders)]
     write_problems(folder / "problems.jsonl", args.problems)
-    tiny = {"enforce_eager": True, "dtype": "float32"} if base == str(BASE_DIR) else {}
-    settings = {"model": base, "max_model_len": args.max_model_len, "enable_lora": True}
-    raw = json.dumps({**settings, "max_lora_rank": RANK, **tiny})
 
     def stock(turn: int) -> Times:
         words = [stock_words(args, base, one, folder / "out") for one in (None, *adapters)]
@@ -311,11 +344,8 @@ def measure(args: argparse.Namespace, folder: Path) -> tuple[list[dict[str, Time
     for turn in range(args.rounds):
         order = list(sides) if turn % 2 == 0 else list(reversed(sides))
         times = {side: sides[side](turn) for side in order}
-        times["raw vLLM"] = command("raw", [raw], folder)
+        times["raw vLLM"] = command("raw", [], folder)
         rounds.append(times)
-        print(
-            f"round {turn + 1} of {args.rounds}: {json.dumps(times)}", file=sys.stderr, flush=True
-        )
     return rounds, device_name()
 
 
@@ -335,30 +365,30 @@ def report(args: argparse.Namespace, rounds: Sequence[dict[str, Times]], device:
         f"{what}: {args.contenders} contenders x {args.problems} problems x {args.samples} samples "
         f"of at most {args.max_tokens} tokens, {device}; medians of {len(rounds)} rounds, seconds"
     )
-    parts = ("start", "generation", "overhead", "total")
-    print(f"{'':28}" + "".join(f"{part:>12}" for part in parts))
-    medians: dict[str, Times] = {}
+    parts = ("start", "rest", "generation", "total")
+    columns = [f"{unit}{part}" for unit in ("", "cpu ") for part in parts]
+    print(f"{'':24}" + "".join(f"{column:>16}" for column in columns))
     names = {"ours": f"one sami-eval {args.ours}", "stock": f"{args.contenders} x lm_eval"}
     for side in ("ours", "stock", "raw vLLM"):
-        medians[side] = {p: statistics.median(r[side][p] for r in rounds) for p in parts}
-        row = "".join(f"{medians[side][part]:12.1f}" for part in parts)
-        print(f"{names.get(side, side):28}{row}")
+        medians = [statistics.median(r[side][column] for r in rounds) for column in columns]
+        print(f"{names.get(side, side):24}" + "".join(f"{value:16.1f}" for value in medians))
 
-    def ratio(of: Callable[[dict[str, Times]], float]) -> float:
-        return statistics.median(of(one) for one in rounds)
+    def ratio(what: str, of: Callable[[dict[str, Times], str], float]) -> None:
+        values = [statistics.median(of(one, unit) for one in rounds) for unit in ("", "cpu ")]
+        print(f"{what:28}{values[0]:8.2f} x time {values[1]:8.2f} x CPU")
 
-    def rest(times: Times) -> float:
-        return times["total"] - times["generation"]
+    def but_generation(times: Times, unit: str) -> float:
+        return times[f"{unit}total"] - times[f"{unit}generation"]
 
-    print(
-        f"total                       "
-        f"{ratio(lambda r: r['stock']['total'] / r['ours']['total']):.2f} x"
+    ratio("total", lambda r, unit: r["stock"][f"{unit}total"] / r["ours"][f"{unit}total"])
+    ratio(
+        "all but generation",
+        lambda r, unit: but_generation(r["stock"], unit) / but_generation(r["ours"], unit),
     )
-    print(
-        f"everything but generation   {ratio(lambda r: rest(r['stock']) / rest(r['ours'])):.2f} x"
+    ratio(
+        "generation against raw",
+        lambda r, unit: r["ours"][f"{unit}generation"] / r["raw vLLM"][f"{unit}generation"],
     )
-    against = ratio(lambda r: r["ours"]["generation"] / r["raw vLLM"]["generation"])
-    print(f"generation against raw      {against:.2f}")
 
 
 if __name__ == "__main__":

@@ -62,12 +62,13 @@ class Engines(AbstractContextManager["Engines"]):
 
     def open(self, models: Sequence[Model]) -> Engine:
         """The engine for models that share a base, started if it is not the one in use."""
-        self.check(models)
         base = base_of(models[0])
-        if self._engine is None or self._base != base or not self._engine.serves(models):
-            self.close()
-            self._engine = self._start(models)
-            self._base = base
+        with memory.uncollected():
+            self.check(models)
+            if self._engine is None or self._base != base or not self._engine.serves(models):
+                self.close()
+                self._engine = self._start(models)
+                self._base = base
         return self._engine
 
     def _start(self, models: Sequence[Model]) -> Engine:

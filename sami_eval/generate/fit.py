@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from sami_eval.core.errors import UsageError
 from sami_eval.core.types import Model
-from sami_eval.generate import peft_folder
+from sami_eval.generate import peft_folder, plain_lora
 from sami_eval.generate.fingerprints import cached_snapshots
-from sami_eval.generate.formats import config_of
+from sami_eval.generate.formats import config_of, read_model_json
 from sami_eval.generate.loading import first, quiet, trusts_code
 
 if TYPE_CHECKING:
@@ -50,18 +50,25 @@ def _check(base: str, revision: str | None, adapter: str, fingerprint: str) -> s
     peft_folder.tensors(folder)
     weights = load_weights(folder)
     _check_numbers(adapter, weights)
+    if not plain_lora.fits(read_model_json(base, revision, "config.json"), base, revision, folder):
+        _check_by_peft(base, revision, folder, weights)
+    idle = _idle(peft_folder.read_adapter_config(folder), weights)
+    return f"warning: adapter `{adapter}` changes nothing: {idle}" if idle else None
+
+
+def _check_by_peft(
+    base: str, revision: str | None, folder: Path, weights: Mapping[str, Tensor]
+) -> None:
     empty = {name: weight.to("meta") for name, weight in weights.items()}
     with quiet():
         network = _on_meta(base, revision, folder)
         misfit = _misfit(network, empty)
     if misfit is not None:
         raise UsageError(
-            f"adapter `{adapter}` does not fit its base `{base}`: {misfit}",
+            f"adapter `{folder}` does not fit its base `{base}`: {misfit}",
             "name the base it was trained on with --base (where embeddings are of another shape, "
             "one with its vocabulary), or save the adapter again",
         )
-    idle = _idle(peft_folder.read_adapter_config(folder), weights)
-    return f"warning: adapter `{adapter}` changes nothing: {idle}" if idle else None
 
 
 def _idle(stated: Mapping[str, Any], weights: dict[str, Tensor]) -> str | None:

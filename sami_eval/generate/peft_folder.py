@@ -163,7 +163,7 @@ def tensors(folder: Path) -> Shapes:
     Raises UsageError for a file that holds none, or more than plain tensors.
     """
     path = weights_file(folder)
-    found = _header(path) if path.name == SAFE else _unpickled(path)
+    found = header(path) if path.name == SAFE else _unpickled(path)
     if not found:
         raise UsageError(
             f"adapter `{folder}` has no weights: 0 tensors in its file",
@@ -173,7 +173,7 @@ def tensors(folder: Path) -> Shapes:
     return found
 
 
-def _header(path: Path) -> Shapes:
+def header(path: Path) -> Shapes:
     """The names and shapes at the head of a safetensors file."""
     with path.open("rb") as file:
         n_bytes = int.from_bytes(file.read(8), "little")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from sami_eval.core.types import Model
 from sami_eval.generate import peft_folder
 from sami_eval.generate.engine import Done, is_tiny, request_key
 from sami_eval.generate.fit import replaced_weight
-from sami_eval.generate.formats import format_of
+from sami_eval.generate.formats import format_of, read_model_json
 from sami_eval.generate.loading import TRUST, first, trusts_code
 from sami_eval.generate.text import completion_from_ids
+from sami_eval.generate.vllm_here import in_this_process
 
 # The ranks vLLM has kernels for; a smaller adapter runs in the next larger one.
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -37,7 +39,8 @@ UNSUPPORTED = {
 # How its workers are asked what of an adapter they use; a class of theirs gets it as a method.
 WORKER = "sami_eval.generate.vllm_worker.AppliedLoras"
 # No usage report, room for the cache on CPU, quiet logs; what the user has set stays.
-ENVIRONMENT = {"VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_KVCACHE_SPACE": "2"}
+ENVIRONMENT = {"VLLM_NO_USAGE_STATS": "1"}
+ROOM = {"VLLM_CPU_KVCACHE_SPACE": "2"}  # GiB, which vLLM fills with zeros
 QUIET = {
     "VLLM_LOGGING_LEVEL": "ERROR",
     "TORCH_CPP_LOG_LEVEL": "ERROR",
@@ -60,20 +63,24 @@ class VllmEngine:
             folder: i
             for i, folder in enumerate(dict.fromkeys(m.adapter for m in models if m.adapter), 1)
         }
-        prepare_environment()
+        tiny = is_tiny(models[0])
+        prepare_environment(with_room=not tiny)
         self._seeded = has_gpu()
         given = parsed(arguments)
         if given.get("data_parallel_size", 1) not in (1, None):
             raise UsageError("vLLM refuses data_parallel_size in one process", "use --engine serve")
         settings = engine_settings(models[0], self._adapters, self._seeded, given, progress)
-        progress.say("starting vLLM (its first start takes a minute)")
-        self._llm = _start(settings)
-        try:
+        with ExitStack() as opened:
+            if tiny and not self._seeded:
+                settings = {**_tiny_room(models[0]), **settings}
+                opened.enter_context(in_this_process())
+            else:
+                progress.say("starting vLLM (its first start takes a minute)")
+            self._llm = _start(settings)
+            opened.callback(self._end)
             for folder in self._adapters:
                 self._load(folder)
-        except SamiEvalError:
-            self.close()
-            raise
+            self._opened = opened.pop_all()
 
     def _load(self, folder: str) -> None:
         """Load an adapter now, and make sure that each of its layers is used."""
@@ -93,6 +100,9 @@ class VllmEngine:
 
     def close(self) -> None:
         """End vLLM's processes and free what they hold."""
+        self._opened.close()
+
+    def _end(self) -> None:
         import gc
 
         core = self._llm.llm_engine.engine_core
@@ -132,7 +142,9 @@ class VllmEngine:
         from vllm.sampling_params import RequestOutputKind
 
         fields = sampling_fields(request, n, self._seeded)
-        return SamplingParams(**fields, output_kind=RequestOutputKind.FINAL_ONLY)
+        # Texts are read from the ids, once; vLLM needs its own to see where a stop string begins.
+        said = {"output_kind": RequestOutputKind.FINAL_ONLY, "detokenize": bool(fields["stop"])}
+        return SamplingParams(**fields, **said)
 
     def _lora(self, model: Model) -> Any:
         return None if model.adapter is None else self._request(model.adapter)
@@ -222,9 +234,13 @@ def refused(folder: Path, what: str) -> SamiEvalError:
     )
 
 
-def prepare_environment() -> None:
-    """Tell vLLM in this process by its variables what it takes no arguments for."""
-    for name, value in (ENVIRONMENT | QUIET).items():
+def prepare_environment(with_room: bool = True) -> None:
+    """Tell vLLM in this process by its variables what it takes no arguments for.
+
+    with_room: for its cache on CPU, too.
+    """
+    said = ENVIRONMENT | QUIET | (ROOM if with_room else {})
+    for name, value in said.items():
         os.environ.setdefault(name, value)
 
 
@@ -297,6 +313,16 @@ def engine_settings(
         settings |= {"enable_lora": True, "max_loras": len(adapters) + (not on_gpu)}
         settings["max_lora_rank"] = max_rank(list(map(Path, adapters)))
     return {**settings, **given, TRUST: trusts_code()}
+
+
+def _tiny_room(model: Model) -> dict[str, int]:
+    """Room for the cache of a tiny model: 512 MiB, where that holds four of its longest prompts."""
+    config = read_model_json(model.base, model.revision, "config.json")
+    layers, context = config.get("num_hidden_layers"), config.get("max_position_embeddings")
+    if not isinstance(layers, int) or not isinstance(context, int):
+        return {"kv_cache_memory_bytes": 2 << 30}
+    longest = 8 * layers * int(config["hidden_size"]) * context  # keys and values in float32
+    return {"kv_cache_memory_bytes": 1 << (29 if 4 * longest < 1 << 29 else 31)}
 
 
 def _start(settings: dict[str, Any]) -> Any:

@@ -20,7 +20,7 @@ from typing import Any
 
 from sami_eval.core.errors import SamiEvalError, UsageError
 from sami_eval.core.progress import Progress
-from sami_eval.generate.vllm import ENVIRONMENT
+from sami_eval.generate.vllm import ENVIRONMENT, ROOM
 
 HERE = Path(__file__).parent
 NOTES = "vllm_served"  # the module that its workers import
@@ -177,7 +177,7 @@ def _flags(settings: Mapping[str, Any]) -> Iterator[str]:
 def _guarded(command: Sequence[str], log: Path, folder: Path) -> subprocess.Popen[bytes]:
     """Start a command that ends with this process; all it writes goes into the log."""
     own = {"PYTHONPATH": os.pathsep.join(filter(None, [str(folder), os.getenv("PYTHONPATH")]))}
-    environment = {**ENVIRONMENT, **os.environ, **own}
+    environment = {**ENVIRONMENT, **ROOM, **os.environ, **own}
     environment.pop("VLLM_API_KEY", None)  # nobody else is to be kept out, and we would be
     guard = [sys.executable, "-I", str(HERE / "guard.py")]
     with log.open("wb") as lines:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import random
 import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
 from sami_eval import cli
 from sami_eval.core.calls import Request, Sampling
 from sami_eval.core.types import Model
 from sami_eval.generate.vllm import request_seed, sample_groups
+from sami_eval.generate.vllm_here import VARIABLE, in_this_process
 
 HAS_VLLM = importlib.util.find_spec("vllm") is not None
 real = [
@@ -105,6 +109,32 @@ def test_the_command_hands_the_samples_of_a_prompt_over_as_one_request(
     PretendedLlm.asked.clear()
     assert cli.run([*asked, "--samples", "12"]) == 0
     assert PretendedLlm.asked == [4] * 5  # of those that are missing
+
+
+def test_vllm_in_this_process_leaves_it_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch: Any = importlib.import_module("torch")
+    cleaned: list[bool] = []
+    parts = SimpleNamespace(cleanup_dist_env_and_memory=lambda: cleaned.append(True))
+    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(distributed=parts))
+    monkeypatch.setitem(sys.modules, "vllm.distributed", parts)
+    monkeypatch.delenv(VARIABLE, raising=False)
+
+    def state() -> list[object]:
+        drawn = random.getstate(), str(np.random.get_state()), torch.get_rng_state().tolist()
+        return [*drawn, torch.get_num_threads(), torch.set_num_threads, os.environ.get(VARIABLE)]
+
+    before = state()
+    with in_this_process():
+        assert (os.environ[VARIABLE], torch.get_num_threads()) == ("0", 1)
+        for seed in (random.seed, np.random.seed, torch.manual_seed):
+            seed(7)
+        torch.set_num_threads = lambda n: None  # as vLLM does on CPU
+        assert not cleaned
+    assert cleaned
+    assert state() == before
+    monkeypatch.setenv(VARIABLE, "1")
+    with in_this_process():
+        assert os.environ[VARIABLE] == "1"
 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:

@@ -16,7 +16,7 @@ from sami_eval.core.errors import SamiEvalError
 from sami_eval.core.progress import silent
 from sami_eval.core.types import Contrast, Model, Prompt, Response
 from sami_eval.data.contrasts import contrasts_to_jsonl
-from sami_eval.generate import GenerateSettings, format_of, respond
+from sami_eval.generate import GenerateSettings, format_of, plain_lora, respond
 from sami_eval.generate.models import resolve_all
 from sami_eval.ledger.store import Ledger
 from tests.adapter_kinds import CONFIG, WEIGHTS, changed, made, peft_says, stated
@@ -137,6 +137,33 @@ def test_an_adapter_of_a_base_of_another_size_is_refused_by_its_shapes(
     assert code == 2
     assert "weights are of another shape: `base_model.model." in err
     assert "is [128, 4] here and [64, 4] there" in err
+
+
+def test_a_lora_is_told_to_be_plain_by_its_names_and_shapes_alone(base: Path, folder: Path) -> None:
+    config = json.loads((base / "config.json").read_text())
+
+    def plain(adapter: Path, base: Path = base) -> bool:
+        return plain_lora.fits(config, str(base), None, adapter)
+
+    good = made(folder / "good", base)
+    assert plain(good)
+    assert plain(made(folder / "two", base, target_modules=["q_proj", "mlp.down_proj"]))
+    assert not plain(good, save_base(folder / "larger", head_size=32))
+    for name, said in {
+        "target_modules": [*TARGETS, "lm_head"],
+        "layers_to_transform": [1],
+        "modules_to_save": ["lm_head"],
+        "lora_dropout": "much",
+        "r": 5,
+        "strange": 7,
+    }.items():
+        assert not plain(stated(shutil.copytree(good, folder / name), **{name: said}))
+    for part in ("layers.1.", "lora_B", "layers.0.self_attn.q_proj.lora_A"):
+        fewer = shutil.copytree(good, folder / f"no-{part}")
+        assert not plain(changed(fewer, lambda rows, part=part: no_key(rows, part)))
+    astray = changed(shutil.copytree(good, folder / "renamed"), renamed)
+    assert not plain(astray)
+    assert not plain_lora.fits({**config, "model_type": "mixtral"}, str(base), None, good)
 
 
 def kinds() -> dict[str, Any]:

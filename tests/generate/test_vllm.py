@@ -97,8 +97,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[Model]:
 
 @pytest.fixture(scope="module")
 def engines(models: list[Model]) -> Iterator[Engines]:
-    """One started engine for all tests of this file."""
-    with Engines(EngineChoice("vllm", {"max_model_len": "256"}), silent()) as engines:
+    """One started engine for all tests of this file, in processes of its own as of a real model."""
+    with (
+        pytest.MonkeyPatch.context() as said,
+        Engines(EngineChoice("vllm", {"max_model_len": "256"}), silent()) as engines,
+    ):
+        said.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "1")
         engines.open(models)
         yield engines
         contexts = open_contexts()
