@@ -24,23 +24,27 @@ _RANGE = re.compile(rf"{_DRESS}(?:to|through|until|bis|[-–—~]|\.\.\.?){_DRES
 _OF = re.compile(
     rf"{_DRESS}(?:/|(?:out[ ])?of|von|sur|sobre|de|di|su|из|[分点，、（ ]{{0,3}}"
     r"(?:[满滿]分|満点)[是为為は:：]?)[ ]?(?:an?[ ]|the[ ])?"
-    rf"(?:possible[ ]|maximum[ ](?:of[ ])?|max\.?[ ])?{_DRESS}",
+    rf"(?:possible[ ]|maxim(?:um|al)[ ](?:of[ ])?|max\.?[ ])?{_DRESS}",
     re.I,
 )
 _DENIED = re.compile(
-    r"(?:\b(?:not|never|nor|neither|rather[ ]than|instead[ ]of|over|against|than)|n[’']t)"
+    r"(?:\b(?:not|never|nor|neither|rather[ ]than|instead[ ]of|over|against|than"
+    r"|(?:refuse|decline)[sd]?[ ]to)|n[’']t)"
     r"(?:[ ](?:an?|the|a[ ]plain|say|give|given|choose|pick|go[ ]with|call[ ]it|be|been|deserve"
+    r"|output|write|print|award|select|end[ ]with"
     r"|(?:read|take|mistake|interpret|count|treat|understand)[ ](?:it|this|that)[ ](?:as|for)))?"
     r"[ ]?[*_`'\"“‘(]{0,3}\Z"
-    r"|(?:\b(?:nicht|kein|(?:an)?statt|pas|plutôt[ ]que|non|no|não|не|вместо"
+    r"|(?:\b(?:nicht|kein|weder|noch|ni|ни|(?:an)?statt|pas|plutôt[ ]que|non|no|não|не|вместо"
     r"|(?:au[ ]lieu|en[ ]lugar|en[ ]vez|em[ ]vez|anstelle)[ ](?:de|von|d))|[不非])"
     r"[是选選]?[ ]?[*_`'\"“‘„«「(（]{0,3}\Z",
     re.I,
 )
 _DENIED_BEHIND = re.compile(
     r"[*_`'\"”’」)]{0,4}[ ]?(?:ではな|でな|じゃな|[은는이가]?[ ]?아[니닌]"
-    r"|(?:would[ ]be|is|was|seems)[ ](?:(?:wrong|incorrect|mistaken)\b"
-    r"|not[ ](?:right|correct|justified|my|the)\b))",
+    r"|(?:would[ ]be|is|was|seems)[ ](?:(?:wrong|incorrect|mistaken|worse|weaker)\b"
+    r"|not[ ](?:right|correct|justified|my|the)\b)"
+    r"|(?:lacks?|lacked|misses|missed|fails?|failed|falls[ ]short|omits|omitted|ignores|ignored)\b"
+    r"|(?:wäre|serait|ser[ií]a)[ ](?:falsch|faux|incorrect))",
     re.I,
 )
 _QUOTING = "*_`'\"“‘„«「(（ "  # may stand between a denial and what it denies
@@ -54,6 +58,7 @@ _SUPPOSED = re.compile(
     r"(?:[Rr]ating:[ ]?)?"
     r"|\b(?:would|could|might)[ ](?:have|get|earn|receive)\b[^.!?\n]{0,40}"
     r"|\([^()\n]{0,30}\d[ ]?[-+−–*×/][ ]?"  # (10 - [[2]]): a part of a sum
+    r"|\b(?:minus|deduct(?:ing|ed)?|subtract(?:ing|ed)?)[ ]"
     # What an answer says or asks for.
     r"|\b(?:answer|assistant|response|reply|text|it|which|that|A|B)(?:[’']s)?[ ][^.!?,;:\n]{0,30}"
     r"\b(?:sa(?:id|ys)|claim(?:s|ed)|ask(?:s|ed)|wr(?:ote|ites)|contain(?:s|ed)|includ(?:es|ed)"
@@ -68,13 +73,17 @@ _CONDITIONAL = re.compile(
     r"|(?:would|could|might)\b[^.!?\n]{0,80}\b(?:if|had|were))\b",
     re.I,
 )
-_MODAL = re.compile(r"[*_`'\"”’)]{0,4}[ ]{1,3}(?:would|could|might|wäre|würde|serait|ser[ií]a)\b")
+# A sentence about what a verdict would be, or about an answer under the verdict's name.
+_ABOUT = re.compile(
+    r"[*_`'\"”’)]{0,4}[ ]{1,3}(?:would|could|might|wäre|würde|serait|ser[ií]a|has|had|was|does|did"
+    r"|contains|makes|made|gives|gave|repeats|only)\b"
+)
 # "Accuracy: [[A]]" in a line, "Depth: [[B]]" in the next: parts, of which none is the verdict.
 _ROW = re.compile(
     r"(?:\A|\n)[\s*_|>#-]*(?:\d{1,2}[.)]|(?P<label>[^\n:：|\[]{1,40})[:：|])[\s*_|]*\Z"
 )
 _WHOLE = re.compile(
-    r"final|overall|verdict|rating|score|conclu|decision|total|summar|result|winner|revis|correct"
+    r"final|overall|average|mean|verdict|rating|score|conclu|decision|total|summar|result|winner|revis|correct"
     r"|updated|instead|judge?ment|answer|therefore|\b(?:now|so|mine|better|best)\b|urteil|gesamt"
     r"|fazit|最终|最終|结论|結論|总|判定|裁决",
     re.I,
@@ -121,7 +130,7 @@ def _is_disputed(text: str, left: Sequence[Mention]) -> bool:
     others = [one for one in left[:-1] if _said(one) != _said(left[-1])]
     if not others:
         return False
-    if _MODAL.match(text, left[-1][1].end()) or _is_part(text, left[-2], left[-1]):
+    if _ABOUT.match(text, left[-1][1].end()) or _is_part(text, left[-2], left[-1]):
         return True
     if _is_quoted(text, left[-1]) and any(not _is_quoted(text, one) for one in others):
         return True
