@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from sami_eval.core.errors import UsageError, shown
-from sami_eval.core.files import read_json
 from sami_eval.core.records import read_lines, read_list
 from sami_eval.core.shape import is_name
 from sami_eval.core.types import Prompt
@@ -36,43 +35,10 @@ def prompts_of(task: Task) -> list[Prompt]:
     if source.columns is None:
         found = read_prompts(_whole_file(task, source))
     else:
-        found = [prompt for _, _, prompt in _prompts(task, source, source.columns)]
+        found = [prompt for _, _, prompt in prompt_rows(task, source, source.columns)]
     row_checks.check_categories(task, found)
     row_checks.check_named(task, found)
     return [opening(prompt, task.turns) for prompt in found]
-
-
-def prompts_in(task: Task, file: Path) -> list[Prompt]:
-    """The questions of another file: in our format, or in the columns of the task's own rows."""
-    columns = task.questions.columns
-    if columns is None or not _in_columns(file, columns):
-        return read_prompts(file)
-    source = _instead(task, file)
-    held = {name for row in _objects(file) for name in row}
-    lacking = [one for one in _OPTIONAL if (getattr(columns, one) or "").split(".")[0] not in held]
-    none: dict[str, Any] = dict.fromkeys(lacking)
-    columns = replace(columns, **none)
-    return [opening(one, task.turns) for _, _, one in _prompts(task, source, columns)]
-
-
-_OPTIONAL = ("id", "category", "reference", "checklist")  # of a question that is no data set's
-
-
-def _in_columns(file: Path, columns: Columns) -> bool:
-    """Whether a file's first row is one of the task's data set and no question in our format."""
-    if not file.is_file() or file.suffix not in (".json", ".jsonl"):
-        return False
-    first = next(_objects(file), {})
-    return "turns" not in first and reach(first, columns.prompt) is not None
-
-
-def _objects(file: Path) -> Iterator[Mapping[str, Any]]:
-    """The rows of a file of JSON that are objects, as they are."""
-    if file.suffix == ".json":
-        found = read_json(file, EXPLAINED)
-        yield from (one for one in (found if isinstance(found, list) else []) if type(one) is dict)
-    else:
-        yield from (row for _, row in read_lines(file, EXPLAINED))
 
 
 def problems_of(
@@ -87,7 +53,7 @@ def problems_of(
     if source.columns is None:
         return problem_sets.read_problems(_whole_file(task, source), marker=marker.file)
     columns = source.columns
-    rows = list(_prompts(task, source, columns))
+    rows = list(prompt_rows(task, source, columns))
     if task.questions.hub is None and source.hub is None:  # a data set is as its authors made it
         problem_sets.check_once((where, prompt) for where, _, prompt in rows)
     found = [
@@ -97,30 +63,6 @@ def problems_of(
     if source is not task.fewshot:
         row_checks.check_clusters(task, columns, found)
     return found
-
-
-def problems_in(task: Task, file: Path, marker: Marker) -> list[Problem]:
-    """The problems of another file: in the columns of the task's own rows, or as we read any."""
-    columns = task.questions.columns
-    if columns is None or not _in_columns(file, columns):
-        return problem_sets.read_problems(file, marker=marker.file)
-    return problems_of(task, marker, _instead(task, file))
-
-
-def other_columns(task: Task, file: Path | None) -> str | None:
-    """What to say of a file that is not in the columns of the task it is named beside."""
-    columns = task.questions.columns
-    if columns is None or file is None or _in_columns(file, columns):
-        return None
-    lost = ", without clusters" if columns.cluster else ""
-    return f"`{file}` has no `{columns.prompt}` as task `{task.name}` has: read in our format{lost}"
-
-
-def _instead(task: Task, file: Path) -> Source:
-    """A file in the place of the task's data set."""
-    of = task.questions.category or file.stem
-    here = replace(task.questions, hub=None, revision=None, file=str(file.resolve()), category=of)
-    return replace(here, subset=None, subsets=None, split=None)
 
 
 def _stripped(prompt: Prompt) -> Prompt:
@@ -136,10 +78,10 @@ def opening(prompt: Prompt, n: int | None) -> Prompt:
     return replace(prompt, turns=prompt.turns[:n], reference=reference)
 
 
-def _prompts(
+def prompt_rows(
     task: Task, source: Source, columns: Columns
 ) -> Iterator[tuple[str, Mapping[str, Any], Prompt]]:
-    """Where each row stands, the row, and its prompt."""
+    """Where each row of a source stands, the row, and its prompt."""
     seen: dict[str, str] = {}
     alike = Counter[str]()
     first = 1 if source.first_id is None else source.first_id

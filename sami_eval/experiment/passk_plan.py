@@ -13,7 +13,8 @@ from sami_eval.core.types import Model, Prompt
 from sami_eval.data import problem_sets
 from sami_eval.data.marker import DEFAULT, Marker, read_marker
 from sami_eval.data.problem_sets import EMBEDDED, Problem
-from sami_eval.data.task_rows import other_columns, problems_in, problems_of
+from sami_eval.data.task_instead import other_columns, problems_in
+from sami_eval.data.task_rows import problems_of
 from sami_eval.data.tasks import Task
 from sami_eval.experiment import best_of, questions
 from sami_eval.experiment.plan import check_batch, fields_of, identities, models_of, resolve

@@ -23,7 +23,8 @@ from sami_eval.core.task_files import COMMAND, DEFAULT, Kind, files_named, repla
 from sami_eval.core.types import Model, Prompt
 from sami_eval.data.answers import read_answers
 from sami_eval.data.prompts import read_prompts
-from sami_eval.data.task_rows import prompts_in, prompts_of
+from sami_eval.data.task_instead import names_categories, prompts_in
+from sami_eval.data.task_rows import prompts_of
 from sami_eval.data.tasks import Task, read_task
 from sami_eval.generate import standing
 
@@ -76,8 +77,8 @@ def choose(task: Task, file: Path | None, models: Sequence[Model]) -> Questions:
     """
     if file is not None:
         found_in = prompts_in(task, file)
-        bare = all(one.category == file.stem for one in found_in)
         said = f"`{file}` names no category: all of its questions are of `{file.stem}`"
+        bare = not names_categories(task, file, found_in)
         return Questions(file.name, str(file), False, found_in, (said,) if bare else ())
     records = list(dict.fromkeys(Path(m.base) for m in models if m.engine == "recorded"))
     found = _brought(task, records, models) if task.embedded else None

@@ -33,7 +33,8 @@ from sami_eval.core.types import Prompt, Response
 from sami_eval.data import chat, prompts
 from sami_eval.data.answers import write_answers
 from sami_eval.data.constitutions import read_constitution
-from sami_eval.data.task_rows import opening, prompts_in, prompts_of
+from sami_eval.data.task_instead import prompts_in
+from sami_eval.data.task_rows import opening, prompts_of
 from sami_eval.experiment.compare_plan import MAX_TOKENS
 from sami_eval.generate import GenerateSettings, temperature_of
 from sami_eval.harness import asked, judging

@@ -35,8 +35,9 @@ from sami_eval.core.task_files import DEFAULT as USUAL
 from sami_eval.data import marking, problem_sets
 from sami_eval.data.marker import DEFAULT, read_marker
 from sami_eval.data.problem_sets import Problem
+from sami_eval.data.task_instead import problems_in
 from sami_eval.data.task_keys import Source
-from sami_eval.data.task_rows import problems_in, problems_of
+from sami_eval.data.task_rows import problems_of
 from sami_eval.data.tasks import Task
 from sami_eval.harness import asked, reference
 from sami_eval.harness.of_file import OfFile, means

@@ -14,7 +14,7 @@ import sami_eval
 from sami_eval import cli, embedded
 from sami_eval.core.config import Config, find_config
 from sami_eval.core.errors import UsageError
-from sami_eval.data.task_rows import prompts_in
+from sami_eval.data.task_instead import prompts_in
 from sami_eval.data.tasks import read_task
 from tests import MTBENCH_CATEGORIES, SHARED
 from tests.align_models import save_base
@@ -103,6 +103,9 @@ def test_a_file_of_prompts_needs_no_category_and_that_is_said(
     assert cli.run([*asked, "--prompts", str(file), "--dry-run", "--json"]) == 0
     notes = json.loads(capsys.readouterr().out)["notes"]
     assert f"`{file}` names no category: all of its questions are of `own`" in notes
+    named = write_rows("named.jsonl", {**row, "category": "named"})
+    assert cli.run([*asked, "--prompts", str(named), "--dry-run", "--json"]) == 0
+    assert "names no category" not in capsys.readouterr().out
     (prompt,) = prompts_in(read_task("mtbench", "pairwise"), file)
     assert (prompt.turns, prompt.category) == (("Why?",), "own")
 
