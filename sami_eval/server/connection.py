@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from sami_eval.core import address
+from sami_eval.core.errors import UsageError
 from sami_eval.core.versions import __version__
 from sami_eval.server import capped
 
@@ -23,8 +25,9 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession
 
 # What the vendors' own client reads of the environment, too: who pays, and what a gateway wants.
-_PAYERS = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
+_PAYERS = {"openai-organization": "OPENAI_ORG_ID", "openai-project": "OPENAI_PROJECT_ID"}
 _MORE_HEADERS = "OPENAI_CUSTOM_HEADERS"
+_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 # Servers that run uvicorn hang up after 5 s of silence; a call on its way just then is lost.
 _SILENT_S = 4.0
 _BODY = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -47,14 +50,13 @@ class Connection:
     """Connections to one address, with one key; opened by the first call."""
 
     def __init__(self, url: str, headers: Mapping[str, str], query: str = "") -> None:
-        """headers: of every call, the key's among them. query: opens with a question mark."""
+        """headers: of every call, in small letters. query: opens with a question mark."""
         self._url, self._query = url.rstrip("/"), query
         self._headers = {
-            "Accept": "application/json",
-            "Accept-Encoding": capped.ENCODINGS,
-            "Content-Type": "application/json",
-            "User-Agent": f"sami-eval/{__version__}",
-            **_of_environment(),
+            "accept": "application/json",
+            "accept-encoding": capped.ENCODINGS,
+            "content-type": "application/json",
+            "user-agent": f"sami-eval/{__version__}",
             **headers,
         }
         self._session: ClientSession | None = None
@@ -87,12 +89,21 @@ class Connection:
             await self._session.close()
 
 
-def _of_environment() -> dict[str, str]:
-    lines = os.environ.get(_MORE_HEADERS, "").splitlines()
-    more = (line.partition(":") for line in lines if ":" in line)
-    payers = {name: os.environ.get(variable, "") for name, variable in _PAYERS.items()}
-    said = {name: value for name, value in payers.items() if value}
-    return said | {name.strip(): value.strip() for name, _, value in more}
+def of_environment() -> dict[str, str]:
+    """Headers that the environment names, in small letters. Raises UsageError for what is none."""
+    said = {v: [f"{name}: {os.environ[v]}"] for name, v in _PAYERS.items() if os.environ.get(v)}
+    said[_MORE_HEADERS] = [line for line in os.environ.get(_MORE_HEADERS, "").splitlines() if line]
+    headers = {}
+    for variable, lines in said.items():
+        for line in lines:
+            name, colon, value = (part.strip() for part in line.partition(":"))
+            if not (colon and _NAME.fullmatch(name) and value.isprintable()):
+                # Its words are not shown: they may be a secret.
+                what = "NAME: VALUE" if variable == _MORE_HEADERS else "NAME"
+                hint = f"export {variable}='{what}', in printable characters"
+                raise UsageError(f"`{variable}` holds what no header can be", hint)
+            headers[name.lower()] = value
+    return headers
 
 
 def _opened(url: str) -> ClientSession:

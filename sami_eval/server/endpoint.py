@@ -15,7 +15,7 @@ from sami_eval.core.errors import KeyMissingError, UsageError
 from sami_eval.core.servers import VENDORS
 from sami_eval.core.types import Model
 from sami_eval.server import capped, wire
-from sami_eval.server.connection import Connection
+from sami_eval.server.connection import Connection, of_environment
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -91,6 +91,7 @@ def check(model: Model, base_url: str | None) -> None:
     """
     url, variable = address_of(model, base_url), key_variable(model)
     held = secret(variable)
+    of_environment()
     if model.engine == "azure":
         _check_azure(model, url)
     for one in addresses_of(model, base_url):
@@ -147,11 +148,13 @@ def _check_azure(model: Model, url: str) -> None:
 def connection(url: str, model: Model) -> Connection:
     """Connections to one of the addresses that a model is asked at."""
     variable = key_variable(model)
+    # As the usual key: for the address that the user names, not for another vendor's.
+    more = of_environment() if variable in (KEY_VARIABLE, AZURE_KEY_VARIABLE) else {}
     if model.engine == "azure":
         at = f"{url.rstrip('/')}/openai/deployments/{quote(model.base, safe='')}"
         version = quote(os.environ[AZURE_VERSION_VARIABLE])
-        return Connection(at, {"api-key": secret(variable)}, f"?api-version={version}")
-    return Connection(url, {"Authorization": f"Bearer {secret(variable) or 'none'}"})
+        return Connection(at, {**more, "api-key": secret(variable)}, f"?api-version={version}")
+    return Connection(url, {**more, "authorization": f"Bearer {secret(variable) or 'none'}"})
 
 
 def connect(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import replace
 
 import pytest
 
 from sami_eval.core.calls import Reply
+from sami_eval.core.errors import UsageError
 from sami_eval.core.progress import silent
+from sami_eval.core.types import Model
 from sami_eval.server import endpoint
 from sami_eval.server.client import ClientSettings, complete_all
 from tests.loopback_judge import LoopbackJudge
@@ -16,10 +19,11 @@ from tests.server.test_client import comparisons
 WAYS = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY")
 
 
-def ask(url: str, **settings: int) -> list[Reply]:
+def ask(url: str, model: Model | None = None, **settings: int) -> list[Reply]:
     replies: list[Reply] = []
     asked = ClientSettings(url, backoff_s=0.001, **settings)  # type: ignore[arg-type]
-    complete_all(comparisons(1), asked, lambda _, reply: replies.append(reply), silent())
+    every = [replace(one, model=model or one.model) for one in comparisons(1)]
+    complete_all(every, asked, lambda _, reply: replies.append(reply), silent())
     return replies
 
 
@@ -31,9 +35,32 @@ def test_who_pays_and_what_a_gateway_wants_is_read_of_the_environment(
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Team: judges\nX-Trace:on:off")
     with LoopbackJudge() as server:
         assert ask(server.url)[0].text
+        named = replace(comparisons(1)[0].model, base_url=server.url, key_variable="OUR_KEY")
+        monkeypatch.setenv("OUR_KEY", "another-key")
+        assert ask(server.url, named)[0].text
     wanted = {"openai-organization": "org-1", "openai-project": "proj-2", "x-team": "judges"}
-    sent = server.calls[0].headers
+    sent, elsewhere = (call.headers for call in server.calls)
+    assert elsewhere["authorization"] == "Bearer another-key"
+    assert not {"openai-organization", "openai-project", "x-team"} & elsewhere.keys()
     assert wanted | {"x-trace": "on:off"} == {name: sent[name] for name in (*wanted, "x-trace")}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("OPENAI_CUSTOM_HEADERS", "X Team: judges"),
+        ("OPENAI_CUSTOM_HEADERS", "judges"),
+        ("OPENAI_CUSTOM_HEADERS", "X-Team: a\x01b"),
+        ("OPENAI_ORG_ID", "org\n1"),
+    ],
+)
+def test_what_no_header_can_be_is_wrong_usage_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(UsageError, match=variable) as caught:
+        ask("http://127.0.0.1:9/v1")
+    assert value not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "ALL_PROXY"])
