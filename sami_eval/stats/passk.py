@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from math import ceil, comb
 
 from sami_eval.stats.errors import OutOfRangeError
@@ -46,6 +46,7 @@ def g_pass_at_k(n: int, c: int, k: int, share: float | Fraction = Fraction(1, 2)
     return sum(comb(c, j) * comb(n - c, k - j) for j in range(least, min(c, k) + 1)) / comb(n, k)
 
 
+@lru_cache(maxsize=4096)  # of any number of problems there are n + 1 counts of right samples
 def mg_pass_at_k(n: int, c: int, k: int) -> float:
     """mG-Pass@k: G-Pass@k averaged over the shares from a half to all of the k samples.
 
@@ -85,13 +86,11 @@ def maj_at_k(answers: Sequence[Hashable | None], gold: Hashable, k: int) -> floa
     _check(n, k)
     votes = Counter(answer for answer in answers if answer is not None)
     right = votes.pop(gold, 0)
-    credit = sum(
-        (
-            comb(right, j) * _others(list(votes.values()), n - right, k - j, j)
-            for j in range(1, min(right, k) + 1)
-        ),
-        Fraction(0),
-    )
+    wrong, shared = list(votes.values()), Counter[int]()  # draws, by how many share the credit
+    for j in range(1, min(right, k) + 1):
+        for level, ways in _others(wrong, n - right, k - j, j).items():
+            shared[1 + level] += comb(right, j) * ways
+    credit = sum((Fraction(ways, among) for among, ways in shared.items()), Fraction(0))
     return float(credit / comb(n, k))
 
 
@@ -173,8 +172,8 @@ def _credits(n: int, right: int, wrong: tuple[int, ...]) -> tuple[float, ...]:
     return tuple(float(one) for one in credit[1:] / draws)
 
 
-def _others(wrong: list[int], n_others: int, drawn: int, top: int) -> Fraction:
-    """Ways to draw `drawn` of the other samples, none voted above `top`, over 1 + those at it."""
+def _others(wrong: list[int], n_others: int, drawn: int, top: int) -> Counter[int]:
+    """Ways to draw `drawn` of the other samples, none voted above `top`, by how many are at it."""
     contenders = [count for count in wrong if count >= top]
     free = n_others - sum(contenders)  # too few to reach `top`, or no answer: any draw will do
     ways = {(0, 0): 1}  # (samples drawn from contenders, contenders at top) -> ways
@@ -184,10 +183,7 @@ def _others(wrong: list[int], n_others: int, drawn: int, top: int) -> Fraction:
             for votes in range(min(top, drawn - used) + 1):
                 step[used + votes, level + (votes == top)] += n_ways * comb(count, votes)
         ways = step
-    return sum(
-        (
-            Fraction(n_ways * comb(free, drawn - used), 1 + level)
-            for (used, level), n_ways in ways.items()
-        ),
-        Fraction(0),
-    )
+    found = Counter[int]()
+    for (used, level), n_ways in ways.items():
+        found[level] += n_ways * comb(free, drawn - used)
+    return found
