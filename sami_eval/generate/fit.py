@@ -133,7 +133,7 @@ def _on_meta(base: str, revision: str | None, folder: Path) -> PeftModel:
         _check_settings(folder, stated)
         stated.inference_mode = False
         return PeftModel(network, stated, NAME, low_cpu_mem_usage=True)
-    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, re.error) as error:
         reason = " ".join(str(error).split())[:200]
         raise UsageError(
             f"adapter `{folder}` cannot be laid on `{base}`: {reason}",

@@ -79,6 +79,14 @@ def check_kind(folder: Path) -> None:
             "serve it with its own tool and name the server: openai:MODEL --base-url URL",
             str(folder / CONFIG),
         )
+    if config.get("peft_type") != kind:
+        foreign = "save it as PEFT does, or merge it into a whole model with the tool it is of"
+        raise UsageError(
+            f"adapter `{folder}`: `peft_type` is {shown(config.get('peft_type'))}, which PEFT "
+            "cannot read",
+            f'write "peft_type": "{kind}" there' if "r" in config else foreign,
+            str(folder / CONFIG),
+        )
     for name, meaning in OUTSIDE.items():
         if kind == "LORA" and config.get(name):
             raise UsageError(

@@ -506,13 +506,15 @@ def test_an_adapter_that_adds_nothing_is_said_to_change_nothing(
 @pytest.mark.parametrize(
     ("facts", "fault"),
     [
-        ({"lora_alpha": "16"}, "`lora_alpha` is `'16'`, not a number"),
-        ({"r": True}, "`r` is `True`, not a whole number"),
-        ({"r": 4.0}, "`r` is `4.0`, not a whole number"),
-        ({"alpha_pattern": {"q_proj": [1]}}, "`alpha_pattern` is `[1]`, not a number"),
+        ({"lora_alpha": "16"}, ": `lora_alpha` is `'16'`, not a number"),
+        ({"r": True}, ": `r` is `True`, not a whole number"),
+        ({"r": 4.0}, ": `r` is `4.0`, not a whole number"),
+        ({"peft_type": "lora"}, ": `peft_type` is `'lora'`, which PEFT cannot read"),
+        ({"peft_type": None}, ": `peft_type` is `None`, which PEFT cannot read"),
+        ({"alpha_pattern": {"q_proj": [1]}}, ": `alpha_pattern` is `[1]`, not a number"),
     ],
 )
-def test_an_alpha_or_rank_that_is_no_number_is_refused(
+def test_a_setting_that_cannot_be_read_is_refused_with_its_value(
     base: Path,
     folder: Path,
     capsys: pytest.CaptureFixture[str],
@@ -522,7 +524,7 @@ def test_an_alpha_or_rank_that_is_no_number_is_refused(
     stated(made(folder / "a", base), **facts)
     code, err = compared(capsys, base, folder / "a")
     assert code == 2
-    assert f"error: adapter `{folder / 'a'}`: {fault}\n" in err
+    assert f"error: adapter `{folder / 'a'}`{fault}\n" in err
     assert f"--> {folder / 'a' / CONFIG}" in err
 
 
