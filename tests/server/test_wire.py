@@ -26,6 +26,7 @@ from sami_eval.server.refusals import read_refusal
         ({"retry-after": "26 seconds"}, 26.0),
         ({"retry-after-ms": "soon", "retry-after": "3"}, 3.0),
         ({"retry-after": "1700000030", "date": "Tue, 14 Nov 2023 22:13:20 GMT"}, 30.0),
+        ({"retry-after": "1700000030000", "date": "Tue, 14 Nov 2023 22:13:20 GMT"}, 30.0),
         ({}, 0.0),
     ],
 )
@@ -48,6 +49,29 @@ def test_a_wait_is_read_from_the_words_of_a_refusal(body: object, seconds: float
     refusal = read_refusal(429, json.dumps(body))
     assert waits.asked_s({}, refusal) == seconds
     assert waits.asked_s({"retry-after": "7"}, refusal) == 7
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6.5s"}, 6.5),
+        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "7"}, 7.0),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"}, 60.0),
+        ({"x-ratelimit-remaining-tokens": "9", "x-ratelimit-reset-tokens": "6.5s"}, 0.0),
+        (
+            {
+                "anthropic-ratelimit-requests-remaining": "0",
+                "anthropic-ratelimit-requests-reset": "2023-11-14T22:13:30Z",
+                "date": "Tue, 14 Nov 2023 22:13:20 GMT",
+            },
+            10.0,
+        ),
+    ],
+)
+def test_what_is_used_up_says_when_it_is_there_again(
+    headers: dict[str, str], seconds: float
+) -> None:
+    assert waits.asked_s(headers, read_refusal(429, '{"error": "slow down"}')) == seconds
 
 
 def test_a_stream_that_nobody_asked_for_is_one_answer_where_it_has_its_end() -> None:
