@@ -15,7 +15,6 @@ import argparse
 import contextlib
 import io
 import json
-import random
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,91 +24,17 @@ from statistics import fmean
 from typing import Any
 
 from benchmarks import growth, judging, stored_samples
+from benchmarks.laid import SAMPLES, Laid, of_replies, of_samples, texts
 from sami_eval import cli
-from sami_eval.core.calls import Completion, Reply
 from sami_eval.core.config import Price
-from sami_eval.core.types import Prompt, Usage, Verdict
-from sami_eval.data.marker import read_marker
-from sami_eval.data.problem_sets import Problem
-from sami_eval.experiment import passk, runs
+from sami_eval.core.types import Usage
 from sami_eval.experiment.disk import in_words
 from sami_eval.experiment.likely import BYTES_A_TOKEN, usual
-from sami_eval.experiment.samples import Attempts
-from sami_eval.ledger.store import Ledger, key
 from sami_eval.server.budget import cost_usd
 from sami_eval.server.prices import listed
 
-WORDS = "One of both answers says more, and says it in fewer words than the other does. "
 CONTENDERS, QUESTIONS, TURNS, ORDERS = 10, 1_000, 2, 2
-PROBLEMS, SAMPLES = 1_319, 32
-SPREAD = 0.5  # of the logarithm of lengths
-REPORTED = "gpt-4o-2024-08-06"
-
-
-@dataclass(frozen=True, slots=True)
-class Laid:
-    """Bytes of a row of the ledger, and of a line of the run's folder."""
-
-    row: float
-    line: float
-
-
-def texts(n: int, tokens: float, seed: int = 0) -> list[str]:
-    """Texts of so many tokens each, the mean, some of them twice as long."""
-    draw = random.Random(seed)
-    drawn = [draw.lognormvariate(0, SPREAD) for _ in range(n)]
-    each = BYTES_A_TOKEN * tokens / fmean(drawn)
-    endless = WORDS * 400
-    return [f"{i}. {endless}"[: max(8, round(each * one))] for i, one in enumerate(drawn)]
-
-
-def of_replies(n: int, tokens: float) -> Laid:
-    """A judgment's, stored when it comes."""
-    said = texts(n, tokens)
-
-    def fill(ledger: Ledger) -> None:
-        for i, text in enumerate(said):
-            reply = Reply(text, REPORTED, Usage(1_300, 300), True)
-            ledger.add_replies([(key(i), "quality", reply)])
-
-    verdicts = (
-        Verdict(
-            *(f"q{i // 4}", i // 2 % 2, "quality", "adapter-1", "baseline", ("a", "b")[i % 2]),
-            *(0, "a"),
-            text=text,
-            model_reported=REPORTED,
-            usage=Usage(1_300, 300),
-        )
-        for i, text in enumerate(said)
-    )
-    return _laid(n, fill, "verdicts.jsonl", verdicts)
-
-
-def of_samples(n: int, tokens: float) -> Laid:
-    """A sample's, with its token ids, 32 stored at a time."""
-    ids = range(10_000, 100_000)
-    rows = [
-        Completion(text, tuple(ids[: len(text) // BYTES_A_TOKEN]), True, 200)
-        for text in texts(n, tokens)
-    ]
-
-    def fill(ledger: Ledger) -> None:
-        for first in range(0, n, SAMPLES):
-            several = enumerate(rows[first : first + SAMPLES], first)
-            ledger.add_completions([(key(i), "adapter-1", row) for i, row in several])
-
-    problem = Problem(Prompt("gsm8k-1319", "math", ("?",)), "18", read_marker())
-    tried = Attempts(problem, tuple(rows), ("18",) * n)
-    return _laid(n, fill, "samples.jsonl", passk.sample_rows({"adapter-1": [tried]}))
-
-
-def _laid(n: int, fill: Callable[[Ledger], None], name: str, rows: Iterable[object]) -> Laid:
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / "ledger.db"
-        with Ledger(path) as ledger:
-            fill(ledger)
-        runs.save(Path(place), "document.json", {}, {name: rows})
-        return Laid(path.stat().st_size / n, (Path(place) / name).stat().st_size / n)
+PROBLEMS = 1_319
 
 
 def judgment_s() -> float:
@@ -119,9 +44,10 @@ def judgment_s() -> float:
         return judging.ours(url, 2_000, 64).cpu / 2_000
 
 
-def again_s(row: str, n: int) -> float:
-    """CPU seconds of a verdict or sample where the command is typed again."""
-    return growth.alone(row, n)[0] / n
+def again(row: str, n: int) -> tuple[float, float]:
+    """CPU seconds and bytes of a verdict or sample where the command is typed again."""
+    seconds, held = growth.alone(row, n)
+    return seconds / n, held / n
 
 
 def write_contenders(folder: Path, tokens: float) -> list[str]:
@@ -173,27 +99,36 @@ def price_of(model: str) -> Price:
     return found[model]
 
 
+def dollars(model: str, usage: Usage) -> str:
+    """What these tokens cost, and what they cost by batch jobs where that is known."""
+    price = price_of(model)
+    each = (cost_usd(usage, one) for one in (price, price.in_batch()) if one is not None)
+    return ", ".join(f"${usd:,.0f}" for usd in each)
+
+
 def mean_tokens(files: Sequence[Path]) -> float | None:
-    """Of the answers in the files of the paper's authors, by bytes; None without a file."""
+    """Of the answers in files of the paper's authors, by bytes; None without a file.
+
+    Raises SystemExit for a file that holds none.
+    """
     said: list[str] = []
     for file in files:
-        held = json.loads(file.read_text(encoding="utf-8"))
-        column = held["response"] if isinstance(held, dict) and "response" in held else None
-        if column is None:
-            raise SystemExit(f"`--answers {file}`: no `response` in it")
-        said += column.values() if isinstance(column, dict) else column
+        try:
+            said += json.loads(file.read_text(encoding="utf-8"))["response"].values()
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise SystemExit(f"`--answers {file}`: no answers in it ({error!r})") from None
     return fmean(len(text.encode()) for text in said) / BYTES_A_TOKEN if said else None
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What is measured here."""
+    """What is measured here. again: CPU seconds and bytes of memory, where all is there already."""
 
     reply: Laid
     sample: Laid
     judgment_s: float
-    verdict_again_s: float
-    sample_again_s: float
+    verdict_again: tuple[float, float]
+    sample_again: tuple[float, float]
 
 
 def measure(reply_tokens: float, sample_tokens: float) -> Rates:
@@ -202,8 +137,8 @@ def measure(reply_tokens: float, sample_tokens: float) -> Rates:
         of_replies(3_000, reply_tokens),
         of_samples(3_000, sample_tokens),
         judgment_s(),
-        again_s("rerun", 8_000),
-        again_s("passk-rerun", 16_384),
+        again("rerun", 8_000),
+        again("passk-rerun", 16_384),
     )
 
 
@@ -225,23 +160,19 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 def rates_of(rates: Rates) -> Iterator[str]:
     """What was measured."""
-    again, sample_again = 1e3 * rates.verdict_again_s, 1e3 * rates.sample_again_s
-    yield from table(
-        ("measured", "", "by"),
-        (
-            ("a judgment in the ledger", in_words(rates.reply.row), "`large_runs`"),
-            ("a judgment in the run's folder", in_words(rates.reply.line), "`large_runs`"),
-            ("a sample in the ledger", in_words(rates.sample.row), "`large_runs`"),
-            ("a sample in the run's folder", in_words(rates.sample.line), "`large_runs`"),
-            ("CPU of a judgment", f"{1e3 * rates.judgment_s:.2f} ms", "`judging`, 64 in flight"),
-            ("CPU of a verdict again", f"{again:.2f} ms", "`growth rerun`"),
-            (
-                "CPU of a sample again",
-                f"{sample_again:.2f} ms",
-                "`growth passk-rerun`",
-            ),
-        ),
-    )
+    verdict, sample = rates.verdict_again, rates.sample_again
+    rows = [
+        ("a judgment in the ledger", in_words(rates.reply.row), "`laid`"),
+        ("a judgment in the run's folder", in_words(rates.reply.line), "`laid`"),
+        ("a sample in the ledger", in_words(rates.sample.row), "`laid`"),
+        ("a sample in the run's folder", in_words(rates.sample.line), "`laid`"),
+        ("CPU of a judgment", f"{1e3 * rates.judgment_s:.2f} ms", "`judging`, 64 in flight"),
+        ("CPU of a verdict again", f"{1e3 * verdict[0]:.2f} ms", "`growth rerun`"),
+        ("memory of it", in_words(verdict[1]), "`growth rerun`"),
+        ("CPU of a sample again", f"{1e3 * sample[0]:.2f} ms", "`growth passk-rerun`"),
+        ("memory of it", in_words(sample[1]), "`growth passk-rerun`"),
+    ]
+    yield from table(("measured", "", "by"), rows)
 
 
 def of_passk(rates: Rates, tokens: float, gpu: float) -> Iterator[str]:
@@ -255,7 +186,7 @@ def of_passk(rates: Rates, tokens: float, gpu: float) -> Iterator[str]:
         growth.write(folder / "problems.jsonl", rows)
         names = [str(stored_samples.adapter(folder / f"a{i}", i)) for i in range(CONTENDERS)]
         words = ["passk", *names, "--prompts", "problems.jsonl", "--samples", str(SAMPLES)]
-        said, took = foreseen([*words, "--k", "1,10,32", "--no-greedy", "--engine", "hf"])
+        said, took = foreseen([*words, "--k", "1,10,32", "--no-greedy", "--max-tokens", "512"])
     yield from table(
         (f"pass@k: {CONTENDERS} adapters x {PROBLEMS:,} problems x {SAMPLES} samples", ""),
         (
@@ -264,10 +195,11 @@ def of_passk(rates: Rates, tokens: float, gpu: float) -> Iterator[str]:
             (f"at {gpu:,.0f} tokens a second", hours(n * tokens / gpu)),
             ("ledger", in_words(n * rates.sample.row)),
             ("the run's folder", in_words(n * rates.sample.line)),
-            ("typed again, all there", f"{hours(n * rates.sample_again_s)} of CPU"),
-            ("`--dry-run` says", f"{sum(one['calls'] for one in said['contenders']):,} samples"),
-            ("", in_words(said["expected_disk_bytes"])),
-            ("it takes", f"{hours(took)} of CPU"),
+            ("typed again, all there", f"{hours(n * rates.sample_again[0])} of CPU"),
+            ("memory of that", in_words(n * rates.sample_again[1])),
+            ("`--dry-run`", f"{sum(one['calls'] for one in said['contenders']):,} samples"),
+            ("`--dry-run`: disk", in_words(said["expected_disk_bytes"])),
+            ("`--dry-run` takes", f"{hours(took)} of CPU"),
         ),
     )
 
@@ -295,13 +227,7 @@ def of_compare(rates: Rates, asked: argparse.Namespace, tokens: float) -> Iterat
         return Usage(one["judges"][0]["expected_prompt_tokens"], n * asked.reply_tokens)
 
     def money(model: str) -> Callable[[int, dict[str, Any]], str]:
-        price, half = price_of(model), price_of(model).in_batch()
-
-        def of(n: int, one: dict[str, Any]) -> str:
-            whole = f"${cost_usd(usage(one, n), price):,.0f}"
-            return whole if half is None else f"{whole}, ${cost_usd(usage(one, n), half):,.0f}"
-
-        return of
+        return lambda n, one: dollars(model, usage(one, n))
 
     title = f"{CONTENDERS} contenders, {QUESTIONS:,} questions, {TURNS} turns, both orders"
     yield from table(
@@ -316,15 +242,14 @@ def of_compare(rates: Rates, asked: argparse.Namespace, tokens: float) -> Iterat
             row("CPU of it", lambda n, one: hours(n * rates.judgment_s)),
             row("ledger", lambda n, one: in_words(n * rates.reply.row)),
             row("the run's folder", lambda n, one: in_words(n * rates.reply.line)),
-            row("typed again, all there", lambda n, one: hours(n * rates.verdict_again_s)),
-            row("`--dry-run` says", lambda n, one: f"{one['judges'][0]['calls']:,} calls"),
-            row(
-                "",
-                lambda n, one: f"${one['expected_cost_usd']:,.0f}, at most ${one['cost_usd']:,.0f}",
-            ),
-            row("", lambda n, one: f"at least {hours(60 * one['least_minutes'])}"),
-            row("", lambda n, one: in_words(one["expected_disk_bytes"])),
-            ("it takes", *(f"{hours(took)} of CPU" for _, _, took in ways.values())),
+            row("typed again, all there", lambda n, one: hours(n * rates.verdict_again[0])),
+            row("memory of that", lambda n, one: in_words(n * rates.verdict_again[1])),
+            row("`--dry-run`", lambda n, one: f"{one['judges'][0]['calls']:,} calls"),
+            row("`--dry-run`: expected", lambda n, one: f"${one['expected_cost_usd']:,.0f}"),
+            row("`--dry-run`: at most", lambda n, one: f"${one['cost_usd']:,.0f}"),
+            row("`--dry-run`: at least", lambda n, one: hours(60 * one["least_minutes"])),
+            row("`--dry-run`: disk", lambda n, one: in_words(one["expected_disk_bytes"])),
+            ("`--dry-run` takes", *(f"{hours(took)} of CPU" for _, _, took in ways.values())),
         ),
     )
 
@@ -338,7 +263,7 @@ def flags() -> argparse.Namespace:
     parser.add_argument("--reply-tokens", type=float, default=usual("reply").tokens)
     parser.add_argument("--gpu-tokens-s", type=float, default=5_000, help="assumed, not measured")
     parser.add_argument("--rpm", type=int, default=500, help="calls a minute, assumed")
-    parser.add_argument("--judges", nargs="+", default=["gpt-5-nano", "gpt-4o", "claude-opus-5"])
+    parser.add_argument("--judges", nargs="+", default=["gpt-4o-mini", "gpt-4o", "claude-opus-5"])
     asked = parser.parse_args()
     for name, value in vars(asked).items():
         if isinstance(value, int | float) and value <= 0:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import costs
+from benchmarks import costs, large_runs
 from sami_eval import embedded
+from sami_eval.core.types import Usage
 from tests import ROOT
 from tests.records import write_rows
 from tools import configuration
@@ -54,6 +55,28 @@ def test_the_costs_of_judging_are_those_of_the_price_lists() -> None:
     assert "\n".join(costs.judging()) in page("costs.md")
     calls, tokens_in, tokens_out = costs.a_pairs_tokens()
     assert f"{calls} calls, {tokens_in:,} tokens in and {tokens_out:,} out" in page("costs.md")
+
+
+def test_the_dollars_of_large_runs_are_those_of_the_price_lists() -> None:
+    # `python -m benchmarks.large_runs` prints the table.
+    cells = [
+        [c.strip() for c in line.split("|")[1:-1]] for line in page("large_runs.md").split("\n")
+    ]
+    rows = {row[0]: row[1:] for row in cells if len(row) == 3}
+    n = [int(one.replace(",", "")) for one in rows["judgments"]]
+    assert n == [10 * 1_000 * 2 * 2, 45 * 1_000 * 2 * 2]
+    read, written = (
+        [int(one.replace(",", "")) for one in rows[f"tokens {what}"]]
+        for what in ("read", "written")
+    )
+    judges = [name for name in rows if name.endswith("and by batch jobs")]
+    assert len(judges) == 3
+    for name in judges:
+        found = [
+            large_runs.dollars(name.split("`")[1], Usage(*each))
+            for each in zip(read, written, strict=True)
+        ]
+        assert rows[name] == found
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from typing import Final
 
 from sami_eval.experiment.likely import Kind
 
-# `python -m benchmarks.large_runs` measures these, in bytes. Pages of the ledger are never full.
+# `python -m benchmarks.laid` measures these, in bytes. Pages of the ledger are never full.
 FILL: Final = 1.2
 ROW: Final = 250  # beside its text: keys, names, times, indexes
 TOKEN_ID: Final = 7  # of the ids that engines in this process give

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import large_runs
+from benchmarks import laid
 from sami_eval import cli
 from sami_eval.core.calls import Reply
 from sami_eval.experiment import disk, forecast
@@ -55,8 +55,8 @@ def test_limits_a_minute_say_the_least_time(
 
 def test_the_disk_that_is_foreseen_is_about_what_rows_take() -> None:
     for kind, tokens, ids, measured in (
-        ("reply", 300, 0, large_runs.of_replies(400, 300)),
-        ("sample", 200, 200, large_runs.of_samples(400, 200)),
+        ("reply", 300, 0, laid.of_replies(400, 300)),
+        ("sample", 200, 200, laid.of_samples(400, 200)),
     ):
         found = disk.room(kind, 400, 0, 4 * tokens, ids)
         assert found.ledger / 400 == pytest.approx(measured.row, rel=0.2)
