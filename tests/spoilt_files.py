@@ -316,7 +316,7 @@ FILES = [
         {
             ("id",): ("", True, [], 1.5),
             ("question",): NO_TEXT,
-            ("answer",): (*NO_TEXT, "#### two", "#### "),
+            ("answer",): (*NO_TEXT, "#### many", "#### "),
         },
         [
             "passk",
