@@ -242,7 +242,7 @@ def test_gold_answers_are_read_without_our_extractor(
     solved = ("1 + 1 = <<1+1=2>>2\n#### 2", "All of it.\n#### 2,125", "#### -3")
     write_rows(place / "test.jsonl", *({"question": f"{a}?", "answer": a} for a in solved))
     assert measured(tmp_path, capsys)[1]["gold answers, test split"]["ours"] == "3 the same"
-    write_rows(place / "test.jsonl", {"question": "?", "answer": "#### two"})
+    write_rows(place / "test.jsonl", {"question": "?", "answer": "#### many"})
     assert main([str(tmp_path)]) == 2
 
 
