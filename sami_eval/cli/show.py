@@ -103,6 +103,19 @@ def show(
     elif as_json or not any(written):
         print_document(document, as_json, verbose)
     trackers.send(chosen, document, place)
+    if not place.is_dir():
+        _check_judged(document)
+
+
+def _check_judged(document: Finished) -> None:
+    """Fail where a file of verdicts, shown as what it holds, holds none that says who won."""
+    from sami_eval.core.errors import SamiEvalError
+
+    rows = document["comparisons"] if document["schema"] == "sami-eval/comparison/1" else ()
+    if rows and all(row["win_rate"] is None for row in rows):
+        n = sum(row["n_verdicts"] for row in rows)
+        hint = "judge again: sami-eval compare A B --judge-model MODEL"
+        raise SamiEvalError(f"none of {n} judgments has a verdict", hint)
 
 
 def _refuse_two(printed: dict[str, bool]) -> None:

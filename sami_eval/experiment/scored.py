@@ -22,6 +22,7 @@ from sami_eval.stats.passk import pass_at_k
 from sami_eval.stats.problems import Difference, difference, mean_amount, mean_score
 from sami_eval.stats.tests import holm
 
+MOST_WORDS = 5
 FINEST = 64  # parts of a point up to which a test is exact; finer ones are drawn
 Epochs = Mapping[str, tuple[float, ...]]  # the scores of each sample, of the epochs that have one
 
@@ -217,6 +218,8 @@ def check(names: Sequence[str], logs: Sequence[Log], against: str | None) -> str
     for i, path in enumerate(paths):
         if path in paths[:i]:
             raise UsageError(f"`{logs[i].path}` is named twice", "name two logs, or one")
+    for log in logs:
+        _check_scored(log)
     chosen = _chosen(names, logs, against)
     of = dict(zip(names, logs, strict=True))
     for a, b in pairs(names, chosen):
@@ -233,6 +236,18 @@ def check(names: Sequence[str], logs: Sequence[Log], against: str | None) -> str
                 "score one of them again: inspect score",
             )
     return chosen
+
+
+def _check_scored(log: Log) -> None:
+    if any(score is not None for one in log.samples for score in one.scores.values()):
+        return
+    words = sorted({word for several in log.words.values() for word in several})
+    told = f" (said: {', '.join(words[:MOST_WORDS])})" if words else ""
+    raise UsageError(
+        f"none of {len(log.samples)} samples has a number as its score{told}",
+        f"inspect score {log.path}",
+        str(log.path),
+    )
 
 
 def _chosen(names: Sequence[str], logs: Sequence[Log], against: str | None) -> str | None:

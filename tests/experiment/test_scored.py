@@ -133,6 +133,11 @@ def test_samples_of_one_id_and_two_inputs_are_not_compared(
     assert cli.run(["show", str(sums), str(words)]) == 2
     said = "have no sample in common: 3 of one id, each with another input"
     assert said in capsys.readouterr().err
+    rows = json.loads(sums.read_text())
+    del rows["samples"][0]["scores"], rows["samples"][1:]
+    (bare := tmp_path / "bare.json").write_text(json.dumps(rows))
+    assert cli.run(["show", str(bare)]) == 2
+    assert "none of 1 samples has a number as its score" in capsys.readouterr().err
     changed = written("changed", "1+1?", "2+2?", "3+4?")
     found: ScoredDocument = json.loads(shown(capsys, sums, changed, "--json"))
     assert (found["pairs"][0]["n_common"], found["pairs"][0]["n_other_input"]) == (3, 1)

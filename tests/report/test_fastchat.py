@@ -225,5 +225,7 @@ def test_a_rating_of_any_size_is_no_crash(
     row = '{"question_id": 81, "model": "%s", "turn": 1, "judgment": "", "score": %s}\n'
     path = tmp_path / "judged_single.jsonl"
     path.write_text(row % ("x", "8") + row % ("y", score))
-    assert cli.run(["show", str(path)]) in (0, code)
-    assert "bug in" not in capsys.readouterr().err
+    assert cli.run(["show", str(path)]) == code  # shown, and then said to be no verdict
+    error = capsys.readouterr().err
+    assert "bug in" not in error
+    assert ("error: none of 1 judgments has a verdict" in error) is (code == 1)
