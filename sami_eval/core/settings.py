@@ -136,7 +136,7 @@ def in_toml(value: Any) -> str:
         return f"[{', '.join(map(in_toml, value))}]"
     if isinstance(value, Mapping):
         inner = ", ".join(f"{_key(name)} = {in_toml(one)}" for name, one in value.items())
-        return f"{{ {inner} }}"
+        return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, str | Path):
         import json
 

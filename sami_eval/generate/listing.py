@@ -24,7 +24,7 @@ class Listed:
 
 def unknown(spec: str, config: Config) -> UsageError:
     """That a spec names nothing, and what near it does."""
-    if spec.startswith(("/", "./", "../", "~")):
+    if spec.startswith(("/", "./", "../", "~")) or spec.endswith((".json", ".jsonl")):
         return UsageError(
             f"no folder and no file `{spec}`", "sami-eval ls models lists what is known"
         )

@@ -227,7 +227,7 @@ def test_an_unknown_model_says_what_was_tried(config: Config, spec: str) -> None
     assert ("did you mean `sami`" in caught.value.hint) == (spec == "samy")
 
 
-@pytest.mark.parametrize("spec", ["./none.jsonl", "/nope", "~/nope", "../nope/none"])
+@pytest.mark.parametrize("spec", ["none.jsonl", "/nope", "~/nope", "../nope/none"])
 def test_a_path_that_is_not_there_is_said_to_be_none(config: Config, spec: str) -> None:
     with pytest.raises(UsageError, match=f"no folder and no file `{spec}`"):
         resolve(spec, config=config)
