@@ -38,6 +38,9 @@ FIELDS: Final = (
     *EXPECTED,
 )
 Answers = Mapping[str, Sequence[Response]]  # by model name
+# Prompts of which all pairs are looked at together: what is done to an answer before a judge sees
+# it is then done once, and remembered for all that it meets.
+AT_ONCE = 50
 
 
 def foresee(plan: ComparePlan, sides: Sequence[Contender], ledger: Ledger) -> Forecast:
@@ -195,10 +198,14 @@ def _unjudged(
     missing: dict[str, Request] = {}
     stored: dict[str, Reply] = {}
     again = plan.settings.retry_unparsed
-    for a, b in (game for pair in plan.pairs(sides) for game in games(*pair)):
-        of_pair = answers[a.name], answers[b.name]
-        docket = to_ask(seat.judge, prompts, *of_pair, plan.orders, plan.settings.repeats, at)
-        asked = docket.requests
-        stored |= stored_replies(seat.judge, asked, ledger, again)
-        missing |= {name: asked[name] for name in asked if name not in stored}
+    met = [game for pair in plan.pairs(sides) for game in games(*pair)]
+    for first in range(0, len(prompts), AT_ONCE):
+        some = prompts[first : first + AT_ONCE]
+        for a, b in met:
+            of_pair = answers[a.name], answers[b.name]
+            docket = to_ask(seat.judge, some, *of_pair, plan.orders, plan.settings.repeats, at)
+            asked = dict(docket.requests)  # each written once
+            found = stored_replies(seat.judge, asked, ledger, again)
+            stored |= found
+            missing |= {name: one for name, one in asked.items() if name not in found}
     return list(missing.values()), list(stored.values())
