@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from sami_eval.align.body import spare
 from sami_eval.align.collate import Encoded, collate
 from sami_eval.align.options import Options
 from sami_eval.align.scores import objective
@@ -91,8 +92,10 @@ def network(shape: Shape, device: str) -> PreTrainedModel:
         torch.set_default_dtype(before)
 
 
-def build(shape: Shape, device: str, checkpointing: bool = False) -> torch.nn.Module:
-    """The base under a LoRA of rank 16 in float32."""
+def build(
+    shape: Shape, device: str, checkpointing: bool = False, spared: bool = False
+) -> torch.nn.Module:
+    """The base under a LoRA of rank 16 in float32. spared: computed as a training on a CPU does."""
     import peft
 
     base = network(shape, device)
@@ -103,6 +106,8 @@ def build(shape: Shape, device: str, checkpointing: bool = False) -> torch.nn.Mo
     if checkpointing:
         model.enable_input_require_grads()
         base.gradient_checkpointing_enable({"use_reentrant": False})
+    if spared:
+        spare(base)
     return model.train()
 
 
@@ -168,15 +173,15 @@ def alternate(ways: Sequence[Callable[[], None]], rounds: int, device: str) -> l
     return [statistics.median(times) for times in taken]
 
 
-def agreement(model: torch.nn.Module, batch: Sequence[Encoded]) -> float:
+def agreement(bare: torch.nn.Module, spared: torch.nn.Module, batch: Sequence[Encoded]) -> float:
     """Distance of the two gradients relative to the plain one's norm."""
 
-    def gradient(way: Callable[..., Tensor]) -> Tensor:
+    def gradient(model: torch.nn.Module, way: Callable[..., Tensor]) -> Tensor:
         step(model, way, [batch])
         return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
-    theirs = gradient(plain)
-    return ((gradient(ours) - theirs).norm() / theirs.norm()).item()
+    theirs = gradient(bare, plain)
+    return ((gradient(spared, ours) - theirs).norm() / theirs.norm()).item()
 
 
 def resident() -> int:
@@ -221,7 +226,7 @@ def peak_alone(shape: Shape, n: int, side: str) -> int:
 
 def measured_peak(shape: Shape, n: int, side: str) -> int:
     """What `peak_alone` runs in its process."""
-    model = build(shape, "cpu")
+    model = build(shape, "cpu", spared=side == "ours")
     # Kernels are loaded on first use: a step on a few tokens, so that their code is not counted.
     few = replace(shape, prompt=(4, 4), response=(2, 2))
     way = {"ours": ours, "plain": plain}[side]
@@ -233,12 +238,12 @@ def measured_peak(shape: Shape, n: int, side: str) -> int:
 
 def compare(shape: Shape, n: int, rounds: int) -> dict[str, object]:
     """Time and peak memory of single prompts on the CPU, ours against plain."""
-    model = build(shape, "cpu")
+    bare, spared = build(shape, "cpu"), build(shape, "cpu", spared=True)
     prompts = contrasts(shape, n, 4)
-    error = agreement(model, prompts[:1])
+    error = agreement(bare, spared, prompts[:1])
     each = [[one] for one in prompts]
     theirs, mine = alternate(
-        [lambda: step(model, plain, each), lambda: step(model, ours, each)], rounds, "cpu"
+        [lambda: step(bare, plain, each), lambda: step(spared, ours, each)], rounds, "cpu"
     )
     peaks = {side: peak_alone(shape, n, side) for side in ("plain", "ours")}
     row = {
@@ -265,7 +270,7 @@ def compare(shape: Shape, n: int, rounds: int) -> dict[str, object]:
 
 def in_batches(shape: Shape, n: int, rounds: int, size: int = 4) -> dict[str, object]:
     """Ours on a step of 16 prompts: one at a time, and in batches with and without buckets."""
-    model = build(shape, "cpu")
+    bare, spared = build(shape, "cpu"), build(shape, "cpu", spared=True)
     prompts = contrasts(replace(shape, prompt=(40, 400)), n, 16)
     ordered = sorted(prompts, key=lambda one: one.longest)
 
@@ -274,8 +279,8 @@ def in_batches(shape: Shape, n: int, rounds: int, size: int = 4) -> dict[str, ob
 
     names = ("one at a time", f"batches of {size}", f"batches of {size} by length")
     splits = (cut(prompts, 1), cut(prompts, size), cut(ordered, size))
-    ways = [lambda split=split: step(model, ours, split) for split in splits]
-    plainly = alternate([lambda: step(model, plain, splits[1]), *ways], rounds, "cpu")
+    ways = [lambda split=split: step(spared, ours, split) for split in splits]
+    plainly = alternate([lambda: step(bare, plain, splits[1]), *ways], rounds, "cpu")
     row: dict[str, object] = {"shape": shape.name, "n": n, "prompt_tokens": (40, 400)}
     for name, seconds in zip((f"plain, batches of {size}", *names), plainly, strict=True):
         row[name] = seconds / len(prompts) * 1e3
@@ -326,7 +331,7 @@ def one_on_gpu(
     fitting = {name: way for name, way in ways.items() if fits(way)}
     row |= dict.fromkeys(ways.keys() - fitting.keys(), "out of memory")
     if "plain" in fitting:
-        row["gradient_error"] = agreement(model, prompts[:1])
+        row["gradient_error"] = agreement(model, model, prompts[:1])
     seconds = alternate(list(fitting.values()), rounds, "cuda")
     rate = matrix_rate()
     for (name, way), taken in zip(fitting.items(), seconds, strict=True):

@@ -125,11 +125,20 @@ def _ask(model: Any, batch: Batch) -> Tensor:
     extra = {"position_ids": batch.position_ids, "logits_to_keep": batch.width, "use_cache": False}
     out = model(
         input_ids=batch.input_ids,
-        attention_mask=batch.attention_mask(),
+        attention_mask=_mask(model, batch),
         **{name: value for name, value in extra.items() if name in taken},
     )
     logits: Tensor = out.logits
     return logits
+
+
+def _mask(model: Any, batch: Batch) -> Tensor:
+    """The batch's mask, on a CPU as the numbers that each layer would make of True and False."""
+    seen = batch.attention_mask()
+    if not batch.shared or seen.device.type != "cpu":
+        return seen
+    dtype = next(model.parameters()).dtype
+    return torch.zeros((), dtype=dtype).where(seen, -torch.inf)
 
 
 def _at_tokens(values: Tensor, batch: Batch) -> Tensor:

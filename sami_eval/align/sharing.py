@@ -1,6 +1,6 @@
-"""Whether responses may share one row a constitution, and whether the head may be fused.
+"""Whether responses may share a row, whether the head may be fused and the body be spared.
 
-Both are exact for most models and silently wrong for some: what a model's configuration tells is
+All are exact for most models and silently wrong for some: what a model's configuration tells is
 checked first, then the first contrast is scored both ways.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sami_eval.align.body import spare
 from sami_eval.align.collate import Encoded, collate
 from sami_eval.align.options import Options
 from sami_eval.align.scores import arguments, bare, plain_head, score
@@ -47,6 +48,8 @@ def shortcuts(
 ) -> Shortcuts:
     """The fastest way of asking that gives what plain rows and full logits give.
 
+    On a CPU the network itself is changed (`align/body.py`), for good.
+
     Raises UsageError where `options.prefix_sharing` is "on" and sharing is unsafe.
     """
     head = plain_head(model)
@@ -60,9 +63,13 @@ def shortcuts(
     share = options.prefix_sharing != "off" and unsafe(model) is None and bool(fitting)
     first = fitting[0] if fitting else encoded[0]
     plain = _logps(model, first, pad, share=False, fused=False)
+    if next(model.parameters()).device.type == "cpu":
+        undo = spare(bare(model))
+        if not _same(plain, _tried(model, first, pad, share=False, fused=False), model):
+            undo()
     if fused:
         fused = _same(plain, _logps(model, first, pad, share=False, fused=True), model)
-    if share and not _same(plain, _shared_logps(model, first, pad, fused), model):
+    if share and not _same(plain, _tried(model, first, pad, True, fused), model):
         share, reason = False, "shared rows give this model other log-probabilities"
     if reason is not None:
         if options.prefix_sharing == "on":
@@ -119,10 +126,10 @@ def _logps(model: Any, one: Encoded, pad: int, share: bool, fused: bool) -> Tens
         model.train(training)
 
 
-def _shared_logps(model: Any, one: Encoded, pad: int, fused: bool) -> Tensor | None:
-    """None where the model refuses such rows."""
+def _tried(model: Any, one: Encoded, pad: int, share: bool, fused: bool) -> Tensor | None:
+    """None where the model cannot be asked this way."""
     try:
-        return _logps(model, one, pad, True, fused)
+        return _logps(model, one, pad, share, fused)
     except (RuntimeError, ValueError, TypeError):
         return None
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from sami_eval.align.body import spare
 from sami_eval.align.collate import Encoded, collate, collate_own
-from sami_eval.align.scores import objective, plain_head, reference_states
+from sami_eval.align.scores import bare, objective, plain_head, reference_states
 from sami_eval.align.sharing import Shortcuts, attention_window, shortcuts, unsafe
 from sami_eval.core.errors import UsageError
 from tests.align_models import QUICK
@@ -149,6 +150,56 @@ def test_shared_rows_and_a_fused_head_are_exact(family, n, dtype, limit):
 def test_a_lora_and_its_kl_to_the_disabled_adapter_are_exact(family, dtype, limit):
     model, encoded = with_lora(network(family, dtype)), contrasts(3)
     assert off(model, encoded, kl=0.7, length_normalize=False) < limit
+
+
+@pytest.mark.parametrize(("dtype", "limit"), LIMITS)
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.filterwarnings("ignore:.*fan_in_fan_out:UserWarning")
+def test_a_spared_body_gives_the_plain_loss_and_gradient(family, dtype, limit):
+    model, encoded = with_lora(network(family, dtype)), contrasts(3)
+    undo = spare(bare(model))
+    spared = fast_objective(model, encoded, kl=0.7)
+    found = gradient(model, spared)
+    undo()
+    plain = plain_objective(model, encoded, PAD, 0.7, reference=model.disable_adapter)
+    wanted = gradient(model, plain)
+    assert abs(spared.item() / plain.item() - 1) < limit
+    assert ((found - wanted).norm() / wanted.norm()).item() < limit
+
+
+def kept_bytes(model, encoded):
+    """Of what autograd keeps for the backward pass, the weights apart."""
+    weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
+    kept = {}
+
+    def see(tensor):
+        place = tensor.untyped_storage()
+        kept[place.data_ptr()] = place.nbytes() * (place.data_ptr() not in weights)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(see, lambda tensor: tensor):
+        fast_objective(model, encoded)
+    return sum(kept.values())
+
+
+def test_a_spared_body_keeps_a_third_less_until_it_is_undone():
+    model, encoded = with_lora(network("llama", intermediate_size=128)), contrasts(3)
+    before = kept_bytes(model, encoded)
+    undo = spare(bare(model))
+    assert kept_bytes(model, encoded) < before * 2 / 3
+    undo()
+    assert kept_bytes(model, encoded) == before
+
+
+def test_a_dropout_on_the_lora_leaves_its_layers_as_they_are():
+    import peft
+
+    settings = peft.LoraConfig(r=4, target_modules="all-linear", lora_dropout=0.5)
+    model = peft.get_peft_model(network("llama"), settings)
+    undo = spare(bare(model))
+    changed = {type(module).__name__ for module in model.modules() if "forward" in vars(module)}
+    undo()
+    assert changed == {"LlamaRMSNorm", "LlamaMLP"}  # the last MLP alone, for its columns
 
 
 @pytest.mark.parametrize("share", [True, False])
