@@ -1,6 +1,7 @@
 """One SAMI step (forward and backward of a batch), ours against N x N padded rows and full logits.
 
     python -m benchmarks.sami_step                      # CPU: four shapes, then batches
+    python -m benchmarks.sami_step --where --shape body-heavy --n 4    # CPU: ours by operation
     python -m benchmarks.sami_step --device cuda --shape 8b
 
 Both sides compute the same loss and gradients (checked first, on the very inputs), in one process,
@@ -252,6 +253,7 @@ def compare(shape: Shape, n: int, rounds: int) -> dict[str, object]:
         "prompt_tokens": shape.prompt,
         "response_tokens": shape.response,
         "gradient_error": error,
+        "times_fewer_tokens": tokens_read(prompts, False) / tokens_read(prompts, True),
         "plain_ms_a_prompt": theirs / len(prompts) * 1e3,
         "ours_ms_a_prompt": mine / len(prompts) * 1e3,
         "times_faster": theirs / mine,
@@ -266,6 +268,23 @@ def compare(shape: Shape, n: int, rounds: int) -> dict[str, object]:
         flush=True,
     )
     return row
+
+
+def tokens_read(prompts: Sequence[Encoded], share: bool) -> int:
+    """Tokens, padding among them, that go through the body for single prompts."""
+    return sum(collate([one], 0, share).input_ids.numel() for one in prompts)
+
+
+def where(shape: Shape, n: int) -> None:
+    """Print which operations take the time of ours."""
+    from torch.profiler import profile
+
+    model, prompts = build(shape, "cpu", spared=True), contrasts(shape, n, 1)
+    step(model, ours, [prompts])
+    with profile() as seen:
+        step(model, ours, [prompts])
+    print(f"{shape.name} N={n}")
+    print(seen.key_averages().table(sort_by="self_cpu_time_total", row_limit=12))
 
 
 def in_batches(shape: Shape, n: int, rounds: int, size: int = 4) -> dict[str, object]:
@@ -388,6 +407,7 @@ def main() -> None:
     parser.add_argument("--shape", choices=sorted(SHAPES), help="default: both CPU shapes")
     parser.add_argument("--n", type=int, choices=range(2, 9), help="default: 2 and 4")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--where", action="store_true", help="profile ours, one step")
     parser.add_argument("--peak", choices=["ours", "plain"], help=argparse.SUPPRESS)
     parser.add_argument("--shape-json", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -402,6 +422,11 @@ def main() -> None:
         rows = list(on_gpu(shape, args.rounds, sizes))
         return save(f"sami_step_{shape.name}_cuda", rows)
     shapes = [SHAPES[args.shape]] if args.shape else [HEAD, BODY]
+    if args.where:
+        for shape in shapes:
+            for n in sizes:
+                where(shape, n)
+        return None
     print("                    plain     ours              plain   ours")
     rows = [compare(shape, n, args.rounds) for shape in shapes for n in sizes]
     rows += [in_batches(shape, 2, max(1, args.rounds // 2)) for shape in shapes]
