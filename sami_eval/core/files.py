@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -33,14 +34,35 @@ def read_text(path: Path, hint: str) -> str:
 
     A byte-order mark, which some editors write, is no part of it.
     """
-    try:
+    with _readable(path, hint):
         return path.read_text(encoding="utf-8-sig")
+
+
+def lines_of(path: Path, hint: str) -> Iterator[str]:
+    """The lines of `read_text`, of which no more than one is held at a time."""
+    with _readable(path, hint), path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError:
+                raise _not_utf_8(path, number) from None
+            # A line may end as Windows ends it, or as old Macs did.
+            yield from text.removesuffix("\n").removesuffix("\r").split("\r")
+
+
+def _not_utf_8(path: Path, line: int) -> UsageError:
+    how = "save it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE, or `Save as` of an editor"
+    return UsageError("not UTF-8 text", how, f"{path}:{line}")
+
+
+@contextmanager
+def _readable(path: Path, hint: str) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError:
         raise UsageError(f"no file `{path}`", hint) from None
     except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        how = "save it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE, or `Save as` of an editor"
-        raise UsageError("not UTF-8 text", how, f"{path}:{line}") from None
+        raise _not_utf_8(path, error.object[: error.start].count(b"\n") + 1) from None
     except OSError as error:
         raise UsageError(f"cannot read `{path}`: {error.strerror}", hint) from None
     except ValueError as error:  # a name with a null byte

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sami_eval.core.errors import UsageError
-from sami_eval.core.files import parse_json, read_text
+from sami_eval.core.files import lines_of, parse_json, read_text
 from sami_eval.core.shape import UNKNOWN, MisfitError, fit
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ def read_records(path: Path, kind: type[T], hint: str) -> Iterator[tuple[str, T]
 
 def read_lines(path: Path, hint: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """The objects of a JSON Lines file with their "FILE:LINE"; blank lines are passed over."""
-    for number, line in enumerate(read_text(path, hint).split("\n"), 1):
+    for number, line in enumerate(lines_of(path, hint), 1):
         if not line.strip():
             continue
         where = f"{path}:{number}"

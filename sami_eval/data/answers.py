@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -64,20 +64,29 @@ def _read(path: Path) -> list[Response]:
     if path.suffix == ".json" and not _is_list(path):
         return _read_paper(path)
     responses: dict[tuple[str, str, int], Response] = {}
-    for where, row in _rows(path):
-        for found in _reader(row)(row, where):
-            response = _thoughts_apart(found)
-            same = (response.prompt_id, response.model, response.sample)
-            if same in responses:
-                raise UsageError(
-                    f"`{response.model}` answers question `{response.prompt_id}` twice",
-                    "remove one of the lines",
-                    where,
-                )
-            responses[same] = response
+    for where, response in _each(path):
+        same = (response.prompt_id, response.model, response.sample)
+        if same in responses:
+            raise UsageError(
+                f"`{response.model}` answers question `{response.prompt_id}` twice",
+                "remove one of the lines",
+                where,
+            )
+        responses[same] = response
     if not responses:
         raise UsageError("no answers in the file", HINT, str(path))
     return list(responses.values())
+
+
+def answers_to(ids: Container[str], path: Path) -> list[Response]:
+    """Those of a run's responses that answer some questions; no other is held."""
+    return [response for _, response in _each(path) if response.prompt_id in ids]
+
+
+def _each(path: Path) -> Iterator[tuple[str, Response]]:
+    for where, row in _rows(path):
+        for found in _reader(row)(row, where):
+            yield where, _thoughts_apart(found)
 
 
 def _is_list(path: Path) -> bool:

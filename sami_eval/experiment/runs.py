@@ -189,11 +189,17 @@ def _write_rows(path: Path, rows: Iterable[object]) -> None:
 
 def read_verdicts(folder: Path) -> list[Verdict]:
     """The verdicts of a run."""
-    path, hint = folder / "verdicts.jsonl", "sami-eval ls runs"
-    verdicts = [to_verdict(row, where) for where, row in read_lines(path, hint)]
-    if not verdicts:
+    return list(verdicts(folder))
+
+
+def verdicts(folder: Path) -> Iterator[Verdict]:
+    """The verdicts of a run, one after the other. Raises UsageError where there is none."""
+    path, hint, verdict = folder / "verdicts.jsonl", "sami-eval ls runs", None
+    for where, row in read_lines(path, hint):
+        verdict = to_verdict(row, where)
+        yield verdict
+    if verdict is None:
         raise UsageError("no verdicts in the file", hint, str(path))
-    return verdicts
 
 
 def to_verdict(row: dict[str, Any], where: str) -> Verdict:

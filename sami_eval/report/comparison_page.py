@@ -23,16 +23,22 @@ from sami_eval.report.room import LONGER, room
 from sami_eval.report.table import Table
 
 MOST_LISTED = 200  # judgments without a verdict; the reading room has all
+MOST_READ = 25_000  # questions of all pairs in the reading room: a browser lists them in a second
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """All that a run folder holds."""
+    """All that a run folder holds; of its answers and verdicts those on what there is `to_read`."""
 
     document: Document
     prompts: Sequence[Prompt]
     responses: Sequence[Response]
     verdicts: Sequence[Verdict]
+
+
+def to_read(document: Document, prompts: Sequence[Prompt]) -> Sequence[Prompt]:
+    """The questions of the reading room: the first, as many as a page of all pairs can list."""
+    return prompts[: max(MOST_READ // max(len(document["comparisons"]), 1), 1)]
 
 
 def comparison_page(run: Run) -> str:
@@ -41,7 +47,9 @@ def comparison_page(run: Run) -> str:
     several, against = len(document["comparisons"]) > 1, document["against"]
     first = document["comparisons"][0]
     rule: Rule = "average" if document["rule"] == "average" else "conservative"
-    index, texts = room(document, run.prompts, run.responses, run.verdicts)
+    read = to_read(document, run.prompts)
+    all_read = len(read) == len(run.prompts)
+    index, texts = room(document, read, run.responses, run.verdicts)
     kept = packed(texts)
     index |= {"starts": kept.starts, "kept": kept.kept, **ALLOWED}
     unparsed = list(_unparsed(run.verdicts))
@@ -57,30 +65,39 @@ def comparison_page(run: Run) -> str:
         "results": list(_tables(document)),
         "facts": list(fact_rows(document)),
         "names": (first["a"], first["b"]),
-        "strip": None if several else plots.strip(first, run.responses, run.verdicts, rule),
+        "strip": plots.strip(first, run.responses, run.verdicts, rule)
+        if all_read and not several
+        else None,
         "trainings": plots.trainings(document["contenders"]),
         "pairs": [(row["a"], row["b"]) for row in document["comparisons"]],
         "categories": list(dict.fromkeys(prompt.category for prompt in run.prompts)),
         "longer": LONGER,
         "unparsed": unparsed[:MOST_LISTED],
-        "n_unparsed": len(unparsed),
+        "n_unparsed": len(unparsed)
+        if all_read
+        else sum(row["unparsed"] for row in document["comparisons"]),
         "n_verdicts": sum(row["n_verdicts"] for row in document["comparisons"]),
-        "left_out": _left_out(document, texts, kept),
+        "left_out": " ".join(_left_out(run, len(read), texts, kept)),
     }
     stored = pack(index), *kept.pieces
     return page(_frame(run), "comparison.html.jinja", parts, "read", stored)
 
 
-def _left_out(document: Document, texts: Texts, kept: Packed) -> str:
-    """What the page had no room for; empty for nothing."""
-    n = sum(1 for _ in texts)
-    if kept.kept == n:
-        return ""
-    return (
-        f"The page is full: {n - kept.kept:,} of {n:,} texts are left out, judges' words on turns "
-        f"that are clear before any other. sami-eval show {document['run']} --verdicts FILE "
-        "writes them all."
-    )
+def _left_out(run: Run, n_read: int, texts: Texts, kept: Packed) -> Iterator[str]:
+    """What the page had no room for."""
+    n, n_questions = sum(1 for _ in texts), len(run.prompts)
+    if n_read < n_questions:
+        yield (
+            f"There is room for the first {n_read:,} of {n_questions:,} questions; every figure is "
+            "of all."
+        )
+    if kept.kept < n:
+        yield (
+            f"The page is full: {n - kept.kept:,} of {n:,} texts are left out, judges' words on "
+            "turns that are clear before any other."
+        )
+    if n_read < n_questions or kept.kept < n:
+        yield f"sami-eval show {run.document['run']} --verdicts FILE writes them all."
 
 
 def _frame(run: Run) -> Frame:

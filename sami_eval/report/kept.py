@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sami_eval.core.errors import UsageError
-from sami_eval.data.answers import read_answers
+from sami_eval.data.answers import answers_to, read_answers
 from sami_eval.data.prompts import read_prompts
 from sami_eval.experiment import document, passk_document, runs
 from sami_eval.experiment.document import Document, read_document
@@ -123,8 +123,9 @@ def page(found: Finished, place: Path) -> str:
     if found["schema"] == document.SCHEMA:
         check_folder(place)
         asked, answers = read_prompts(place / "prompts.jsonl"), place / "responses.jsonl"
-        judged = runs.read_verdicts(place)
-        run = comparison_page.Run(found, asked, read_answers(answers), judged)
+        ids = {one.id for one in comparison_page.to_read(found, asked)}
+        judged = [one for one in runs.verdicts(place) if one.prompt_id in ids]
+        run = comparison_page.Run(found, asked, answers_to(ids, answers), judged)
         return comparison_page.comparison_page(run)
     if found["schema"] == passk_document.SCHEMA:
         problems = read_prompts(place / "problems.jsonl")

@@ -145,6 +145,18 @@ def test_a_text_is_stored_once_and_as_html_where_that_is_more_than_paragraphs() 
     assert texts.count("plain") == 1
 
 
+def test_a_page_of_too_many_questions_has_the_first_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = small_run()
+    monkeypatch.setattr(comparison_page, "MOST_READ", 1)
+    html = page(run)
+    assert "the first 1 of 2 questions" in Seen(html).words()
+    index, _ = stored(html)
+    assert [one["id"] for one in index["prompts"]] == [run.prompts[0].id]
+    assert {one["prompt"] for one in index["items"]} == {0}
+
+
 def test_a_page_that_is_full_says_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
     run = small_run()
     said = [
