@@ -13,9 +13,10 @@ import json
 import os
 import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,18 @@ from sami_eval.ledger.rows import completion_of, json_of, reply_of, storable
 
 def plain(value: object) -> object:
     """A dataclass as JSON holds it. Raises TypeError for what JSON does not hold."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {name: getattr(value, name) for name in _names(type(value))}
-    raise TypeError(f"JSON cannot hold {type(value).__name__}")
+    names, held = _fields(type(value))
+    return dict(zip(names, held(value), strict=True))
 
 
 @cache
-def _names(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(field.name for field in dataclasses.fields(kind))
+def _fields(kind: type[Any]) -> tuple[tuple[str, ...], Callable[[object], Iterable[object]]]:
+    if not dataclasses.is_dataclass(kind):
+        raise TypeError(f"JSON cannot hold {kind.__name__}")
+    names = tuple(field.name for field in dataclasses.fields(kind))
+    if len(names) < 2:  # of which an attrgetter makes no tuple
+        return names, lambda value: [getattr(value, name) for name in names]
+    return names, attrgetter(*names)
 
 
 _CHUNK = 500  # SQLite allows 999 variables a statement in old builds
