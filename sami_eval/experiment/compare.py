@@ -38,6 +38,7 @@ from sami_eval.generate.standing import on_embedded
 from sami_eval.generate.tools import Tools
 from sami_eval.judge import Counted, checks, engines_of, judge_all, read_in_words
 from sami_eval.judge.seats import Seat
+from sami_eval.judge.words import Words
 from sami_eval.server.prices import Prices
 from sami_eval.stats.intervals import win_rate
 
@@ -86,6 +87,8 @@ def score(plan: ComparePlan, sides: Sequence[Contender], drawn: Answers, tools: 
     every = [game for pair in plan.pairs(sides) for game in games(*pair)]
     verdicts: dict[Pair, list[Verdict]] = {(a.name, b.name): [] for a, b in every}
     taken: list[Taken] = []
+    # What is asked in parts is seldom much.
+    words = Words(tools.ledger.path.parent) if plan.meeting is None else None
     ahead.hand_in(plan, every, drawn.prompts, drawn.responses, tools)
     # Only one judge in this process stays between parts: two may not fit beside each other.
     in_process = sum(seat.at is not None and seat.at.engine == "local" for seat in plan.seats)
@@ -109,9 +112,10 @@ def score(plan: ComparePlan, sides: Sequence[Contender], drawn: Answers, tools: 
                     model=seat.at,
                     engines=engines,
                     counted=calls,
+                    put=words.put if words else str,
                 )
         taken.append(Taken(calls, plan.client.limits.budget.since(before)))
-    return Judgments(verdicts, taken)
+    return Judgments(verdicts, taken, words=words)
 
 
 def estimate(
@@ -159,7 +163,8 @@ def estimate(
         "tokens": {kind: sum(row["tokens"][kind] for row in judges) for kind in TOKENS},
     }
     judged = [verdict for several in scores.by_pair.values() for verdict in several]
-    files = files_of(drawn.prompts, answers, judged)
+    said = scores.words.back(judged) if scores.words else judged
+    files = files_of(drawn.prompts, answers, said)
     reported = plan.client.limits.reported
     about = plan.seats, models_of(sides), drawn.prompts, rows, judged, reported
     doubts = tuple(warned.of_comparison(*about))
@@ -167,7 +172,7 @@ def estimate(
 
 
 def files_of(
-    prompts: Sequence[Prompt], responses: Sequence[Response], verdicts: Sequence[Verdict]
+    prompts: Sequence[Prompt], responses: Sequence[Response], verdicts: Iterable[Verdict]
 ) -> dict[str, Iterable[object]]:
     """What a run's folder holds beside its document."""
     return {

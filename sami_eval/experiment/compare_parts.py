@@ -18,6 +18,7 @@ from sami_eval.experiment.stopping import Stopping, given, in_order, points, sai
 from sami_eval.generate.contenders import Contender, games, seed_of
 from sami_eval.generate.tools import Tools
 from sami_eval.judge import Counted
+from sami_eval.judge.words import Words
 from sami_eval.server.budget import whole_cost
 
 if TYPE_CHECKING:
@@ -45,11 +46,13 @@ class Judgments:
     """Verdicts by pair of models, judge after judge, and what each judge took.
 
     stopping: of a run that stops when it is decided, or goes on where one stopped.
+    words: the verdicts', where they were put aside.
     """
 
     by_pair: Mapping[Pair, Sequence[Verdict]]
     taken: Sequence[Taken]
     stopping: Stopping | None = None
+    words: Words | None = None
 
 
 Found = tuple[Answers, Judgments]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -33,6 +33,7 @@ from sami_eval.server.budget import total
 if TYPE_CHECKING:
     from sami_eval.generate import Engines
 
+Put = Callable[[str], str]
 IDENTICAL = "identical responses, not asked"
 NO_ANSWER = "no answer on either side"
 BETWEEN = "\n\n* * *\n\n"  # the words on a and those on b, where each was rated on its own
@@ -74,6 +75,7 @@ def judge_all(
     model: Model | None = None,
     engines: Engines | Scorer | None = None,
     counted: Counted | None = None,
+    put: Put = str,
 ) -> list[Verdict]:
     """One verdict a turn, order and repeat, in the order of the prompts.
 
@@ -81,6 +83,7 @@ def judge_all(
         this process, by the engine that judge.model names.
     engines: to keep a local judge loaded between calls; without them it is loaded for this one.
     counted: is told which replies were asked for and which were stored.
+    put: what stands for a verdict's words, if they are put aside.
 
     Identical responses are a tie without a call. What the ledger holds is not asked again, save
     replies without a verdict under retry_unparsed. A program is asked once an order; a judge that
@@ -91,7 +94,7 @@ def judge_all(
         every = turns(prompts, responses_a, responses_b)
         return [_by_program(judge, turn, first) for turn in every for first in orders]
     counted = Counted() if counted is None else counted
-    ask = _Ask(judge, tools, retry_unparsed, model, engines, counted)
+    ask = _Ask(judge, tools, retry_unparsed, model, engines, counted, put)
     return _judged(ask, judgments_of(judge, prompts, responses_a, responses_b, orders, repeats))
 
 
@@ -105,6 +108,7 @@ class _Ask:
     model: Model | None
     engines: Engines | Scorer | None
     counted: Counted
+    put: Put
 
 
 def _judged(ask: _Ask, every: Iterator[Judgment]) -> list[Verdict]:
@@ -118,7 +122,7 @@ def _judged(ask: _Ask, every: Iterator[Judgment]) -> list[Verdict]:
         ask.counted.add(stored, {})
         for one, keys in zip(block, asked.keys, strict=True):
             if all(k in stored for k in keys):
-                verdicts.append(_verdict(ask.judge, one, [stored[k] for k in keys], bool(keys)))
+                verdicts.append(_verdict(ask, one, [stored[k] for k in keys], bool(keys)))
             else:
                 left[len(verdicts)] = one
                 known |= {k: stored[k] for k in keys if k in stored}
@@ -138,7 +142,7 @@ def _asked(ask: _Ask, left: Sequence[Judgment], known: dict[str, Reply]) -> Iter
     ask.counted.add(replies, fresh)
     for one, keys in zip(left, of.keys, strict=True):
         is_stored = not any(k in fresh for k in keys)
-        yield _verdict(ask.judge, one, [replies[k] for k in keys], is_stored)
+        yield _verdict(ask, one, [replies[k] for k in keys], is_stored)
 
 
 def rate_all(
@@ -172,9 +176,9 @@ def _as_it_is(request: Request) -> Request:
     return request
 
 
-def _verdict(judge: Judge, judgment: Judgment, needed: Sequence[Reply], stored: bool) -> Verdict:
+def _verdict(ask: _Ask, judgment: Judgment, needed: Sequence[Reply], stored: bool) -> Verdict:
     """What the replies to a judgment say; none where nothing was asked. stored: not just now."""
-    turn = judgment.turn
+    judge, turn = ask.judge, judgment.turn
     if not needed and not turn.answered():
         return _nothing(judge, turn, judgment.first, judgment.repeat)
     readings = [read_reply(reply, judge) for reply in needed]
@@ -193,13 +197,13 @@ def _verdict(judge: Judge, judgment: Judgment, needed: Sequence[Reply], stored: 
         winner,
         score,
         reason,
-        text=BETWEEN.join(words for words, _ in said) if needed else IDENTICAL,
+        text=ask.put(BETWEEN.join(words for words, _ in said)) if needed else IDENTICAL,
         model_reported=needed[0].model_reported if needed else None,
         usage=total(usages) if len(usages) > 1 else usages[0] if usages else None,
         from_ledger=stored,
         ratings=(readings[0].rating, readings[1].rating) if len(readings) == 2 else None,
         grade=readings[0].grade if len(readings) == 1 else None,
-        thoughts=BETWEEN.join(thought) if any(thought) else "",
+        thoughts=ask.put(BETWEEN.join(thought)) if any(thought) else "",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 from sami_eval.core.calls import Completion, Reply, TokenLogps
@@ -46,7 +47,7 @@ def reply_of(
     usage = None if counts[0] is None or counts[1] is None else Usage(counts[0], counts[1])
     return Reply(
         text,
-        model if isinstance(model, str) else None,
+        sys.intern(model) if isinstance(model, str) else None,  # mostly one name, many times
         usage,
         _truth(finished),
         failure,

@@ -39,14 +39,14 @@ from sami_eval.ledger.rows import completion_of, json_of, reply_of, storable
 
 def plain(value: object) -> object:
     """A dataclass as JSON holds it. Raises TypeError for what JSON does not hold."""
-    names, held = _fields(type(value))
-    return dict(zip(names, held(value), strict=True))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names, held = _fields(type(value))
+        return dict(zip(names, held(value), strict=True))
+    raise TypeError(f"JSON cannot hold {type(value).__name__}")
 
 
 @cache
 def _fields(kind: type[Any]) -> tuple[tuple[str, ...], Callable[[object], Iterable[object]]]:
-    if not dataclasses.is_dataclass(kind):
-        raise TypeError(f"JSON cannot hold {kind.__name__}")
     names = tuple(field.name for field in dataclasses.fields(kind))
     if len(names) < 2:  # of which an attrgetter makes no tuple
         return names, lambda value: [getattr(value, name) for name in names]

@@ -19,6 +19,7 @@ from sami_eval.experiment.tallies import compare
 from sami_eval.generate.tools import Tools
 from sami_eval.judge import IDENTICAL, judge_all, judge_model, read_judge
 from sami_eval.judge.requests import keys_beside, reply_key
+from sami_eval.judge.words import Words
 from sami_eval.ledger.store import Ledger
 from sami_eval.server import dialect
 from sami_eval.server.client import ClientSettings
@@ -156,6 +157,21 @@ def test_what_the_judge_is_asked_makes_a_new_judgment(
         ask(server, ledger)
         ask(server, ledger, replace(QUALITY, **change))
     assert server.n_calls == 160
+
+
+def test_words_that_were_put_aside_come_back_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sami_eval.judge.words.IN_MEMORY", 100)
+    words = Words(tmp_path)
+    said = ["short", "\0" + "0:5", "é" * 90, "\ud800" * 80, "long " * 100]
+    marks = list(map(words.put, said))
+    assert marks[0] == "short"
+    assert all(len(mark) < 20 for mark in marks)
+    one = Verdict("1", 0, "j", "a", "b", "a", 0, "a")
+    several = [replace(one, text=mark, thoughts=mark) for mark in reversed(marks)]
+    assert [v.text for v in words.back(several)] == said[::-1]
+    assert [v.thoughts for v in words.back(several)] == said[::-1]
 
 
 @pytest.mark.parametrize("text", ["", 'a "quote"\\n', "é 漢 \u2028", "\ud800 half", "\0messages"])
