@@ -11,7 +11,7 @@ the ledger, reply by reply, as in any run.
 |-|-|
 | fill | `compare`, nothing in the ledger |
 | resume | `compare` again, every reply in the ledger |
-| statistics | what of that is the statistics (of the clock) |
+| statistics | what of that is the statistics |
 | page | `show --html` |
 
 MB: the most the process held. disk: the ledger, the run's folder, the page. exponent: of the time,
@@ -89,7 +89,15 @@ def nobody(requests: Sequence[Request], *_: Any) -> None:
 
 
 def judged(folder: Path, asked: Callable[..., None]) -> float:
-    """`compare`; seconds of its statistics."""
+    """`compare`; CPU seconds of its statistics."""
+    estimate, took = compare.estimate, list[float]()
+
+    def timed(*these: Any) -> Any:
+        began = time.process_time()
+        found = estimate(*these)
+        took.append(time.process_time() - began)
+        return found
+
     settings = CompareSettings(
         contenders=tuple(str(folder / f"m{name}.jsonl") for name in range(N_CONTENDERS)),
         prompts=folder / "prompts.jsonl",
@@ -97,9 +105,12 @@ def judged(folder: Path, asked: Callable[..., None]) -> float:
         base_url="http://127.0.0.1:9/v1",
         out=folder / "run",
     )
-    with mock.patch.object(client, "complete_all", asked):
-        found = run(compare, settings, find_config(folder), progress.silent())
-    return found["seconds"]["statistics"]
+    with (
+        mock.patch.object(client, "complete_all", asked),
+        mock.patch.object(compare, "estimate", timed),
+    ):
+        run(compare, settings, find_config(folder), progress.silent())
+    return sum(took)
 
 
 def shown(folder: Path) -> float:
