@@ -34,8 +34,12 @@ _OTHER = re.compile(
 _ENDS = re.compile(r"(?:[ ]{0,2}[A-Za-z%°€£]{1,12}){0,2}[ ]{0,2}(?:[.!?)*]|\n|\Z)")
 _UNKNOWN = re.compile(
     r"[\s*_:\"'`=-]{0,8}(?:unknown|none|null|nothing|n/?a|undefined|undetermined|indeterminate"
-    r"|impossible|(?:can(?:no|['’])t|could[ ]not)[ ]be|not[ ](?:known|given|possible|enough|clear)"
-    r"|no[ ](?:answer|number|solution)|infinit[ey]|∞|不知道|未知|[无無]解)(?![A-Za-z])",
+    r"|impossible|(?:(?:can(?:no|['’])t|could[ ]not)[ ])?be[ ](?:determined|known|found|calculated"
+    r"|computed|given|reached|answered)|not[ ](?:known|given|possible|enough|clear|determinable)"
+    r"|unbekannt|desconocid[oa]|inconnue?|неизвест\w{1,4}"
+    r"|no[ ](?:answer|number|solution)|infinit[ey]|∞|不知道|未知|不能确定"
+    r"|[无無](?:解|法[^0-9]{0,8}))"
+    r"(?![A-Za-z])",
     re.I,
 )
 

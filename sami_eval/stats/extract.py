@@ -2,7 +2,7 @@
 
 Markers: `#### 18`, `\\boxed{18}`, "the answer is 18", "Answer: 18", `A: 18`, <answer>18</answer>,
 and some of other languages. What a model thought before it answered is not read.
-The value behind one is the first number of its sentence, or what a chain of sums comes to
+The value behind one is the first number of its sentence, or what its first chain of sums comes to
 ("9 * 2 = 18"); prose may follow it. A marker without a number is none: the one before it counts;
 one with what is no one number (`doubtful`) is the end: there is no answer.
 """
@@ -28,7 +28,8 @@ _MARKER = re.compile(
     r"|(?P<tag><answer>)"
     r"|(?P<says>(?<![A-Za-z0-9_/])answer(?![A-Za-z0-9_])"
     r"(?:[*_` ]{1,3}(?:to|for|in|of)\b[^.:=\n]{1,60}?|[*_` ]{0,3}\([^()\n]{1,40}\))?"
-    r"[*_` ]{0,3}(?:\b(?:is|was|equals|(?:would|will|should|must)[ ]be|comes[ ]to|becomes)\b"
+    r"[*_` ]{0,3}(?:\b(?:is|was|equals|(?:would|will|should|must)[ ]be|comes[ ]to|becomes"
+    r"|can(?:not|['’]t)(?=[ ]be[ ])|could[ ]not(?=[ ]be[ ]))\b"
     r"|'s[ ]|是|は)"
     r"|答案?(?:是|为|為|:)|答え[ ]?(?:は|:)|정?답[ ]?(?:은|는|:)|คำตอบ[ ]?(?:คือ|:)"
     r"|\b(?:antwort|respuesta|réponse|resposta|risposta|ответ)[*_` ]{0,3}"
@@ -50,7 +51,7 @@ _PLACE = re.compile(
 _NO_VALUE = re.compile(
     r"[ *_:,]*(?:not|n't|(?:in)?correct|right|wrong|true|false|found|obtained|calculated|computed|"
     r"based|reached|determined|given|derived|because|still|also|clear|simple|easy|below|above|"
-    r"unknown|in|on|as|by|if|when|where|whether)\b",
+    r"unknown|be|in|on|as|by|if|when|where|whether)\b",
     re.IGNORECASE,
 )
 _FILLER = re.compile(
@@ -71,6 +72,7 @@ _CHAIN = re.compile(
     r"|of(?:[ ](?:the|these|those|his|her|its|their))?)\b)"
     r"[()\[\]{} $€£¥₹]{0,4}"
 )
+_REASON = re.compile(r"\b(?:because|since|as|for|if|when|where)\b", re.IGNORECASE)
 _RATE = re.compile(
     r"[ ](?:[a-z]+[ ]){1,2}(?:in|per|every|over|within|for|after|each)[ ][0-9]+[ ][a-z]+\W*",
     re.IGNORECASE,
@@ -143,7 +145,18 @@ def _behind(text: str, marker: re.Match[str]) -> Fraction | None:
     if first is None or first.start > (limit if lenient else direct):
         in_words = worded(text, start)
         return None if in_words is None else Fraction(in_words)
+    if lenient and first.start > direct:
+        return _concluded(text, first, limit)
     return _chained(text, first, values)
+
+
+def _concluded(text: str, first: Quantity, limit: int) -> Fraction:
+    """What a sentence says in prose: what its first equation comes to, else its first value."""
+    reason = _REASON.search(text, first.end, limit)
+    limit = reason.start() if reason else limit
+    equals = text.find("=", first.end, limit)
+    values = quantities(text, equals + 1 if equals >= 0 else first.start, limit)
+    return _chained(text, next(values, first), values)
 
 
 def _chained(text: str, first: Quantity, rest: Iterator[Quantity]) -> Fraction:

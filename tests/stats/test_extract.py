@@ -247,6 +247,13 @@ FORMS: list[tuple[str, int | F | None]] = [
         for text in ("The answer is 9 * 2.", "Answer: 2√3", "#### 2π", "Answer: 3:30 pm")
     ),
     *((text, None) for text in ("So 5. Answer: N/A", "5 left. The answer is unknown.", "at 10:45")),
+    ("5 apples. The answer cannot be determined from what is given.", None),
+    ("5 apples. Die Antwort ist unbekannt.", None),
+    ("The answer cannot be 5. It is 20.", 20),
+    # A sentence of prose: what its equation comes to.
+    ("**Final Answer:** In 3 years, her brother will be 18 + 3 = 21 years old.", 21),
+    ("The answer is that, of 44 balloons, she has 44-10-6=28 for 2 children", 28),
+    ("The answer is that she needs 5 boxes, because 5 * 4 = 20", 5),
     ("The answer is 18 and 7 days have passed", 18),
     ("Answer: 1/2 or 0.5", F(1, 2)),
     ("She has 18 at noon, 10:45 is no answer: 18", 18),
