@@ -39,7 +39,7 @@ NO_TEXTS: list[object] = ["x", 3, {"x": 1}, [3], [None], [["x"]]]
 NO_COUNT: list[object] = [-1, 1.5, "1", True, [0]]
 BAD_QUESTION: dict[str, list[object]] = {
     "question_id": NO_TEXT,
-    "category": [*NO_TEXT, 3],
+    "category": [*NO_TEXT[1:], 3],
     "turns": [*NO_TEXTS, None, [], [""], ["x", " "]],
     "reference": [*NO_TEXTS, ["a", "b", "c"]],
     "principles": NO_TEXTS,
@@ -109,7 +109,7 @@ def test_a_spoilt_field_is_named_with_its_file_and_line(
 @pytest.mark.parametrize(
     ("name", "good", "field"),
     [
-        *(("q.jsonl", QUESTION, field) for field in ("question_id", "category", "turns")),
+        *(("q.jsonl", QUESTION, field) for field in ("question_id", "turns")),
         *(("a.jsonl", OURS, field) for field in ("prompt_id", "model", "turns")),
         *(("a.jsonl", FASTCHAT, field) for field in ("question_id", "model_id")),
     ],
