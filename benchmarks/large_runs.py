@@ -1,6 +1,6 @@
 """What a large pass@k run and a large comparison take: time, money and disk, from measured rates.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.large_runs    # some two minutes
+    OMP_NUM_THREADS=1 python -m benchmarks.large_runs    # some minutes
     ... --answers DPO_responses.json SFT_responses.json  # as long as those of the paper's authors
 
 Measured here: bytes that a text takes in the ledger and in a run's folder, CPU seconds of a
@@ -24,12 +24,14 @@ from statistics import fmean
 from typing import Any
 
 from benchmarks import growth, judging, stored_samples
-from benchmarks.laid import SAMPLES, Laid, of_replies, of_samples, texts
+from benchmarks.laid import REPORTED, SAMPLES, Laid, of_replies, of_samples, texts
 from sami_eval import cli
+from sami_eval.core.calls import Reply
 from sami_eval.core.config import Price
 from sami_eval.core.types import Usage
 from sami_eval.experiment.disk import in_words
 from sami_eval.experiment.likely import BYTES_A_TOKEN, usual
+from sami_eval.ledger.store import Ledger
 from sami_eval.server.budget import cost_usd
 from sami_eval.server.prices import listed
 
@@ -207,6 +209,7 @@ def of_passk(rates: Rates, tokens: float, gpu: float) -> Iterator[str]:
 def of_compare(rates: Rates, asked: argparse.Namespace, tokens: float) -> Iterator[str]:
     """A column for a baseline and one for all pairs."""
     ways: dict[str, tuple[int, dict[str, Any], float]] = {}
+    commands: list[list[str]] = []
     judge = ("--judge", "quality", "--judge-model", f"openai:{asked.judges[0]}")
     with tempfile.TemporaryDirectory() as place, contextlib.chdir(place):
         names = write_contenders(Path(place), tokens)
@@ -217,6 +220,10 @@ def of_compare(rates: Rates, asked: argparse.Namespace, tokens: float) -> Iterat
             words = ["compare", *files, "--prompts", "prompts.jsonl", *judge, *more]
             pairs = CONTENDERS if more else CONTENDERS * (CONTENDERS - 1) // 2
             ways[way] = (pairs, *foreseen([*words, "--rpm", str(asked.rpm)]))
+            commands.append(words)
+        with Ledger(Path(".sami-eval/ledger.db")) as ledger:
+            ledger.add_replies([("of something else", "quality", Reply("[[A]]", REPORTED))])
+        beside = [foreseen(words)[1] for words in commands]
 
     def row(name: str, of: Callable[[int, dict[str, Any]], str]) -> tuple[str, ...]:
         """of: calls, and what is said of the judge."""
@@ -250,6 +257,7 @@ def of_compare(rates: Rates, asked: argparse.Namespace, tokens: float) -> Iterat
             row("`--dry-run`: at least", lambda n, one: hours(60 * one["least_minutes"])),
             row("`--dry-run`: disk", lambda n, one: in_words(one["expected_disk_bytes"])),
             ("`--dry-run` takes", *(f"{hours(took)} of CPU" for _, _, took in ways.values())),
+            ("beside other replies it takes", *(f"{hours(took)} of CPU" for took in beside)),
         ),
     )
 
