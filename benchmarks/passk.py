@@ -312,6 +312,7 @@ def main() -> None:
     parser.add_argument("--max-model-len", type=int, default=1024)
     parser.add_argument("--temperature", type=float, default=0.8)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--no-stock", action="store_true", help="ours beside raw vLLM alone")
     parser.add_argument("--json", type=Path, help="also write the times of every round here")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -339,7 +340,9 @@ def measure(args: argparse.Namespace, folder: Path) -> tuple[list[dict[str, Time
         (folder / "requests.jsonl").unlink(missing_ok=True)
         return command("ours", our_words(args, base, adapters, turn), folder)
 
-    sides: dict[str, Callable[[int], Times]] = {"ours": ours, "stock": stock}
+    sides: dict[str, Callable[[int], Times]] = {"ours": ours}
+    if not args.no_stock:
+        sides["stock"] = stock
     rounds = []
     for turn in range(args.rounds):
         order = list(sides) if turn % 2 == 0 else list(reversed(sides))
@@ -369,7 +372,7 @@ def report(args: argparse.Namespace, rounds: Sequence[dict[str, Times]], device:
     columns = [f"{unit}{part}" for unit in ("", "cpu ") for part in parts]
     print(f"{'':24}" + "".join(f"{column:>16}" for column in columns))
     names = {"ours": f"one sami-eval {args.ours}", "stock": f"{args.contenders} x lm_eval"}
-    for side in ("ours", "stock", "raw vLLM"):
+    for side in rounds[0]:
         medians = [statistics.median(r[side][column] for r in rounds) for column in columns]
         print(f"{names.get(side, side):24}" + "".join(f"{value:16.1f}" for value in medians))
 
@@ -380,11 +383,12 @@ def report(args: argparse.Namespace, rounds: Sequence[dict[str, Times]], device:
     def but_generation(times: Times, unit: str) -> float:
         return times[f"{unit}total"] - times[f"{unit}generation"]
 
-    ratio("total", lambda r, unit: r["stock"][f"{unit}total"] / r["ours"][f"{unit}total"])
-    ratio(
-        "all but generation",
-        lambda r, unit: but_generation(r["stock"], unit) / but_generation(r["ours"], unit),
-    )
+    if not args.no_stock:
+        ratio("total", lambda r, unit: r["stock"][f"{unit}total"] / r["ours"][f"{unit}total"])
+        ratio(
+            "all but generation",
+            lambda r, unit: but_generation(r["stock"], unit) / but_generation(r["ours"], unit),
+        )
     ratio(
         "generation against raw",
         lambda r, unit: r["ours"][f"{unit}generation"] / r["raw vLLM"][f"{unit}generation"],

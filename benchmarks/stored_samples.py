@@ -84,6 +84,10 @@ def adapter(folder: Path, seed: int) -> Path:
         folder / "adapter_model.safetensors",
     )
     said = {"peft_type": "LORA", "r": 1, "lora_alpha": 1, "target_modules": ["q_proj"]}
-    said |= {"task_type": "CAUSAL_LM", "base_model_name_or_path": str(BASE_DIR)}
+    said |= {
+        "task_type": "CAUSAL_LM",
+        "layers_to_transform": [0],
+        "base_model_name_or_path": str(BASE_DIR),
+    }
     (folder / "adapter_config.json").write_text(json.dumps(said))
     return folder
