@@ -48,13 +48,17 @@ class Engines(AbstractContextManager["Engines"]):
 
     def check(self, models: Sequence[Model]) -> None:
         """Raise for an adapter that its engine would not apply whole; nothing is started."""
+        served = [
+            one for one in models if one.engine == "local" and self.name_for(one) in ("vllm", SERVE)
+        ]
+        if any(self.name_for(one) == "vllm" for one in served):
+            from sami_eval.generate.vllm import prepare_environment
+
+            prepare_environment(with_room=False)  # torch reads some of it when it is imported
         for text in check_fit(models):
             if text not in self._said:
                 self._said.add(text)
                 self.progress.say(text)
-        served = [
-            one for one in models if one.engine == "local" and self.name_for(one) in ("vllm", SERVE)
-        ]
         if adapted := [model for model in served if model.adapter is not None]:
             from sami_eval.generate.vllm import check_served
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -17,10 +18,10 @@ from sami_eval.core.types import Model
 from sami_eval.generate import peft_folder
 from sami_eval.generate.engine import Done, is_tiny, request_key
 from sami_eval.generate.fit import replaced_weight
-from sami_eval.generate.formats import format_of, read_model_json
+from sami_eval.generate.formats import format_of
 from sami_eval.generate.loading import TRUST, first, trusts_code
 from sami_eval.generate.text import completion_from_ids
-from sami_eval.generate.vllm_here import in_this_process
+from sami_eval.generate.vllm_here import in_this_process, tiny_room
 
 # The ranks vLLM has kernels for; a smaller adapter runs in the next larger one.
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -72,7 +73,7 @@ class VllmEngine:
         settings = engine_settings(models[0], self._adapters, self._seeded, given, progress)
         with ExitStack() as opened:
             if tiny and not self._seeded:
-                settings = {**_tiny_room(models[0]), **settings}
+                settings = {**tiny_room(models[0]), **settings}
                 opened.enter_context(in_this_process())
             else:
                 progress.say("starting vLLM (its first start takes a minute)")
@@ -315,21 +316,13 @@ def engine_settings(
     return {**settings, **given, TRUST: trusts_code()}
 
 
-def _tiny_room(model: Model) -> dict[str, int]:
-    """Room for the cache of a tiny model: 512 MiB, where that holds four of its longest prompts."""
-    config = read_model_json(model.base, model.revision, "config.json")
-    layers, context = config.get("num_hidden_layers"), config.get("max_position_embeddings")
-    if not isinstance(layers, int) or not isinstance(context, int):
-        return {"kv_cache_memory_bytes": 2 << 30}
-    longest = 8 * layers * int(config["hidden_size"]) * context  # keys and values in float32
-    return {"kv_cache_memory_bytes": 1 << (29 if 4 * longest < 1 << 29 else 31)}
-
-
 def _start(settings: dict[str, Any]) -> Any:
-    from vllm import LLM
-
     try:
-        return LLM(**settings, use_tqdm_on_load=False, worker_extension_cls=WORKER)
+        with warnings.catch_warnings():  # in this process, where PYTHONWARNINGS comes too late
+            warnings.simplefilter("ignore", FutureWarning)
+            from vllm import LLM
+
+            return LLM(**settings, use_tqdm_on_load=False, worker_extension_cls=WORKER)
     except (RuntimeError, ValueError, TypeError, OSError) as error:
         raise SamiEvalError(
             f"vLLM does not start: {str(error).strip().splitlines()[-1]}",

@@ -1,6 +1,5 @@
 """vLLM without processes of its own: for a tiny model on a CPU their start outlasts its answers.
 
-
 vLLM 0.32 starts two, and each imports torch and vLLM anew.
 """
 
@@ -10,6 +9,9 @@ import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from sami_eval.core.types import Model
+from sami_eval.generate.formats import read_model_json
 
 VARIABLE = "VLLM_ENABLE_V1_MULTIPROCESSING"
 
@@ -48,3 +50,13 @@ def _clean_up() -> None:
     from vllm.distributed import cleanup_dist_env_and_memory
 
     cleanup_dist_env_and_memory()
+
+
+def tiny_room(model: Model) -> dict[str, int]:
+    """Room for the cache of a tiny model: 512 MiB, where that holds four of its longest prompts."""
+    config = read_model_json(model.base, model.revision, "config.json")
+    layers, context = config.get("num_hidden_layers"), config.get("max_position_embeddings")
+    if not isinstance(layers, int) or not isinstance(context, int):
+        return {"kv_cache_memory_bytes": 2 << 30}
+    longest = 8 * layers * int(config["hidden_size"]) * context  # keys and values in float32
+    return {"kv_cache_memory_bytes": 1 << (29 if 4 * longest < 1 << 29 else 31)}
