@@ -254,6 +254,9 @@ def _run(arguments: list[str]) -> int:
         _stop_writing()
         return 0
     except OSError as error:
+        if error.errno == errno.ENOENT and error.filename is None:  # as `Path.cwd` fails alone
+            report_error(UsageError("the folder you are in is gone", "cd to one that is there"))
+            return UsageError.exit_code
         if error.errno in NAME_ERRORS:
             report_error(UsageError(f"`{_cut(str(error.filename))}`: {error.strerror}", NAME_HINT))
             return UsageError.exit_code

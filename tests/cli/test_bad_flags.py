@@ -203,3 +203,13 @@ def test_a_file_where_a_folder_is_to_be_written_is_named(
     assert f"error: {said}" in captured.err
     assert captured.err.count("hint: ") == 1
     assert sorted(folder.rglob("*")) == before
+
+
+def test_a_folder_that_is_gone_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert cli.run(["ls", "runs"]) == 2
+    assert capsys.readouterr().err.startswith("error: the folder you are in is gone\n")
