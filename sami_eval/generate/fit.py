@@ -45,6 +45,7 @@ def check_fit(models: Sequence[Model]) -> list[str]:
 def _check(base: str, revision: str | None, adapter: str, fingerprint: str) -> str | None:
     folder = Path(adapter)
     peft_folder.check_kind(folder)
+    peft_folder.check_type(folder)
     peft_folder.check_scale(folder)
     peft_folder.check_init(folder)
     peft_folder.tensors(folder)

@@ -79,6 +79,19 @@ def check_kind(folder: Path) -> None:
             "serve it with its own tool and name the server: openai:MODEL --base-url URL",
             str(folder / CONFIG),
         )
+    for name, meaning in OUTSIDE.items():
+        if kind == "LORA" and config.get(name):
+            raise UsageError(
+                f"adapter `{folder}` is {meaning} (`{name}`), which neither engine applies",
+                "serve it with its own tool and name the server: openai:MODEL --base-url URL",
+                str(folder / CONFIG),
+            )
+
+
+def check_type(folder: Path) -> None:
+    """Refuse settings without the word that PEFT reads their kind by."""
+    config = read_adapter_config(folder)
+    kind = kind_of(config)
     if config.get("peft_type") != kind:
         foreign = "save it as PEFT does, or merge it into a whole model with the tool it is of"
         raise UsageError(
@@ -87,13 +100,6 @@ def check_kind(folder: Path) -> None:
             f'write "peft_type": "{kind}" there' if "r" in config else foreign,
             str(folder / CONFIG),
         )
-    for name, meaning in OUTSIDE.items():
-        if kind == "LORA" and config.get(name):
-            raise UsageError(
-                f"adapter `{folder}` is {meaning} (`{name}`), which neither engine applies",
-                "serve it with its own tool and name the server: openai:MODEL --base-url URL",
-                str(folder / CONFIG),
-            )
 
 
 def check_scale(folder: Path) -> None:
