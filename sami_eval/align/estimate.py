@@ -18,6 +18,9 @@ from sami_eval.core.types import Contrast, Model
 GIB = 2**30
 # Activations a token and layer in units of the hidden size: all of them, or at checkpoints alone.
 STORED, RECOMPUTED = 34, 1
+# On a CPU, of a LoRA on SmolLM2-135M without checkpointing (one batch, peak of the process): TRL's
+# methods, and those on SAMI's matrix, whose body is spared (align/body.py).
+CPU_STORED, SPARED = 38, 20
 ADAM_BYTES = 8 + 4  # two fp32 moments and an fp32 gradient for each trained weight
 # How often the rows of a contrast of n hold each of its prompts and responses, by a method that
 # keeps a frozen reference: n (n - 1) pairs of two rows, n pairs, n * n single rows.
@@ -26,6 +29,8 @@ PREFERENCES: dict[str, Callable[[int], int]] = {
     "mipo": lambda n: 2,
     "kto": lambda n: n,
 }
+# Python, torch, transformers, PEFT and TRL, before a weight is read: main memory, so a CPU's alone.
+PROCESS_BYTES = int(0.55 * GIB)
 WEIGHT_BYTES = {"fp32": 4.0, "bf16": 2.0, "nf4": 0.55}
 
 
@@ -36,7 +41,8 @@ class TrainingCost:
     n: contrasts used. too_long: left out, of more than `longest` tokens. passes: over what is
         trained on; response_tokens of it are in one pass, and read_tokens in all its rows, padding
         apart. parameters, trained: weights.
-    memory_gib: weights, gradients, optimiser and activations of the largest batch, roughly.
+    memory_gib: weights, gradients, optimiser and activations of the largest batch, roughly; on a
+        CPU with the process itself.
     room_gib: of the device; None where it does not tell.
     """
 
@@ -80,6 +86,7 @@ def estimate(
     fixed = n_all * WEIGHT_BYTES[kind] + trained * ADAM_BYTES + n_lora * 4 * (not options.full)
     if options.full and (method in PREFERENCES or (method == "sami" and options.kl > 0)):
         fixed += n_all * WEIGHT_BYTES[kind]  # the frozen reference is a second network
+    fixed += PROCESS_BYTES * (not gpu)
     used = _used(encoded, options)
     rows = sorted((_rows(method, one, options) for one in used), reverse=True)
     most = sum(rows[: options.batch_size])
@@ -92,7 +99,7 @@ def estimate(
         sum(rows),
         n_all,
         trained,
-        (fixed + most * _activation_bytes(config, options, gpu)) / GIB,
+        (fixed + most * _activation_bytes(config, method, options, gpu)) / GIB,
         _room_gib(there),
     )
 
@@ -156,12 +163,14 @@ def _parameters(config: Any, options: Options) -> tuple[int, int]:
     return sum(weights.numel() for weights in network.parameters()), lora
 
 
-def _activation_bytes(config: Any, options: Options, gpu: bool) -> int:
+def _activation_bytes(config: Any, method: str, options: Options, gpu: bool) -> int:
     """Of one token."""
     text = config.get_text_config()
-    kept = RECOMPUTED if options.checkpointing else STORED
+    spared = method in ("sami", "simpo", "orpo") and not options.full and not options.dropout
+    stored = STORED if gpu else SPARED if spared and not options.qlora else CPU_STORED
+    kept = RECOMPUTED if options.checkpointing else stored
     width = 2 if gpu else 4
-    one_layer = STORED * text.hidden_size * width
+    one_layer = stored * text.hidden_size * width
     return int(kept * text.hidden_size * text.num_hidden_layers * width + one_layer)
 
 
