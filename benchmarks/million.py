@@ -146,6 +146,8 @@ def main() -> None:
         statistics = STEPS[asked.here[0]](Path(asked.here[1]))
         print(json.dumps([time.process_time() - began, statistics, peak()]))
         return
+    if min(asked.sizes) < EACH:
+        parser.error(f"`--sizes {min(asked.sizes)}` is no question: one has {EACH} judgments")
     print("step            judgments   CPU s  us each  exponent      MB  disk MB")
     before: dict[str, tuple[int, float]] = {}
     for n in asked.sizes:
