@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
@@ -306,6 +307,8 @@ def engine_settings(
     }
     if not on_gpu:
         progress.say("vLLM on CPU draws without a seed: answers at temperature > 0 vary")
+        # Its own is 0 at every start: samples that a later run adds would be those it has already.
+        settings["seed"] = secrets.randbits(31)
         if "dtype" not in given:
             settings["dtype"] = _cpu_dtype(base, progress)
     if adapters:

@@ -155,6 +155,21 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 class TestRealVllm:
     pytestmark = real
 
+    def test_samples_that_a_later_run_adds_are_new_draws(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        asked = ["passk", "base", "--limit", "4", "--engine", "vllm", "--k", "1,6"]
+        asked += ["--temperature", "2", "--max-tokens", "1"]
+        for n in ("6", "12"):  # on one ledger, each with an engine of its own
+            assert cli.run([*asked, "--samples", n, "--out", n]) == 0
+        rows = map(json.loads, Path("12", "samples.jsonl").read_text().splitlines())
+        texts = {(r["problem_id"], r["sample"]): r["text"] for r in rows}
+        drawn = [k for k in texts if k[1] is not None and k[1] < 6]
+        same = sum(texts[problem, i] == texts[problem, i + 6] for problem, i in drawn)
+        assert len(drawn) == 24
+        assert same < 20  # by chance some 9
+
     def test_four_contenders_agree_between_vllm_and_transformers(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
