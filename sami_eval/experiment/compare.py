@@ -5,6 +5,7 @@ prompts -> responses -> verdicts -> comparisons.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -26,7 +27,14 @@ from sami_eval.experiment.comparison_rows import comparison_row, rank_rows
 from sami_eval.experiment.corrected import with_corrected
 from sami_eval.experiment.curve import win_rates
 from sami_eval.experiment.document import KIND as KIND
-from sami_eval.experiment.document import ContenderRow, JudgeRow, Measures, MetRow, PriceRow
+from sami_eval.experiment.document import (
+    ContenderRow,
+    FailedMore,
+    JudgeRow,
+    Measures,
+    MetRow,
+    PriceRow,
+)
 from sami_eval.experiment.ensemble import with_judges
 from sami_eval.experiment.envelope import Calls, asked_row
 from sami_eval.experiment.frame import Result
@@ -258,8 +266,16 @@ def _judge_row(seat: Seat, taken: Taken, prices: Prices) -> JudgeRow:
         "tokens": {"prompt": tokens.prompt_tokens, "completion": tokens.completion_tokens},
         "cost_usd": taken.cost_usd,
         **asked_row(seat.at),
+        **_failed(calls),
         "price": _price_row(seat, prices),
     }
+
+
+def _failed(calls: Counted) -> FailedMore:
+    if not calls.failed:
+        return {}
+    ((why, _),) = Counter(calls.failed.values()).most_common(1)
+    return {"failed_because": why}
 
 
 def _measures(judge: Judge) -> Measures | None:

@@ -45,7 +45,13 @@ class PriceRow(TypedDict):
     date: str | None
 
 
-class JudgeRow(AskedMore):
+class FailedMore(TypedDict, total=False):
+    """Of calls that were never answered, what was said most often."""
+
+    failed_because: str
+
+
+class JudgeRow(AskedMore, FailedMore):
     """One judge: its kind, the model it is asked at, how, and what it took in this run.
 
     price: None where it is not known; of a judge in this process 0, since nobody is paid.

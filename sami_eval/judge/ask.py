@@ -43,17 +43,17 @@ BETWEEN = "\n\n* * *\n\n"  # the words on a and those on b, where each was rated
 class Counted:
     """Replies asked for in this run, with their usage, and those the ledger held, by their keys.
 
-    failed: calls that were never answered.
+    failed: why, of calls that were never answered.
     """
 
     made: dict[str, Usage | None] = field(default_factory=dict)
     stored: set[str] = field(default_factory=set)
-    failed: set[str] = field(default_factory=set)
+    failed: dict[str, str] = field(default_factory=dict)
 
     def add(self, replies: Mapping[str, Reply], fresh: Mapping[str, Reply]) -> None:
         """Count the replies to one pair; those that are fresh were asked for just now."""
         self.made |= {k: r.usage for k, r in fresh.items() if not client.is_api_failure(r)}
-        self.failed |= {k for k, r in fresh.items() if client.is_api_failure(r)}
+        self.failed |= {k: r.failure or "" for k, r in fresh.items() if client.is_api_failure(r)}
         self.stored |= replies.keys() - fresh.keys() - self.made.keys()
 
     @property

@@ -22,7 +22,14 @@ def n_too_long(document: Document) -> int:
 def failed(document: Document) -> str:
     """How many calls were never answered, behind the others; empty for none."""
     n = document["calls"].get("failed", 0)
-    return f"; {n:,} calls failed" if n else ""
+    calls = "call" if n == 1 else "calls"
+    return f"; {n:,} {calls} failed" if n else ""
+
+
+def _because(document: Document) -> str:
+    """What a judge's calls failed of, as it was said most often; empty for none."""
+    said = [row["failed_because"] for row in document["judges"] if "failed_because" in row]
+    return f": {said[0]}" if said else ""
 
 
 def warnings(document: Document) -> list[str]:
@@ -58,7 +65,8 @@ def check_unparsed(document: Document, most: float) -> None:
     unparsed = sum(row["unparsed"] for row in document["comparisons"])
     if unparsed > most * n_verdicts:
         raise SamiEvalError(
-            f"{unparsed} of {n_verdicts} judgments have no verdict, more than {most:.0%}",
+            f"{unparsed} of {n_verdicts} judgments have no verdict, more than {most:.0%}"
+            f"{_because(document)}",
             f"sami-eval show {document['run']} --unparsed",
         )
     if n := n_too_long(document):

@@ -580,9 +580,10 @@ def test_a_judge_that_never_answered_was_called_all_the_same(
 
     with LoopbackJudge(Behaviour(script=script)) as server:
         assert judged(server) == 1
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
     assert "no judge was called" not in out
     assert "12 calls failed" in " ".join(out.split())
+    assert "12 of 12 judgments have no verdict, more than 2%: API failure: 400: odd" in err
 
 
 # Answers that are none
