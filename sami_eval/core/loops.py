@@ -34,12 +34,13 @@ def _seldom_collected() -> Iterator[None]:
     """Have Python look for cycles less often, and not among what there is already."""
     often, frozen = gc.get_threshold(), gc.get_freeze_count()
     gc.set_threshold(max(_NEW_OBJECTS, often[0]) if often[0] else 0, *often[1:])
-    gc.freeze()
+    if not frozen:  # by whoever called us, for reasons of their own
+        gc.freeze()
     try:
         yield
     finally:
         gc.set_threshold(*often)
-        if not frozen:  # by whoever called us, for reasons of their own
+        if not frozen:
             gc.unfreeze()
 
 

@@ -106,7 +106,7 @@ def imported(path: Path, winner: str | None, names: str) -> str:
 def test_a_round_robin_without_a_verdict_says_that_there_is_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run(["show", imported(tmp_path / "v.jsonl", None, "abc")]) == 0
+    assert cli.run(["show", imported(tmp_path / "v.jsonl", None, "abc")]) == 1
     first, second, *_ = capsys.readouterr().out.splitlines()  # 3 pairs, 3 questions, 2 orders
     assert first == "unknown: none of 18 judgments has a verdict"
     assert second == "win rates: not known, n 0"
