@@ -27,7 +27,20 @@ if TYPE_CHECKING:
 # What the vendors' own client reads of the environment, too: who pays, and what a gateway wants.
 _PAYERS = {"openai-organization": "OPENAI_ORG_ID", "openai-project": "OPENAI_PROJECT_ID"}
 _MORE_HEADERS = "OPENAI_CUSTOM_HEADERS"
+_PLACE = re.compile(r"([^@/?#\s]*@)?([\w.-]+|\[[\da-fA-F:.]+\])(:\d{1,5})?/?")
 _NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+# What says how a body is sent, which is for us to say.
+_OURS = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "expect",
+    }
+    | {"te", "trailer", "transfer-encoding", "upgrade"}
+)
 # Servers that run uvicorn hang up after 5 s of silence; a call on its way just then is lost.
 _SILENT_S = 4.0
 _BODY = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -102,6 +115,11 @@ def of_environment() -> dict[str, str]:
                 what = "NAME: VALUE" if variable == _MORE_HEADERS else "NAME"
                 hint = f"export {variable}='{what}', in printable characters"
                 raise UsageError(f"`{variable}` holds what no header can be", hint)
+            if name.lower() in _OURS:
+                raise UsageError(
+                    f"`{variable}` sets `{name}`, which belongs to how a body is sent",
+                    "leave it out: it is set for each call",
+                )
             headers[name.lower()] = value
     return headers
 
@@ -131,17 +149,32 @@ def _trusted() -> ssl.SSLContext:
 
 
 def _proxy(url: str) -> str | None:
-    """The environment's way to an address; to this very machine a proxy is none."""
-    at = urlsplit(url)
-    host = at.hostname or ""
-    if address.is_loopback(url) or proxy_bypass(host):
+    """The environment's way to an address; to this very machine a proxy is none.
+
+    Raises UsageError for one that speaks no HTTP, or that names no place.
+    """
+    at, ways = urlsplit(url), getproxies()
+    host = f"{at.hostname}:{at.port or (443 if at.scheme == 'https' else 80)}"
+    named = at.scheme if ways.get(at.scheme) else "all"
+    way = ways.get(named)
+    if not way or address.is_loopback(url) or proxy_bypass(host):
         return None
-    ways = getproxies()
-    return ways.get(at.scheme) or ways.get("all")
+    way = way if "://" in way else f"http://{way}"
+    kind, _, place = way.partition("://")
+    # Its words are not shown: they may hold a password.
+    direct = f"or, for the direct way, export NO_PROXY={at.hostname}"
+    if kind.lower() not in ("http", "https"):
+        raise UsageError(
+            f"`{named}_proxy` names a proxy of kind `{kind}`, and calls go by HTTP ones alone",
+            f"name an http:// one, {direct}",
+        )
+    if not _PLACE.fullmatch(place):
+        raise UsageError(f"`{named}_proxy` names no proxy", f"write http://HOST:PORT, {direct}")
+    return way
 
 
 def _decoded(said: bytes, charset: str | None) -> str:
     try:
         return said.decode(charset or "utf-8", "replace")
-    except LookupError:  # a charset that nobody knows
+    except (LookupError, UnicodeError):  # a charset that nobody knows, or that is none of texts
         return said.decode("utf-8", "replace")

@@ -148,13 +148,14 @@ def _check_azure(model: Model, url: str) -> None:
 def connection(url: str, model: Model) -> Connection:
     """Connections to one of the addresses that a model is asked at."""
     variable = key_variable(model)
-    # As the usual key: for the address that the user names, not for another vendor's.
+    # As the usual key: for the address that the user names, not for another vendor's. They win, as
+    # in the SDK: a gateway may want another authorization.
     more = of_environment() if variable in (KEY_VARIABLE, AZURE_KEY_VARIABLE) else {}
     if model.engine == "azure":
         at = f"{url.rstrip('/')}/openai/deployments/{quote(model.base, safe='')}"
         version = quote(os.environ[AZURE_VERSION_VARIABLE])
-        return Connection(at, {**more, "api-key": secret(variable)}, f"?api-version={version}")
-    return Connection(url, {**more, "authorization": f"Bearer {secret(variable) or 'none'}"})
+        return Connection(at, {"api-key": secret(variable), **more}, f"?api-version={version}")
+    return Connection(url, {"authorization": f"Bearer {secret(variable) or 'none'}", **more})
 
 
 def connect(
