@@ -92,7 +92,7 @@ class Connection:
                 allow_redirects=False,
             ) as response:
                 said = await capped.read(response.content.iter_any(), response.headers)
-                return Answer(response.status, response.headers, _decoded(said, response.charset))
+                return Answer(response.status, response.headers, decoded(said, response.charset))
         except (aiohttp.ClientError, OSError) as error:
             raise UnreachedError from error
 
@@ -173,8 +173,9 @@ def _proxy(url: str) -> str | None:
     return way
 
 
-def _decoded(said: bytes, charset: str | None) -> str:
+def decoded(said: bytes, charset: str | None) -> str:
+    """A body's text; in UTF-8 where nobody knows what its charset is."""
     try:
         return said.decode(charset or "utf-8", "replace")
-    except (LookupError, UnicodeError):  # a charset that nobody knows, or that is none of texts
+    except (LookupError, UnicodeError):  # some of Python's are no charsets of texts
         return said.decode("utf-8", "replace")

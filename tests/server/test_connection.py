@@ -11,7 +11,7 @@ from sami_eval.core.calls import Reply
 from sami_eval.core.errors import UsageError
 from sami_eval.core.progress import silent
 from sami_eval.core.types import Model
-from sami_eval.server import endpoint
+from sami_eval.server import connection, endpoint
 from sami_eval.server.client import ClientSettings, complete_all
 from tests.loopback_judge import LoopbackJudge
 from tests.server.test_client import comparisons
@@ -92,3 +92,10 @@ def test_a_proxy_is_the_way_to_every_other_machine(
 def test_a_certificate_that_is_not_trusted_is_said_in_its_own_words() -> None:
     untrusted = ssl.SSLCertVerificationError(1, "certificate verify failed")
     assert "certificate verify failed" in endpoint.unreached(untrusted)
+
+
+@pytest.mark.parametrize("charset", [None, "idna", "undefined", "no-such", "latin-1"])
+def test_a_charset_that_no_text_is_in_is_no_bug(charset: str | None) -> None:
+    letter = "\N{LATIN SMALL LETTER A WITH DIAERESIS}"
+    said = letter.encode("latin-1" if charset == "latin-1" else "utf-8")
+    assert connection.decoded(said, charset) == letter
