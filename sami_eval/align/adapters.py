@@ -5,6 +5,8 @@ constitutions x prompts --contrast--> contrasts --align--> adapter
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +19,7 @@ from sami_eval.align.options import preset_name
 from sami_eval.align.origin import SAMPLING, filters_of
 from sami_eval.core.calls import Completion, Request, Sampling
 from sami_eval.core.errors import UsageError
-from sami_eval.core.progress import silent
+from sami_eval.core.progress import Progress, silent
 from sami_eval.core.settings import Amount, Count, Temperature, TopP, check
 from sami_eval.core.shape import Within
 from sami_eval.core.types import Contrast, Model, Principle, Prompt
@@ -169,7 +171,7 @@ def contrasts_for(base: Model, tools: Tools) -> list[Contrast]:
     path = contrasts_path(base, tools.config.root)
     if preset_name(base) == "embedded":
         contrasts = embedded_contrasts(base, tools)
-        atomic_write(path, contrasts_to_jsonl(contrasts))
+        keep_beside(path, contrasts, tools.progress)
         return contrasts
     if not path.is_file():
         raise UsageError(
@@ -178,6 +180,16 @@ def contrasts_for(base: Model, tools: Tools) -> list[Contrast]:
             f"--out {path}",
         )
     return read_contrasts(path)
+
+
+def keep_beside(path: Path, contrasts: Sequence[Contrast], progress: Progress) -> None:
+    """Write contrasts beside a base's adapters; others that lie there are kept under their hash."""
+    text, before = contrasts_to_jsonl(contrasts), path.read_bytes() if path.is_file() else None
+    if before is not None and before != text.encode():
+        kept = path.with_name(f"{path.stem}-{hashlib.sha256(before).hexdigest()[:8]}{path.suffix}")
+        shutil.copy2(path, kept)
+        progress.say(f"`{path}` held other contrasts: they are kept as `{kept}` (--contrasts)")
+    atomic_write(path, text)
 
 
 def contrasts_path(base: Model, root: Path) -> Path:

@@ -102,7 +102,7 @@ def write(
 ) -> Written:
     """The contrasts, written and saved; what is stored is not asked again."""
     from sami_eval.align import adapters
-    from sami_eval.data.contrasts import check_replaces, contrasts_to_jsonl
+    from sami_eval.data.contrasts import check_replaces
     from sami_eval.generate.tools import Tools
     from sami_eval.ledger.store import Ledger
 
@@ -116,15 +116,27 @@ def write(
             asked.writer, asked.prompts, asked.principles, asked.plan, tools
         )
     path = settings.out or adapters.contrasts_path(asked.writer, config.root)
-    atomic_write(path, contrasts_to_jsonl(found))
+    _save(path, found, settings, progress)
     return Written(found, asked.plan.filters, path)
+
+
+def _save(
+    path: Path, contrasts: list[Contrast], settings: ContrastSettings, progress: Progress
+) -> None:
+    from sami_eval.align.adapters import keep_beside
+    from sami_eval.data.contrasts import contrasts_to_jsonl
+
+    if settings.out is None:
+        keep_beside(path, contrasts, progress)
+    else:
+        atomic_write(path, contrasts_to_jsonl(contrasts))
 
 
 def of_pairs(settings: ContrastSettings, config: Config, progress: Progress, save: bool) -> Written:
     """The pairs as contrasts of two responses."""
     from sami_eval.align.contrast import choose_prompts
     from sami_eval.align.filters import filtered
-    from sami_eval.data.contrasts import check_replaces, contrasts_to_jsonl
+    from sami_eval.data.contrasts import check_replaces
     from sami_eval.data.pairs import read_pairs
 
     check_replaces(settings.out)
@@ -137,7 +149,7 @@ def of_pairs(settings: ContrastSettings, config: Config, progress: Progress, sav
     drawn = choose_prompts([one.prompt for one in found], settings.limit, settings.seed)
     contrasts = filtered((by_id[prompt.id] for prompt in drawn), filters)
     if path is not None:
-        atomic_write(path, contrasts_to_jsonl(contrasts))
+        _save(path, contrasts, settings, progress)
     return Written(contrasts, filters, path)
 
 

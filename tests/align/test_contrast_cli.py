@@ -14,6 +14,7 @@ from sami_eval.align.contrast import redraft
 from sami_eval.core.types import Model
 from sami_eval.data import ifeval
 from sami_eval.data.contrasts import read_contrasts
+from sami_eval.embedded import BASE_DIR
 from tests.loopback_judge import Behaviour, LoopbackJudge, completion
 from tests.processes import kill_when
 from tests.records import write_rows
@@ -290,6 +291,22 @@ def test_contrasts_replace_contrasts_and_no_other_file(
     assert cli.run(["contrast", *source, "--out", "own.jsonl", "-q"]) == 2
     assert "`--out own.jsonl` holds no contrasts" in capsys.readouterr().err
     assert (folder / "own.jsonl").read_text() == own
+
+
+def test_other_contrasts_beside_the_adapters_are_kept_and_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_rows("own.jsonl", *PAIRS)
+    made = ["contrast", "--from-pairs", "own.jsonl", "--base", str(BASE_DIR)]
+    (first, again, other) = ([*made, "--limit", n] for n in ("2", "2", "3"))
+    assert cli.run(first) == cli.run(again) == 0
+    (path,) = folder.glob("adapters/*/*.jsonl")
+    before = path.read_text()
+    assert "held other contrasts" not in capsys.readouterr().err
+    assert cli.run(other) == 0
+    (kept,) = set(folder.glob("adapters/*/*.jsonl")) - {path}
+    assert kept.read_text() == before != path.read_text()
+    assert f"are kept as `{kept}`" in capsys.readouterr().err
 
 
 def test_contrasts_of_pairs_are_written_anew(folder: Path) -> None:
