@@ -1,6 +1,6 @@
 """A comparison of a million judgments: filled, resumed, reckoned and shown; time, memory, disk.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.million                        # some ten minutes
+    OMP_NUM_THREADS=1 python -m benchmarks.million                        # a quarter of an hour
     OMP_NUM_THREADS=1 python -m benchmarks.million --sizes 10000 100000
 
 Ten contenders in a round robin, questions of two turns, both orders, answers and judges' words of
