@@ -27,8 +27,10 @@ def at_labels(model: Any) -> None:
     everywhere = network.forward
 
     def forward(*given: Any, labels: Tensor | None = None, **more: Any) -> Any:
-        asked = None if labels is None else labels[:, 1:] != IGNORED
-        if labels is None or asked is None or not more.get("fused_lm_head") or not asked.any():
+        if labels is None or not more.get("fused_lm_head"):
+            return everywhere(*given, labels=labels, **more)
+        asked = labels[:, 1:] != IGNORED
+        if not asked.any():
             return everywhere(*given, labels=labels, **more)
 
         def pack(_: Any, __: Any, out: Any) -> Any:

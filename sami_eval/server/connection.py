@@ -38,8 +38,11 @@ _OURS = frozenset(
         "content-length",
         "content-type",
         "expect",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
     }
-    | {"te", "trailer", "transfer-encoding", "upgrade"}
 )
 # Servers that run uvicorn hang up after 5 s of silence; a call on its way just then is lost.
 _SILENT_S = 4.0
